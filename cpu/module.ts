@@ -1,0 +1,53 @@
+// Chooses and unpacks the WebAssembly module that this engine can run: relaxed multiply-add where there is one, plain
+// SIMD otherwise; shared memory where there is SharedArrayBuffer.
+import { modules } from "./wasm.ts";
+
+/** What the engine offers and what is used of it. */
+export interface ModuleChoice {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  /** True when multiply and add round once (relaxed SIMD), false when they round twice. */
+  readonly fusedMultiplyAdd: boolean;
+  readonly shared: boolean;
+}
+
+/** Functions every variant exports. */
+export interface Exports {
+  attach(control: number, scratch: number): void;
+  run(program: number, units: number, grain: number, list: number, threads: number): void;
+  work(): void;
+  quit(): void;
+  scratchBytes(): number;
+  heapBase(): number;
+}
+
+// (module (func (param v128 v128 v128) (result v128) local.get 0 local.get 1 local.get 2 f32x4.relaxed_madd))
+const RELAXED_PROBE = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0],
+  ...[10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2, 253, 133, 2, 11],
+);
+
+/** True when the engine runs relaxed SIMD. */
+export function hasRelaxedSimd(): boolean {
+  return WebAssembly.validate(RELAXED_PROBE);
+}
+
+/** Loads a variant; `shared` and `relaxed` default to what the engine offers. */
+export async function loadModule(
+  options: { shared?: boolean; relaxed?: boolean } = {},
+): Promise<ModuleChoice> {
+  const shared = options.shared ?? typeof SharedArrayBuffer !== "undefined";
+  const fusedMultiplyAdd = options.relaxed ?? hasRelaxedSimd();
+  const bytes = await unpack(
+    modules[`${fusedMultiplyAdd ? "relaxed" : "plain"}${shared ? "Shared" : "Single"}`],
+  );
+  const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared });
+  return { module: await WebAssembly.compile(bytes), memory, fusedMultiplyAdd, shared };
+}
+
+/** The bytes behind a base64 text of a gzipped module. */
+export async function unpack(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  const zipped = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const stream = new Blob([zipped]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}

@@ -1,0 +1,38 @@
+// What a bank of experts is: E networks of one shape that compute on rows already sorted by expert.
+import type { z } from "zod";
+import type { Init, Params } from "../tensor/init.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** Sizes a bank is made for: model width, expert hidden width, experts. */
+export interface ExpertDims {
+  readonly D: number;
+  readonly F: number;
+  readonly E: number;
+}
+
+/** Rows sorted by expert. */
+export interface ExpertRows {
+  /** f32 [N, D]; rows past the last kept assignment are zeros. */
+  readonly x_ND: Tensor;
+  /** Where each expert's rows begin, i32 [E + 1]. */
+  readonly offset_O: Tensor;
+  /** Expert of each row, i32 [N]; -1 past the last. */
+  readonly expert_N: Tensor;
+}
+
+/** A kind of expert as a plugin. */
+export interface ExpertPlugin<Options> {
+  readonly name: string;
+  readonly about: string;
+  readonly options: z.ZodType<Options, unknown>;
+  /** Multiply-adds of one token in one expert, times two. */
+  flopPerToken(dims: ExpertDims, options: Options): number;
+  create(dims: ExpertDims, options: Options, init: Init): ExpertBank;
+}
+
+/** Experts at work in one layer. */
+export interface ExpertBank {
+  readonly params: Params;
+  /** f32 [N, D] from {@linkcode ExpertRows}. */
+  apply(rows: ExpertRows): Tensor;
+}

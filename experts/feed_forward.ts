@@ -1,0 +1,50 @@
+// Two-layer experts: act(x W_in + b_in) W_out + b_out with ReLU or exact GELU.
+import { z } from "zod";
+import { add, gelu, relu } from "../tensor/arithmetic.ts";
+import { constant } from "../tensor/init.ts";
+import { groupedMatmul } from "../tensor/products.ts";
+import { embedding } from "../tensor/rows.ts";
+import type { Parameter } from "../tensor/tensor.ts";
+import type { ExpertPlugin } from "./expert.ts";
+import { unitsIn, unitsOut } from "./init.ts";
+
+/** Options of {@linkcode feedForward}. */
+export interface FeedForwardOptions {
+  readonly activation: "relu" | "gelu";
+  readonly bias: boolean;
+  readonly outDeviation: number | null;
+}
+
+/** Feed-forward experts. */
+export const feedForward: ExpertPlugin<FeedForwardOptions> = {
+  name: "feed-forward",
+  about: "act(x W_in + b_in) W_out + b_out, ReLU or GELU.",
+  options: z.strictObject({
+    activation: z.enum(["relu", "gelu"]).default("relu").describe("activation of the hidden units"),
+    bias: z.boolean().default(false).describe("biases on both layers, starting at 0"),
+    outDeviation: z.number().positive().nullable().default(null)
+      .describe("standard deviation of W_out's init; null = 1 / sqrt(F)"),
+  }),
+  flopPerToken: ({ D, F }) => 4 * D * F,
+  create(dims, options, init) {
+    const { D, F, E } = dims;
+    const activate = options.activation === "relu" ? relu : gelu;
+    const in_EDF = unitsIn("in", dims, init);
+    const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(F), init);
+    const biases: Record<string, Parameter> = options.bias
+      ? {
+        inBias: init.parameter("inBias", [E, F], constant(0)),
+        outBias: init.parameter("outBias", [E, D], constant(0)),
+      }
+      : {};
+    return {
+      params: { in: in_EDF, out: out_EFD, ...biases },
+      apply({ x_ND, offset_O, expert_N }) {
+        const biased = (rows: typeof x_ND, name: string) =>
+          options.bias ? add(rows, embedding(biases[name], expert_N)) : rows;
+        const hidden_NF = activate(biased(groupedMatmul(x_ND, in_EDF, offset_O), "inBias"));
+        return biased(groupedMatmul(hidden_NF, out_EFD, offset_O), "outBias");
+      },
+    };
+  },
+};

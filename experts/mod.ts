@@ -1,0 +1,5 @@
+// Every kind of expert of this package. Written by `deno task index`. Do not edit.
+
+export type * from "./expert.ts";
+export { feedForward, type FeedForwardOptions } from "./feed_forward.ts";
+export { swiglu, type SwigluOptions } from "./swiglu.ts";

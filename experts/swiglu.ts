@@ -1,0 +1,34 @@
+// Gated experts: (silu(x W_gate) * x W_in) W_out (Shazeer 2020, as in Mixtral).
+import { z } from "zod";
+import { multiply, silu } from "../tensor/arithmetic.ts";
+import { groupedMatmul } from "../tensor/products.ts";
+import type { ExpertPlugin } from "./expert.ts";
+import { unitsIn, unitsOut } from "./init.ts";
+
+/** Options of {@linkcode swiglu}. */
+export interface SwigluOptions {
+  readonly outDeviation: number | null;
+}
+
+/** SwiGLU experts. */
+export const swiglu: ExpertPlugin<SwigluOptions> = {
+  name: "swiglu",
+  about: "(silu(x W_gate) * x W_in) W_out, as in Mixtral.",
+  options: z.strictObject({
+    outDeviation: z.number().positive().nullable().default(null)
+      .describe("standard deviation of W_out's init; null = 1 / sqrt(F)"),
+  }),
+  flopPerToken: ({ D, F }) => 6 * D * F,
+  create(dims, options, init) {
+    const gate_EDF = unitsIn("gate", dims, init);
+    const in_EDF = unitsIn("in", dims, init);
+    const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(dims.F), init);
+    return {
+      params: { gate: gate_EDF, in: in_EDF, out: out_EFD },
+      apply({ x_ND, offset_O }) {
+        const gated_NF = silu(groupedMatmul(x_ND, gate_EDF, offset_O));
+        return groupedMatmul(multiply(gated_NF, groupedMatmul(x_ND, in_EDF, offset_O)), out_EFD, offset_O);
+      },
+    };
+  },
+};

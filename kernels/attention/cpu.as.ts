@@ -1,0 +1,85 @@
+// A unit is a block of queries of one head of one sequence. All its scores are kept at once (at most 3 MiB), so one
+// plain softmax a row does; sums of values are divided by the row's sum of weights only after they are made.
+import { address, float, integer, scratch } from "../arguments.as";
+import { causalScores, causalSum } from "../causal.as";
+import { CALLER_SCRATCH } from "../gemm.as";
+import { exp4, largestLane, log1, sumLanes } from "../math.as";
+
+export function attention(from: i32, to: i32, list: usize): void {
+  const qkv = address(list, 0), o = address(list, 1), logsumexp = address(list, 2);
+  const D = integer(list, 3), length = integer(list, 4), heads = integer(list, 5), block = integer(list, 6);
+  const scale = float(list, 7);
+  const blocks = (length + block - 1) / block;
+  const width = D / heads;
+  const sums = scratch + CALLER_SCRATCH;
+  const S = sums + 1024;
+  const stride = (length + 7) & ~7;
+  for (let unit = from; unit < to; unit++) {
+    const first = (unit % blocks) * block;
+    const head = (unit / blocks) % heads;
+    const start = <usize>(unit / blocks / heads) * <usize>length;
+    const queries = min(block, length - first);
+    const k = qkv + ((start * 3 * <usize>D + <usize>(D + head * width)) << 2);
+    const q = k + ((<usize>first * 3 * <usize>D) << 2) - (<usize>D << 2);
+    const row = start + <usize>first;
+    const target = o + ((row * <usize>D + <usize>(head * width)) << 2);
+    causalScores(queries, first, width, q, 3 * D, k, 3 * D, S, stride);
+    for (let i = 0; i < queries; i++) {
+      const strip = min(queries, (i / 6 + 1) * 6);
+      const scores = S + ((<usize>i * <usize>stride) << 2);
+      const largest = largestOf(scores, first + i + 1);
+      const sum = weigh(scores, first + i + 1, first + strip, largest, scale);
+      store<f32>(sums + (<usize>i << 2), sum);
+      store<f32>(logsumexp + (((row + <usize>i) * <usize>heads + <usize>head) << 2), largest * scale + log1(sum));
+    }
+    causalSum(queries, first, width, S, stride, k + (<usize>D << 2), 3 * D, target, D);
+    for (let i = 0; i < queries; i++) {
+      const inverse = <f32>1 / load<f32>(sums + (<usize>i << 2));
+      let at = target + ((<usize>i * <usize>D) << 2);
+      const end = at + (<usize>width << 2);
+      for (; at + 16 <= end; at += 16) v128.store(at, f32x4.mul(v128.load(at), f32x4.splat(inverse)));
+      for (; at < end; at += 4) store<f32>(at, load<f32>(at) * inverse);
+    }
+  }
+}
+
+/** Lanes 0 to `count` - 1 of v; -infinity in the others. */
+// @ts-ignore: decorator
+@inline
+function firstOf(v: v128, count: i32): v128 {
+  return v128.bitselect(v, f32x4.splat(-Infinity), i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count)));
+}
+
+function largestOf(scores: usize, count: i32): f32 {
+  let a = f32x4.splat(-Infinity), b = f32x4.splat(-Infinity);
+  let j = 0;
+  for (; j + 8 <= count; j += 8) {
+    a = f32x4.pmax(a, v128.load(scores + (<usize>j << 2)));
+    b = f32x4.pmax(b, v128.load(scores + (<usize>j << 2), 16));
+  }
+  for (; j < count; j += 4) a = f32x4.pmax(a, firstOf(v128.load(scores + (<usize>j << 2)), count - j));
+  return largestLane(f32x4.pmax(a, b));
+}
+
+/** Scores become weights e^(scale (score - largest)), 0 from `count` to `end`. Returns the sum of weights. */
+function weigh(scores: usize, count: i32, end: i32, largest: f32, scale: f32): f32 {
+  const top = f32x4.splat(largest), by = f32x4.splat(scale);
+  let a = f32x4.splat(0), b = f32x4.splat(0);
+  let j = 0;
+  for (; j + 8 <= count; j += 8) {
+    const at = scores + (<usize>j << 2);
+    const p = exp4(f32x4.mul(f32x4.sub(v128.load(at), top), by));
+    const q = exp4(f32x4.mul(f32x4.sub(v128.load(at, 16), top), by));
+    v128.store(at, p);
+    v128.store(at, q, 16);
+    a = f32x4.add(a, p);
+    b = f32x4.add(b, q);
+  }
+  for (; j < end; j += 4) {
+    const at = scores + (<usize>j << 2);
+    const p = exp4(f32x4.mul(f32x4.sub(firstOf(v128.load(at), count - j), top), by));
+    v128.store(at, p);
+    a = f32x4.add(a, p);
+  }
+  return sumLanes(f32x4.add(a, b));
+}

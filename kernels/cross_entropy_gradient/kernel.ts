@@ -1,0 +1,60 @@
+// Gradient of `cross_entropy` with respect to the logits, from the logsumexp it kept.
+import { bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
+import { grainFor } from "../elementwise.ts";
+
+const EXP_FLOP = 20;
+const PATTERNS = ["f32 TV", "i32 T", "f32 T", "f32 T"];
+
+export const crossEntropyGradient: Kernel<Record<string, never>> = {
+  name: "cross_entropy_gradient",
+  about: "dlogits[T,V] = g (e^(logits - logsumexp) - [v = target]); 0 where the target is outside 0..V-1.",
+  outputs(inputs) {
+    const { T, V } = match("cross_entropy_gradient", inputs, PATTERNS);
+    return [f32(T, V)];
+  },
+  reference([logits, target, logsumexp, g], [dlogits], types) {
+    const { T, V } = match("cross_entropy_gradient", types, PATTERNS);
+    for (let t = 0; t < T; t++) {
+      if (target[t] < 0 || target[t] >= V) continue;
+      for (let v = 0; v < V; v++) {
+        const probability = Math.exp(logits[t * V + v] - logsumexp[t]);
+        dlogits[t * V + v] = g[t] * (probability - (v === target[t] ? 1 : 0));
+      }
+    }
+  },
+  wasm: "crossEntropyGradient",
+  cpu(inputs) {
+    const { T, V } = match("cross_entropy_gradient", inputs, PATTERNS);
+    return { units: T, grain: grainFor(V + 20), integers: [V] };
+  },
+  cost(inputs) {
+    const { T, V } = match("cross_entropy_gradient", inputs, PATTERNS);
+    return { flop: T * V * (EXP_FLOP + 2), bytes: bytesOf(...inputs, f32(T, V)) };
+  },
+  // The exponential (1 ulp) of a rounded difference d, which counts |d| e^d < 1 times for any logsumexp of the logits;
+  // then a product, and a difference at the target.
+  rounding: () => 6,
+  cases: [
+    gradientCase("odd size", 5, 7),
+    gradientCase("one token", 1, 33),
+    gradientCase("one word", 6, 1),
+    gradientCase("no tokens", 0, 9),
+    gradientCase("many tokens", 700, 17),
+    gradientCase("several blocks", 3, 2053),
+    gradientCase("large logits", 9, 31, 1e3),
+  ],
+};
+
+/** A logsumexp about as large as logits of that scale have; it need not be theirs. */
+function gradientCase(about: string, T: number, V: number, scale = 1): Case<Record<string, never>> {
+  return {
+    about,
+    inputs: [
+      { type: f32(T, V), fill: { kind: "normal", scale } },
+      { type: i32(T), fill: { kind: "integers", low: -1, below: V } },
+      { type: f32(T), fill: { kind: "uniform", low: 4 * scale, high: 5 * scale } },
+      { type: f32(T), fill: { kind: "normal" } },
+    ],
+    params: {},
+  };
+}

@@ -1,0 +1,72 @@
+// Stable counting sort by a small key: assignments by expert, or by token. A key outside the groups (-1 for a dropped
+// assignment) takes no place.
+import { type ArrayType, bytesOf, type Case, i32, type Kernel, match } from "../kernel.ts";
+
+/** How many groups there are; keys run from 0 to `groups` - 1. */
+export interface GroupByParams {
+  readonly groups: number;
+}
+
+function bind(inputs: readonly ArrayType[], { groups }: GroupByParams): { N: number; G: number } {
+  const { rows } = match("group_by", inputs, ["i32 *"]);
+  if (!Number.isInteger(groups) || groups < 1) {
+    throw new RangeError(`Cannot run group_by: groups is ${groups}, it must be a whole number from 1`);
+  }
+  return { N: rows, G: groups };
+}
+
+export const groupBy: Kernel<GroupByParams> = {
+  name: "group_by",
+  about:
+    "Order of a stable sort by key, where each group starts in it, and each entry's place in it (-1: none).",
+  outputs(inputs, params) {
+    const { N, G } = bind(inputs, params);
+    return [i32(N), i32(G + 1), i32(N)];
+  },
+  reference([key], [order, offset, position], types, params) {
+    const { N, G } = bind(types, params);
+    order.fill(-1);
+    position.fill(-1);
+    let place = 0;
+    for (let g = 0; g < G; g++) {
+      for (let n = 0; n < N; n++) {
+        if (key[n] !== g) continue;
+        order[place] = n;
+        position[n] = place++;
+      }
+      offset[g + 1] = place;
+    }
+  },
+  wasm: "groupBy",
+  cpu(inputs, params) {
+    const { N, G } = bind(inputs, params);
+    return { units: 1, grain: 1, integers: [N, G] };
+  },
+  cost(inputs, params) {
+    const { N, G } = bind(inputs, params);
+    return { flop: 0, bytes: bytesOf(...inputs, i32(N), i32(G + 1), i32(N)) };
+  },
+  rounding() {
+    return 0;
+  },
+  cases: [
+    keysCase("few keys, one dropped", [8], [2, 0, -1, 2, 1, 0, 2, 0], 3),
+    keysCase("a group without entries", [3], [3, 1, 3], 4),
+    keysCase("every entry dropped", [2, 2], [-1, -1, 7, 4], 4),
+    keysCase("one entry", [1], [0], 1),
+    keysCase("no entries", [0], [], 5),
+    randomCase("one group", [100], 1),
+    randomCase("top-2 of 64 experts", [512, 2], 64),
+    randomCase("more groups than entries", [37], 1000),
+    randomCase("odd sizes in three dimensions", [3, 5, 67], 7),
+  ],
+};
+
+function keysCase(about: string, shape: number[], values: number[], groups: number): Case<GroupByParams> {
+  return { about, inputs: [{ type: i32(...shape), fill: { kind: "values", values } }], params: { groups } };
+}
+
+function randomCase(about: string, shape: number[], groups: number): Case<GroupByParams> {
+  const fill = { kind: "integers", low: -1, below: groups } as const;
+  return { about, inputs: [{ type: i32(...shape), fill }], params: { groups } };
+}

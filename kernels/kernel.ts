@@ -1,0 +1,179 @@
+// What a kernel is: its shape rule, its definition in plain loops, how it runs and what it costs.
+// This file imports nothing, so that a backend, a simulator or a browser can read kernels without any runtime.
+
+/** Element types a backend stores. Both take 4 bytes. */
+export type DType = "f32" | "i32";
+
+/** The type of an array on a backend: element type and shape (row-major, at least one dimension). */
+export interface ArrayType {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** Values on the host. */
+export type HostArray = Float32Array | Int32Array;
+
+/** What a reference reads and writes: f64 on the way, so that it is more exact than what it judges. */
+export type NumberArray = Float64Array | Float32Array | Int32Array;
+
+/** How a case fills one input. */
+export type Fill =
+  | { readonly kind: "normal"; readonly scale?: number }
+  | { readonly kind: "uniform"; readonly low?: number; readonly high?: number }
+  | { readonly kind: "integers"; readonly low: number; readonly below: number }
+  | { readonly kind: "values"; readonly values: readonly number[] };
+
+/** One input of a case. */
+export interface CaseInput {
+  readonly type: ArrayType;
+  readonly fill: Fill;
+}
+
+/** One set of inputs that tests check and benches time. */
+export interface Case<P> {
+  readonly about: string;
+  readonly inputs: readonly CaseInput[];
+  readonly params: P;
+}
+
+/** How the CPU backend starts a kernel: `units` independent pieces of work, in chunks of at least `grain`. */
+export interface CpuLaunch {
+  readonly units: number;
+  readonly grain: number;
+  /** Whole numbers the program reads after its input and output addresses. */
+  readonly integers?: readonly number[];
+  /** 32-bit floats the program reads after the whole numbers. */
+  readonly floats?: readonly number[];
+}
+
+/** What one call costs: floating-point operations and bytes of compulsory traffic. */
+export interface Cost {
+  readonly flop: number;
+  readonly bytes: number;
+}
+
+/** The whole truth about one operation; every backend's program for it is held to `reference`. */
+export interface Kernel<P> {
+  readonly name: string;
+  /** One sentence, shown in docs. */
+  readonly about: string;
+  /** The shape rule. Throws `RangeError` (shapes, values) or `TypeError` (kinds) with the state found. */
+  outputs(inputs: readonly ArrayType[], params: P): ArrayType[];
+  /** The definition and the oracle: plain loops, accumulated in f64. Outputs arrive filled with zeros. */
+  reference(
+    inputs: readonly NumberArray[],
+    outputs: readonly NumberArray[],
+    types: readonly ArrayType[],
+    params: P,
+  ): void;
+  /** Exported function of the WebAssembly module: `(from, to, arguments) => void` over units. */
+  readonly wasm: string;
+  cpu(inputs: readonly ArrayType[], params: P): CpuLaunch;
+  cost(inputs: readonly ArrayType[], params: P): Cost;
+  /** Rounding steps a result may have gone through (terms summed, polynomial error in epsilons). */
+  rounding(inputs: readonly ArrayType[], params: P): number;
+  readonly cases: readonly Case<P>[];
+}
+
+/** A handle to an array on a backend. */
+export interface Buffer {
+  readonly type: ArrayType;
+}
+
+/** Facts about a backend's arithmetic that records carry. */
+export interface Arithmetic {
+  readonly device: string;
+  /** True when multiply and add round once. */
+  readonly fusedMultiplyAdd: boolean;
+}
+
+/** Where arithmetic runs. `run` queues and never waits; `read` is the only wait. */
+export interface Backend {
+  readonly name: "cpu" | "webgpu";
+  /** What decides the last bits of results: on one machine, equal arithmetic gives equal bits. */
+  readonly arithmetic: Arithmetic;
+  /** Copies host values in; the caller's array is never changed or kept. */
+  upload(values: HostArray, shape: readonly number[]): Buffer;
+  run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P): Buffer[];
+  read(buffer: Buffer): Promise<HostArray>;
+  /** The same memory under another shape of equal size. Only the original is freed. */
+  alias(buffer: Buffer, shape: readonly number[]): Buffer;
+  free(buffer: Buffer): void;
+}
+
+/** Product of a shape's dimensions. */
+export function sizeOf(shape: readonly number[]): number {
+  let size = 1;
+  for (const dimension of shape) size *= dimension;
+  return size;
+}
+
+/** A shape as text: `[2, 3]`. */
+export function shapeText(shape: readonly number[]): string {
+  return `[${shape.join(", ")}]`;
+}
+
+/** Compulsory traffic when every input is read once and every output written once. */
+export function bytesOf(...types: readonly ArrayType[]): number {
+  let bytes = 0;
+  for (const type of types) bytes += 4 * sizeOf(type.shape);
+  return bytes;
+}
+
+export function f32(...shape: number[]): ArrayType {
+  return { dtype: "f32", shape };
+}
+
+export function i32(...shape: number[]): ArrayType {
+  return { dtype: "i32", shape };
+}
+
+/**
+ * Checks inputs against patterns and binds their dimensions: `match("matmul", inputs, ["f32 MK", "f32 KN"])` gives
+ * `{ M, K, N }`. `*` stands for any leading dimensions, bound as their product under the name `rows`.
+ */
+export function match(
+  kernel: string,
+  inputs: readonly ArrayType[],
+  patterns: readonly string[],
+): Record<string, number> {
+  if (inputs.length !== patterns.length) {
+    throw new TypeError(`Cannot run ${kernel}: it takes ${patterns.length} inputs, not ${inputs.length}`);
+  }
+  const bound: Record<string, number> = {};
+  inputs.forEach((input, at) => {
+    const [dtype, letters] = patterns[at].split(" ");
+    if (dtype !== "any" && input.dtype !== dtype) {
+      throw new TypeError(`Cannot run ${kernel}: input ${at} must be ${dtype}, not ${input.dtype}`);
+    }
+    const names = [...letters];
+    let dimensions = [...input.shape];
+    if (names[0] === "*") {
+      const tail = names.length - 1;
+      if (dimensions.length >= tail) {
+        const lead = dimensions.length - tail;
+        dimensions = [sizeOf(dimensions.slice(0, lead)), ...dimensions.slice(lead)];
+      }
+      names[0] = "rows";
+    }
+    if (dimensions.length !== names.length) {
+      throw new RangeError(
+        `Cannot run ${kernel}: input ${at} must have shape [${names.join(", ")}], not ${
+          shapeText(input.shape)
+        }`,
+      );
+    }
+    names.forEach((name, axis) => {
+      const found = dimensions[axis];
+      if (name in bound && bound[name] !== found) {
+        throw new RangeError(
+          `Cannot run ${kernel}: ${name} is ${
+            bound[name]
+          } in an earlier input but ${found} in input ${at} of shape ${shapeText(input.shape)}`,
+        );
+      }
+      bound[name] = found;
+    });
+  });
+  return bound;
+}

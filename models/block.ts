@@ -1,0 +1,59 @@
+// One transformer block: x + attention(norm(x)), then x + feed-forward or MoE(norm(x)).
+import type { MoeLayer, MoeOutput } from "../moe/layer.ts";
+import type { RouteStep } from "../routers/router.ts";
+import { add, relu } from "../tensor/arithmetic.ts";
+import { constant, type Init, normal, type Params } from "../tensor/init.ts";
+import { matmul } from "../tensor/products.ts";
+import { stage } from "../tensor/stage.ts";
+import type { Parameter, Tensor } from "../tensor/tensor.ts";
+import { attention, rmsNorm, rope } from "../tensor/transformer.ts";
+
+/** Sizes of a block. */
+export interface BlockDims {
+  readonly D: number;
+  readonly heads: number;
+  /** Hidden units of a dense feed-forward network. */
+  readonly units: number;
+  /** Standard deviation factor of projections back into the residual: 1 / sqrt(2 blocks). */
+  readonly residualScale: number;
+}
+
+/** A block with its parameters by name. */
+export interface Block {
+  readonly params: Params;
+  /** The MoE layer, or null for a dense block. */
+  readonly moe: MoeLayer | null;
+  apply(x_TD: Tensor, step: RouteStep): Promise<{ x_TD: Tensor; moe: MoeOutput | null }>;
+}
+
+/** Makes a block; `moe` takes the place of the dense feed-forward network when given. */
+export function createBlock(dims: BlockDims, moe: MoeLayer | null, init: Init): Block {
+  const { D, heads, units, residualScale } = dims;
+  const inner = 1 / Math.sqrt(D);
+  const params: Record<string, Parameter> = {
+    attentionNorm: init.parameter("attentionNorm", [D], constant(1)),
+    qkv: init.parameter("qkv", [D, 3 * D], normal(inner)),
+    attentionOut: init.parameter("attentionOut", [D, D], normal(inner * residualScale)),
+    feedForwardNorm: init.parameter("feedForwardNorm", [D], constant(1)),
+  };
+  if (!moe) {
+    params.in = init.parameter("in", [D, units], normal(inner));
+    params.out = init.parameter("out", [units, D], normal(residualScale / Math.sqrt(units)));
+  }
+  return {
+    params,
+    moe,
+    async apply(x_TD, step) {
+      const shape = { length: step.length, heads };
+      const qkv = rope(matmul(rmsNorm(x_TD, params.attentionNorm), params.qkv), shape);
+      const attended_TD = add(x_TD, matmul(attention(qkv, shape), params.attentionOut));
+      const normed_TD = rmsNorm(attended_TD, params.feedForwardNorm);
+      if (!moe) {
+        const y_TD = matmul(relu(matmul(normed_TD, params.in)), params.out);
+        return { x_TD: add(attended_TD, y_TD), moe: null };
+      }
+      const output = await moe.apply(normed_TD, step);
+      return { x_TD: stage("dispatch", () => add(attended_TD, output.y_TD)), moe: output };
+    },
+  };
+}

@@ -1,0 +1,181 @@
+// The language model around the layer under study: decoder-only, RMSNorm, rotary positions, causal attention, an MoE
+// layer in every n-th block, output tied to the embedding. All initial weights but the router's are the same for every
+// router: streams go by name, and expert weights are drawn unit by unit.
+import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
+import type { Routing } from "../routers/router.ts";
+import { feedForward } from "../experts/feed_forward.ts";
+import { sizeOf } from "../kernels/kernel.ts";
+import { createMoeLayer } from "../moe/layer.ts";
+import { add, affine } from "../tensor/arithmetic.ts";
+import { constant, type Init, normal } from "../tensor/init.ts";
+import { matmul } from "../tensor/products.ts";
+import type { Random } from "../tensor/random.ts";
+import { crossEntropy, meanAll } from "../tensor/reduce.ts";
+import { embedding } from "../tensor/rows.ts";
+import type { Parameter, Tensor } from "../tensor/tensor.ts";
+import { rmsNorm } from "../tensor/transformer.ts";
+import { type Block, createBlock } from "./block.ts";
+import type { ModelSize } from "./presets.ts";
+
+/** What a model is made of. */
+export interface ModelPlan {
+  readonly size: ModelSize;
+  /** Token ids lie below V. */
+  readonly V: number;
+  readonly tokenCount_V: Int32Array;
+  readonly router: AnyRouterPlugin;
+  readonly routerOptions: unknown;
+}
+
+/** How a plan is cut into experts, and what a token costs. */
+export interface ModelCut {
+  readonly E: number;
+  readonly K: number;
+  /** Hidden units of one expert. */
+  readonly F: number;
+  /**
+   * Forward floating-point operations of one token at K experts, nothing dropped. Routers' own work is left out: it is
+   * what is compared.
+   */
+  readonly activeFlopPerToken: number;
+}
+
+/** Parameters: all, the routers', and those one token passes through. */
+export interface ParameterCounts {
+  readonly total: number;
+  readonly router: number;
+  readonly active: number;
+}
+
+/** One batch of B sequences of L tokens, T = B L. */
+export interface Batch {
+  readonly tokenId_T: Tensor;
+  /** Next token of each, or -1 to leave it out of the loss. */
+  readonly target_T: Tensor;
+}
+
+/** What one pass gives. */
+export interface ModelOutput {
+  /** Mean cross-entropy over tokens, nats, shape [1]. */
+  readonly loss: Tensor;
+  /** Router losses by name, summed over layers, already weighted. */
+  readonly losses: Readonly<Record<string, Tensor>>;
+  readonly layers: readonly { readonly layer: number; readonly routing: Routing }[];
+}
+
+/** The model. */
+export interface LanguageModel {
+  readonly cut: ModelCut;
+  readonly counts: ParameterCounts;
+  /** All parameters by path: `blocks.1.router.gate`. */
+  readonly params: Readonly<Record<string, Parameter>>;
+  readonly routerParams: readonly string[];
+  /** Tokens of one sequence. */
+  readonly length: number;
+  forward(batch: Batch, step: { training: boolean; step: number; random: Random }): Promise<ModelOutput>;
+}
+
+/**
+ * Cuts the hidden units of a size into experts so that every router costs the same: K F and E F are the size's.
+ * @throws {RangeError} when K choices do not divide the active hidden units.
+ */
+export function cutModel({ size, V, router, routerOptions }: Omit<ModelPlan, "tokenCount_V">): ModelCut {
+  const { width: D, blocks, activeUnits, length } = size;
+  const K = router.expertsPerToken(parseOptions(router, routerOptions));
+  if (activeUnits % K !== 0) {
+    throw new RangeError(
+      `Cannot compare router "${router.name}" at equal cost: its ${K} choices do not divide ${activeUnits} hidden units`,
+    );
+  }
+  const E = size.experts * K;
+  const F = activeUnits / K;
+  const layers = moeBlocks(size).length;
+  const projections = blocks * 2 * 4 * D * D;
+  const scores = blocks * 2 * D * (length + 1); // causal: (L + 1) / 2 keys a query, two products
+  const dense = (blocks - layers) * 4 * D * activeUnits;
+  const experts = layers * K * feedForward.flopPerToken({ D, F, E }, feedForward.options.parse({}));
+  return { E, K, F, activeFlopPerToken: projections + scores + dense + experts + 2 * V * D };
+}
+
+function moeBlocks({ blocks, moeEvery }: ModelSize): number[] {
+  return Array.from({ length: blocks }, (_, at) => at).filter((at) => (at + 1) % moeEvery === 0);
+}
+
+/** Makes a model with fresh weights from `init`. */
+export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel {
+  const { size, V, tokenCount_V } = plan;
+  const { width: D, heads, blocks: count, activeUnits, length } = size;
+  const options = parseOptions(plan.router, plan.routerOptions);
+  const cut = cutModel(plan);
+  const { E, F, K } = cut;
+  const residualScale = 1 / Math.sqrt(2 * count);
+  const params: Record<string, Parameter> = {};
+  const routerParams: string[] = [];
+  const enter = (path: string, part: Readonly<Record<string, Parameter>>) => {
+    for (const [name, value] of Object.entries(part)) params[`${path}${name}`] = value;
+  };
+
+  const table_VD = init.parameter("embedding", [V, D], normal(1 / Math.sqrt(D)));
+  const norm_D = init.parameter("norm", [D], constant(1));
+  enter("", { embedding: table_VD, norm: norm_D });
+  const withMoe = new Set(moeBlocks(size));
+  const blocks: Block[] = [];
+  for (let at = 0; at < count; at++) {
+    const part = init.part(`block ${at}`);
+    const moe = withMoe.has(at)
+      ? createMoeLayer({
+        D,
+        E,
+        router: plan.router.create({ D, E, V, tokenCount_V }, options, part.part("router")),
+        experts: feedForward.create(
+          { D, F, E },
+          // The scale of a dense network with K F units, whatever K is.
+          feedForward.options.parse({ outDeviation: residualScale / Math.sqrt(activeUnits) }),
+          part.part("experts"),
+        ),
+      })
+      : null;
+    const block = createBlock({ D, heads, units: activeUnits, residualScale }, moe, part);
+    enter(`blocks.${at}.`, block.params);
+    if (moe) {
+      enter(`blocks.${at}.router.`, moe.params.router);
+      enter(`blocks.${at}.experts.`, moe.params.experts);
+      routerParams.push(...Object.keys(moe.params.router).map((name) => `blocks.${at}.router.${name}`));
+    }
+    blocks.push(block);
+  }
+  const sizeOfAll = (names: readonly string[]) =>
+    names.reduce((sum, name) => sum + sizeOf(params[name].shape), 0);
+  const total = sizeOfAll(Object.keys(params));
+  const banks = sizeOfAll(Object.keys(params).filter((name) => name.includes(".experts.")));
+
+  return {
+    cut,
+    counts: { total, router: sizeOfAll(routerParams), active: total - banks + banks * K / E },
+    params,
+    routerParams,
+    length,
+    async forward({ tokenId_T, target_T }, { training, step, random }) {
+      let x_TD = affine(embedding(table_VD, tokenId_T), Math.sqrt(D), 0);
+      const layers: { layer: number; routing: Routing }[] = [];
+      for (const [at, block] of blocks.entries()) {
+        const routeStep = { training, step, random: random.split(at), tokenId_T, length };
+        const output = await block.apply(x_TD, routeStep);
+        x_TD = output.x_TD;
+        if (output.moe) layers.push({ layer: at, routing: output.moe.routing });
+      }
+      const logits_TV = matmul(rmsNorm(x_TD, norm_D), table_VD, { transposeB: true });
+      return { loss: meanAll(crossEntropy(logits_TV, target_T)), losses: sumByName(layers), layers };
+    },
+  };
+}
+
+function sumByName(layers: readonly { readonly routing: Routing }[]): Record<string, Tensor> {
+  const sums: Record<string, Tensor> = {};
+  for (const { routing } of layers) {
+    for (const [name, loss] of Object.entries(routing.losses)) {
+      sums[name] = name in sums ? add(sums[name], loss) : loss;
+    }
+  }
+  return sums;
+}

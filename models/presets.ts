@@ -1,0 +1,81 @@
+// Model sizes by name. Expert width is given as hidden units a token passes through (K F) and hidden units there are
+// (E F), so that routers with different K cost the same: K = 2 has twice the experts at half the width
+// (fine-grained experts, DeepSeekMoE section 3.1).
+
+/** One size of the language model. */
+export interface ModelSize {
+  /** Model width D and attention heads. */
+  readonly width: number;
+  readonly heads: number;
+  readonly blocks: number;
+  /** Every n-th block has an MoE layer in place of its feed-forward network. */
+  readonly moeEvery: number;
+  /** Hidden units a token passes through in a feed-forward network or its experts: K F. */
+  readonly activeUnits: number;
+  /** Experts at K = 1; there are K times as many at K choices. */
+  readonly experts: number;
+  /** Sequence length L and sequences in a batch B. */
+  readonly length: number;
+  readonly batch: number;
+  readonly vocabulary: number;
+  readonly steps: number;
+  readonly learningRate: number;
+}
+
+/** Sizes by name. */
+export const sizes = {
+  /** Seconds for a run: for tests and for trying a router out. */
+  tiny: {
+    width: 32,
+    heads: 2,
+    blocks: 2,
+    moeEvery: 2,
+    activeUnits: 64,
+    experts: 4,
+    length: 32,
+    batch: 8,
+    vocabulary: 1024,
+    steps: 60,
+    learningRate: 5e-3,
+  },
+  /** The default: a few seconds to a minute for a run on two cores. */
+  small: {
+    width: 64,
+    heads: 2,
+    blocks: 4,
+    moeEvery: 2,
+    activeUnits: 256,
+    experts: 8,
+    length: 64,
+    batch: 16,
+    vocabulary: 4096,
+    steps: 250,
+    learningRate: 3e-3,
+  },
+  /** Minutes for a run on two cores. */
+  base: {
+    width: 256,
+    heads: 4,
+    blocks: 6,
+    moeEvery: 2,
+    activeUnits: 1024,
+    experts: 8,
+    length: 128,
+    batch: 16,
+    vocabulary: 8192,
+    steps: 1000,
+    learningRate: 1e-3,
+  },
+} as const satisfies Readonly<Record<string, ModelSize>>;
+
+export type SizeName = keyof typeof sizes;
+
+/**
+ * A size by name.
+ * @throws {RangeError} when there is none of that name.
+ */
+export function findSize(name: string): ModelSize {
+  if (Object.hasOwn(sizes, name)) return sizes[name as SizeName];
+  const names = Object.keys(sizes).map((size) => `"${size}"`).join(", ");
+  throw new RangeError(`Cannot find size "${name}": there are ${names}`);
+}

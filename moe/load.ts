@@ -1,0 +1,100 @@
+// What a layer reports: load before and after capacity and what was dropped, computed on the host from the routing of
+// one step. Padding appears in no number, because routers give it no expert.
+import { affine, divide, log, maximum, multiply, negate } from "../tensor/arithmetic.ts";
+import { sumAll, sumLast } from "../tensor/reduce.ts";
+import { stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+
+/** Mean entropy per real token of a router's distribution, nats, shape [1]. */
+export function gateEntropy(probability_TE: Tensor, real_T?: Tensor): Tensor {
+  const [T] = probability_TE.shape;
+  const floor = tensor(probability_TE.backend, [1e-30], [1]);
+  const logarithm_TE = log(maximum(stopGradient(probability_TE), floor));
+  const entropy_T = negate(sumLast(multiply(stopGradient(probability_TE), logarithm_TE)));
+  if (!real_T) return affine(sumAll(entropy_T), 1 / T, 0);
+  return divide(
+    sumAll(multiply(entropy_T, real_T)),
+    maximum(sumAll(real_T), tensor(real_T.backend, [1], [1])),
+  );
+}
+
+/** A step's routing, read back. */
+export interface RoutingValues {
+  readonly E: number;
+  /** Expert wanted and expert kept by each assignment; -1 = none. */
+  readonly wanted_N: Int32Array;
+  readonly expert_N: Int32Array;
+  /** K when assignments are token-major [T, K]. */
+  readonly choices: number | null;
+  /** Mean entropy of the gate per token, nats, where the router has a distribution. */
+  readonly gateEntropy: number | null;
+}
+
+/** Load of one layer in one step. Shares are of wanted assignments, 0 to 1. */
+export interface Load {
+  readonly wanted: readonly number[];
+  readonly kept: readonly number[];
+  readonly droppedShare: number;
+  readonly droppedShareByChoice: readonly number[];
+  readonly gateEntropy: number | null;
+  /** Entropy of the wanted load divided by log E; 1 for one expert. */
+  readonly loadEntropy: number;
+  readonly coefficientOfVariation: number;
+  readonly maxOverMean: number;
+  readonly deadExperts: number;
+}
+
+/** Summarises a step's routing. */
+export function loadOf(values: RoutingValues): Load {
+  const { E, wanted_N, expert_N, choices } = values;
+  const wanted = new Array<number>(E).fill(0);
+  const kept = new Array<number>(E).fill(0);
+  const K = choices ?? 1;
+  const wantedByChoice = new Array<number>(K).fill(0);
+  const droppedByChoice = new Array<number>(K).fill(0);
+  for (let n = 0; n < wanted_N.length; n++) {
+    if (wanted_N[n] >= 0) {
+      wanted[wanted_N[n]]++;
+      wantedByChoice[n % K]++;
+      if (expert_N[n] < 0) droppedByChoice[n % K]++;
+    }
+    if (expert_N[n] >= 0) kept[expert_N[n]]++;
+  }
+  const total = sum(wanted);
+  const mean = total / E;
+  const variance = sum(wanted.map((load) => (load - mean) ** 2)) / E;
+  const entropy = -sum(wanted.map((load) => load === 0 ? 0 : load / total * Math.log(load / total)));
+  return {
+    wanted,
+    kept,
+    droppedShare: share(sum(droppedByChoice), total),
+    droppedShareByChoice: droppedByChoice.map((dropped, choice) => share(dropped, wantedByChoice[choice])),
+    gateEntropy: values.gateEntropy,
+    loadEntropy: E === 1 || total === 0 ? 1 : entropy / Math.log(E),
+    coefficientOfVariation: share(Math.sqrt(variance), mean),
+    maxOverMean: share(Math.max(...wanted), mean),
+    deadExperts: wanted.filter((load) => load === 0).length,
+  };
+}
+
+/** Wanted and dropped assignments by position in the sequence, added to running counts of `length` each. */
+export function countDropsByPosition(
+  values: RoutingValues,
+  token_N: Int32Array,
+  length: number,
+  counts: { readonly wanted: Float64Array; readonly dropped: Float64Array },
+): void {
+  for (let n = 0; n < values.wanted_N.length; n++) {
+    if (values.wanted_N[n] < 0) continue;
+    const position = token_N[n] % length;
+    counts.wanted[position]++;
+    if (values.expert_N[n] < 0) counts.dropped[position]++;
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function share(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}

@@ -1,0 +1,104 @@
+// Observable Plot on a document without a browser. Charts are drawn narrow and laid out in a grid, so that their text
+// stays readable on a phone; colours are CSS variables, so that one drawing serves light and dark.
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+import { type Content, escape, type Markup, markup, trusted } from "./markup.ts";
+import type { Series } from "./series.ts";
+import { seriesColor, seriesDash } from "./palette.ts";
+
+/** Width charts are drawn for, in CSS pixels; the page scales them a little up or down. */
+export const chartWidth = 460;
+
+/** The little of an SVG element that is used here. */
+export interface Drawing {
+  readonly outerHTML: string;
+  getAttribute(name: string): string | null;
+  setAttribute(name: string, value: string): void;
+  removeAttribute(name: string): void;
+  querySelector(selectors: string): { remove(): void } | null;
+  querySelectorAll(selectors: string): Iterable<Drawing>;
+}
+
+interface DrawingDocument {
+  createElementNS(space: string, name: string): Drawing;
+}
+
+const { document } = parseHTML("<!doctype html><html><body></body></html>") as unknown as {
+  document: DrawingDocument;
+};
+
+/** An SVG element for marks that Plot lacks. */
+export function element(name: string, attributes: Readonly<Record<string, string>>): Drawing {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+const geometry = ["x", "y", "x1", "x2", "y1", "y2", "width", "height", "transform"] as const;
+
+// Plot writes coordinates with all their digits; a hundredth of a pixel is enough and makes the page a third smaller.
+function rounded(svg: Drawing): void {
+  for (const name of geometry) {
+    for (const drawn of svg.querySelectorAll(`[${name}]`)) {
+      const value = drawn.getAttribute(name)!;
+      drawn.setAttribute(
+        name,
+        value.replace(/-?\d+\.\d{3,}/g, (number) => String(Number(Number(number).toFixed(2)))),
+      );
+    }
+  }
+}
+
+/** Draws a chart; `label` is what a screen reader says in its place. */
+export function chart(label: string, options: Plot.PlotOptions): Markup {
+  const svg = Plot.plot({
+    width: chartWidth,
+    height: 260,
+    marginLeft: 48,
+    marginBottom: 36,
+    marginTop: 26,
+    className: "plot",
+    ...options,
+    document: document as unknown as NonNullable<Plot.PlotOptions["document"]>,
+  }) as unknown as Drawing;
+  svg.querySelector("style")?.remove();
+  // The page's style sheet scales the drawing; fixed attributes would only set it at print.
+  svg.removeAttribute("height");
+  rounded(svg);
+  // The document escapes only quotes in attributes, so the label is put in here.
+  return trusted(svg.outerHTML.replace("<svg", () => `<svg role="img" aria-label="${escape(label)}"`));
+}
+
+/** A chart with its own small title, one of several in a figure. */
+export function panel(title: string, drawing: Content): Markup {
+  return markup`<div class="panel"><h4>${title}</h4>${drawing}</div>`;
+}
+
+/**
+ * A figure: panels in a grid, then what they show and how it was worked out. It has a title of its own where its section
+ * has several. With an odd number of panels the caption takes the free place beside the last.
+ */
+export function figure(
+  title: string | null,
+  caption: Content,
+  panels: readonly Content[],
+  key: Content = null,
+): Markup {
+  const place = panels.filter((each) => each !== null).length % 2 === 1 ? "beside" : "below";
+  const heading = title === null ? null : markup`<h3>${title}</h3>`;
+  return markup`<figure>${heading}${key}${panels}<figcaption class="${place}">${caption}</figcaption></figure>`;
+}
+
+/** Names and colours of series, as text beside a sample of the line. */
+export function legend(series: readonly Series[]): Markup {
+  return markup`<ul class="legend" aria-label="Colours">${
+    series.map((each) => markup`<li>${sample(each)}${each.name}</li>`)
+  }</ul>`;
+}
+
+/** A short line in a series' colour and dash. */
+export function sample({ index }: Series): Markup {
+  return markup`<svg class="sample" viewBox="0 0 26 8" width="26" height="8" aria-hidden="true"><path d="M1,4H25" stroke="${
+    seriesColor(index)
+  }" stroke-width="3" stroke-dasharray="${seriesDash(index) ?? "none"}"/></svg>`;
+}

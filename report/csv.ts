@@ -1,0 +1,71 @@
+// Scalars of all runs for spreadsheets and data frames: a row a run, step and layer; `kind` tells evaluations apart.
+// Lists (loads by expert) stay in the JSON Lines records.
+import { stringify } from "csv-stringify/sync";
+import type { RunRecord } from "../training/record.ts";
+
+type Row = Readonly<Record<string, string | number | null>>;
+
+const columns = [
+  "run",
+  "router",
+  "seed",
+  "kind",
+  "step",
+  "layer",
+  "loss",
+  "learning_rate",
+  "gradient_norm",
+  "dropped_share",
+  "gate_entropy",
+  "load_entropy",
+  "load_coefficient_of_variation",
+  "load_max_over_mean",
+  "dead_experts",
+  "validation_loss",
+  "validation_perplexity",
+] as const;
+
+function rowsOf({ header, steps, evaluations }: RunRecord): Row[] {
+  const run = { run: header.run, router: header.router, seed: header.seed };
+  const training = steps.flatMap((row): Row[] => {
+    const step = {
+      ...run,
+      kind: "step",
+      step: row.step,
+      loss: row.loss,
+      learning_rate: row.learningRate,
+      gradient_norm: row.gradientNorm,
+      ...Object.fromEntries(Object.entries(row.losses).map(([name, value]) => [`loss_${name}`, value])),
+    };
+    if (row.layers.length === 0) return [step];
+    return row.layers.map((load) => ({
+      ...step,
+      layer: load.layer,
+      dropped_share: load.droppedShare,
+      gate_entropy: load.gateEntropy,
+      load_entropy: load.loadEntropy,
+      load_coefficient_of_variation: load.coefficientOfVariation,
+      load_max_over_mean: load.maxOverMean,
+      dead_experts: load.deadExperts,
+    }));
+  });
+  const validation = evaluations.map((row): Row => ({
+    ...run,
+    kind: "evaluation",
+    step: row.step,
+    validation_loss: row.loss,
+    validation_perplexity: row.perplexity,
+  }));
+  return [...training, ...validation];
+}
+
+/** All runs as CSV with a header line; router losses get a column each, `loss_<name>`, after the fixed ones. */
+export function stepsCsv(runs: readonly RunRecord[]): string {
+  const losses = new Set(runs.flatMap(({ steps }) => steps.flatMap((row) => Object.keys(row.losses))));
+  return stringify(runs.flatMap(rowsOf), {
+    header: true,
+    columns: [...columns, ...[...losses].sort().map((name) => `loss_${name}`)],
+    // A name that opens with "=" would run as a formula in a spreadsheet.
+    escape_formulas: true,
+  });
+}

@@ -1,0 +1,90 @@
+// Who got the tokens: every expert's share of wanted assignments over steps, before capacity cuts it.
+import { figure, panel } from "./chart.ts";
+import { binWidth } from "./curves.ts";
+import { heatChart, heatLegend } from "./heat_chart.ts";
+import { type Markup, markup } from "./markup.ts";
+import { counted } from "./numbers.ts";
+import type { FinishedRun, Series } from "./series.ts";
+
+/** Layers a run reports. */
+export function layersOf(run: FinishedRun): number[] {
+  return [...new Set(run.steps.flatMap(({ layers }) => layers.map(({ layer }) => layer)))].sort((a, b) =>
+    a - b
+  );
+}
+
+interface LoadOverSteps {
+  /** Step at the left edge of the first column. */
+  readonly from: number;
+  /** [expert][column]: share over even share. */
+  readonly ratios: readonly (readonly (number | null)[])[];
+}
+
+/** Wanted load of a layer, each column summed over `width` steps. */
+export function loadOverSteps(run: FinishedRun, layer: number, width: number): LoadOverSteps {
+  const columns = new Map<number, number[]>();
+  for (const row of run.steps) {
+    const load = row.layers.find((each) => each.layer === layer);
+    if (!load) continue;
+    const at = Math.floor(row.step / width);
+    const column = columns.get(at);
+    if (column) load.wanted.forEach((count, expert) => column[expert] += count);
+    else columns.set(at, [...load.wanted]);
+  }
+  const ordered = [...columns].sort(([a], [b]) => a - b).map(([, column]) => column);
+  const experts = ordered[0]?.length ?? 0;
+  const totals = ordered.map((wanted) => wanted.reduce((sum, count) => sum + count, 0));
+  return {
+    from: Math.min(...columns.keys()) * width,
+    ratios: Array.from(
+      { length: experts },
+      (_, expert) =>
+        ordered.map((wanted, at) => totals[at] > 0 ? wanted[expert] * experts / totals[at] : null),
+    ),
+  };
+}
+
+/** Round steps below columns of `width` steps, about seven of them. */
+function stepTicks(from: number, width: number, count: number): { at: number; name: string }[] {
+  const rough = Math.max(1, count * width / 7);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const every = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough)!;
+  const first = Math.ceil(from / every) * every;
+  const ticks = Array.from({ length: 15 }, (_, at) => first + at * every);
+  return ticks.map((step) => ({ at: (step - from) / width, name: String(step) })).filter(({ at }) =>
+    at <= count
+  );
+}
+
+/** Heatmaps of load, one a router and layer, of the first seed. */
+export function loadHeatmaps(series: readonly Series[]): Markup {
+  const steps = Math.max(...series.map(({ header }) => header.steps));
+  const maps = series.flatMap((each) => layersOf(each.runs[0]).map((layer) => ({ each, layer })));
+  const experts = Math.max(1, ...series.map(({ runs }) => runs[0].steps[0]?.layers[0]?.wanted.length ?? 1));
+  // About 40 000 cells a page at most.
+  const width = binWidth(steps, Math.max(12, Math.min(75, Math.floor(40_000 / (maps.length * experts)))));
+  const seeds = [...new Set(series.map(({ runs }) => runs[0].header.seed))];
+  const panels = maps.map(({ each, layer }) => {
+    const { from, ratios } = loadOverSteps(each.runs[0], layer, width);
+    const count = ratios[0]?.length ?? 0;
+    return panel(
+      `${each.name}, layer ${layer}`,
+      heatChart(
+        `Load of each expert over steps, ${each.name}, layer ${layer}`,
+        ratios,
+        { label: "step", count, ticks: stepTicks(from, width, count) },
+        14,
+      ),
+    );
+  });
+  return figure(
+    null,
+    markup`Share of wanted assignments (before capacity) that each expert got, as a multiple of an even share 1/E. Each column is
+${counted(width, "step")}. ${
+      seeds.length === 1 ? `Seed ${seeds[0]} is shown` : "The first finished seed of each is shown"
+    }; other seeds
+may favour other experts. Layers are numbered by their block, from 0.`,
+    panels,
+    heatLegend("even"),
+  );
+}

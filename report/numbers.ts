@@ -1,0 +1,74 @@
+// How numbers read in tables and sentences. Digits follow the uncertainty: two significant digits of the half-width.
+import type { Estimate } from "./statistics.ts";
+
+/** Shown where a value does not exist. */
+export const missing = "–";
+
+/** Fixed digits with a true minus sign. */
+export function fixed(value: number, digits: number): string {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
+}
+
+/** Fixed digits, always with a sign. */
+export function signed(value: number, digits: number): string {
+  const text = fixed(value, digits);
+  return text.startsWith("−") || Number(text) === 0 ? text : `+${text}`;
+}
+
+/** Digits after the point that show two significant digits of `size`, 2 to 6. */
+export function digitsFor(size: number): number {
+  if (!(size > 0)) return 3;
+  return Math.min(6, Math.max(2, 1 - Math.floor(Math.log10(size))));
+}
+
+function halfWidth({ interval }: Estimate): number {
+  return interval ? (interval.high - interval.low) / 2 : 0;
+}
+
+/** `4.953 ± 0.021`, or the bare mean when there is no interval. */
+export function plusMinus(estimate: Estimate): string {
+  const half = halfWidth(estimate);
+  const digits = digitsFor(half);
+  return estimate.interval
+    ? `${fixed(estimate.mean, digits)} ± ${fixed(half, digits)}`
+    : fixed(estimate.mean, digits);
+}
+
+/** `[0.010, 0.050]`, or an empty text when there is no interval. */
+export function range(estimate: Estimate, sign = 1): string {
+  if (!estimate.interval) return "";
+  const digits = digitsFor(halfWidth(estimate));
+  const ends = [estimate.interval.low * sign, estimate.interval.high * sign].sort((a, b) => a - b);
+  return `[${fixed(ends[0], digits)}, ${fixed(ends[1], digits)}]`;
+}
+
+/** `+0.031 [0.010, 0.052]`, or the bare difference when there is no interval. */
+export function difference(estimate: Estimate): string {
+  return `${signed(estimate.mean, digitsFor(halfWidth(estimate)))} ${range(estimate)}`.trimEnd();
+}
+
+/** `1.23 M`: three significant digits and a metric suffix. */
+export function compact(value: number): string {
+  if (value === 0) return "0";
+  const suffixes = ["", " k", " M", " G", " T", " P"];
+  const power = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(3)))) / 3);
+  const place = Math.min(suffixes.length - 1, Math.max(0, power));
+  const scaled = value / 1000 ** place;
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(Number(scaled.toPrecision(3))))));
+  return fixed(scaled, Number.isInteger(value) && place === 0 ? 0 : Math.min(6, digits)) + suffixes[place];
+}
+
+export function percent(share: number, digits = 1): string {
+  return `${fixed(share * 100, digits)}%`;
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+export function list(names: readonly string[]): string {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
+
+/** `1 seed`, `3 seeds`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,128 @@
+// The page around the sections: one file, no scripts, nothing fetched. Colours switch by the reader's preference, and
+// print always takes the light ones.
+import { type Content, type Markup, markup, trusted } from "./markup.ts";
+import { colorVariables } from "./palette.ts";
+
+export interface Section {
+  readonly id: string;
+  readonly title: string;
+  readonly content: Content;
+}
+
+const light = `${
+  colorVariables("light")
+} --ink: #1b1e21; --muted: #5a6168; --line: #d5d8da; --grid: #e4e6e6; --card: #ffffff; --stage-0: #123f6b; --stage-1: #4a8ac0; --stage-2: #a3c9e6; --rest: #d3d6d9; --good: #14622f; --bad: #9c1c1c;`;
+const dark = `${
+  colorVariables("dark")
+} --ink: #e7e9eb; --muted: #a4abb2; --line: #383d42; --grid: #2b3034; --card: #1d2125; --stage-0: #c4e0f7; --stage-1: #6aa9dc; --stage-2: #356994; --rest: #454b51; --good: #7fd69a; --bad: #ff9d96;`;
+
+const style = `
+:root { color-scheme: light dark; ${light} }
+@media (prefers-color-scheme: dark) { :root { ${dark} } }
+@media print { :root { color-scheme: light; ${light} } }
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }
+body { margin: 0; background: var(--surface); color: var(--ink); font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
+header, main, footer { max-width: 74rem; margin: 0 auto; padding: 0 1.25rem; }
+header { padding-top: 2.5rem; }
+h1 { font-size: 2rem; line-height: 1.15; margin: 0 0 .4rem; letter-spacing: -.015em; text-wrap: balance; overflow-wrap: anywhere; }
+h2 { font-size: 1.35rem; line-height: 1.25; margin: 3.25rem 0 1rem; padding-top: .8rem; border-top: 1px solid var(--line); letter-spacing: -.01em; }
+h3 { font-size: 1.05rem; margin: 1.8rem 0 .5rem; }
+h4 { font-size: .9rem; font-weight: 600; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+p, .checks { max-width: 70ch; }
+.claims { max-width: 92ch; }
+a { color: inherit; text-underline-offset: .2em; text-decoration-color: var(--muted); }
+:focus-visible { outline: 2px solid var(--series-6); outline-offset: 2px; }
+.lead { font-size: 1.1rem; color: var(--muted); margin: 0 0 .6rem; max-width: 65ch; }
+.meta { color: var(--muted); font-size: .9rem; margin: 0; }
+nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .35rem 1.1rem; margin: 1.2rem 0 0; padding: .7rem 0 0; border-top: 1px solid var(--line); font-size: .9rem; }
+.summary { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: 1.1rem 1.4rem; margin-top: 1.6rem; }
+.summary h2 { border: 0; margin: 0 0 .5rem; padding: 0; }
+.claims { margin: 0; padding-left: 1.1rem; }
+.claims li { margin: .35rem 0; }
+.claims li:first-child { font-weight: 600; }
+figure, .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(max(min(100%, 21rem), calc(50% - 1.25rem)), 1fr)); gap: 1.4rem 2.5rem; align-items: start; margin: 0 0 2.4rem; }
+figure > h3, figure > .legend { grid-column: 1 / -1; margin: 0; }
+figure > h3 { margin-top: .6rem; }
+figcaption { color: var(--muted); font-size: .9rem; max-width: 84ch; }
+figcaption.below { grid-column: 1 / -1; }
+figcaption.beside { padding-top: 1.6rem; }
+.panel { min-width: 0; break-inside: avoid; }
+.plot { display: block; width: 100%; height: auto; font-size: 12px; font-family: inherit; --plot-background: var(--surface); overflow: visible; }
+.plot text { white-space: pre; }
+.legend { list-style: none; display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; margin: 0 0 .4rem; padding: 0; font-size: .9rem; }
+.legend li { display: flex; align-items: center; gap: .45rem; overflow-wrap: anywhere; }
+.legend.heat { gap: .25rem .7rem; font-size: .82rem; }
+.sample { flex: none; vertical-align: middle; margin-right: .35rem; }
+.legend .sample { margin: 0; }
+.cell { width: 1.3rem; height: .8rem; display: inline-block; border: 1px solid var(--line); print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+${Array.from({ length: 9 }, (_, at) => `.heat-${at} { background: var(--heat-${at}); }`).join(" ")}
+.scroll { overflow-x: auto; max-width: 100%; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin: 0 0 .6rem; min-width: 50%; }
+caption { text-align: left; font-weight: 600; padding: 0 0 .3rem; font-size: .9rem; line-height: 1.55; }
+th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+thead th { font-weight: 600; color: var(--muted); vertical-align: bottom; line-height: 1.3; border-bottom-color: var(--muted); }
+tbody th { font-weight: 600; white-space: nowrap; position: sticky; left: 0; background: var(--surface); }
+.numbers td, .numbers thead th:not(:first-child) { text-align: right; }
+.numbers td { white-space: nowrap; }
+.numbers th, .numbers td { padding-inline: .42rem; }
+.numbers tr > :first-child, .text tr > :first-child { padding-left: 0; }
+.text td { overflow-wrap: anywhere; min-width: 4.5rem; }
+.word { white-space: nowrap; }
+.notes { color: var(--muted); font-size: .85rem; columns: 22rem 2; column-gap: 2rem; padding: 0; margin: .4rem 0 0; }
+.notes + p { margin-top: .8rem; }
+.notes div { break-inside: avoid; margin-bottom: .35rem; }
+.notes dt { display: inline; font-weight: 600; color: var(--ink); }
+.notes dd { display: inline; margin: 0; }
+.checks { list-style: none; padding: 0; margin: 0; }
+.checks li { margin: .2rem 0; overflow-wrap: anywhere; }
+.holds b { color: var(--good); } .fails b { color: var(--bad); }
+pre { background: var(--card); border: 1px solid var(--line); border-radius: .4rem; padding: .7rem .9rem; font-size: .875rem; }
+code, pre { font-family: ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; }
+code { font-size: .9em; }
+footer { color: var(--muted); font-size: .85rem; padding-top: 2rem; padding-bottom: 3rem; }
+@media (max-width: 40rem) { h1 { font-size: 1.6rem; } header { padding-top: 1.5rem; } .summary { padding: .9rem 1rem; } tbody th { white-space: normal; } .numbers tbody th { min-width: 6rem; } .plot { font-size: 14px; } }
+@media print {
+  body { font-size: 10pt; } header, main, footer { max-width: none; padding: 0; } nav { display: none; }
+  h2, h3, h4, caption { break-after: avoid; } .scroll { overflow: visible; } table { font-size: 7.5pt; } th, td { padding: .2rem .35rem; }
+  tr { break-inside: avoid; } tbody th { position: static; } pre { white-space: pre-wrap; }
+}
+`;
+
+/** A whole HTML document. */
+export function page(
+  about: { readonly title: string; readonly lead: string; readonly meta: string },
+  summary: Content,
+  sections: readonly Section[],
+): string {
+  const { html }: Markup = markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${about.title}</title>
+<style>${trusted(style)}</style>
+</head>
+<body>
+<header>
+<h1>${about.title}</h1>
+<p class="lead">${about.lead}</p>
+<p class="meta">${about.meta}</p>
+<nav aria-label="Sections"><ul>${
+    sections.map(({ id, title }) => markup`<li><a href="#${id}">${title}</a></li>`)
+  }</ul></nav>
+</header>
+<main>
+<section class="summary" aria-labelledby="summary"><h2 id="summary">In short</h2>${summary}</section>
+${
+    sections.map(({ id, title, content }) =>
+      markup`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2>${content}</section>\n`
+    )
+  }
+</main>
+<footer>Written by Switchyard from recorded runs.</footer>
+</body>
+</html>
+`;
+  return html;
+}

@@ -1,0 +1,123 @@
+// What experts took on: how much an expert tells about a token's part of speech and its text's genre, and examples.
+import type { Specialisation } from "../training/record.ts";
+import { figure, panel } from "./chart.ts";
+import { heatChart, heatLegend } from "./heat_chart.ts";
+import { intervalChart } from "./interval_chart.ts";
+import { type Markup, markup, table } from "./markup.ts";
+import { fixed, list, missing, percent } from "./numbers.ts";
+import type { Series } from "./series.ts";
+
+function layersOf(series: readonly Series[]): number[] {
+  const all = series.flatMap(({ runs }) =>
+    runs.flatMap(({ end }) => end.specialisation.map(({ layer }) => layer))
+  );
+  return [...new Set(all)].sort((a, b) => a - b);
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
+}
+
+/** Each expert's share of a kind of token over the kind's share of all tokens; null where there is no such token. */
+export function lift(counts: readonly (readonly number[])[]): (number | null)[][] {
+  const total = sum(counts.map(sum));
+  const ofKind = (counts[0] ?? []).map((_, kind) => sum(counts.map((row) => row[kind])));
+  return counts.map((row) => {
+    const taken = sum(row);
+    return row.map((count, kind) =>
+      taken > 0 && ofKind[kind] > 0 ? count * total / (taken * ofKind[kind]) : null
+    );
+  });
+}
+
+/** Mutual information of expert with part of speech and with genre. */
+export function information(series: readonly Series[]): Markup {
+  const kinds = [
+    { name: "part of speech", of: (each: Specialisation): number => each.partOfSpeechInformation },
+    { name: "genre", of: (each: Specialisation): number => each.genreInformation },
+  ];
+  const panels = layersOf(series).flatMap((layer) =>
+    kinds.map(({ name, of }) =>
+      panel(
+        `Layer ${layer}: expert and ${name}`,
+        intervalChart(
+          `Mutual information of expert with ${name} in layer ${layer}, by router`,
+          { name: "nats", fromZero: true },
+          series.map((each) => ({
+            series: each,
+            values: each.runs.flatMap(({ end }) =>
+              end.specialisation.filter((found) => found.layer === layer).map(of)
+            ),
+          })),
+        ),
+      )
+    )
+  );
+  const experts = [
+    ...new Set(
+      series.flatMap(({ runs }) =>
+        runs.flatMap(({ end }) => end.specialisation.map(({ words }) => words.length))
+      ),
+    ),
+  ].filter((count) => count > 0);
+  return figure(
+    "What an expert tells about its tokens",
+    markup`Mutual information of the expert a token went to with the token's part of speech and with its text's genre, over validation
+text, with the bias of finite counts removed (Miller–Madow): 0 is no specialisation${
+      experts.length > 0
+        ? `, ln E = ${list(experts.map((count) => fixed(Math.log(count), 2)))} is an upper limit`
+        : ""
+    }. Rings are seeds, the bar is the 95% interval of their mean.`,
+    panels,
+  );
+}
+
+function experts(each: Series, found: Specialisation): Markup {
+  const taken = found.byPartOfSpeech.map(sum);
+  const total = sum(taken);
+  return table(
+    `${each.name}, layer ${found.layer}: words`,
+    ["Expert", "Tokens", "Words it takes most above their share"],
+    found.words.map((words, expert) => [
+      expert,
+      total > 0 ? percent((taken[expert] ?? 0) / total) : missing,
+      words.length === 0
+        ? missing
+        : words.map((word, at) => markup`${at > 0 ? ", " : ""}<span class="word">${word}</span>`),
+    ]),
+    "text",
+  );
+}
+
+/** Heatmap of expert by part of speech, and example words, of the first seed. */
+export function examples(series: readonly Series[]): Markup {
+  const panels = series.flatMap((each) =>
+    each.runs[0].end.specialisation.flatMap((found) => [
+      panel(
+        `${each.name}, layer ${found.layer}: parts of speech`,
+        heatChart(
+          `Parts of speech by expert, ${each.name}, layer ${found.layer}`,
+          lift(found.byPartOfSpeech),
+          {
+            label: null,
+            count: found.partsOfSpeech.length,
+            ticks: found.partsOfSpeech.map((name, at) => ({ at: at + 0.5, name })),
+            slanted: true,
+          },
+          26,
+        ),
+      ),
+      markup`<div class="panel">${experts(each, found)}</div>`,
+    ])
+  );
+  const seeds = [...new Set(series.map(({ runs }) => runs[0].header.seed))];
+  return figure(
+    "What experts took",
+    markup`${
+      seeds.length === 1 ? `Seed ${seeds[0]}` : "The first finished seed of each"
+    }, kept tokens of validation text. Colour: the share of a part of speech among an expert's tokens, as a multiple of its share among
+all tokens. A dash is an expert without tokens or words above their share.`,
+    panels,
+    heatLegend("as overall"),
+  );
+}

@@ -1,0 +1,144 @@
+// The numbers of the summary, worked out once for the page and the terminal. Load measures are taken from the last
+// quarter of training, where a router's balance has settled; dropped work counts all of training.
+import type { LayerLoad, RunHeader } from "../training/record.ts";
+import { compact, difference, fixed, missing, percent, plusMinus } from "./numbers.ts";
+import { bySeed, type FinishedRun, type Series } from "./series.ts";
+import { type Estimate, estimate, mean, median, pairedDifference } from "./statistics.ts";
+
+export interface SummaryRow {
+  readonly series: Series;
+  /** Final validation loss over seeds, nats per token. */
+  readonly loss: Estimate;
+  readonly perplexity: number;
+  /** Loss minus the first series' loss in the same seed; null for the first, or when they share no seed. */
+  readonly difference: Estimate | null;
+  readonly droppedShare: number;
+  readonly coefficientOfVariation: number | null;
+  readonly maxOverMean: number | null;
+  readonly deadExperts: number | null;
+  readonly secondsPerStep: number | null;
+  readonly tokensPerSecond: number | null;
+}
+
+/** Tokens one step trains on: the model's `tokensPerStep`, else `batch` times `length`; null when not recorded. */
+export function tokensPerStep({ model }: RunHeader): number | null {
+  if (typeof model.tokensPerStep === "number") return model.tokensPerStep;
+  const { batch, length } = model;
+  return typeof batch === "number" && typeof length === "number" ? batch * length : null;
+}
+
+/** Median seconds of a step, then the mean over seeds; null without timings. */
+export function secondsPerStep({ timings }: Series): number | null {
+  const timed = timings.filter(({ steps }) => steps.length > 0);
+  if (timed.length === 0) return null;
+  return mean(timed.map(({ steps }) => median(steps.map(({ seconds }) => seconds))));
+}
+
+function late(run: FinishedRun, valueOf: (load: LayerLoad) => number): number[] {
+  const rows = run.steps.slice(Math.floor(run.steps.length * 3 / 4));
+  return rows.flatMap((row) => row.layers.map(valueOf)).filter(Number.isFinite);
+}
+
+function lateMean(series: Series, valueOf: (load: LayerLoad) => number): number | null {
+  const values = series.runs.map((run) => late(run, valueOf)).filter(({ length }) => length > 0);
+  return values.length === 0 ? null : mean(values.map(mean));
+}
+
+/** Final validation loss by seed. */
+export function finalLoss(series: Series): Map<number, number> {
+  return bySeed(series, ({ end }) => end.loss);
+}
+
+/** One row a series; each needs a finished run, and the first is what others are compared to. */
+export function summaryRows(all: readonly Series[]): SummaryRow[] {
+  return all.map((series, at): SummaryRow => {
+    const seconds = secondsPerStep(series);
+    const tokens = tokensPerStep(series.header);
+    return {
+      series,
+      loss: estimate([...finalLoss(series).values()]),
+      perplexity: mean(series.runs.map(({ end }) => end.perplexity)),
+      difference: at === 0 ? null : pairedDifference(finalLoss(series), finalLoss(all[0])),
+      droppedShare: mean(series.runs.map(({ end }) => 1 - end.keptShare)),
+      coefficientOfVariation: lateMean(series, (load) => load.coefficientOfVariation),
+      maxOverMean: lateMean(series, (load) => load.maxOverMean),
+      deadExperts: lateMean(series, (load) => load.deadExperts),
+      secondsPerStep: seconds,
+      tokensPerSecond: seconds && tokens ? tokens / seconds : null,
+    };
+  });
+}
+
+/** A column of the summary. */
+export interface SummaryColumn {
+  readonly title: string;
+  readonly about: string;
+  /** Left out where there is little room, as in a terminal. */
+  readonly wide?: true;
+  cell(row: SummaryRow): string;
+}
+
+function shown(value: number | null, text: (value: number) => string): string {
+  return value === null ? missing : text(value);
+}
+
+/** Columns after the router's name. */
+export function summaryColumns(baseline: string): SummaryColumn[] {
+  return [
+    {
+      title: "Validation loss",
+      about:
+        "mean over seeds of the final validation loss in nats per token, ± half of its 95% interval (Student's t)",
+      cell: ({ loss }) => plusMinus(loss),
+    },
+    { title: "Perplexity", about: "mean over seeds", cell: ({ perplexity }) => fixed(perplexity, 1) },
+    {
+      title: `Loss − ${baseline}`,
+      about: `difference in loss to ${baseline} in the same seed, mean and 95% interval; below 0 is better`,
+      cell: (row) => row.difference ? difference(row.difference) : missing,
+    },
+    {
+      title: "Dropped",
+      about: "share of planned expert work not done because of capacity, over all training",
+      cell: ({ droppedShare }) => percent(droppedShare),
+    },
+    {
+      title: "Load CV",
+      about: "standard deviation over mean of experts' wanted load; 0 is even",
+      cell: (row) => shown(row.coefficientOfVariation, (value) => fixed(value, 2)),
+    },
+    {
+      title: "Max/mean",
+      about: "load of the most wanted expert over the mean; 1 is even",
+      cell: (row) => shown(row.maxOverMean, (value) => fixed(value, 2)),
+    },
+    {
+      title: "Dead",
+      wide: true,
+      about: "experts that no token wanted, mean number a layer and step",
+      cell: (row) => shown(row.deadExperts, (value) => fixed(value, 2)),
+    },
+    {
+      title: "FLOP per token",
+      wide: true,
+      about: "floating-point operations of one token's forward pass, nothing dropped",
+      cell: ({ series }) => compact(series.header.activeFlopPerToken),
+    },
+    {
+      title: "Parameters",
+      wide: true,
+      about: "all, active or not",
+      cell: ({ series }) => compact(series.header.parameters.total),
+    },
+    {
+      title: "Tokens per s",
+      about: "training tokens a second at the median step",
+      cell: (row) => shown(row.tokensPerSecond, compact),
+    },
+    {
+      title: "ms per step",
+      about: "median step in milliseconds, mean over seeds",
+      cell: (row) => shown(row.secondsPerStep, (value) => fixed(value * 1000, value < 0.1 ? 1 : 0)),
+    },
+  ];
+}

@@ -1,0 +1,107 @@
+// Where a step's time goes. Stages are medians on their own, so a bar's length is close to the median step, not equal.
+import * as Plot from "@observablehq/plot";
+import { stages } from "../training/record.ts";
+import { chart, figure, panel } from "./chart.ts";
+import { nameAxis, rowsHeight } from "./interval_chart.ts";
+import { type Markup, markup, table } from "./markup.ts";
+import { fixed, list, missing } from "./numbers.ts";
+import { seriesColor } from "./palette.ts";
+import type { Series } from "./series.ts";
+import { median } from "./statistics.ts";
+import { secondsPerStep } from "./summary.ts";
+
+/** Median seconds of each stage over steps and seeds: the known stages first, then others by name. */
+export function stageMedians({ timings }: Series): Map<string, number> {
+  const steps = timings.flatMap((timing) => timing.steps);
+  const known: readonly string[] = stages;
+  const others = [...new Set(steps.flatMap((step) => Object.keys(step.stages)))].filter((name) =>
+    !known.includes(name)
+  );
+  return new Map(
+    [...known, ...others.sort()].map((stage) =>
+      [stage, steps.map((step) => step.stages[stage] ?? 0)] as const
+    )
+      .filter(([, seconds]) => seconds.length > 0).map(([stage, seconds]) => [stage, median(seconds)]),
+  );
+}
+
+// `rest` is what all routers share; it stays grey, so that the stages routers differ in stand out. Blues from dark to
+// light keep stages apart from the routers' own colours.
+function stageColor(stage: string, at: number): string {
+  if (stage === "rest") return "var(--rest)";
+  return at < 3 ? `var(--stage-${at})` : seriesColor(at);
+}
+
+/** Stacked bars of stages and the same as a table; a sentence when nothing was timed. */
+export function timePerStep(series: readonly Series[]): Markup {
+  const timed = series.filter((each) => secondsPerStep(each) !== null);
+  if (timed.length === 0) return markup`<p>No timings came with these runs.</p>`;
+  const medians = new Map(timed.map((each) => [each, stageMedians(each)]));
+  const names = [...new Set([...medians.values()].flatMap((each) => [...each.keys()]))];
+  const bars = timed.flatMap((each) =>
+    [...medians.get(each)!].map(([stage, seconds]) => ({
+      name: each.name,
+      stage,
+      milliseconds: seconds * 1000,
+    }))
+  );
+  const { margin, text } = nameAxis(timed);
+  const drawing = chart("Milliseconds of a step by stage and router", {
+    height: rowsHeight(timed.length, 30),
+    marginTop: 8,
+    marginLeft: margin,
+    marginRight: 20,
+    x: { label: "milliseconds →", labelArrow: "none", labelAnchor: "right", ticks: 5, nice: true },
+    y: {
+      type: "band",
+      domain: timed.map(({ name }) => name),
+      label: null,
+      tickFormat: text,
+      tickSize: 0,
+      padding: 0.25,
+    },
+    marks: [
+      Plot.gridX({ stroke: "var(--grid)", strokeOpacity: 1, ticks: 5 }),
+      Plot.barX(bars, {
+        y: "name",
+        x: "milliseconds",
+        fill: ({ stage }) => stageColor(stage, names.indexOf(stage)),
+        order: names,
+        z: "stage",
+        insetRight: 1,
+        title: ({ name, stage, milliseconds }) => `${name}, ${stage}: ${fixed(milliseconds, 2)} ms`,
+      }),
+    ],
+  });
+  const key = markup`<ul class="legend" aria-label="Stages">${
+    names.map((stage, at) =>
+      markup`<li><svg class="sample" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true"><rect width="12" height="12" fill="${
+        stageColor(stage, at)
+      }"/></svg>${stage}</li>`
+    )
+  }</ul>`;
+  const untimed = series.filter((each) => !timed.includes(each)).map(({ name }) => name);
+  return figure(
+    null,
+    markup`Medians over steps and seeds; “rest” is what no stage claims. A bar adds the medians of its stages, which need not equal the
+median step exactly. Timings differ from run to run and between machines.${
+      untimed.length > 0 ? ` Without timings: ${list(untimed)}.` : ""
+    }`,
+    [
+      panel("By stage", drawing),
+      table(
+        "Milliseconds of a step",
+        ["Router", ...names, "Median step"],
+        timed.map((each) => [
+          each.name,
+          ...names.map((stage) => {
+            const seconds = medians.get(each)!.get(stage);
+            return seconds === undefined ? missing : fixed(seconds * 1000, 2);
+          }),
+          fixed(secondsPerStep(each)! * 1000, 2),
+        ]),
+      ),
+    ],
+    key,
+  );
+}

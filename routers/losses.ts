@@ -1,0 +1,75 @@
+// Losses that shape routing. Systems normalise the balance loss differently (a balanced router reads 1, K or 1/E^2),
+// so the convention is an option with a name. All of them leave padding out.
+import { affine, multiply, square } from "../tensor/arithmetic.ts";
+import { matmul } from "../tensor/products.ts";
+import { logsumexp, sumAll } from "../tensor/reduce.ts";
+import * as kernels from "../kernels/mod.ts";
+import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
+
+/**
+ * Which choices the balance loss counts, and what a balanced router reads:
+ * `first` counts first choices (Switch, GShard, Tutel, DeepSpeed top-2): 1;
+ * `all` counts all K choices (Flaxformer, Hugging Face Mixtral): K;
+ * `all-mean` counts all and divides by K (Megatron, DeepSpeed top-k): 1.
+ */
+export type BalanceCounts = "first" | "all" | "all-mean";
+
+/** What {@linkcode balanceLoss} works on. */
+export interface BalanceTerms {
+  readonly probability_TE: Tensor;
+  /** Choices before capacity, i32 [T, K]; -1 counts nowhere. */
+  readonly wanted_TK: Tensor;
+  readonly counts: BalanceCounts;
+  /** Tokens of one scope; the loss is the mean over scopes. T is a multiple of it. */
+  readonly scope: number;
+  readonly real_T?: Tensor | undefined;
+}
+
+/**
+ * E sum_e f_e P_e per scope, averaged over scopes: f_e the share of tokens that chose e (a constant), P_e the mean
+ * probability of e (Switch Transformer, equations 4 to 6, without alpha). Shape [1].
+ */
+export function balanceLoss(terms: BalanceTerms): Tensor {
+  const { probability_TE, wanted_TK } = terms;
+  const [T, E] = probability_TE.shape;
+  const K = wanted_TK.shape[1];
+  const scopes = T / terms.scope;
+  const mean_ST = scopeMeans(probability_TE, terms.scope, terms.real_T);
+  const chosen_TE = chosen(wanted_TK, E, terms.counts === "first" ? 1 : K);
+  const share_SE = matmul(mean_ST, chosen_TE);
+  const mean_SE = matmul(mean_ST, probability_TE);
+  const scale = E / scopes / (terms.counts === "all-mean" ? K : 1);
+  return affine(sumAll(multiply(mean_SE, share_SE)), scale, 0);
+}
+
+/** How often each token's first `choices` choices name an expert, f32 [T, E]; a constant. */
+function chosen(wanted_TK: Tensor, E: number, choices: number): Tensor {
+  const [T, K] = wanted_TK.shape;
+  const counted = Float32Array.from({ length: T * K }, (_, at) => at % K < choices ? 1 : 0);
+  return apply(kernels.takeAlongGradient, [wanted_TK, tensor(wanted_TK.backend, counted, [T, K])], {
+    columns: E,
+  })[0];
+}
+
+/** Rows that average over the real tokens of each scope: f32 [T / scope, T]; a scope of padding alone gives zeros. */
+function scopeMeans(like: Tensor, scope: number, real_T: Tensor | undefined): Tensor {
+  const T = like.shape[0];
+  const scopes = T / scope;
+  const inside = new Float32Array(scopes * T);
+  for (let t = 0; t < T; t++) inside[Math.floor(t / scope) * T + t] = 1;
+  const inside_ST = tensor(like.backend, inside, [scopes, T]);
+  if (!real_T) return affine(inside_ST, 1 / scope, 0);
+  const real_ST = apply(kernels.binary, [inside_ST, real_T], { op: "multiply" })[0];
+  const [count_S] = apply(kernels.sumLast, [real_ST], {});
+  const least = apply(kernels.binary, [count_S, tensor(like.backend, [1], [1])], { op: "maximum" })[0];
+  return apply(kernels.binary, [real_ST, reshape(least, [scopes, 1])], { op: "divide" })[0];
+}
+
+/**
+ * Mean over tokens of (log sum exp of the router logits)^2 (ST-MoE, equation 5, without its coefficient). Shape [1].
+ */
+export function zLoss(logit_TE: Tensor, real_T?: Tensor): Tensor {
+  const [T] = logit_TE.shape;
+  const mean_1T = scopeMeans(logit_TE, T, real_T);
+  return reshape(matmul(mean_1T, reshape(square(logsumexp(logit_TE)), [T, 1])), [1]);
+}

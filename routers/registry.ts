@@ -1,0 +1,66 @@
+// The routers there are: those of this folder and those a program registers.
+import * as builtIn from "./mod.ts";
+import type { RouterPlugin } from "./router.ts";
+
+// deno-lint-ignore no-explicit-any -- a list of plugins with different options has no better type
+export type AnyRouterPlugin = RouterPlugin<any>;
+
+const known = new Map<string, AnyRouterPlugin>(
+  Object.values(builtIn).map((plugin): [string, AnyRouterPlugin] => [plugin.name, plugin]),
+);
+
+/** Every router, by name. */
+export function routers(): readonly AnyRouterPlugin[] {
+  return [...known.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/**
+ * Adds a router of your own; from then on every experiment, report and contract check knows it.
+ * @throws {TypeError} when it lacks a part of a plugin; {RangeError} when the name is taken or not in kebab-case.
+ */
+export function registerRouter(plugin: AnyRouterPlugin): void {
+  checkPlugin(plugin);
+  if (known.has(plugin.name)) {
+    throw new RangeError(`Cannot register router "${plugin.name}": the name is taken`);
+  }
+  known.set(plugin.name, plugin);
+}
+
+/** @throws {RangeError} when there is none of that name; the message lists the names there are. */
+export function findRouter(name: string): AnyRouterPlugin {
+  const plugin = known.get(name);
+  if (plugin) return plugin;
+  const names = routers().map((router) => `"${router.name}"`).join(", ");
+  throw new RangeError(`Cannot find router "${name}": there are ${names}`);
+}
+
+/**
+ * A router's options with defaults filled in.
+ * @throws {RangeError} naming the router, the option, the value and what is allowed.
+ */
+export function parseOptions<Options>(plugin: RouterPlugin<Options>, given: unknown = {}): Options {
+  const parsed = plugin.options.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const at = issue.path.join(".");
+  const value = issue.path.reduce<unknown>(
+    (inner, key) => (inner as Record<PropertyKey, unknown>)?.[key],
+    given,
+  );
+  throw new RangeError(
+    `Cannot use options of router "${plugin.name}": ${
+      at ? `${at} = ${JSON.stringify(value)}: ` : ""
+    }${issue.message}`,
+  );
+}
+
+function checkPlugin(plugin: AnyRouterPlugin): void {
+  const missing = (["name", "about", "paper", "traits", "options", "expertsPerToken", "create"] as const)
+    .filter((part) => plugin?.[part] === undefined);
+  if (missing.length > 0) {
+    throw new TypeError(`Cannot register a router: it has no ${missing.join(", no ")}`);
+  }
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(plugin.name)) {
+    throw new RangeError(`Cannot register router "${plugin.name}": a name is kebab-case, like "noisy-top-k"`);
+  }
+}

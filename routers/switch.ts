@@ -1,0 +1,79 @@
+// Switch: each token goes to its most probable expert, weighted by that probability.
+import { z } from "zod";
+import { truncatedNormal } from "../tensor/init.ts";
+import { affine } from "../tensor/arithmetic.ts";
+import { matmul } from "../tensor/products.ts";
+import { softmax } from "../tensor/reduce.ts";
+import { topK } from "../tensor/rows.ts";
+import {
+  capacityOf,
+  type CapacityOptions,
+  capacityOptions,
+  keepWithinCapacity,
+  leaveOutPadding,
+} from "./capacity.ts";
+import { balanceLoss, zLoss } from "./losses.ts";
+import type { RouterPlugin } from "./router.ts";
+import { jitter, tokenChoice } from "./scoring.ts";
+
+/** Options of {@linkcode switchRouter}. */
+export interface SwitchOptions extends CapacityOptions {
+  readonly jitter: number;
+  readonly balance: number;
+  readonly z: number;
+  readonly initScale: number;
+}
+
+/** The Switch Transformer's router (Fedus, Zoph and Shazeer 2021). */
+export const switchRouter: RouterPlugin<SwitchOptions> = {
+  name: "switch",
+  about: "Top-1 of a softmax gate, weight = its probability, balance loss, drops over capacity.",
+  paper: {
+    title: "Switch Transformers: Scaling to Trillion Parameter Models with Simple and Efficient Sparsity",
+    year: 2021,
+    identifier: "arXiv:2101.03961",
+    equations: "section 2.1; equations 3 to 6; section 2.4 (init); appendix C (jitter)",
+  },
+  traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
+  options: z.strictObject({
+    ...capacityOptions({ rule: "switch", factor: 1.25, evaluationFactor: 2 }),
+    jitter: z.number().min(0).max(1).default(0.01).describe(
+      "input noise U(1 - jitter, 1 + jitter) in training",
+    ),
+    balance: z.number().min(0).default(0.01).describe("weight alpha of the balance loss"),
+    z: z.number().min(0).default(0).describe("weight of the z-loss (ST-MoE; not in the Switch paper)"),
+    initScale: z.number().positive().default(0.1).describe("s of the gate's init, sigma = sqrt(s / D)"),
+  }),
+  expertsPerToken: () => 1,
+  create({ D, E }, options, init) {
+    const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
+    return {
+      params: { gate: gate_DE },
+      route(x_TD, { training, random, real_T }) {
+        const [T] = x_TD.shape;
+        const input_TD = training && options.jitter > 0 ? jitter(x_TD, options.jitter, random) : x_TD;
+        const logit_TE = matmul(input_TD, gate_DE);
+        const probability_TE = softmax(logit_TE);
+        const { value_TK, index_TK } = topK(probability_TE, 1);
+        const wanted_TK = leaveOutPadding(index_TK, real_T);
+        const expert_TK = keepWithinCapacity(wanted_TK, {
+          E,
+          capacity: capacityOf(options, { T, E, K: 1 }, training),
+          scope: T,
+          dropOrder: options.dropOrder,
+          probability_TK: value_TK,
+          random,
+          choiceMajor: false,
+        });
+        const balance = balanceLoss({ probability_TE, wanted_TK, counts: "first", scope: T, real_T });
+        return tokenChoice({ wanted_TK, expert_TK, weight_TK: value_TK }, {
+          probability_TE,
+          losses: {
+            balance: affine(balance, options.balance, 0),
+            ...(options.z > 0 ? { z: affine(zLoss(logit_TE, real_T), options.z, 0) } : {}),
+          },
+        });
+      },
+    };
+  },
+};

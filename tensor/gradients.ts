@@ -1,0 +1,112 @@
+// Reverse mode: sort what the loss was made from once, walk back, add where paths meet. Gradients of inner results are
+// freed as soon as they have been passed on, and whatever a pullback made on the way goes with its own scope.
+import { shapeText, sizeOf } from "../kernels/kernel.ts";
+import { add } from "./arithmetic.ts";
+import { memory, release } from "./memory.ts";
+import { stage } from "./stage.ts";
+import { carriesGradient, type Parameter, type Tensor, tensor } from "./tensor.ts";
+
+/** Parents before children, each once. */
+function sorted(loss: Tensor): Tensor[] {
+  const order: Tensor[] = [];
+  const seen = new Set<Tensor>();
+  const stack: { node: Tensor; next: number }[] = [{ node: loss, next: 0 }];
+  seen.add(loss);
+  while (stack.length > 0) {
+    const top = stack[stack.length - 1];
+    const parent = top.node.made?.from[top.next++];
+    if (parent === undefined) {
+      order.push(top.node);
+      stack.pop();
+    } else if (!seen.has(parent)) {
+      seen.add(parent);
+      stack.push({ node: parent, next: 0 });
+    }
+  }
+  return order;
+}
+
+/**
+ * Gradients of a loss with respect to parameters, in their order; null where no path leads to a parameter.
+ *
+ * @param loss One value, shape [1].
+ * @throws {RangeError} when the loss is not one value; {TypeError} when it depends on no parameter.
+ */
+export async function gradients(loss: Tensor, params: readonly Parameter[]): Promise<(Tensor | null)[]> {
+  if (sizeOf(loss.shape) !== 1) {
+    throw new RangeError(
+      `Cannot differentiate a loss of shape ${shapeText(loss.shape)}: it must be one value`,
+    );
+  }
+  if (!carriesGradient(loss)) throw new TypeError("Cannot differentiate a loss that depends on no parameter");
+
+  const byNode = new Map<Tensor, Tensor>();
+  // Several nodes may hold one gradient's memory (an addition hands the same one to both parents).
+  const holders = new Map<Tensor, number>();
+  const hold = (gradient: Tensor) => holders.set(gradient.root, (holders.get(gradient.root) ?? 0) + 1);
+  const drop = (gradient: Tensor) => {
+    const left = holders.get(gradient.root)! - 1;
+    holders.set(gradient.root, left);
+    if (left === 0) release(gradient);
+  };
+  function deliver(node: Tensor, gradient: Tensor): void {
+    const before = byNode.get(node);
+    if (before === undefined) {
+      hold(gradient);
+      byNode.set(node, gradient);
+      return;
+    }
+    const sum = add(before, gradient);
+    drop(before);
+    hold(sum);
+    byNode.set(node, sum);
+    if (!holders.get(gradient.root)) release(gradient);
+  }
+
+  const one = tensor(loss.backend, [1], loss.shape);
+  hold(one);
+  byNode.set(loss, one);
+  for (const node of sorted(loss).reverse()) {
+    const gradient = byNode.get(node);
+    if (gradient === undefined || node.made === undefined) continue;
+    const { from, pullbacks } = node.made;
+    for (let at = 0; at < from.length; at++) {
+      const found = await stage(node.made.stage, () => pull(pullbacks[at], gradient));
+      if (shapeText(found.shape) !== shapeText(from[at].shape)) {
+        throw new RangeError(
+          `Cannot add a gradient of shape ${shapeText(found.shape)} to a value of shape ${
+            shapeText(from[at].shape)
+          }`,
+        );
+      }
+      stage(node.made.stage, () => deliver(from[at], found));
+    }
+    byNode.delete(node);
+    drop(gradient);
+  }
+  return params.map((param) => byNode.get(param) ?? null);
+}
+
+/** Runs a pullback in a scope of its own that keeps only the result. */
+function pull(
+  pullback: (gradient: Tensor) => Tensor | Promise<Tensor>,
+  gradient: Tensor,
+): Tensor | Promise<Tensor> {
+  const scope = memory();
+  const close = (found: Tensor) => {
+    scope.keep(found);
+    scope[Symbol.dispose]();
+    return found;
+  };
+  try {
+    const found = pullback(gradient);
+    if (!(found instanceof Promise)) return close(found);
+    return found.then(close, (error) => {
+      scope[Symbol.dispose]();
+      throw error;
+    });
+  } catch (error) {
+    scope[Symbol.dispose]();
+    throw error;
+  }
+}

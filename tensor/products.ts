@@ -1,0 +1,32 @@
+// Matrix products with gradients: dense, and grouped over ragged blocks of rows.
+import * as kernels from "../kernels/mod.ts";
+import { apply, differentiable, type Tensor } from "./tensor.ts";
+
+/** Whether an operand of {@linkcode matmul} is stored transposed. */
+export interface MatmulOptions {
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+}
+
+/** A B: [M, K] [K, N] -> [M, N]. */
+export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  const { transposeA = false, transposeB = false } = options;
+  const product = (x: Tensor, y: Tensor, transposeX: boolean, transposeY: boolean) =>
+    apply(kernels.matmul, [x, y], { transposeA: transposeX, transposeB: transposeY })[0];
+  return differentiable(product(a, b, transposeA, transposeB), [
+    [a, (g) => transposeA ? product(b, g, transposeB, true) : product(g, b, false, !transposeB)],
+    [b, (g) => transposeB ? product(g, a, true, transposeA) : product(a, g, !transposeA, false)],
+  ]);
+}
+
+/**
+ * Rows of group e times matrix e: [N, K] [E, K, M] -> [N, M].
+ * @param offset_O E + 1 whole numbers: group e holds rows offset[e] to offset[e + 1] - 1; rows past the last group give 0.
+ */
+export function groupedMatmul(x_NK: Tensor, weight_EKM: Tensor, offset_O: Tensor): Tensor {
+  const [y] = apply(kernels.groupedMatmul, [x_NK, weight_EKM, offset_O], { transposeB: false });
+  return differentiable(y, [
+    [x_NK, (g) => apply(kernels.groupedMatmul, [g, weight_EKM, offset_O], { transposeB: true })[0]],
+    [weight_EKM, (g) => apply(kernels.groupedWeightGradient, [x_NK, g, offset_O], {})[0]],
+  ]);
+}

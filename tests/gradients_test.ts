@@ -1,0 +1,209 @@
+// Every differentiable op against finite differences, and what the tape promises: paths add, memory stays flat.
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { cpu } from "../cpu/backend.ts";
+import { sizeOf } from "../kernels/kernel.ts";
+import * as arithmetic from "../tensor/arithmetic.ts";
+import { gradients } from "../tensor/gradients.ts";
+import { memory } from "../tensor/memory.ts";
+import { groupedMatmul, matmul } from "../tensor/products.ts";
+import { random } from "../tensor/random.ts";
+import * as reduce from "../tensor/reduce.ts";
+import * as rows from "../tensor/rows.ts";
+import { type Parameter, parameter, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import * as transformer from "../tensor/transformer.ts";
+
+const backend = await cpu({ threads: 2 });
+
+interface OpCase {
+  readonly name: string;
+  /** Shapes of the differentiable inputs. */
+  readonly shapes: readonly (readonly number[])[];
+  readonly apply: (...inputs: Tensor[]) => Tensor;
+  /** Maps normal draws to where the op is smooth. */
+  readonly domain?: (value: number) => number;
+}
+
+const int = (values: number[], shape = [values.length]) => tensor(backend, Int32Array.from(values), shape);
+const positive = (value: number) => Math.abs(value) + 0.5;
+const awayFromZero = (value: number) => value + Math.sign(value) * 0.2;
+
+const key_N = () => int([2, 0, -1, 2, 1, 0]);
+const token_N = () => int([0, 0, 1, 1, 2, 2]);
+
+const cases: readonly OpCase[] = [
+  { name: "relu", shapes: [[3, 5]], apply: arithmetic.relu, domain: awayFromZero },
+  { name: "gelu", shapes: [[3, 5]], apply: arithmetic.gelu },
+  { name: "silu", shapes: [[3, 5]], apply: arithmetic.silu },
+  { name: "exp", shapes: [[3, 5]], apply: arithmetic.exp },
+  { name: "log", shapes: [[3, 5]], apply: arithmetic.log, domain: positive },
+  { name: "negate", shapes: [[7]], apply: arithmetic.negate },
+  { name: "square", shapes: [[7]], apply: arithmetic.square },
+  { name: "sqrt", shapes: [[7]], apply: arithmetic.sqrt, domain: positive },
+  { name: "sigmoid", shapes: [[7]], apply: arithmetic.sigmoid },
+  { name: "affine", shapes: [[7]], apply: (x) => arithmetic.affine(x, -2.5, 3) },
+  { name: "add", shapes: [[3, 4], [3, 4]], apply: arithmetic.add },
+  { name: "add per column", shapes: [[3, 4], [4]], apply: arithmetic.add },
+  { name: "subtract per row", shapes: [[3, 4], [3, 1]], apply: arithmetic.subtract },
+  { name: "multiply", shapes: [[3, 4], [3, 4]], apply: arithmetic.multiply },
+  { name: "multiply by one value", shapes: [[3, 4], [1]], apply: arithmetic.multiply },
+  { name: "multiply per row", shapes: [[3, 4], [3, 1]], apply: arithmetic.multiply },
+  { name: "divide per row", shapes: [[3, 4], [3, 1]], apply: arithmetic.divide, domain: positive },
+  { name: "divide", shapes: [[3, 4], [3, 4]], apply: arithmetic.divide, domain: positive },
+  { name: "where", shapes: [[4], [4]], apply: (a, b) => arithmetic.where(int([1, 0, 0, 1]), a, b) },
+  { name: "reshape", shapes: [[3, 4]], apply: (x) => arithmetic.square(reshape(x, [2, 6])) },
+  { name: "sumLast", shapes: [[3, 4]], apply: reduce.sumLast },
+  { name: "sumFirst", shapes: [[2, 3, 4]], apply: reduce.sumFirst },
+  { name: "sumAll", shapes: [[2, 3, 4]], apply: reduce.sumAll },
+  { name: "meanAll", shapes: [[6]], apply: reduce.meanAll },
+  { name: "meanFirst", shapes: [[5, 3]], apply: reduce.meanFirst },
+  { name: "softmax", shapes: [[3, 5]], apply: reduce.softmax },
+  { name: "logsumexp", shapes: [[3, 5]], apply: reduce.logsumexp },
+  { name: "crossEntropy", shapes: [[4, 6]], apply: (x) => reduce.crossEntropy(x, int([2, -1, 5, 0])) },
+  { name: "matmul", shapes: [[3, 4], [4, 5]], apply: (a, b) => matmul(a, b) },
+  {
+    name: "matmul, A transposed",
+    shapes: [[4, 3], [4, 5]],
+    apply: (a, b) => matmul(a, b, { transposeA: true }),
+  },
+  {
+    name: "matmul, B transposed",
+    shapes: [[3, 4], [5, 4]],
+    apply: (a, b) => matmul(a, b, { transposeB: true }),
+  },
+  {
+    name: "matmul, both transposed",
+    shapes: [[4, 3], [5, 4]],
+    apply: (a, b) => matmul(a, b, { transposeA: true, transposeB: true }),
+  },
+  {
+    name: "groupedMatmul",
+    shapes: [[7, 3], [3, 3, 4]],
+    apply: (x, w) => groupedMatmul(x, w, int([0, 2, 2, 6])),
+  },
+  { name: "embedding", shapes: [[4, 3]], apply: (table) => rows.embedding(table, int([3, 0, 3, -1, 1])) },
+  {
+    name: "dispatchRows",
+    shapes: [[3, 4]],
+    apply: (x) => rows.dispatchRows(x, token_N(), rows.groupBy(key_N(), 3), rows.groupBy(token_N(), 3)),
+  },
+  {
+    name: "combineRows",
+    shapes: [[6, 4], [6]],
+    apply: (y, weight) =>
+      rows.combineRows(y, weight, token_N(), rows.groupBy(key_N(), 3), rows.groupBy(token_N(), 3)),
+  },
+  { name: "takeAlong", shapes: [[3, 4]], apply: (x) => rows.takeAlong(x, int([1, 1, 0, 3, -1, 2], [3, 2])) },
+  { name: "topK", shapes: [[4, 6]], apply: (x) => rows.topK(x, 2).value_TK },
+  { name: "rmsNorm", shapes: [[3, 8], [8]], apply: (x, gain) => transformer.rmsNorm(x, gain) },
+  { name: "rope", shapes: [[6, 24]], apply: (x) => transformer.rope(x, { length: 3, heads: 2 }) },
+  { name: "attention", shapes: [[8, 24]], apply: (x) => transformer.attention(x, { length: 4, heads: 2 }) },
+];
+
+for (const { name, shapes, apply, domain = (value) => value } of cases) {
+  Deno.test(`gradient of ${name} equals finite differences`, async () => {
+    using _scope = memory();
+    const stream = random(11).split(name);
+    const values = shapes.map((shape, at) => stream.split(at).normal(sizeOf(shape)).map(domain));
+    const params = values.map((value, at) => parameter(backend, value, shapes[at]));
+    const weight = stream.split("weight");
+    // A random direction of the output, so that every element's gradient matters.
+    const loss = (inputs: readonly Tensor[]) => {
+      const y = apply(...inputs);
+      const direction = tensor(backend, weight.normal(sizeOf(y.shape)), y.shape);
+      return reduce.sumAll(arithmetic.multiply(y, direction));
+    };
+    const found = await gradients(loss(params), params);
+    const step = 1e-2;
+    for (const [at, value] of values.entries()) {
+      const gradient = await found[at]!.read();
+      for (let element = 0; element < value.length; element++) {
+        const shifted = async (by: number) => {
+          using _inner = memory();
+          const moved = value.slice();
+          moved[element] += by;
+          const inputs = values.map((other, index) =>
+            tensor(backend, index === at ? moved : other, shapes[index])
+          );
+          return await reduce.scalar(loss(inputs));
+        };
+        // Fourth-order central difference: truncation about step^4, rounding about 2^-24 / step.
+        const [a, b, c, d] = [
+          await shifted(2 * step),
+          await shifted(step),
+          await shifted(-step),
+          await shifted(-2 * step),
+        ];
+        const want = (-a + 8 * b - 8 * c + d) / (12 * step);
+        const tolerance = 1e-3 * Math.max(1, Math.abs(want), ...value.map(Math.abs));
+        assertAlmostEquals(gradient[element], want, tolerance, `${name}: input ${at}, element ${element}`);
+      }
+    }
+    free(params);
+  });
+}
+
+Deno.test("paths that meet add up, and stopGradient cuts one", async () => {
+  using _scope = memory();
+  const x = parameter(backend, Float32Array.of(3), [1]);
+  const [both] = await gradients(arithmetic.add(arithmetic.multiply(x, x), x), [x]);
+  assertEquals([...await both!.read()], [7]);
+  const [cut] = await gradients(arithmetic.multiply(x, stopGradient(x)), [x]);
+  assertEquals([...await cut!.read()], [3]);
+  const [doubled] = await gradients(arithmetic.add(x, x), [x]);
+  assertEquals([...await doubled!.read()], [2]);
+  free([x]);
+});
+
+Deno.test("a parameter no path leads to gets null; a loss must be one value that depends on a parameter", async () => {
+  using _scope = memory();
+  const [x, unused] = [
+    parameter(backend, Float32Array.of(1, 2), [2]),
+    parameter(backend, Float32Array.of(1), [1]),
+  ];
+  const found = await gradients(reduce.sumAll(x), [x, unused]);
+  assertEquals(found[1], null);
+  await assertRejects(() => gradients(x, [x]), RangeError, "shape [2]");
+  await assertRejects(() => gradients(tensor(backend, [1], [1]), [x]), TypeError, "no parameter");
+  free([x, unused]);
+});
+
+Deno.test("a thousand steps hold memory flat, and nothing is left when scopes close", async () => {
+  const before = backend.statistics().usedBytes;
+  const x = parameter(backend, random(1).normal(64 * 32), [64, 32]);
+  const w = parameter(backend, random(2).normal(32 * 16), [32, 16]);
+  const step = async () => {
+    using _scope = memory();
+    const y = reduce.softmax(arithmetic.gelu(matmul(x, w)));
+    const [gx, gw] = await gradients(reduce.meanAll(arithmetic.square(y)), [x, w]);
+    x.assign(arithmetic.subtract(x, arithmetic.affine(gx!, 0.1, 0)));
+    w.assign(arithmetic.subtract(w, arithmetic.affine(gw!, 0.1, 0)));
+  };
+  for (let at = 0; at < 10; at++) await step();
+  const warm = backend.statistics();
+  for (let at = 0; at < 1000; at++) await step();
+  assertEquals(backend.statistics(), warm);
+  free([x, w]);
+  assertEquals(backend.statistics().usedBytes, before);
+});
+
+Deno.test("keep hands a tensor to the scope around, and an error inside closes inner scopes", async () => {
+  const before = backend.statistics().usedBytes;
+  {
+    using outer = memory();
+    let kept: Tensor;
+    {
+      using inner = memory();
+      kept = inner.keep(arithmetic.square(tensor(backend, [1, 2, 3], [3])));
+    }
+    assertEquals([...await kept.read()], [1, 4, 9]);
+    memory(); // never closed by hand
+    tensor(backend, [1], [1]);
+    void outer;
+  }
+  assertEquals(backend.statistics().usedBytes, before);
+  assert(before >= 0);
+});
+
+function free(params: readonly Parameter[]): void {
+  for (const param of params) backend.free(param.buffer);
+}

@@ -1,0 +1,146 @@
+// The rules of the house that a machine can hold: who imports whom, who may name Deno, how files open, how long they get,
+// and that written files are fresh.
+import { assert, assertEquals } from "@std/assert";
+import { gunzipSync } from "node:zlib";
+import { modules, programs } from "../cpu/wasm.ts";
+import { compile, programNames, variants } from "../tools/build_wasm.ts";
+
+const root = new URL("../", import.meta.url);
+
+const { stdout } = await new Deno.Command("git", {
+  args: ["ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+  cwd: root,
+}).output();
+/** Every file of the repository that is there, by path from the root, with its text. */
+const texts = new Map(
+  new TextDecoder().decode(stdout).split("\0").filter((path) => path !== "").flatMap((path) => {
+    try {
+      const text = new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(new URL(path, root)));
+      return [[path, text] as const];
+    } catch {
+      // Taken away but not yet from git, or not text.
+      return [];
+    }
+  }),
+);
+const sources = [...texts].filter(([path]) => path.endsWith(".ts"));
+const folderOf = (path: string) => path.includes("/") ? path.slice(0, path.indexOf("/")) : "";
+
+/** A file's code without its comments, so that what documentation shows counts for nothing. */
+function code(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(?<!:)\/\/.*$/gm, "");
+}
+
+/** Paths from the root of the repository's own files that a file imports. */
+function imports(path: string, text: string): string[] {
+  const found = code(text).matchAll(/\b(?:from|import)\s*\(?\s*["`](\.[^"`$]+)["`]/g);
+  return [...found].map(([, specifier]) => {
+    const url = new URL(specifier, new URL(path, root)).href;
+    assert(url.startsWith(root.href), `${path} imports ${specifier}, outside the repository`);
+    return url.slice(root.href.length);
+  });
+}
+
+/** Folders each folder may import besides itself; a file's path allows that file alone. */
+const below: Record<string, readonly string[]> = { kernels: [] };
+below.cpu = below.gpu = ["kernels"];
+below.tensor = ["kernels", "cpu", "gpu"];
+below.routers = below.experts = below.cluster = ["tensor", ...below.tensor];
+below.moe = ["routers", "experts", "cluster/exchange.ts", ...below.routers];
+below.models = ["moe", ...below.moe];
+below.training = ["models", ...below.models];
+below.report = ["training/record.ts", "cluster/timeline.ts"];
+below.playground = ["training", "report", "cluster", ...below.training];
+below.experiments = ["deno.json", ...below.playground];
+below[""] = Object.keys(below);
+const above = new Set(["bench", "tests", "tools"]);
+
+Deno.test("dependencies point one way", () => {
+  const wrong: string[] = [];
+  for (const [path, text] of sources) {
+    const folder = folderOf(path);
+    if (above.has(folder)) continue;
+    const allowed = below[folder];
+    assert(allowed, `${path}: say in tests/house_test.ts what the folder ${folder} may import`);
+    for (const target of imports(path, text)) {
+      const fine = folderOf(target) === folder || allowed.includes(folderOf(target)) ||
+        allowed.includes(target);
+      if (!fine) wrong.push(`${path} imports ${target}`);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("only moe/layer.ts knows routers and experts both", () => {
+  const both = sources.filter(([path, text]) => {
+    const folders = new Set(imports(path, text).map(folderOf));
+    return folderOf(path) === "moe" && folders.has("routers") && folders.has("experts");
+  });
+  assertEquals(both.map(([path]) => path).filter((path) => path !== "moe/layer.ts"), []);
+});
+
+Deno.test("only what cannot run in a browser names Deno", () => {
+  const allowed = ["cpu/blas.ts", "cluster/mpi.ts", "training/files.ts"];
+  const folders = new Set(["experiments", ...above]);
+  const named = sources.filter(([path, text]) =>
+    /(?<!["\w])\bDeno\s*[.[?]/.test(code(text)) && !folders.has(folderOf(path))
+  );
+  assertEquals(named.map(([path]) => path).filter((path) => !allowed.includes(path)), []);
+});
+
+Deno.test("every source opens with one to three lines of comment", () => {
+  const wrong = sources.filter(([, text]) => {
+    const opening = text.split("\n").findIndex((line) => !line.startsWith("// "));
+    return !(opening >= 1 && opening <= 3);
+  });
+  assertEquals(wrong.map(([path]) => path), []);
+});
+
+Deno.test("files are named in snake case", () => {
+  const wrong = sources.map(([path]) => path).filter((path) =>
+    !/^([a-z0-9_]+\/)*[a-z0-9_]+(\.as)?\.ts$/.test(path)
+  );
+  assertEquals(wrong, []);
+});
+
+/** Longer files, and why. */
+const long: Record<string, string> = {
+  "kernels/gemm.as.ts": "one product: packing, inner loops and their edges make sense only together",
+};
+
+Deno.test("a file past 300 lines says why, here", () => {
+  const lengths = sources.filter(([path]) => folderOf(path) !== "tests" && path !== "cpu/wasm.ts")
+    .map(([path, text]) => [path, text.split("\n").length - 1] as const);
+  assertEquals(lengths.filter(([path, lines]) => lines > 300 && !(path in long)), []);
+  const stale = Object.keys(long).filter((path) =>
+    !lengths.some(([one, lines]) => one === path && lines > 300)
+  );
+  assertEquals(stale, [], "listed, but not long (any more)");
+});
+
+Deno.test("no text names a place on somebody's machine or a registry's host", () => {
+  const hosts = [
+    "registry npmjs org",
+    "registry yarnpkg com",
+    "pypi org",
+    "files pythonhosted org",
+    "static crates io",
+  ]
+    .concat("proxy golang org", "deb debian org", "repo1 maven org").map((host) => host.replaceAll(" ", "."));
+  const home = /(?<![\w.:}/-])\/(?:work|root|home|Users)\/\w/;
+  const wrong = [...texts].filter(([path, text]) =>
+    path !== "cpu/wasm.ts" && (home.test(text) || hosts.some((host) => text.includes(host)))
+  );
+  assertEquals(wrong.map(([path]) => path), []);
+});
+
+Deno.test("the WebAssembly modules are what their sources compile to", async () => {
+  assertEquals(programs, programNames(root).map((program) => program.split(" ")[0]));
+  for (const variant of variants) {
+    const packed = Uint8Array.from(atob(modules[variant]), (letter) => letter.charCodeAt(0));
+    const fresh = await compile(root, variant);
+    const held = gunzipSync(packed);
+    const same = held.length === fresh.length && held.every((byte, at) => byte === fresh[at]);
+    assert(same, `cpu/wasm.ts (${variant}) is stale: run deno task build:wasm`);
+  }
+});

@@ -1,0 +1,263 @@
+// The contract every kernel keeps: its CPU program agrees with its reference within the derived rounding (integers
+// exactly), gives the same bits however the work is cut over threads, and its shape rule explains what it refuses.
+import { assert, assertEquals } from "@std/assert";
+import { cpu, type CpuBackend } from "../cpu/backend.ts";
+import { sizeClass } from "../cpu/heap.ts";
+import { hasRelaxedSimd } from "../cpu/module.ts";
+import { programs } from "../cpu/wasm.ts";
+import {
+  type ArrayType,
+  type Buffer,
+  type Case,
+  f32,
+  type HostArray,
+  type Kernel,
+  type NumberArray,
+  shapeText,
+  sizeOf,
+} from "../kernels/kernel.ts";
+import * as all from "../kernels/mod.ts";
+import { fill } from "./fill.ts";
+
+const EPSILON = 2 ** -24;
+/** From here on a number rounds to infinity in f32. */
+const LARGEST = 2 ** 128 - 2 ** 103;
+
+// Each kernel has its own type of params; what the suite passes always comes from the kernel's own cases.
+// deno-lint-ignore no-explicit-any
+type AnyKernel = Kernel<any>;
+// deno-lint-ignore no-explicit-any
+type AnyCase = Case<any>;
+
+const kernels = Object.entries(all as Record<string, unknown>).filter((entry): entry is [string, AnyKernel] =>
+  typeof entry[1] === "object" && entry[1] !== null && "reference" in entry[1]
+);
+
+interface Variant {
+  readonly relaxed: boolean;
+  readonly one: CpuBackend;
+  readonly two: CpuBackend;
+}
+const variants: Variant[] = [];
+for (const relaxed of hasRelaxedSimd() ? [false, true] : [false]) {
+  variants.push({
+    relaxed,
+    one: await cpu({ threads: 1, relaxed }),
+    two: await cpu({ threads: 2, relaxed }),
+  });
+}
+addEventListener("unload", () => {
+  for (const { one, two } of variants) for (const backend of [one, two]) backend.close();
+});
+
+Deno.test("there are kernels and every program belongs to one", () => {
+  assert(kernels.length > 0);
+  assertEquals(kernels.map(([, kernel]) => kernel.wasm).sort(), [...programs].sort());
+});
+
+for (const [exported, kernel] of kernels) {
+  Deno.test(`${kernel.name}: is declared in full`, () => {
+    assertEquals(kernel.wasm, exported, "the export and the program share one name");
+    assertEquals(kernel.name, exported.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+    assert(/^[^\n]+\.$/.test(kernel.about), "about is one sentence");
+    assert(kernel.cases.length > 0, "has cases");
+    assertEquals(
+      new Set(kernel.cases.map((each) => each.about)).size,
+      kernel.cases.length,
+      "cases differ by name",
+    );
+    for (const each of kernel.cases) {
+      const types = each.inputs.map((input) => input.type);
+      const { flop, bytes } = kernel.cost(types, each.params);
+      const rounding = kernel.rounding(types, each.params);
+      const { units, grain } = kernel.cpu(types, each.params);
+      assert(
+        Number.isFinite(flop) && flop >= 0 && Number.isFinite(bytes) && bytes >= 0,
+        `${each.about}: cost`,
+      );
+      assert(Number.isFinite(rounding) && rounding >= 0, `${each.about}: rounding is ${rounding}`);
+      assert(Number.isInteger(units) && units >= 0, `${each.about}: units is ${units}`);
+      assert(Number.isInteger(grain) && grain >= 1, `${each.about}: grain is ${grain}`);
+    }
+  });
+
+  for (const each of kernel.cases) {
+    Deno.test(`${kernel.name}: ${each.about}`, async () => {
+      const types = each.inputs.map((input) => input.type);
+      const inputs = each.inputs.map((input, at) => fill(input, `${kernel.name} ${each.about} ${at}`));
+      const outputs = kernel.outputs(types, each.params);
+      const wanted = outputs.map((type): NumberArray =>
+        type.dtype === "f32" ? new Float64Array(sizeOf(type.shape)) : new Int32Array(sizeOf(type.shape))
+      );
+      kernel.reference(inputs, wanted, types, each.params);
+      const rounding = kernel.rounding(types, each.params);
+      for (const { relaxed, one, two } of variants) {
+        const got = await compute(one, kernel, each, inputs);
+        outputs.forEach((type, at) => {
+          assertEquals(got[at].type, type);
+          compare(
+            `${kernel.name}, ${each.about}, relaxed ${relaxed}, output ${at}`,
+            type,
+            got[at].values,
+            wanted[at],
+            rounding,
+          );
+        });
+        const inPieces = await compute(
+          two,
+          { ...kernel, cpu: (...a) => ({ ...kernel.cpu(...a), grain: 1 }) },
+          each,
+          inputs,
+        );
+        outputs.forEach((_, at) =>
+          sameBits(`${kernel.name}, ${each.about}, output ${at}`, inPieces[at].values, got[at].values)
+        );
+      }
+    });
+  }
+
+  Deno.test(`${kernel.name}: refuses what does not fit, in one clear sentence`, () => {
+    const withInputs = kernel.cases.find((each) => each.inputs.length > 0 && each.inputs.every(hasValues));
+    const each = withInputs ?? kernel.cases[0];
+    const types = each.inputs.map((input) => input.type);
+    const extra = [...types, ...Array.from({ length: 8 }, () => f32(1))];
+    assert(refuses(kernel, extra, each.params), "eight inputs too many");
+    if (types.length === 0) return;
+    assert(refuses(kernel, [], each.params), "no inputs");
+    const otherKind = types.map((_, at) => types.map((type, i) => i === at ? swapped(type) : type));
+    const refused = otherKind.filter((changed) => refuses(kernel, changed, each.params));
+    assert(refused.length > 0, "an input of the wrong dtype");
+    if (types.length === 1) return;
+    const longer = types.map((_, at) => types.map((type, i) => i === at ? grown(type) : type));
+    assert(longer.some((changed) => refuses(kernel, changed, each.params)), "an input that is too long");
+  });
+}
+
+function hasValues(input: { readonly type: ArrayType }): boolean {
+  return sizeOf(input.type.shape) > 0;
+}
+
+function swapped(type: ArrayType): ArrayType {
+  return { dtype: type.dtype === "f32" ? "i32" : "f32", shape: type.shape };
+}
+
+function grown(type: ArrayType): ArrayType {
+  return { dtype: type.dtype, shape: [type.shape[0] + 1, ...type.shape.slice(1)] };
+}
+
+/** True when the shape rule throws; then what it says must read well. */
+function refuses(kernel: AnyKernel, types: readonly ArrayType[], params: unknown): boolean {
+  try {
+    kernel.outputs(types, params);
+    return false;
+  } catch (error) {
+    assert(error instanceof RangeError || error instanceof TypeError, `threw ${error}`);
+    const { message } = error;
+    assert(message.startsWith(`Cannot run ${kernel.name}: `), `does not say what failed: ${message}`);
+    assert(
+      !/\n|undefined|NaN|\[object/.test(message) && message.length < 240,
+      `does not read well: ${message}`,
+    );
+    return true;
+  }
+}
+
+interface Result {
+  readonly type: ArrayType;
+  readonly values: HostArray;
+}
+
+interface Addressed extends Buffer {
+  readonly address: number;
+}
+
+/** What lies between an array's end and the end of its block: programs write their own elements only. */
+async function readSlack(backend: CpuBackend, buffer: Buffer): Promise<HostArray> {
+  const size = sizeOf(buffer.type.shape);
+  const block: Addressed = { ...buffer as Addressed, type: f32(sizeClass(4 * size) / 4) };
+  return (await backend.read(block)).subarray(size);
+}
+
+/** Runs a case on memory that held NaN before, and checks that inputs were left alone. */
+async function compute(
+  backend: CpuBackend,
+  kernel: AnyKernel,
+  each: AnyCase,
+  inputs: readonly HostArray[],
+): Promise<Result[]> {
+  const given = inputs.map((values, at) => backend.upload(values, each.inputs[at].type.shape));
+  const types = each.inputs.map((input) => input.type);
+  const stale = kernel.outputs(types, each.params).map(({ shape }) =>
+    backend.upload(new Float32Array(sizeOf(shape)).fill(NaN), shape)
+  );
+  const slack = new Map<number, HostArray>();
+  for (const buffer of stale) slack.set((buffer as Addressed).address, await readSlack(backend, buffer));
+  for (const buffer of stale) backend.free(buffer);
+  const made = backend.run(kernel, given, each.params);
+  for (const buffer of made) {
+    const before = slack.get((buffer as Addressed).address);
+    if (before) {
+      sameBits(
+        `${kernel.name}, ${each.about}, past an output's end`,
+        await readSlack(backend, buffer),
+        before,
+      );
+    }
+  }
+  const results: Result[] = [];
+  for (const buffer of made) results.push({ type: buffer.type, values: await backend.read(buffer) });
+  for (const [at, buffer] of given.entries()) {
+    sameBits(
+      `${kernel.name}, ${each.about}, input ${at} after the run`,
+      await backend.read(buffer),
+      inputs[at],
+    );
+  }
+  for (const buffer of [...given, ...made]) backend.free(buffer);
+  return results;
+}
+
+function compare(where: string, type: ArrayType, got: HostArray, want: NumberArray, rounding: number): void {
+  assertEquals(got.length, want.length, `${where}: number of values`);
+  let magnitude = 1;
+  for (const value of want) if (Math.abs(value) < LARGEST) magnitude = Math.max(magnitude, Math.abs(value));
+  const tolerance = type.dtype === "f32" ? rounding * EPSILON * magnitude : 0;
+  let worst = -1;
+  let worstExcess = 0;
+  let wrong = 0;
+  for (let i = 0; i < want.length; i++) {
+    if (type.dtype === "f32" && Math.abs(want[i]) >= LARGEST) want[i] = Math.sign(want[i]) * Infinity;
+    if (got[i] === want[i] || (Number.isNaN(got[i]) && Number.isNaN(want[i]))) continue;
+    const distance = Math.abs(got[i] - want[i]);
+    if (Number.isFinite(want[i]) && distance <= tolerance) continue;
+    wrong++;
+    const excess = Number.isFinite(distance) ? distance : Infinity;
+    if (worst < 0 || excess > worstExcess) [worst, worstExcess] = [i, excess];
+  }
+  assert(
+    wrong === 0,
+    `${where} of shape ${shapeText(type.shape)}: ${wrong} of ${want.length} values are off; the worst is [${
+      indexText(worst, type.shape)
+    }]: got ${got[worst]}, want ${
+      want[worst]
+    }, tolerance ${tolerance} (${rounding} roundings of ${magnitude})`,
+  );
+}
+
+function sameBits(where: string, got: HostArray, want: HostArray): void {
+  assertEquals(got.length, want.length, where);
+  const a = new Int32Array(got.buffer, got.byteOffset, got.length);
+  const b = new Int32Array(want.buffer, want.byteOffset, want.length);
+  // Engines may give NaN any payload.
+  const at = a.findIndex((bits, i) => bits !== b[i] && !(Number.isNaN(got[i]) && Number.isNaN(want[i])));
+  assert(at < 0, `${where}: bits differ at ${at}: ${got[at]} and ${want[at]}`);
+}
+
+function indexText(flat: number, shape: readonly number[]): string {
+  const index: number[] = [];
+  for (let axis = shape.length - 1, rest = flat; axis >= 0; axis--) {
+    index.unshift(rest % shape[axis]);
+    rest = Math.floor(rest / shape[axis]);
+  }
+  return index.join(", ");
+}

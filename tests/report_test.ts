@@ -1,0 +1,489 @@
+// The report over made-up runs whose numbers are known: what it says, what it leaves out, and that names cannot break it.
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { parseHTML } from "linkedom";
+import { renderReport } from "../report/report.ts";
+import { stepsCsv } from "../report/csv.ts";
+import { binWidth, curve } from "../report/curves.ts";
+import { loadOverSteps } from "../report/load_plots.ts";
+import { compact, digitsFor } from "../report/numbers.ts";
+import { heatClass, hues, surfaces } from "../report/palette.ts";
+import { lift } from "../report/specialisation_plots.ts";
+import { summaryTable } from "../report/table.ts";
+import type { LayerLoad, RunRecord, Specialisation, StepTiming, TimingRecord } from "../training/record.ts";
+
+/** A made-up router: what sets its runs apart. */
+export interface MadeUp {
+  readonly router: string;
+  /** Added to the final loss of every seed. */
+  readonly offset: number;
+  readonly choices: number;
+  readonly gate: boolean;
+  readonly skew: number;
+  readonly capacity: number;
+}
+
+export const routers: Readonly<Record<"switch" | "gshard" | "hash", MadeUp>> = {
+  switch: { router: "switch", offset: 0, choices: 1, gate: true, skew: 1.1, capacity: 1.25 },
+  gshard: { router: "gshard", offset: -0.04, choices: 2, gate: true, skew: 0.6, capacity: 1.1 },
+  hash: { router: "hash", offset: 0.05, choices: 1, gate: false, skew: 0.25, capacity: 4 },
+};
+
+/** What a seed adds to the loss of all routers, and to that of one. */
+export const seedLoss = [0.11, -0.07, 0.02];
+const own: Readonly<Record<string, readonly number[]>> = {
+  gshard: [0.004, -0.006, 0.002],
+  hash: [-0.06, 0.09, 0.03],
+};
+const partsOfSpeech = [
+  "noun",
+  "verb",
+  "adjective",
+  "adverb",
+  "pronoun",
+  "determiner",
+  "adposition",
+  "number",
+  "other",
+];
+const genres = ["news", "fiction", "government", "learned"];
+const exampleWords = [
+  "said",
+  "the",
+  "Mr.",
+  "would",
+  "1960",
+  "between",
+  "she",
+  "government",
+  "very",
+  "and",
+  "house",
+  "running",
+  "of",
+  "million",
+];
+
+/** Final loss of a made-up run. */
+export function finalLossOf({ router, offset }: MadeUp, seed: number): number {
+  return 5 + offset + (seedLoss[seed] ?? 0) + (own[router]?.[seed] ?? 0);
+}
+
+// A hash of integers to 0..1: the same numbers on every machine.
+function noise(...parts: readonly number[]): number {
+  let hash = 2166136261;
+  for (const part of parts) hash = Math.imul(hash ^ (part + 0x9e3779b9), 16777619) >>> 0;
+  hash = Math.imul(hash ^ (hash >>> 15), 2246822519) >>> 0;
+  return ((hash ^ (hash >>> 13)) >>> 0) / 2 ** 32;
+}
+
+function loadOf(made: MadeUp, seed: number, step: number, layer: number, experts: number): LayerLoad {
+  const tokens = 2048 * made.choices;
+  const settled = made.skew * (0.35 + 1.6 * Math.exp(-step / 60));
+  const likes = Array.from(
+    { length: experts },
+    (_, e) =>
+      Math.exp(
+        settled * 1.6 * (noise(seed, layer, e, made.choices) - 0.5) +
+          0.12 * (noise(step, seed, layer, e) - 0.5),
+      ),
+  );
+  const total = likes.reduce((sum, like) => sum + like, 0);
+  const wanted = likes.map((like) => Math.round(tokens * like / total));
+  const asked = wanted.reduce((sum, count) => sum + count, 0);
+  const kept = wanted.map((count) => Math.min(count, Math.ceil(made.capacity * tokens / experts)));
+  const shares = wanted.map((count) => count / asked);
+  const mean = asked / experts;
+  const droppedShare = 1 - kept.reduce((sum, count) => sum + count, 0) / asked;
+  return {
+    layer,
+    wanted,
+    kept,
+    droppedShare,
+    droppedShareByChoice: made.choices === 1 ? [droppedShare] : [droppedShare * 0.4, droppedShare * 1.6],
+    gateEntropy: made.gate
+      ? Math.log(experts) * (0.25 + 0.75 * Math.exp(-step / 80)) + 0.05 * noise(step, seed)
+      : null,
+    loadEntropy: -shares.reduce((sum, share) => sum + (share > 0 ? share * Math.log(share) : 0), 0) /
+      Math.log(experts),
+    coefficientOfVariation: Math.sqrt(wanted.reduce((sum, count) => sum + (count - mean) ** 2, 0) / experts) /
+      mean,
+    maxOverMean: Math.max(...wanted) / mean,
+    deadExperts: wanted.filter((count) => count === 0).length,
+  };
+}
+
+function specialisationOf(made: MadeUp, seed: number, layer: number, experts: number): Specialisation {
+  const counts = (kinds: readonly string[], strength: number): number[][] =>
+    Array.from(
+      { length: experts },
+      (_, e) =>
+        kinds.map((_, kind) =>
+          Math.round(900 * Math.exp(strength * (noise(seed, layer, e, kind) - 0.5)) / (kind + 2))
+        ),
+    );
+  return {
+    layer,
+    partsOfSpeech,
+    genres,
+    byPartOfSpeech: counts(partsOfSpeech, made.gate ? 3 : 0.4),
+    byGenre: counts(genres, 0.3),
+    partOfSpeechInformation: (made.gate ? 0.42 : 0.08) + 0.05 * noise(seed, layer, made.choices),
+    genreInformation: 0.01 + 0.004 * noise(seed, layer, made.choices, 9),
+    words: Array.from(
+      { length: experts },
+      (_, e) => exampleWords.filter((_, at) => noise(seed, layer, e, at, made.choices) > 0.5).slice(0, 8),
+    ),
+  };
+}
+
+/** A finished run of a made-up router. */
+export function recordOf(made: MadeUp, seed: number, { steps = 300, experts = 8 } = {}): RunRecord {
+  const final = finalLossOf(made, seed);
+  const at = (step: number): number => final + 4.1 * Math.exp(-step / (steps / 6)) - 4.1 * Math.exp(-6);
+  const rows = Array.from({ length: steps }, (_, before) => ({
+    kind: "step" as const,
+    step: before + 1,
+    loss: at(before + 1) + 0.25 * (noise(seed, before, 77) - 0.5),
+    losses: made.gate ? { balance: 0.0102 } : {},
+    learningRate: 3e-3,
+    gradientNorm: 0.8,
+    layers: [1, 3].map((layer) => loadOf(made, seed, before + 1, layer, experts)),
+  }));
+  const evaluated = Array.from({ length: 12 }, (_, each) => Math.round(steps * (each + 1) / 12));
+  const dropped = rows.flatMap(({ layers }) => layers.map(({ droppedShare }) => droppedShare));
+  return {
+    header: {
+      kind: "run",
+      run: `${made.router}-seed${seed}`,
+      router: made.router,
+      plugin: made.router,
+      routerOptions: made.capacity < 4 ? { capacityFactor: made.capacity } : {},
+      seed,
+      steps,
+      size: "small",
+      model: { width: 128, layers: 4, heads: 4, experts, batch: 16, length: 128 },
+      data: {
+        corpus: "Brown",
+        vocabulary: 8192,
+        trainTokens: 1_050_000,
+        validationTokens: 54_000,
+        unigramPerplexity: 812.4,
+      },
+      activeFlopPerToken: 3_670_016,
+      parameters: { total: 4_812_544, router: made.gate ? 2048 : 0, active: 2_453_248 },
+      initialWeights: `a41f${seed}c0de`,
+      arithmetic: { device: "cpu", fusedMultiplyAdd: true },
+      version: "0.1.0",
+    },
+    steps: rows,
+    evaluations: evaluated.map((step) => ({
+      kind: "evaluation",
+      step,
+      loss: at(step),
+      perplexity: Math.exp(at(step)),
+      tokens: 54_000,
+    })),
+    end: {
+      kind: "end",
+      step: steps,
+      loss: final,
+      perplexity: Math.exp(final),
+      routerGradient: made.gate ? 0.013 : null,
+      droppedShareByPosition: Array.from({ length: 128 }, (_, place) => dropped[0] * place / 256),
+      keptShare: 1 - dropped.reduce((sum, share) => sum + share, 0) / dropped.length,
+      specialisation: [1, 3].map((layer) => specialisationOf(made, seed, layer, experts)),
+    },
+  };
+}
+
+/** Timings of the same: 40 ms a step, one step in ten far slower. */
+export function timingOf(made: MadeUp, seed: number, { steps = 300 } = {}): TimingRecord {
+  const rows = Array.from({ length: steps }, (_, step): StepTiming => ({
+    step: step + 1,
+    seconds: step % 10 === 0 ? 0.2 : 0.04,
+    stages: {
+      route: made.gate ? 0.003 : 0.001,
+      dispatch: 0.004,
+      experts: 0.012,
+      rest: made.gate ? 0.021 : 0.023,
+    },
+  }));
+  return { run: `${made.router}-seed${seed}`, threads: 2, machine: "a laptop", steps: rows };
+}
+
+const experiment = {
+  name: "Which router reaches the lowest loss?",
+  about: "Three routers train the same small model.",
+  command: "deno task experiments router_quality --seeds 3",
+  date: "2025-11-22",
+};
+
+function all(
+  seeds: number,
+  names = Object.values(routers),
+  steps = 60,
+): { runs: RunRecord[]; timings: TimingRecord[] } {
+  const each = names.flatMap((made) => Array.from({ length: seeds }, (_, seed) => ({ made, seed })));
+  return {
+    runs: each.map(({ made, seed }) => recordOf(made, seed, { steps })),
+    timings: each.map(({ made, seed }) => timingOf(made, seed, { steps })),
+  };
+}
+
+interface Found {
+  readonly textContent: string;
+  getAttribute(name: string): string | null;
+}
+
+function select(html: string, selectors: string): Found[] {
+  const { document } = parseHTML(html) as unknown as {
+    document: { querySelectorAll(text: string): Iterable<Found> };
+  };
+  return [...document.querySelectorAll(selectors)];
+}
+
+function claimsOf(html: string): string[] {
+  return select(html, ".claims li").map(({ textContent }) => textContent);
+}
+
+Deno.test("a report has its sections, a figure each, and nothing to fetch or run", () => {
+  const { runs, timings } = all(3);
+  const html = renderReport(experiment, runs, timings);
+  const sections = [
+    "summary",
+    "table",
+    "loss",
+    "load",
+    "dropped",
+    "entropy",
+    "specialisation",
+    "time",
+    "setup",
+  ];
+  assertEquals(select(html, "h2").map((title) => title.getAttribute("id")), sections);
+  assertEquals(select(html, "figcaption").length, 8);
+  assertEquals(select(html, "svg.plot:not([aria-label])").length, 0);
+  assertEquals(select(html, "th:not([scope])").length, 0);
+  assertEquals(select(html, "script, link, img, iframe, object, foreignObject").length, 0);
+  assert(!/https?:|url\(|@import|src=/.test(html), "the page names something to load");
+  assert(!/NaN|undefined|\[object/.test(html), "the page shows a value that does not exist");
+  assertEquals(renderReport(experiment, runs, timings), html);
+});
+
+Deno.test("claims and table hold the intervals that come out by hand", () => {
+  const html = renderReport(experiment, all(3).runs, all(3).timings);
+  // gshard - switch by seed: -0.036, -0.046, -0.038; mean -0.04, s = √((16 + 36 + 4)e-6 / 2) = 0.0052915,
+  // half-width 4.302653 s / √3 = 0.013145.
+  const claims = claimsOf(html);
+  assertEquals(claims[0], "gshard is better than switch by 0.040 nats [0.027, 0.053].");
+  // hash - switch: -0.01, 0.14, 0.08; mean 0.07, s = 0.0754983, half-width 0.187548.
+  assertEquals(claims[1], "For hash the paired 95% interval includes 0: undecided against switch.");
+  // Bonferroni over two: t(0.9875, 2) = 6.205347, half-width 0.018958, still clear of 0.
+  assertEquals(
+    claims[2],
+    "With 2 comparisons, about 0.10 intervals would exclude 0 by chance if all routers were equal. Widened for that (Bonferroni), gshard still excludes 0.",
+  );
+  assert(claims.some((claim) => claim.includes("perplexity 812.4 (6.700 nats). All 3 models beat it")));
+  const cells = select(html, "#table ~ .scroll tbody tr").map(({ textContent }) => textContent);
+  assertEquals(cells.length, 3);
+  // switch: 5.11, 4.93, 5.02; mean 5.02, s = 0.09, half-width 0.223572.
+  assert(cells[0].includes("5.02 ± 0.22"), cells[0]);
+  assert(cells[1].includes("−0.040 [−0.053, −0.027]"), cells[1]);
+  assert(cells[2].includes("+0.07 [−0.12, 0.26]"), cells[2]);
+  // The median step is 40 ms although the mean is 56; 16 x 128 tokens in it are 51.2 thousand a second.
+  for (const cell of cells) assert(cell.includes("51.2 k") && cell.includes("40.0"), cell);
+});
+
+Deno.test("when every interval includes 0, no router is called better", () => {
+  const rival = { ...routers.hash, router: "rival", offset: 0 };
+  const { runs, timings } = all(3, [routers.switch, { ...routers.hash, offset: -0.02 }, rival]);
+  const claims = claimsOf(renderReport(experiment, runs, timings));
+  // rival has no seeds of its own in the made-up data, so it equals switch in every seed.
+  assertEquals(
+    claims[0],
+    "No router is clearly better or worse than switch: every paired 95% interval includes 0.",
+  );
+  assert(!claims.some((claim) => / is (better|worse) than /.test(claim)));
+});
+
+Deno.test("with one seed the report says that intervals cannot be given", () => {
+  const { runs, timings } = all(1);
+  const html = renderReport(experiment, runs, timings);
+  assert(claimsOf(html)[0].includes("intervals cannot be given"), claimsOf(html)[0]);
+  assert(!html.includes("±</td>") && !/<td>[^<]*±/.test(html), "a single seed got an interval");
+  assert(html.includes("With one seed a router, intervals cannot be given."));
+});
+
+Deno.test("incomplete and diverged runs are named and left out of all numbers", () => {
+  const { runs, timings } = all(3);
+  const cut = { ...recordOf(routers.switch, 3, { steps: 60 }), end: null };
+  const stopped = { ...cut, steps: cut.steps.slice(0, 17) };
+  const diverged = recordOf(routers.gshard, 3, { steps: 60 });
+  const bad = { ...diverged, end: { ...diverged.end!, loss: NaN } };
+  const html = renderReport(experiment, [...runs, stopped, bad], timings);
+  const claims = claimsOf(html);
+  assert(
+    claims.includes(
+      "Run switch-seed3 is incomplete (its record stops at step 17 of 60) and is left out of all numbers.",
+    ),
+  );
+  assert(
+    claims.includes(
+      "Run gshard-seed3 diverged (its final loss is no finite number) and is left out of all numbers.",
+    ),
+  );
+  assertEquals(claims[0], claimsOf(renderReport(experiment, runs, timings))[0]);
+  assert(summaryTable([...runs, stopped], timings).includes("Run switch-seed3 is incomplete"));
+  const none = renderReport(experiment, [stopped], []);
+  assertEquals(claimsOf(none)[0], "No run finished, so there are no results yet.");
+});
+
+Deno.test("names, words and options from plugins are escaped everywhere", () => {
+  const name = `<img src=x onerror=alert(1)>"'&`;
+  const evil = { ...routers.gshard, router: name };
+  const { runs, timings } = all(2, [evil, routers.switch, { ...routers.hash, router: "</style><script>" }]);
+  const end = {
+    ...runs[0].end!,
+    specialisation: runs[0].end!.specialisation.map((each) => ({
+      ...each,
+      partsOfSpeech: each.partsOfSpeech.map((kind) => `<b>${kind}`),
+      words: each.words.map(() => ["<script>alert(2)</script>"]),
+    })),
+  };
+  const html = renderReport(
+    { ...experiment, command: "a && b <c>" },
+    [{ ...runs[0], end }, ...runs.slice(1)],
+    timings,
+  );
+  assertEquals(select(html, "script, img, b b, td b, text b").length, 0);
+  assert(!html.includes("<img") && !html.includes("<script"), "markup from a name reached the page");
+  assert(select(html, "tbody th").some(({ textContent }) => textContent === name));
+  assert(html.includes("a &amp;&amp; b &lt;c&gt;"));
+});
+
+Deno.test("what is not like for like shows as a failed check", () => {
+  const { runs, timings } = all(2);
+  const header = { ...runs[0].header, initialWeights: "other", activeFlopPerToken: 4_000_000 };
+  const frozen = { ...runs[1].end!, routerGradient: 0 };
+  const html = renderReport(experiment, [
+    { ...runs[0], header },
+    { ...runs[1], end: frozen },
+    ...runs.slice(2),
+  ], timings);
+  const failed = select(html, ".checks .fails").map(({ textContent }) => textContent);
+  assertEquals(failed.length, 3);
+  assert(failed[0].includes("hashes differ in seed 0"));
+  assert(failed[1].includes("from 3.67 M to 4.00 M, 9.0% apart"), failed[1]);
+  assert(failed[2].includes("no gradient reached switch-seed1"));
+  assertEquals(select(renderReport(experiment, runs, timings), ".checks .fails").length, 0);
+});
+
+Deno.test("a repeated seed, or runs of one name that differ by more than it, are refused", () => {
+  const { runs } = all(2, [routers.switch]);
+  const [first, second] = runs;
+  const wide = { ...second, header: { ...second.header, routerOptions: { capacityFactor: 2 } } };
+  assertThrows(
+    () => summaryTable([first, first], []),
+    RangeError,
+    "Cannot report switch: there are two runs with seed 0",
+  );
+  assertThrows(
+    () => summaryTable([first, wide], []),
+    RangeError,
+    "switch-seed0 and switch-seed1 differ by more",
+  );
+  const named = { ...wide, header: { ...wide.header, router: "switch, capacity 2" } };
+  assert(summaryTable([first, named], []).includes("switch, capacity 2"));
+  assertThrows(() => renderReport(experiment, [], []), RangeError, "there are no runs");
+});
+
+Deno.test("the terminal's table has a line a router and no colour codes", () => {
+  const { runs, timings } = all(3, [routers.switch, { ...routers.hash, router: "ha\u001b[31msh" }]);
+  const text = summaryTable(runs, timings);
+  assert(!text.includes("\u001b"), "control characters reached the terminal");
+  assertEquals(text.split("\n").length, 6);
+  assert(text.includes("5.02 ± 0.22") && text.includes("Loss − switch"));
+});
+
+Deno.test("records.csv has a row a run, step and layer, then evaluations, and no formulas", () => {
+  const run = recordOf({ ...routers.gshard, router: "=cmd()" }, 0, { steps: 5 });
+  const lines = stepsCsv([run]).trim().split("\n").map((line) => line.split(","));
+  assertEquals(lines.length, 1 + 5 * 2 + 12);
+  const row = Object.fromEntries(lines[0].map((name, at) => [name, lines[2][at]]));
+  assertEquals(row.kind, "step");
+  assertEquals([row.step, row.layer, row.router], ["1", "3", "'=cmd()"]);
+  assertEquals(Number(row.dropped_share), run.steps[0].layers[1].droppedShare);
+  assertEquals(row.loss_balance, "0.0102");
+  const last = Object.fromEntries(lines[0].map((name, at) => [name, lines.at(-1)![at]]));
+  assertEquals([last.kind, last.layer, last.loss], ["evaluation", "", ""]);
+  assertEquals(Number(last.validation_loss), run.evaluations.at(-1)!.loss);
+});
+
+Deno.test("curves average windows, span seeds, and skip windows that a seed lacks", () => {
+  const runs = [[1, 3, 5, 7], [3, 5, 7]].map((values) => values.map((value, step) => ({ step, value })));
+  assertEquals(curve(runs, 2), [{ step: 0.5, mean: 3, low: 2, high: 4 }, {
+    step: 2.5,
+    mean: 6.5,
+    low: 6,
+    high: 7,
+  }]);
+  assertEquals(
+    curve([[{ step: 0, value: null }, { step: 4, value: 1 }], [{ step: 4, value: 2 }]], 1).length,
+    1,
+  );
+  assertEquals([binWidth(300, 60), binWidth(301, 60), binWidth(5, 60)], [5, 6, 1]);
+});
+
+Deno.test("heatmaps show shares as multiples of an even share", () => {
+  const run = recordOf(routers.switch, 0, { steps: 4 });
+  const layers = (wanted: number[]): LayerLoad[] => [{ ...run.steps[0].layers[0], wanted }];
+  const steps = [[4, 0], [2, 2], [0, 0]].map((wanted, step) => ({
+    ...run.steps[0],
+    step,
+    layers: layers(wanted),
+  }));
+  const { from, ratios } = loadOverSteps({ ...run, end: run.end!, steps }, 1, 2);
+  assertEquals(from, 0);
+  assertEquals(ratios, [[1.5, null], [0.5, null]]);
+  assertEquals([0, 0.2, 0.9, 1, 1.1, 2, 9].map(heatClass), [0, 0, 4, 4, 4, 7, 8]);
+  // Expert 0 takes 3 of 4 nouns with half of all tokens; no token is a verb.
+  assertEquals(lift([[3, 0, 1], [1, 0, 3]]), [[1.5, null, 0.5], [0.5, null, 1.5]]);
+  assertEquals(lift([[0, 0], [2, 2]])[0], [null, null]);
+});
+
+Deno.test("numbers show the digits that their uncertainty allows", () => {
+  assertEquals([0.2236, 0.0131, 0.00042, 12, 0].map(digitsFor), [2, 3, 5, 2, 3]);
+  assertEquals([0, 950, 999.6, 12_345, 3_670_016, 2e9].map(compact), [
+    "0",
+    "950",
+    "1.00 k",
+    "12.3 k",
+    "3.67 M",
+    "2.00 G",
+  ]);
+});
+
+Deno.test("every series colour has 3 to 1 contrast with the page, light and dark", () => {
+  const luminance = (hex: string): number => {
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255)
+      .map((each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  assertAlmostEquals(luminance("#ffffff"), 1, 1e-12);
+  for (const theme of ["light", "dark"] as const) {
+    for (const hue of hues) {
+      const [low, high] = [luminance(hue[theme]), luminance(surfaces[theme])].sort((a, b) => a - b);
+      assert((high + 0.05) / (low + 0.05) >= 3, `${hue[theme]} on ${surfaces[theme]}`);
+    }
+  }
+});
+
+Deno.test("seven routers of three seeds and 300 steps stay below three megabytes", () => {
+  const seven = Array.from(
+    { length: 7 },
+    (_, at) => ({ ...routers.gshard, router: `router-${at}`, skew: at / 4 }),
+  );
+  const { runs, timings } = all(3, seven, 300);
+  const html = renderReport(experiment, runs, timings);
+  assert(html.length < 3e6, `${html.length} characters`);
+});

@@ -1,0 +1,102 @@
+// Compiles every kernels/*/cpu.as.ts into WebAssembly modules and embeds them in cpu/wasm.ts, so that no consumer needs
+// file or network permission. Four modules: with relaxed multiply-add or plain SIMD, on shared memory or not.
+import asc from "assemblyscript/asc";
+import { gzipSync } from "node:zlib";
+
+const HEADER = "// Written by `deno task build:wasm` from kernels/*/cpu.as.ts. Do not edit.\n";
+
+export const variants = ["relaxedShared", "plainShared", "relaxedSingle", "plainSingle"] as const;
+export type Variant = typeof variants[number];
+
+/** Names of exported programs, in the order of their numbers. */
+export function programNames(root: URL): string[] {
+  const names: string[] = [];
+  for (const entry of Deno.readDirSync(new URL("kernels/", root))) {
+    if (!entry.isDirectory) continue;
+    const source = readText(new URL(`kernels/${entry.name}/cpu.as.ts`, root));
+    const found = source?.match(/^export function (\w+)\(from: i32, to: i32, list: usize\): void/m);
+    if (!found) {
+      throw new Error(`Cannot build kernels/${entry.name}: cpu.as.ts exports no (from, to, list) function`);
+    }
+    names.push(`${found[1]} ${entry.name}`);
+  }
+  return names.sort();
+}
+
+function dispatchSource(programs: readonly string[]): string {
+  const imports = programs.map((program) => {
+    const [name, folder] = program.split(" ");
+    return `import { ${name} } from "../kernels/${folder}/cpu.as";`;
+  });
+  const cases = programs.map((program, at) =>
+    `    case ${at}: ${program.split(" ")[0]}(from, to, list); break;`
+  );
+  return `${imports.join("\n")}\nexport function call(kernel: i32, from: i32, to: i32, list: usize): void {
+  switch (kernel) {\n${cases.join("\n")}\n    default: unreachable();\n  }\n}\n`;
+}
+
+/** Compiles one variant and returns the module's bytes. */
+export async function compile(root: URL, variant: Variant): Promise<Uint8Array> {
+  const virtual: Record<string, string> = {
+    "cpu/entry.as.ts":
+      `export { attach, run, work, quit } from "./fork_join.as";\nimport { SCRATCH_BYTES } from "../kernels/gemm.as";\n` +
+      `export function scratchBytes(): usize { return SCRATCH_BYTES; }\n` +
+      `export function heapBase(): usize { return __heap_base; }\n`,
+    "cpu/dispatch.as.ts": dispatchSource(programNames(root)),
+  };
+  const features = variant.startsWith("relaxed") ? "simd,relaxed-simd,threads" : "simd,threads";
+  const memory = variant.endsWith("Shared")
+    ? ["--sharedMemory", "--initialMemory", "64", "--maximumMemory", "65536"]
+    : ["--initialMemory", "64", "--maximumMemory", "65536"];
+  let binary: Uint8Array | undefined;
+  let messages = "";
+  const { error } = await asc.main(
+    ["cpu/entry.as.ts", "--outFile", "out.wasm", "-O3", "--noAssert", "--runtime", "stub", "--importMemory"]
+      .concat(
+        ["--enable", features],
+        memory,
+      ),
+    {
+      readFile: (name) => virtual[name] ?? readText(new URL(name, root)),
+      writeFile: (name, contents) => {
+        if (name === "out.wasm") binary = contents as Uint8Array;
+      },
+      listFiles: () => [],
+      stdout: { write: (text) => void (messages += String(text)) },
+      stderr: { write: (text) => void (messages += String(text)) },
+    },
+  );
+  if (error || !binary) {
+    throw new Error(`Cannot compile the WebAssembly kernels:\n${messages || error?.message}`);
+  }
+  return binary;
+}
+
+function readText(url: URL): string | null {
+  try {
+    return Deno.readTextFileSync(url);
+  } catch {
+    return null;
+  }
+}
+
+function base64(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+}
+
+if (import.meta.main) {
+  const root = new URL("../", import.meta.url);
+  const names = programNames(root).map((program) => program.split(" ")[0]);
+  let text = `${HEADER}\n/** Programs of the modules; a program's number is its place here. */\n`;
+  text += `export const programs: readonly string[] = ${JSON.stringify(names)};\n`;
+  text +=
+    "\n/** Each module gzipped, as base64. */\nexport const modules: Readonly<Record<string, string>> = {\n";
+  for (const variant of variants) {
+    const binary = await compile(root, variant);
+    console.log(`${variant}: ${binary.length} bytes`);
+    text += `  ${variant}: "${base64(gzipSync(binary, { level: 9 }))}",\n`;
+  }
+  Deno.writeTextFileSync(new URL("cpu/wasm.ts", root), text + "};\n");
+}

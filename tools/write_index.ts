@@ -1,0 +1,217 @@
+// Lists folders of variants (kernels, routers, experts, experiments) and writes their mod.ts and tables. A written list,
+// not a folder scan while running, is what types, bundlers and browsers can follow; a test fails when one is stale.
+import { z } from "zod";
+import type { ExpertPlugin } from "../experts/expert.ts";
+import type { RouterPlugin } from "../routers/router.ts";
+
+const WRITTEN = "Written by `deno task index`. Do not edit.";
+const START = "<!-- index: written by `deno task index` -->";
+const END = "<!-- index ends -->";
+
+/** A file that exports one variant. */
+interface Variant {
+  readonly file: string;
+  readonly name: string;
+  /** Types the file exports beside it. */
+  readonly types: readonly string[];
+}
+
+/** Files of a folder that export one const of a type; a folder that is not there has none. */
+function variants(root: URL, folder: string, type: string): Variant[] {
+  const files = entries(new URL(`${folder}/`, root)).filter((name) =>
+    name.endsWith(".ts") && name !== "mod.ts"
+  );
+  return files.flatMap((file) => {
+    const source = Deno.readTextFileSync(new URL(`${folder}/${file}`, root));
+    const found = [...source.matchAll(new RegExp(`^export const (\\w+): ${type}\\b`, "gm"))];
+    if (found.length === 0) return [];
+    if (found.length > 1) {
+      const names = found.map(([, name]) => name).join(", ");
+      throw new Error(`Cannot index ${folder}/${file}: it exports ${names}, and a file holds one ${type}`);
+    }
+    const types = [...source.matchAll(/^export (?:interface|type) (\w+)/gm)].map(([, name]) => name).sort();
+    return [{ file, name: found[0][1], types }];
+  });
+}
+
+function entries(folder: URL): string[] {
+  try {
+    return Array.from(Deno.readDirSync(folder), (entry) => entry.name).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+function exportLine({ file, name, types }: Variant): string {
+  return `export { ${[name, ...types.map((type) => `type ${type}`)].join(", ")} } from "./${file}";\n`;
+}
+
+/** Text of kernels/mod.ts: the const of a folder is the folder's name in camelCase. */
+export async function kernelIndex(root: URL): Promise<string> {
+  const folders = entries(new URL("kernels/", root)).filter((name) => !name.includes("."));
+  const lines = folders.map((folder) => {
+    const name = folder.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+    const source = Deno.readTextFileSync(new URL(`kernels/${folder}/kernel.ts`, root));
+    if (!new RegExp(`^export const ${name}: Kernel<`, "m").test(source)) {
+      throw new Error(`Cannot index kernels/${folder}: its kernel.ts exports no Kernel named ${name}`);
+    }
+    return `export { ${name} } from "./${folder}/kernel.ts";\n`;
+  });
+  return await format(root, "ts", `// Every kernel. ${WRITTEN}\n${lines.join("")}`);
+}
+
+/** Formats as `deno fmt` does, so that what is written never differs from what is checked. */
+async function format(root: URL, extension: "ts" | "md", text: string): Promise<string> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--quiet", "--ext", extension, "-"],
+    cwd: root,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = process.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(text));
+  await writer.close();
+  const { success, stdout, stderr } = await process.output();
+  if (!success) throw new Error(`Cannot format an index: ${new TextDecoder().decode(stderr)}`);
+  return new TextDecoder().decode(stdout);
+}
+
+/** What of a JSON schema the tables show. */
+interface OptionSchema {
+  readonly type?: string;
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly anyOf?: readonly OptionSchema[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+  readonly default?: unknown;
+  readonly description?: string;
+}
+
+function allowed(schema: OptionSchema): string {
+  if (schema.anyOf) return schema.anyOf.map(allowed).join(" or ");
+  if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(", ");
+  if (schema.const !== undefined) return `\`${schema.const}\``;
+  if (schema.type === "boolean") return "`true`, `false`";
+  if (schema.type === "null") return "`null`";
+  // zod bounds every integer by the safe ones, which says nothing.
+  const shown = (bound?: number) => bound !== undefined && Math.abs(bound) < Number.MAX_SAFE_INTEGER;
+  const bounds = [
+    shown(schema.minimum)
+      ? `from ${schema.minimum}`
+      : shown(schema.exclusiveMinimum)
+      ? `above ${schema.exclusiveMinimum}`
+      : "",
+    shown(schema.maximum)
+      ? `to ${schema.maximum}`
+      : shown(schema.exclusiveMaximum)
+      ? `below ${schema.exclusiveMaximum}`
+      : "",
+  ].filter((bound) => bound !== "");
+  const kind = schema.type === "integer" ? "whole number" : schema.type ?? "any";
+  return [kind, ...bounds].join(" ");
+}
+
+const cell = (text: string) => text.replaceAll("|", "\\|");
+
+function optionsTable(options: z.ZodType): string {
+  const schema = z.toJSONSchema(options, { io: "input", unrepresentable: "any" });
+  const found = Object.entries((schema.properties ?? {}) as Record<string, OptionSchema>);
+  if (found.length === 0) return "No options.\n";
+  const rows = found.map(([name, option]) => {
+    const fallback = option.default === undefined ? "" : `\`${JSON.stringify(option.default)}\``;
+    return `| \`${name}\` | ${fallback} | ${cell(allowed(option))} | ${cell(option.description ?? "")} |\n`;
+  });
+  return `| option | default | allowed | what it is |\n|---|---|---|---|\n${rows.join("")}`;
+}
+
+function reference(identifier: string): string {
+  const [, number] = identifier.match(/^arXiv:(\S+)$/) ?? [];
+  if (number) return `[${identifier}](https://arxiv.org/abs/${number})`;
+  return /^10\.\d+\//.test(identifier) ? `[${identifier}](https://doi.org/${identifier})` : identifier;
+}
+
+type Loaded<Plugin> = { readonly file: string; readonly plugin: Plugin };
+
+async function load<Plugin>(root: URL, folder: string, found: readonly Variant[]): Promise<Loaded<Plugin>[]> {
+  return await Promise.all(found.map(async ({ file, name }) => {
+    const module = await import(new URL(`${folder}/${file}`, root).href);
+    return { file, plugin: module[name] };
+  }));
+}
+
+function routerTable(found: readonly Loaded<RouterPlugin<unknown>>[]): string {
+  const rows = found.map(({ file, plugin: { name, paper, traits } }) =>
+    `| [\`${name}\`](${file}) | ${cell(paper.title)}, ${paper.year}, ${reference(paper.identifier)} | ` +
+    `${traits.causal ? "yes" : "no"} | ${traits.balancedBy} | ${traits.perToken} | ${traits.gradient} |\n`
+  );
+  const sections = found.map(({ plugin: { name, about, paper, options } }) =>
+    `### ${name}\n\n${about} Implements ${paper.equations}.\n\n${optionsTable(options)}\n`
+  );
+  return `| router | paper | causal | balanced by | experts per token | gradient |\n|---|---|---|---|---|---|\n` +
+    `${rows.join("")}\n${sections.join("")}`;
+}
+
+function expertTable(found: readonly Loaded<ExpertPlugin<unknown>>[]): string {
+  return found.map(({ file, plugin: { name, about, options } }) =>
+    `### [${name}](${file})\n\n${about}\n\n${optionsTable(options)}\n`
+  ).join("");
+}
+
+/** A page with what lies between its marks replaced; a page without marks is refused. */
+function between(page: string, path: string, written: string): string {
+  const start = page.indexOf(START);
+  const end = page.indexOf(END);
+  if (start < 0 || end < start) {
+    throw new Error(`Cannot write the table in ${path}: it has no line ${START} before ${END}`);
+  }
+  return `${page.slice(0, start + START.length)}\n\n${written}\n${page.slice(end)}`;
+}
+
+/** Text of every index, by path from the root. Reads plugins, writes nothing. */
+export async function indexFiles(root: URL): Promise<Record<string, string>> {
+  const routers = variants(root, "routers", "RouterPlugin");
+  const experts = variants(root, "experts", "ExpertPlugin");
+  const experiments = variants(root, "experiments", "Experiment");
+  const files: Record<string, string> = { "kernels/mod.ts": await kernelIndex(root) };
+  const lists = [
+    ["routers", "Every router of this package", "router.ts", routers],
+    ["experts", "Every kind of expert of this package", "expert.ts", experts],
+    ["experiments", "Every experiment", null, experiments],
+  ] as const;
+  for (const [folder, about, types, found] of lists) {
+    if (found.length === 0) continue;
+    // Plugins are the only values: registries take every value of the module.
+    const seam = types === null ? "" : `\nexport type * from "./${types}";\n`;
+    const text = [`// ${about}. ${WRITTEN}\n`, seam, ...found.map(exportLine)].join("");
+    files[`${folder}/mod.ts`] = await format(root, "ts", text);
+  }
+  const pages = [
+    ["routers/README.md", routerTable(await load(root, "routers", routers))],
+    ["experts/README.md", expertTable(await load(root, "experts", experts))],
+  ] as const;
+  for (const [path, table] of pages) {
+    const page = Deno.readTextFileSync(new URL(path, root));
+    files[path] = await format(root, "md", between(page, path, table));
+  }
+  return files;
+}
+
+if (import.meta.main) {
+  const root = new URL("../", import.meta.url);
+  const write = (path: string, text: string) => {
+    const url = new URL(path, root);
+    if (entries(new URL("./", url)).includes(path.split("/")[1]) && Deno.readTextFileSync(url) === text) {
+      return;
+    }
+    Deno.writeTextFileSync(url, text);
+    console.log(`wrote ${path}`);
+  };
+  // Plugins import kernels, so this list has to be there before they can be read.
+  write("kernels/mod.ts", await kernelIndex(root));
+  for (const [path, text] of Object.entries(await indexFiles(root))) write(path, text);
+}

@@ -1,0 +1,114 @@
+// Text in windows of one length. A training batch is a pure function of the stream and the step, so a resumed run sees
+// what an uninterrupted one would have seen without saving where it was.
+import type { Random } from "../tensor/random.ts";
+import type { Dataset } from "./dataset.ts";
+
+/** B windows of L tokens, laid end to end: T = B x L. */
+export interface Batch {
+  readonly tokenId: Int32Array;
+  /** The token after each token. */
+  readonly target: Int32Array;
+}
+
+/** A batch of validation text, with what is known of its input tokens. */
+export interface ValidationBatch extends Batch {
+  /** Windows in the batch; fewer than asked in the last one. */
+  readonly windows: number;
+  /** Place in the validation text of the first token. */
+  readonly start: number;
+  /** Indices in the dataset's `partsOfSpeech`, or -1. */
+  readonly partOfSpeech: Int32Array;
+  /** Indices in the dataset's `genres`, or -1. */
+  readonly genre: Int32Array;
+}
+
+/** Shape of a batch. */
+export interface BatchShape {
+  /** Windows in a batch, B. */
+  readonly batch: number;
+  /** Tokens in a window, L. */
+  readonly length: number;
+}
+
+/** A training batch to make. */
+export interface TrainingBatchOptions extends BatchShape {
+  readonly random: Random;
+  /** Steps taken before this one. */
+  readonly step: number;
+}
+
+/** Windows with a target for each of their tokens. */
+function windowsIn(dataset: Dataset, part: "train" | "validation", { batch, length }: BatchShape): number {
+  for (const [what, value] of [["windows", batch], ["tokens a window", length]] as const) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new RangeError(`Cannot make a batch of ${value} ${what}: choose a whole number of at least 1`);
+    }
+  }
+  const held = dataset[part].length;
+  const windows = Math.floor((held - 1) / length);
+  if (windows < 1) {
+    const text = part === "train" ? "training" : "validation";
+    throw new RangeError(
+      `Cannot cut ${dataset.name} into windows of ${length} tokens: its ${text} text has ${held}, and at least ` +
+        `${length + 1} are needed`,
+    );
+  }
+  return windows;
+}
+
+/** Full windows one epoch of training goes through. */
+export function windowsPerEpoch(dataset: Dataset, shape: BatchShape): number {
+  return windowsIn(dataset, "train", shape);
+}
+
+// One epoch's order is asked for once a window; it is the same each time.
+let latest: { key: string; order: Int32Array } | undefined;
+
+function orderOf(random: Random, epoch: number, windows: number): Int32Array {
+  const stream = random.split("order").split(epoch);
+  const key = `${stream.key} ${windows}`;
+  if (latest?.key !== key) latest = { key, order: stream.permutation(windows) };
+  return latest.order;
+}
+
+/**
+ * The batch of one training step. Each epoch visits every full window of the training text once, in its own order; a batch
+ * may straddle two epochs.
+ * @throws {RangeError} when the training text is shorter than one window.
+ */
+export function trainingBatch(dataset: Dataset, options: TrainingBatchOptions): Batch {
+  const { batch, length, random, step } = options;
+  const windows = windowsIn(dataset, "train", options);
+  const tokenId = new Int32Array(batch * length);
+  const target = new Int32Array(batch * length);
+  for (let row = 0; row < batch; row++) {
+    const place = step * batch + row;
+    const order = orderOf(random, Math.floor(place / windows), windows);
+    const start = order[place % windows] * length;
+    tokenId.set(dataset.train.subarray(start, start + length), row * length);
+    target.set(dataset.train.subarray(start + 1, start + 1 + length), row * length);
+  }
+  return { tokenId, target };
+}
+
+/**
+ * All full windows of the validation text, in order.
+ * @throws {RangeError} when the validation text is shorter than one window.
+ */
+export function validationBatches(dataset: Dataset, shape: BatchShape): ValidationBatch[] {
+  const { batch, length } = shape;
+  const total = windowsIn(dataset, "validation", shape);
+  return Array.from({ length: Math.ceil(total / batch) }, (_, at) => {
+    const windows = Math.min(batch, total - at * batch);
+    const start = at * batch * length;
+    const end = start + windows * length;
+    return {
+      windows,
+      start,
+      tokenId: dataset.validation.subarray(start, end),
+      target: dataset.validation.subarray(start + 1, end + 1),
+      partOfSpeech: dataset.partOfSpeech.subarray(start, end),
+      genre: dataset.genre.subarray(start, end),
+    };
+  });
+}

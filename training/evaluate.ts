@@ -1,0 +1,78 @@
+// Validation: mean cross-entropy over held-out text, and, on request, what experts took on.
+import type { Backend } from "../kernels/kernel.ts";
+import type { LanguageModel } from "../models/language_model.ts";
+import { memory } from "../tensor/memory.ts";
+import { random } from "../tensor/random.ts";
+import { scalar } from "../tensor/reduce.ts";
+import { tensor } from "../tensor/tensor.ts";
+import type { ValidationBatch } from "./batches.ts";
+import type { Dataset } from "./dataset.ts";
+import type { Specialisation } from "./record.ts";
+import { countSpecialisation, type SpecialisationCounter } from "./specialisation.ts";
+
+/** Result of a pass over validation text. */
+export interface Evaluation {
+  /** Mean cross-entropy per token, nats. */
+  readonly loss: number;
+  readonly perplexity: number;
+  readonly tokens: number;
+}
+
+/** A result with what experts took on, per MoE layer. */
+export interface DetailedEvaluation extends Evaluation {
+  readonly specialisation: readonly Specialisation[];
+}
+
+/** Evaluates a model on some batches, without noise. */
+export async function evaluate(
+  model: LanguageModel,
+  backend: Backend,
+  batches: readonly ValidationBatch[],
+): Promise<Evaluation> {
+  return await pass(model, backend, batches, () => Promise.resolve());
+}
+
+/** The same, counting experts by word, part of speech and genre. */
+export async function evaluateInDetail(
+  model: LanguageModel,
+  backend: Backend,
+  batches: readonly ValidationBatch[],
+  dataset: Dataset,
+): Promise<DetailedEvaluation> {
+  const counters = new Map<number, SpecialisationCounter>();
+  const found = await pass(model, backend, batches, async (batch, layers) => {
+    for (const { layer, routing } of layers) {
+      const counter = counters.get(layer) ?? countSpecialisation(layer, model.cut.E, dataset);
+      counters.set(layer, counter);
+      const [token_N, expert_N] = [await routing.token_N.read(), await routing.expert_N.read()];
+      counter.add({ ...batch, token_N: token_N as Int32Array, expert_N: expert_N as Int32Array });
+    }
+  });
+  return { ...found, specialisation: [...counters.values()].map((counter) => counter.finish()) };
+}
+
+type Layers = Awaited<ReturnType<LanguageModel["forward"]>>["layers"];
+
+async function pass(
+  model: LanguageModel,
+  backend: Backend,
+  batches: readonly ValidationBatch[],
+  look: (batch: ValidationBatch, layers: Layers) => Promise<void>,
+): Promise<Evaluation> {
+  let total = 0;
+  let tokens = 0;
+  for (const batch of batches) {
+    using _scope = memory();
+    const T = batch.tokenId.length;
+    const inputs = {
+      tokenId_T: tensor(backend, batch.tokenId, [T]),
+      target_T: tensor(backend, batch.target, [T]),
+    };
+    const output = await model.forward(inputs, { training: false, step: 0, random: random(0) });
+    total += T * await scalar(output.loss);
+    tokens += T;
+    await look(batch, output.layers);
+  }
+  const loss = total / tokens;
+  return { loss, perplexity: Math.exp(loss), tokens };
+}

@@ -1,0 +1,141 @@
+// Files, as training reads and writes them: the one place in training that touches the disk. A file is written beside
+// its place and then renamed, so a run stopped at any moment leaves the old file or the new one, never half of one.
+
+const PROBE_BYTES = 256 * 2 ** 20;
+const CHUNK_BYTES = 2 ** 20;
+
+/** Says in a few words why the system refused. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.NotCapable) {
+    return `Deno was not permitted to (${error.message.split(",")[0]})`;
+  }
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.NotADirectory) return "part of the path is a file, not a folder";
+  if (error instanceof Deno.errors.AlreadyExists) return "a file of that name is in the way";
+  if (error instanceof Deno.errors.IsADirectory) return "it is a folder";
+  if (error instanceof Deno.errors.NotFound) return "no such file or folder";
+  switch ((error as { code?: string }).code) {
+    case "ENOSPC":
+      return "no space left on the disk";
+    case "EDQUOT":
+      return "the disk quota is used up";
+    case "EROFS":
+      return "the disk is read-only";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function describe(path: string | URL): string {
+  return path instanceof URL && path.protocol === "file:" ? decodeURIComponent(path.pathname) : String(path);
+}
+
+/** Writes pieces to a file until the disk has them; takes the file away again when that fails. */
+async function writeThrough(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
+  const file = await Deno.open(path, { write: true, create: true, truncate: true });
+  try {
+    for (const piece of pieces) {
+      for (let at = 0; at < piece.length;) at += await file.write(piece.subarray(at));
+    }
+    await file.sync();
+  } catch (error) {
+    file.close();
+    await Deno.remove(path).catch(() => {});
+    throw error;
+  }
+  file.close();
+}
+
+/**
+ * Puts a file in its place whole or not at all.
+ * @throws {Error} when the file cannot be written, saying why; nothing is left behind then.
+ */
+export async function writeAtomic(path: string | URL, contents: Uint8Array | string): Promise<void> {
+  const place = describe(path);
+  const cut = place.lastIndexOf("/") + 1;
+  const partial = `${place.slice(0, cut)}.${place.slice(cut)}.${Deno.pid}.partial`;
+  const bytes = typeof contents === "string" ? new TextEncoder().encode(contents) : contents;
+  try {
+    await writeThrough(partial, [bytes]);
+    try {
+      await Deno.rename(partial, place);
+    } catch (error) {
+      await Deno.remove(partial).catch(() => {});
+      throw error;
+    }
+  } catch (cause) {
+    throw new Error(`Cannot write ${place}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** Zeros, a chunk at a time, so that a large probe needs little memory. */
+function* zeros(bytes: number): Iterable<Uint8Array> {
+  const chunk = new Uint8Array(Math.min(bytes, CHUNK_BYTES));
+  for (let left = bytes; left > 0; left -= chunk.length) {
+    yield chunk.subarray(0, Math.min(left, chunk.length));
+  }
+}
+
+/**
+ * Makes a folder ready for results, before work is spent on them: it is created where missing, and a file of
+ * `neededBytes` (at most 256 MiB) is written to it and taken away.
+ * @throws {Error} when the folder cannot be made or written to, or has too little room.
+ */
+export async function prepareFolder(path: string | URL, neededBytes: number): Promise<void> {
+  const folder = describe(path).replace(/(?<=.)\/+$/, "");
+  const probe = `${folder}/.probe.${Deno.pid}.partial`;
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    await writeThrough(probe, zeros(Math.min(neededBytes, PROBE_BYTES)));
+    await Deno.remove(probe);
+  } catch (cause) {
+    const size = (neededBytes / 2 ** 20).toFixed(1);
+    throw new Error(`Cannot write results to ${folder}: ${reasonOf(cause)} (needs ${size} MiB)`, { cause });
+  }
+}
+
+/**
+ * Reads a whole file.
+ * @throws {Error} when the file cannot be read, saying why.
+ */
+export async function readBytes(path: string | URL): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await Deno.readFile(path);
+  } catch (cause) {
+    throw new Error(`Cannot read ${describe(path)}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/**
+ * Reads a whole file as text.
+ * @throws {Error} when the file cannot be read or is not UTF-8 text.
+ */
+export async function readText(path: string | URL): Promise<string> {
+  const bytes = await readBytes(path);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new Error(`Cannot read ${describe(path)}: it is not UTF-8 text`, { cause });
+  }
+}
+
+/** True when nothing is at `path`. */
+export async function isMissing(path: string | URL): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return false;
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) return true;
+    throw new Error(`Cannot look at ${describe(path)}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** Removes a file if it is there. */
+export async function removeIfThere(path: string | URL): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return;
+    throw new Error(`Cannot remove ${describe(path)}: ${reasonOf(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,75 @@
+// AdamW with warm-up, cosine decay and clipping by the global norm of all gradients.
+import * as kernels from "../kernels/mod.ts";
+import { add } from "../tensor/arithmetic.ts";
+import { memory } from "../tensor/memory.ts";
+import { apply, type Parameter, parameter, type Tensor } from "../tensor/tensor.ts";
+import { sizeOf } from "../kernels/kernel.ts";
+
+/** Settings of {@linkcode createAdamW}. */
+export interface AdamWOptions {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** Decoupled decay, for parameters of two or more dimensions only: norms and biases are left alone. */
+  readonly weightDecay: number;
+  /** Gradients are scaled down to this norm. */
+  readonly maximumNorm: number;
+}
+
+export const adamWDefaults: AdamWOptions = {
+  beta1: 0.9,
+  beta2: 0.95,
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  maximumNorm: 1,
+};
+
+/** AdamW over named parameters (Loshchilov and Hutter 2019). */
+export interface AdamW {
+  /**
+   * One update.
+   * @param step From 0. @returns The norm of all gradients before clipping, shape [1].
+   */
+  update(gradients: Readonly<Record<string, Tensor>>, learningRate: number, step: number): Tensor;
+  /** First and second moments by parameter name, for checkpoints. */
+  readonly moments: Readonly<Record<string, { readonly first: Parameter; readonly second: Parameter }>>;
+}
+
+/** @param params What to train. Every update must come with a gradient for each. */
+export function createAdamW(
+  params: Readonly<Record<string, Parameter>>,
+  options: Partial<AdamWOptions> = {},
+): AdamW {
+  const { beta1, beta2, epsilon, weightDecay, maximumNorm } = { ...adamWDefaults, ...options };
+  const moments = Object.fromEntries(
+    Object.entries(params).map(([name, { backend, shape }]) => {
+      const zeros = () => parameter(backend, new Float32Array(sizeOf(shape)), shape);
+      return [name, { first: zeros(), second: zeros() }];
+    }),
+  );
+  return {
+    moments,
+    update(gradients, learningRate, step) {
+      using scope = memory();
+      const names = Object.keys(params);
+      const squares = names.map((name) => {
+        if (!(name in gradients)) throw new TypeError(`Cannot update "${name}": no gradient was given`);
+        return apply(kernels.sumSquares, [gradients[name]], {})[0];
+      });
+      const [norm, scale] = apply(kernels.clipScale, [squares.reduce((sum, square) => add(sum, square))], {
+        maximum: maximumNorm,
+      });
+      for (const name of names) {
+        const { first, second } = moments[name];
+        const decay = params[name].shape.length > 1 ? weightDecay : 0;
+        const inputs = [params[name], gradients[name], first, second, scale];
+        const constants = { learningRate, beta1, beta2, epsilon, weightDecay: decay, step: step + 1 };
+        const [next, nextFirst, nextSecond] = apply(kernels.adamw, inputs, constants);
+        params[name].assign(next);
+        first.assign(nextFirst);
+        second.assign(nextSecond);
+      }
+      return scope.keep(norm);
+    },
+  };
+}

@@ -1,0 +1,177 @@
+// What a run leaves behind, line by line. Everything here is a function of the command and the seed: two runs of the
+// same command write the same bytes. What is not (seconds, threads) goes to a timing record beside it.
+
+/** How one MoE layer routed in one step. Shares are of what routers asked for, real tokens only. */
+export interface LayerLoad {
+  /** Block the layer sits in, counted from 0. */
+  readonly layer: number;
+  /** Assignments each expert was asked to take, before capacity. */
+  readonly wanted: readonly number[];
+  /** Assignments each expert kept, after capacity. */
+  readonly kept: readonly number[];
+  /** Share of wanted assignments that were dropped, 0 to 1. */
+  readonly droppedShare: number;
+  /** The same by choice: first choices, second choices, ... */
+  readonly droppedShareByChoice: readonly number[];
+  /** Mean entropy of the router's distribution over experts per token, in nats; null for a router without one. */
+  readonly gateEntropy: number | null;
+  /** Entropy of the wanted load over experts divided by log E: 1 = even, 0 = one expert. */
+  readonly loadEntropy: number;
+  /** Standard deviation over mean of the wanted load (population). */
+  readonly coefficientOfVariation: number;
+  readonly maxOverMean: number;
+  /** Experts that nobody wanted. */
+  readonly deadExperts: number;
+}
+
+/** First line of a record. */
+export interface RunHeader {
+  readonly kind: "run";
+  /** File name without ending: `switch-seed0`. */
+  readonly run: string;
+  /** What is compared: a router's name, with what sets it apart where one router runs several ways. */
+  readonly router: string;
+  /** Name of the router plugin. */
+  readonly plugin: string;
+  readonly routerOptions: Readonly<Record<string, unknown>>;
+  readonly seed: number;
+  readonly steps: number;
+  readonly size: string;
+  readonly model: Readonly<Record<string, number | string | boolean>>;
+  readonly data: {
+    readonly corpus: string;
+    readonly vocabulary: number;
+    readonly trainTokens: number;
+    readonly validationTokens: number;
+    readonly unigramPerplexity: number;
+  };
+  /** Floating-point operations of one token's forward pass at K experts per token, nothing dropped. */
+  readonly activeFlopPerToken: number;
+  readonly parameters: { readonly total: number; readonly router: number; readonly active: number };
+  /** Fingerprint of all initial weights outside routers: equal runs start equal. */
+  readonly initialWeights: string;
+  /** Arithmetic that decides the bits. */
+  readonly arithmetic: { readonly device: string; readonly fusedMultiplyAdd: boolean };
+  readonly version: string;
+}
+
+/** One training step. */
+export interface StepRow {
+  readonly kind: "step";
+  readonly step: number;
+  /** Mean cross-entropy per token, nats. */
+  readonly loss: number;
+  /** Router losses by name, as added to the loss. */
+  readonly losses: Readonly<Record<string, number>>;
+  readonly learningRate: number;
+  readonly gradientNorm: number;
+  readonly layers: readonly LayerLoad[];
+}
+
+/** One pass over validation text. */
+export interface EvaluationRow {
+  readonly kind: "evaluation";
+  readonly step: number;
+  readonly loss: number;
+  readonly perplexity: number;
+  readonly tokens: number;
+}
+
+/** What experts of one layer took on, counted over validation text. */
+export interface Specialisation {
+  readonly layer: number;
+  readonly partsOfSpeech: readonly string[];
+  readonly genres: readonly string[];
+  /** [expert][part of speech], tokens kept. */
+  readonly byPartOfSpeech: readonly (readonly number[])[];
+  /** [expert][genre], tokens kept. */
+  readonly byGenre: readonly (readonly number[])[];
+  /** Mutual information of expert with part of speech, nats, with the bias of finite counts removed (Miller-Madow). */
+  readonly partOfSpeechInformation: number;
+  readonly genreInformation: number;
+  /** Up to eight words an expert takes most above their share, by expert. */
+  readonly words: readonly (readonly string[])[];
+}
+
+/** Last line of a finished run. */
+export interface EndRow {
+  readonly kind: "end";
+  readonly step: number;
+  readonly loss: number;
+  readonly perplexity: number;
+  /** Largest gradient norm in training of the router parameter that got least; null for routers without parameters. */
+  readonly routerGradient: number | null;
+  /** Share of assignments dropped in training by position in the sequence. */
+  readonly droppedShareByPosition: readonly number[];
+  /** Share of planned expert work that was done (1 - dropped), over training. */
+  readonly keptShare: number;
+  readonly specialisation: readonly Specialisation[];
+}
+
+export type RecordRow = RunHeader | StepRow | EvaluationRow | EndRow;
+
+/** A run's deterministic record. */
+export interface RunRecord {
+  readonly header: RunHeader;
+  readonly steps: readonly StepRow[];
+  readonly evaluations: readonly EvaluationRow[];
+  readonly end: EndRow | null;
+}
+
+/** Seconds of one step by stage; `rest` is what no stage claims. */
+export interface StepTiming {
+  readonly step: number;
+  readonly seconds: number;
+  readonly stages: Readonly<Record<string, number>>;
+}
+
+/** A run's timing record: what differs between two runs of one command. */
+export interface TimingRecord {
+  readonly run: string;
+  readonly threads: number;
+  readonly machine: string;
+  readonly steps: readonly StepTiming[];
+}
+
+/** Stages every step is split into. */
+export const stages = ["route", "dispatch", "experts", "rest"] as const;
+
+/** A record as JSON Lines. */
+export function recordText(rows: readonly RecordRow[]): string {
+  return rows.map((row) => JSON.stringify(row) + "\n").join("");
+}
+
+/** A record's rows in the order they were written. */
+export function recordRows({ header, steps, evaluations, end }: RunRecord): RecordRow[] {
+  const rows: RecordRow[] = [header];
+  for (const row of steps) rows.push(row, ...evaluations.filter(({ step }) => step === row.step + 1));
+  if (end) rows.push(end);
+  return rows;
+}
+
+/**
+ * Reads a record's JSON Lines.
+ * @throws {SyntaxError} when a line is no record, naming the line.
+ */
+export function parseRecord(text: string, name: string): RunRecord {
+  const rows = text.split("\n").filter((line) => line !== "").map((line, at): RecordRow => {
+    let row: RecordRow | undefined;
+    try {
+      row = JSON.parse(line);
+    } catch {
+      // reported below with the line
+    }
+    if (!row || !["run", "step", "evaluation", "end"].includes(row.kind)) {
+      throw new SyntaxError(`Cannot read record ${name}: line ${at + 1} is no row of a run`);
+    }
+    return row;
+  });
+  const header = rows.find((row) => row.kind === "run");
+  if (!header) throw new SyntaxError(`Cannot read record ${name}: it has no "run" row`);
+  return {
+    header,
+    steps: rows.filter((row) => row.kind === "step"),
+    evaluations: rows.filter((row) => row.kind === "evaluation"),
+    end: rows.find((row) => row.kind === "end") ?? null,
+  };
+}

@@ -1,0 +1,69 @@
+// The files of one run: its record, its timings and its checkpoint. The record is written before the checkpoint, so a
+// run stopped between the two resumes from the older step and writes the same rows again.
+import { type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
+import { isMissing, readBytes, readText, removeIfThere, writeAtomic } from "./files.ts";
+import { parseRecord, type RecordRow, recordText, type RunRecord, type TimingRecord } from "./record.ts";
+
+/** What a stopped run left. */
+export interface SavedRun {
+  readonly record: RunRecord;
+  readonly timing: TimingRecord;
+  readonly tensors: Readonly<Record<string, CheckpointTensor>>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A run's place on disk. */
+export interface RunStore {
+  /** Saves rows so far and a checkpoint. */
+  save(
+    rows: readonly RecordRow[],
+    timing: TimingRecord,
+    tensors: Readonly<Record<string, CheckpointTensor>>,
+    metadata: Readonly<Record<string, string>>,
+  ): Promise<void>;
+  /** Saves all rows and takes the checkpoint away. */
+  finish(rows: readonly RecordRow[], timing: TimingRecord): Promise<void>;
+  /** A finished run's record, or null. */
+  finished(): Promise<{ record: RunRecord; timing: TimingRecord } | null>;
+  /** What a stopped run left, or null when there is no checkpoint. */
+  saved(): Promise<SavedRun | null>;
+}
+
+/** Opens a run's files under `folder`, which must exist; nothing is read or written yet. */
+export function openRunStore(folder: string, run: string): RunStore {
+  const recordPath = `${folder}/${run}.jsonl`;
+  const timingPath = `${folder}/${run}.timing.json`;
+  const checkpointPath = `${folder}/${run}.safetensors`;
+
+  async function write(rows: readonly RecordRow[], timing: TimingRecord): Promise<void> {
+    await writeAtomic(timingPath, JSON.stringify(timing) + "\n");
+    await writeAtomic(recordPath, recordText(rows));
+  }
+  async function load(): Promise<{ record: RunRecord; timing: TimingRecord } | null> {
+    if (await isMissing(recordPath)) return null;
+    return {
+      record: parseRecord(await readText(recordPath), recordPath),
+      timing: JSON.parse(await readText(timingPath)) as TimingRecord,
+    };
+  }
+  return {
+    async save(rows, timing, tensors, metadata) {
+      await write(rows, timing);
+      await writeAtomic(checkpointPath, encodeCheckpoint(tensors, metadata));
+    },
+    async finish(rows, timing) {
+      await write(rows, timing);
+      await removeIfThere(checkpointPath);
+    },
+    async finished() {
+      const found = await load();
+      return found?.record.end ? found : null;
+    },
+    async saved() {
+      if (await isMissing(checkpointPath)) return null;
+      const found = await load();
+      if (!found) return null;
+      return { ...found, ...decodeCheckpoint(await readBytes(checkpointPath), checkpointPath) };
+    },
+  };
+}

@@ -1,0 +1,21 @@
+// Learning rate by step: linear warm-up, then a cosine down to a tenth of the peak.
+
+/** Settings of {@linkcode learningRateAt}. */
+export interface Schedule {
+  readonly peak: number;
+  readonly steps: number;
+  /** Share of all steps spent warming up. */
+  readonly warmupShare: number;
+  /** Rate at the end as a share of the peak. */
+  readonly endShare: number;
+}
+
+export const scheduleDefaults = { warmupShare: 0.1, endShare: 0.1 } as const;
+
+/** Learning rate of a step, counted from 0. */
+export function learningRateAt(step: number, { peak, steps, warmupShare, endShare }: Schedule): number {
+  const warmup = Math.max(1, Math.round(steps * warmupShare));
+  if (step < warmup) return peak * (step + 1) / warmup;
+  const progress = (step - warmup) / Math.max(1, steps - warmup);
+  return peak * (endShare + (1 - endShare) * 0.5 * (1 + Math.cos(Math.PI * progress)));
+}

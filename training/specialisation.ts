@@ -1,0 +1,94 @@
+// What experts take on: counts of expert by part of speech, genre and word over validation text, and the mutual
+// information between expert and label.
+import type { Dataset } from "./dataset.ts";
+import type { Specialisation } from "./record.ts";
+
+/** Counts of one layer. */
+export interface SpecialisationCounter {
+  /** Adds one batch: for each assignment, its token and the expert that kept it (-1 = none). */
+  add(batch: SpecialisationBatch): void;
+  finish(): Specialisation;
+}
+
+/** One batch of validation text as a layer routed it. */
+export interface SpecialisationBatch {
+  readonly token_N: Int32Array;
+  readonly expert_N: Int32Array;
+  readonly tokenId: Int32Array;
+  readonly partOfSpeech: Int32Array;
+  readonly genre: Int32Array;
+}
+
+const WORDS = 8;
+const LEAST_OCCURRENCES = 20;
+
+/** Starts counting one layer of E experts. */
+export function countSpecialisation(layer: number, E: number, dataset: Dataset): SpecialisationCounter {
+  const table = (columns: number) => Array.from({ length: E }, () => new Array<number>(columns).fill(0));
+  const byPartOfSpeech = table(dataset.partsOfSpeech.length);
+  const byGenre = table(dataset.genres.length);
+  const byWord = table(dataset.vocabulary.size);
+  return {
+    add({ token_N, expert_N, tokenId, partOfSpeech, genre }) {
+      for (let n = 0; n < expert_N.length; n++) {
+        const expert = expert_N[n];
+        if (expert < 0) continue;
+        const token = token_N[n];
+        byWord[expert][tokenId[token]]++;
+        if (partOfSpeech[token] >= 0) byPartOfSpeech[expert][partOfSpeech[token]]++;
+        if (genre[token] >= 0) byGenre[expert][genre[token]]++;
+      }
+    },
+    finish: () => ({
+      layer,
+      partsOfSpeech: dataset.partsOfSpeech,
+      genres: dataset.genres,
+      byPartOfSpeech,
+      byGenre,
+      partOfSpeechInformation: mutualInformation(byPartOfSpeech),
+      genreInformation: mutualInformation(byGenre),
+      words: favouriteWords(byWord, dataset.vocabulary.words),
+    }),
+  };
+}
+
+/**
+ * Mutual information of row and column of a table of counts, in nats, with the Miller-Madow correction for finite
+ * counts: H is raised by (occupied cells - 1) / 2n. Never below 0.
+ */
+export function mutualInformation(table: readonly (readonly number[])[]): number {
+  const rows = table.map((row) => row.reduce((sum, value) => sum + value, 0));
+  const columns = (table[0] ?? []).map((_, at) => table.reduce((sum, row) => sum + row[at], 0));
+  return Math.max(0, entropy(rows) + entropy(columns) - entropy(table.flat()));
+}
+
+function entropy(counts: readonly number[]): number {
+  const total = counts.reduce((sum, value) => sum + value, 0);
+  if (total === 0) return 0;
+  let plain = 0;
+  let occupied = 0;
+  for (const count of counts) {
+    if (count === 0) continue;
+    occupied++;
+    plain -= count / total * Math.log(count / total);
+  }
+  return plain + (occupied - 1) / (2 * total);
+}
+
+/** Words an expert takes most above their share, among words seen often enough, by how surprising that is. */
+function favouriteWords(byWord: readonly (readonly number[])[], words: readonly string[]): string[][] {
+  const total = words.map((_, word) => byWord.reduce((sum, row) => sum + row[word], 0));
+  const all = total.reduce((sum, value) => sum + value, 0);
+  return byWord.map((row) => {
+    const share = row.reduce((sum, value) => sum + value, 0) / all;
+    return row
+      .map((count, word) => ({
+        word,
+        surprise: (count - share * total[word]) / Math.sqrt(share * total[word] + 1),
+      }))
+      .filter(({ word, surprise }) => word > 0 && total[word] >= LEAST_OCCURRENCES && surprise > 0)
+      .sort((a, b) => b.surprise - a.surprise || a.word - b.word)
+      .slice(0, WORDS)
+      .map(({ word }) => words[word]);
+  });
+}

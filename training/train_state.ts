@@ -1,0 +1,92 @@
+// What changes while a run trains, and how it goes into a checkpoint and comes back: step, weights, moments, and the
+// counts the last row of the record is made from.
+import { scalar } from "../tensor/reduce.ts";
+import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
+import type { LanguageModel } from "../models/language_model.ts";
+import type { CheckpointTensor } from "./checkpoint.ts";
+import type { AdamW } from "./optimizer.ts";
+import type { SavedRun } from "./run_store.ts";
+
+/** The moving part of a run. */
+export interface ProgressState {
+  /** Steps taken. */
+  step: number;
+  /** Wanted and dropped assignments by position in the sequence. */
+  readonly drops: { readonly wanted: Float64Array; readonly dropped: Float64Array };
+  /** Remembers the largest gradient of a router parameter, given its sum of squares. */
+  noteRouterGradient(name: string, sumOfSquares: Tensor): Promise<void>;
+  /** Largest gradient norm of the router parameter that got least; null without parameters. */
+  leastRouterGradient(): number | null;
+  /** Arrays and texts for a checkpoint. */
+  save(): Promise<[Record<string, CheckpointTensor>, Record<string, string>]>;
+  /** Everything a checkpoint must bring back, by name. */
+  readonly stored: Readonly<Record<string, Parameter>>;
+  readonly routerGradients: Record<string, number>;
+  /** Frees weights and moments. */
+  free(): void;
+}
+
+interface Counts {
+  readonly step: number;
+  readonly wanted: number[];
+  readonly dropped: number[];
+  readonly routerGradients: Record<string, number>;
+}
+
+/** The state of a run that has not begun. */
+export function createProgressState(model: LanguageModel, optimizer: AdamW): ProgressState {
+  const stored: Record<string, Parameter> = {};
+  for (const [name, param] of Object.entries(model.params)) {
+    stored[name] = param;
+    stored[`adamw.first.${name}`] = optimizer.moments[name].first;
+    stored[`adamw.second.${name}`] = optimizer.moments[name].second;
+  }
+  const { length } = model;
+  const routerGradients: Record<string, number> = Object.fromEntries(
+    model.routerParams.map((name) => [name, 0]),
+  );
+  const state: ProgressState = {
+    step: 0,
+    drops: { wanted: new Float64Array(length), dropped: new Float64Array(length) },
+    stored,
+    routerGradients,
+    async noteRouterGradient(name, sumOfSquares) {
+      routerGradients[name] = Math.max(routerGradients[name], Math.sqrt(await scalar(sumOfSquares)));
+    },
+    leastRouterGradient() {
+      const found = Object.values(routerGradients);
+      return found.length === 0 ? null : Math.min(...found);
+    },
+    async save() {
+      const tensors: Record<string, CheckpointTensor> = {};
+      for (const [name, param] of Object.entries(stored)) {
+        tensors[name] = { values: await param.read(), shape: param.shape };
+      }
+      const counts: Counts = {
+        step: state.step,
+        wanted: [...state.drops.wanted],
+        dropped: [...state.drops.dropped],
+        routerGradients,
+      };
+      return [tensors, { switchyard: JSON.stringify(counts) }];
+    },
+    free() {
+      for (const param of Object.values(stored)) param.backend.free(param.buffer);
+    },
+  };
+  return state;
+}
+
+/** Brings a state back to where a checkpoint left it. */
+export function restoreProgress(state: ProgressState, saved: SavedRun): void {
+  const counts = JSON.parse(saved.metadata.switchyard) as Counts;
+  for (const [name, param] of Object.entries(state.stored)) {
+    const found = saved.tensors[name];
+    if (!found) throw new RangeError(`Cannot resume: the checkpoint has no "${name}"`);
+    param.assign(tensor(param.backend, found.values, found.shape));
+  }
+  state.step = counts.step;
+  state.drops.wanted.set(counts.wanted);
+  state.drops.dropped.set(counts.dropped);
+  Object.assign(state.routerGradients, counts.routerGradients);
+}

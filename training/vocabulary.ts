@@ -1,0 +1,45 @@
+// Words to numbers. Built from training text alone, so that nothing about validation text reaches the model.
+import type { CorpusDocument } from "./corpus.ts";
+
+/** Word of number 0, for every word outside the vocabulary. */
+export const UNKNOWN = "<unknown>";
+
+/** A numbering of words. */
+export interface Vocabulary {
+  readonly size: number;
+  /** Words by number: `<unknown>`, then from frequent to rare. */
+  readonly words: readonly string[];
+  /** Number of a word; 0 for one outside the vocabulary. */
+  idOf(word: string): number;
+  /** Times each number occurs in the text the vocabulary was built from. */
+  readonly counts: Int32Array;
+}
+
+/**
+ * Numbers the `size - 1` most frequent words (ties in order of their letters), fewer where there are not as many.
+ * @throws {RangeError} when `size` is not a whole number of at least 2.
+ */
+export function buildVocabulary(documents: readonly CorpusDocument[], size: number): Vocabulary {
+  if (!Number.isInteger(size) || size < 2) {
+    throw new RangeError(`Cannot build a vocabulary of ${size} words: choose a whole number of at least 2`);
+  }
+  const seen = new Map<string, number>();
+  let total = 0;
+  for (const { words } of documents) {
+    for (const word of words) seen.set(word, (seen.get(word) ?? 0) + 1);
+    total += words.length;
+  }
+  seen.delete(UNKNOWN);
+  const kept = [...seen]
+    .sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1))
+    .slice(0, size - 1);
+  const inside = kept.reduce((sum, [, count]) => sum + count, 0);
+  const words = [UNKNOWN, ...kept.map(([word]) => word)];
+  const numbers = new Map(words.map((word, number) => [word, number]));
+  return {
+    size: words.length,
+    words,
+    idOf: (word) => numbers.get(word) ?? 0,
+    counts: Int32Array.from([total - inside, ...kept.map(([, count]) => count)]),
+  };
+}
