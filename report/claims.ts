@@ -13,12 +13,24 @@ function verdict(row: SummaryRow): Verdict {
   return interval.high < 0 ? "better" : "worse";
 }
 
-/** `gshard is better than switch by 0.03 nats [0.01, 0.05]`. */
-function decided(row: SummaryRow, baseline: string): string {
-  const { mean, interval } = row.difference!;
+/** `0.03 nats [0.01, 0.05]`: how far apart, whichever way. */
+function apart({ difference }: SummaryRow): string {
+  const { mean, interval } = difference!;
   const digits = digitsFor((interval!.high - interval!.low) / 2);
-  const by = `by ${fixed(Math.abs(mean), digits)} nats ${range(row.difference!, mean < 0 ? -1 : 1)}`;
-  return `${row.series.name} is ${verdict(row)} than ${baseline} ${by}`;
+  return `${fixed(Math.abs(mean), digits)} nats ${range(difference!, mean < 0 ? -1 : 1)}`;
+}
+
+/** `gshard is better than switch by 0.03 nats [0.01, 0.05].`, or one sentence for several. */
+function decided(rows: readonly SummaryRow[], how: Verdict, baseline: string): string[] {
+  const such = rows.filter((row) => verdict(row) === how);
+  if (such.length === 0) return [];
+  const [{ series }] = such;
+  if (such.length === 1) return [`${series.name} is ${how} than ${baseline} by ${apart(such[0])}.`];
+  return [
+    `${such.length} are ${how} than ${baseline}: ${
+      list(such.map((row) => `${row.series.name} by ${apart(row)}`))
+    }.`,
+  ];
 }
 
 function names(rows: readonly SummaryRow[]): string[] {
@@ -37,7 +49,9 @@ function chance(rows: readonly SummaryRow[], first: SummaryRow): string[] {
       fixed(0.05 * rows.length, 2)
     } intervals would exclude 0 by chance if all routers were equal. ` +
     (wide.length > 0
-      ? `Widened for that (Bonferroni), ${list(names(wide))} still exclude${wide.length === 1 ? "s" : ""} 0.`
+      ? `Widened for that (Bonferroni), ${
+        wide.length > 1 && wide.length === decidedRows.length ? `all ${wide.length}` : list(names(wide))
+      } still exclude${wide.length === 1 ? "s" : ""} 0.`
       : "Widened for that (Bonferroni), none of them excludes 0 any more."),
   ];
 }
@@ -61,7 +75,7 @@ function comparison(rows: readonly SummaryRow[]): string[] {
       );
     } else {
       if (better.length === 0) said.push(`No router is clearly better than ${baseline}.`);
-      for (const row of [...better, ...worse]) said.push(`${decided(row, baseline)}.`);
+      said.push(...decided(known, "better", baseline), ...decided(known, "worse", baseline));
       if (undecided.length > 0) {
         said.push(
           `For ${list(names(undecided))} the paired 95% interval includes 0: undecided against ${baseline}.`,

@@ -1,7 +1,7 @@
 // A row a series: a dot for every seed, the mean, and its 95% interval. With one seed there is only the dot.
 import * as Plot from "@observablehq/plot";
 import { chart, chartWidth } from "./chart.ts";
-import type { Markup } from "./markup.ts";
+import { type Markup, markup } from "./markup.ts";
 import { fixed, percent } from "./numbers.ts";
 import { seriesColor } from "./palette.ts";
 import type { Series } from "./series.ts";
@@ -48,6 +48,7 @@ export function endsFromZero(rows: readonly Values[]): [number, number] {
 /** Chart of estimates, one row a series. */
 export function intervalChart(label: string, axis: IntervalAxis, rows: readonly Values[]): Markup {
   const shown = rows.filter(({ values }) => values.length > 0);
+  if (shown.length === 0) return markup`<p>Nothing was recorded.</p>`;
   const { margin, text } = nameAxis(rows.map(({ series }) => series));
   const dots = shown.flatMap(({ series, values }) =>
     values.map((value) => ({ name: series.name, value, color: seriesColor(series.index) }))

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { chart } from "./chart.ts";
 import type { CurvePoint } from "./curves.ts";
-import type { Markup } from "./markup.ts";
+import { type Markup, markup } from "./markup.ts";
 import { seriesColor, seriesDash } from "./palette.ts";
 import type { Series } from "./series.ts";
 
@@ -23,6 +23,7 @@ export function lineChart(
   lines: readonly Line[],
   rules: readonly Rule[] = [],
 ): Markup {
+  if (lines.length === 0) return markup`<p>Nothing was recorded.</p>`;
   const banded = lines.filter(({ series }) => series.runs.length > 1);
   const last = Math.max(...lines.flatMap(({ points }) => points.map(({ step }) => step)));
   return chart(label, {

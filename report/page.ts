@@ -19,7 +19,7 @@ const dark = `${
 const style = `
 :root { color-scheme: light dark; ${light} }
 @media (prefers-color-scheme: dark) { :root { ${dark} } }
-@media print { :root { color-scheme: light; ${light} } }
+@media print { :root { color-scheme: light; ${light} --surface: #ffffff; } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }
 body { margin: 0; background: var(--surface); color: var(--ink); font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
@@ -84,7 +84,7 @@ footer { color: var(--muted); font-size: .85rem; padding-top: 2rem; padding-bott
 @media (max-width: 40rem) { h1 { font-size: 1.6rem; } header { padding-top: 1.5rem; } .summary { padding: .9rem 1rem; } tbody th { white-space: normal; } .numbers tbody th { min-width: 6rem; } .plot { font-size: 14px; } }
 @media print {
   body { font-size: 10pt; } header, main, footer { max-width: none; padding: 0; } nav { display: none; }
-  h2, h3, h4, caption { break-after: avoid; } .scroll { overflow: visible; } table { font-size: 7.5pt; } th, td { padding: .2rem .35rem; }
+  h2, h3, h4, caption, .legend { break-after: avoid; } .scroll { overflow: visible; } table { font-size: 7.5pt; } th, td { padding: .2rem .35rem; }
   tr { break-inside: avoid; } tbody th { position: static; } pre { white-space: pre-wrap; }
 }
 `;

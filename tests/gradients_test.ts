@@ -99,7 +99,7 @@ const cases: readonly OpCase[] = [
   { name: "attention", shapes: [[8, 24]], apply: (x) => transformer.attention(x, { length: 4, heads: 2 }) },
 ];
 
-for (const { name, shapes, apply, domain = (value) => value } of cases) {
+for (const { name, shapes, apply, domain = (value: number) => value } of cases) {
   Deno.test(`gradient of ${name} equals finite differences`, async () => {
     using _scope = memory();
     const stream = random(11).split(name);

@@ -361,6 +361,42 @@ Deno.test("names, words and options from plugins are escaped everywhere", () => 
   assert(html.includes("a &amp;&amp; b &lt;c&gt;"));
 });
 
+Deno.test("a model without MoE layers, and runs without evaluations or timings, still make a report", () => {
+  const dense = all(3, [{ ...routers.hash, router: "dense" }]).runs.map((run): RunRecord => ({
+    ...run,
+    steps: run.steps.map((row) => ({ ...row, layers: [] })),
+    evaluations: [],
+    end: { ...run.end!, keptShare: 1, droppedShareByPosition: [], specialisation: [] },
+  }));
+  const { runs } = all(3, [routers.switch, routers.gshard]);
+  const html = renderReport(experiment, [...runs, ...dense], []);
+  assert(!/NaN|undefined|Infinity/.test(html), "the page shows a value that does not exist");
+  const row = select(html, "#table ~ .scroll tbody tr").at(-1)!.textContent;
+  assert(row.startsWith("dense5.0"), row);
+  assertEquals(
+    row.split("–").length - 1,
+    5,
+    "load CV, max/mean, dead experts, tokens a second, milliseconds a step",
+  );
+  assert(html.includes("No timings came with these runs."));
+  const alone = renderReport(experiment, dense, []);
+  assert(claimsOf(alone)[0].startsWith("dense is the only router"));
+  assertEquals(alone.split("These runs recorded nothing to show here.").length - 1, 4);
+  assert(!/NaN|undefined|Infinity/.test(alone), "the page shows a value that does not exist");
+});
+
+Deno.test("several better routers share a sentence, and one that does not survive widening is not counted on", () => {
+  // far differs by about a nat in every seed; near is gshard, whose interval barely clears 0 at 95% but not at 97.5%.
+  const near = all(3, [{ ...routers.gshard, offset: -0.014 }]).runs;
+  const far = all(3, [{ ...routers.switch, router: "far", offset: -1 }]).runs;
+  const claims = claimsOf(renderReport(experiment, [...all(3, [routers.switch]).runs, ...far, ...near], []));
+  assertEquals(
+    claims[0],
+    "2 are better than switch: far by 1.000 nats [1.000, 1.000] and gshard by 0.014 nats [0.001, 0.027].",
+  );
+  assert(claims[1].endsWith("Widened for that (Bonferroni), far still excludes 0."), claims[1]);
+});
+
 Deno.test("what is not like for like shows as a failed check", () => {
   const { runs, timings } = all(2);
   const header = { ...runs[0].header, initialWeights: "other", activeFlopPerToken: 4_000_000 };

@@ -1,0 +1,56 @@
+/**
+ * Switchyard: Mixture-of-Experts where routers are plugins and everything else is shared. It trains and compares them
+ * on a CPU backend that needs nothing.
+ *
+ * @example
+ * ```ts
+ * import { cpu, createInit, createMoeLayer, findRouter, parseOptions, random, swiglu, tensor } from "@switchyard/moe";
+ *
+ * const backend = await cpu({ threads: 1 });
+ * const init = createInit(backend, random(0));
+ * const [T, D, F, E] = [8, 16, 32, 4];
+ * const router = findRouter("switch");
+ * const layer = createMoeLayer({
+ *   D,
+ *   E,
+ *   router: router.create({ D, E, V: 100 }, parseOptions(router), init.part("router")),
+ *   experts: swiglu.create({ D, F, E }, swiglu.options.parse({}), init.part("experts")),
+ * });
+ * const x_TD = tensor(backend, random(1).normal(T * D), [T, D]);
+ * const { y_TD } = await layer.apply(x_TD, {
+ *   training: false,
+ *   step: 0,
+ *   random: random(2),
+ *   tokenId_T: tensor(backend, new Int32Array(T), [T]),
+ *   length: T,
+ * });
+ * console.log(y_TD.shape); // [8, 16]
+ * backend.close();
+ * ```
+ * @module
+ */
+export type { Arithmetic, Backend, Buffer, DType, HostArray, Kernel } from "./kernels/kernel.ts";
+export { cpu, type CpuBackend, type CpuOptions } from "./cpu/backend.ts";
+
+export * from "./tensor/tensor.ts";
+export { type Memory, memory } from "./tensor/memory.ts";
+export { gradients } from "./tensor/gradients.ts";
+export { type Random, random } from "./tensor/random.ts";
+export * from "./tensor/init.ts";
+export * from "./tensor/arithmetic.ts";
+export * from "./tensor/reduce.ts";
+export * from "./tensor/products.ts";
+export * from "./tensor/rows.ts";
+export * from "./tensor/transformer.ts";
+export { stage, takeStageSeconds } from "./tensor/stage.ts";
+
+export * from "./routers/mod.ts";
+export * from "./routers/registry.ts";
+export * from "./routers/capacity.ts";
+export * from "./routers/losses.ts";
+export * from "./routers/scoring.ts";
+export * from "./experts/mod.ts";
+export { createMoeLayer, type MoeLayer, type MoeOutput } from "./moe/layer.ts";
+export { type Load, loadOf, type RoutingValues } from "./moe/load.ts";
+export * from "./models/language_model.ts";
+export { findSize, type ModelSize, type SizeName, sizes } from "./models/presets.ts";

@@ -1,0 +1,23 @@
+// Training from data to record.
+export type { Corpus, CorpusDocument } from "./corpus.ts";
+export { loadBrown } from "./brown.ts";
+export { parsePlainText } from "./plain_text.ts";
+export { buildVocabulary, type Vocabulary } from "./vocabulary.ts";
+export { type Dataset, prepare, type PrepareOptions } from "./dataset.ts";
+export {
+  type Batch as TokenBatch,
+  type BatchShape,
+  trainingBatch,
+  type TrainingBatchOptions,
+  type ValidationBatch,
+  validationBatches,
+} from "./batches.ts";
+export { type AdamW, adamWDefaults, type AdamWOptions, createAdamW } from "./optimizer.ts";
+export { learningRateAt, type Schedule, scheduleDefaults } from "./schedule.ts";
+export { type DetailedEvaluation, evaluate, evaluateInDetail, type Evaluation } from "./evaluate.ts";
+export { mutualInformation } from "./specialisation.ts";
+export { type Checkpoint, type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
+export { openRunStore, type RunStore, type SavedRun } from "./run_store.ts";
+export { train, type TrainOptions, type TrainPlan } from "./train.ts";
+export type * from "./record.ts";
+export { parseRecord, recordText } from "./record.ts";
