@@ -227,7 +227,8 @@ async function headerOf(plan: TrainPlan, options: TrainOptions, model: LanguageM
     seed: plan.seed,
     steps: plan.steps,
     size: plan.sizeName,
-    model: { ...plan.size, ...model.cut, optimizer: "AdamW", ...adamWDefaults, ...scheduleDefaults },
+    model: { ...plan.size, optimizer: "AdamW", ...adamWDefaults, ...scheduleDefaults },
+    experts: { E: model.cut.E, K: model.cut.K, F: model.cut.F },
     data: {
       corpus: dataset.name,
       vocabulary: dataset.vocabulary.size,
