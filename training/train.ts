@@ -30,6 +30,7 @@ import {
   type TimingRecord,
 } from "./record.ts";
 import type { RunStore } from "./run_store.ts";
+import { scoreFunctionLoss, weightedMeanLoss } from "./score_function.ts";
 import { learningRateAt, scheduleDefaults } from "./schedule.ts";
 import { createProgressState, type ProgressState, restoreProgress } from "./train_state.ts";
 
@@ -162,7 +163,11 @@ async function trainStep(
     random: streams.split("routing").split(step),
   });
   const losses = Object.entries(output.losses);
-  const total = losses.reduce((sum, [, loss]) => add(sum, loss), output.loss);
+  const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
+  const total = [
+    ...losses.map(([, loss]) => loss),
+    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T, estimator)),
+  ].reduce(add, output.loss);
   const names = Object.keys(model.params);
   const found = await gradients(total, Object.values(model.params));
   const byName: Record<string, Tensor> = {};
@@ -189,6 +194,10 @@ async function trainStep(
     throw new RangeError(
       `Cannot go on with ${plan.run}: at step ${step} the loss is ${row.loss} and the gradient norm ${row.gradientNorm}`,
     );
+  }
+  for (const { layer, ...load } of row.layers) model.routers[`blocks.${layer}.router`].observe?.(load);
+  for (const estimator of sampled) {
+    estimator.observeLoss?.(await scalar(weightedMeanLoss(output.loss_T, estimator)));
   }
   return row;
 }
