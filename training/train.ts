@@ -62,6 +62,7 @@ export async function train(
   const schedule = { peak: plan.size.learningRate, steps: plan.steps, ...scheduleDefaults };
   takeStageSeconds();
   while (state.step < plan.steps) {
+    await letEventsIn();
     const { step } = state;
     const start = performance.now();
     const row = await trainStep({
@@ -92,6 +93,18 @@ export async function train(
   if (store) await store.finish(rows, timing());
   state.free();
   return { record: recordOf(header, rows), timing: timing() };
+}
+
+/** A turn of the event loop between steps, so that signals, timers and a page's events are not kept waiting. */
+function letEventsIn(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
 }
 
 /** True for what a run had written when it had taken `step` steps. */
