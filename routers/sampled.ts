@@ -2,10 +2,11 @@
 // weights and a baseline, and the biased comparators as options. How the estimator enters training and what of it is exact
 // in a deep model: docs/decisions/score_function_in_a_deep_model.md.
 import { z } from "zod";
-import { affine, exp } from "../tensor/arithmetic.ts";
+import { affine } from "../tensor/arithmetic.ts";
 import { type Init, truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Random } from "../tensor/random.ts";
+import { softmax } from "../tensor/reduce.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
 import { reshape, type Tensor } from "../tensor/tensor.ts";
 import { type Balancing, keptMask, logSoftmax, ones, scopeOf } from "./assignment.ts";
@@ -72,8 +73,9 @@ export function createSampledRouter(
     ...(running ? state : {}),
     route(x_TD, { training, random, real_T }) {
       const [T] = x_TD.shape;
-      const logProbability_TE = logSoftmax(matmul(x_TD, gate_DE));
-      const probability_TE = exp(logProbability_TE);
+      const logit_TE = matmul(x_TD, gate_DE);
+      const logProbability_TE = logSoftmax(logit_TE);
+      const probability_TE = softmax(logit_TE);
       const own = (x_TE: Tensor, expert_T: Tensor) =>
         reshape(takeAlong(x_TE, reshape(expert_T, [T, 1])), [T]);
       const weightOf = (expert_T: Tensor) => scoreFunction ? ones(x_TD, [T]) : own(probability_TE, expert_T);
