@@ -4,6 +4,7 @@ import * as kernels from "../kernels/mod.ts";
 import {
   add,
   affine,
+  divide,
   exp,
   greater,
   log,
@@ -64,7 +65,7 @@ export function balanceBySinkhorn(
   const start_TE = stopGradient(logit_TE);
   const least = tensor(logit_TE.backend, [1e-30], [1]);
   let price_SE: Tensor | undefined;
-  const priced = () => price_SE ? subtract(start_TE, spread(price_SE, T, scope)) : start_TE;
+  const priced = () => price_SE ? subtract(start_TE, spread(price_SE, scope, T)) : start_TE;
   for (let iteration = 0; iteration < iterations; iteration++) {
     const load_SE = sumByScope(softmax(priced()), { scope, real_T });
     // The target, tokens / E, is one number for all columns; scaling rows takes it out again.
@@ -121,7 +122,8 @@ export function skipImportance(
     readonly wanted_T: Tensor;
     readonly expert_T: Tensor;
     readonly E: number;
-    readonly capacity: number;
+    /** Of every scope, or of each: f32 [scopes]. */
+    readonly capacity: number | Tensor;
   },
   { scope }: Balancing,
 ): Tensor {
@@ -130,8 +132,11 @@ export function skipImportance(
   const wanted_TK = reshape(wanted_T, [T, 1]);
   const [chosen_TE] = apply(kernels.takeAlongGradient, [wanted_TK, ones(wanted_T, [T, 1])], { columns: E });
   const load_SE = sumByScope(chosen_TE, { scope });
-  const [load_TK] = apply(kernels.takeAlong, [perToken(load_SE, T, scope), wanted_TK], {});
-  const factor_T = affine(reshape(load_TK, [T]), 1 / capacity, 0);
+  const [load_TK] = apply(kernels.takeAlong, [perToken(load_SE, scope, T), wanted_TK], {});
+  const load_T = reshape(load_TK, [T]);
+  const factor_T = typeof capacity === "number"
+    ? affine(load_T, 1 / capacity, 0)
+    : divide(load_T, perToken(capacity, scope, T));
   return multiply(keptMask(expert_T), maximum(factor_T, ones(wanted_T, [1])));
 }
 
@@ -154,12 +159,12 @@ function sumByScope(x_TE: Tensor, { scope, real_T }: Balancing): Tensor {
   return apply(kernels.combineRows, [x_TE, row_N, real_T ?? ones(x_TE, [T]), row_N, offset_O], {})[0];
 }
 
-/** A row of each scope for each of its tokens, [T, E]. */
-function perToken(x_SE: Tensor, T: number, scope: number): Tensor {
-  return take(x_SE, wholeNumbers(x_SE, [T], (at) => Math.floor(at / scope)));
+/** What there is for each scope, for each of its tokens: [S, ...] -> [T, ...]. */
+function perToken(x_S: Tensor, scope: number, T: number): Tensor {
+  return take(x_S, wholeNumbers(x_S, [T], (t) => Math.floor(t / scope)));
 }
 
-/** The same where one row for all will do. */
-function spread(x_SE: Tensor, T: number, scope: number): Tensor {
-  return scope === T ? reshape(x_SE, [x_SE.shape[1]]) : perToken(x_SE, T, scope);
+/** The same for a row a scope, where one row for all will do. */
+function spread(x_SE: Tensor, scope: number, T: number): Tensor {
+  return scope === T ? reshape(x_SE, [x_SE.shape[1]]) : perToken(x_SE, scope, T);
 }

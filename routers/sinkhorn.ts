@@ -62,9 +62,10 @@ export const sinkhorn: RouterPlugin<SinkhornOptions> = {
         const weight_TK = takeAlong(weight_TE, wanted_TK);
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
-          capacity: capacityOf(options, { T, E, K }, training),
+          capacity: capacityOf(options, { T, E, K }, training, real_T),
           scope: T,
           dropOrder: options.dropOrder,
+          training,
           probability_TK: weight_TK,
           random,
           choiceMajor: true,

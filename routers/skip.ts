@@ -58,13 +58,14 @@ export const skip: RouterPlugin<SkipOptions> = {
           evaluationCapacityFactor: options.capacityFactor,
           dropOrder: "random",
         } as const;
-        const capacity = capacityOf(rule, { T: scope, E, K: 1 }, true);
+        const capacity = capacityOf(rule, { T: scope, E, K: 1 }, true, real_T);
         // A random subset, not the first: who is kept must not depend on place, or the weights below correct nothing.
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
           capacity,
           scope,
           dropOrder: "random",
+          training: true,
           probability_TK: value_TK,
           random,
           choiceMajor: false,
