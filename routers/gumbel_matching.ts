@@ -28,7 +28,9 @@ export const gumbelMatching: RouterPlugin<GumbelMatchingOptions> = {
   traits: { causal: false, balancedBy: "construction", perToken: "exactly K", gradient: "score function" },
   options: z.strictObject({
     proposal: z.enum(["router", "sinkhorn"]).default("router")
-      .describe("what noise is added to: the router's distribution, or that balanced by Sinkhorn first"),
+      .describe(
+        "what noise is added to: the router's distribution, or that balanced by Sinkhorn first (the same where E divides T)",
+      ),
     sinkhornIterations: z.number().int().min(1).max(1000).default(20).describe(
       "iterations of that balancing",
     ),

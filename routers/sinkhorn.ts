@@ -36,7 +36,8 @@ export const sinkhorn: RouterPlugin<SinkhornOptions> = {
     equations:
       "Sinkhorn-BASE in the form of Megatron-Core (the paper's own gate, temperature and iterations are unconfirmed), in the log domain",
   },
-  traits: { causal: false, balancedBy: "bias", perToken: "up to K", gradient: "through weight" },
+  // The plan is balanced; its largest entries are nearly so, which is nothing to rely on.
+  traits: { causal: false, balancedBy: "nothing", perToken: "up to K", gradient: "through weight" },
   options: z.strictObject({
     choices: z.number().int().min(1).default(1).describe("experts per token, K"),
     iterations: z.number().int().min(1).max(1000).default(10)

@@ -113,6 +113,15 @@ export function uniformWithin(bound: number): Filler {
 /**
  * A [rows, columns] matrix whose columns (rows, where those are fewer) are orthogonal and of length `gain`: normal vectors,
  * each freed of those before it (Gram and Schmidt, twice, in f64).
+ * @throws {RangeError} when it is asked to fill another number of values.
+ * @example
+ * ```ts
+ * import { orthogonal, random } from "@switchyard/moe";
+ * import { assertAlmostEquals } from "@std/assert";
+ * const [a, b, c, d] = orthogonal(2, 2, 3)(random(0), 4); // columns (a, c) and (b, d)
+ * assertAlmostEquals(a * b + c * d, 0, 1e-5);
+ * assertAlmostEquals(Math.hypot(a, c), 3, 1e-5);
+ * ```
  */
 export function orthogonal(rows: number, columns: number, gain: number): Filler {
   return (random, count) => {

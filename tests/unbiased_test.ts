@@ -183,11 +183,12 @@ const settings: readonly Setting[] = [
   { about: "skip, half the capacity", plugin: skip, options: { capacityFactor: 0.5 }, n: 6, seeds: [3] },
   { about: "gumbel-matching", plugin: gumbelMatching, options: {}, n: 6, seeds: [0, 1, 2] },
   {
-    about: "gumbel-matching from Sinkhorn's proposal",
+    // Where experts divide tokens, the proposal changes nothing (sampled_routers_test.ts).
+    about: "gumbel-matching from Sinkhorn's proposal, 7 tokens on 3 experts",
     plugin: gumbelMatching,
     options: { proposal: "sinkhorn" },
-    n: 6,
-    seeds: [0, 1, 2],
+    n: 7,
+    seeds: [4],
   },
   {
     about: "gumbel-matching, 7 tokens on 3 experts, no baseline",
@@ -218,7 +219,9 @@ for (const { about, plugin, options, n, seeds } of settings) {
 
 Deno.test("skip varies less than Gumbel-Matching", () => {
   for (const seed of [0, 1, 2]) {
-    const [ofSkip, ofMatching] = [`skip ${seed}`, `gumbel-matching ${seed}`].map((name) => variances.get(name));
+    const [ofSkip, ofMatching] = [`skip ${seed}`, `gumbel-matching ${seed}`].map((name) =>
+      variances.get(name)
+    );
     assert(ofSkip !== undefined && ofMatching !== undefined, "both were measured");
     assert(ofSkip < ofMatching, `seed ${seed}: ${ofSkip} and ${ofMatching}`);
   }
