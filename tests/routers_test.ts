@@ -31,6 +31,28 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
       traits: { causal: true, perToken: "exactly K" },
     },
   ],
+  skip: [
+    { options: {}, noisy: true },
+    { options: { weighted: false, baseline: "none", groups: 3, balance: 0.01 }, noisy: true },
+    { options: { gradient: "differentiable" }, noisy: true, traits: { gradient: "through weight" } },
+    { options: { capacityRule: "dropless" }, noisy: true, traits: { perToken: "exactly K" } },
+  ],
+  "gumbel-matching": [
+    { options: {}, noisy: true },
+    { options: { proposal: "sinkhorn" }, noisy: true },
+    { options: { weighted: false, baseline: "none" }, noisy: true },
+    { options: { gradient: "differentiable" }, noisy: true, traits: { gradient: "through weight" } },
+  ],
+  base: [
+    { options: {}, noisy: false },
+    { options: { centroids: "normal", gain: 1 }, noisy: false },
+  ],
+  sinkhorn: [
+    { options: {}, noisy: false },
+    { options: { choices: 2, iterations: 3 }, noisy: false },
+    { options: { capacityRule: "ceil" }, noisy: false },
+    { options: { capacityRule: "ceil", dropOrder: "random" }, noisy: true },
+  ],
 };
 
 for (const plugin of routers()) routerContract(plugin, variants[plugin.name]);
