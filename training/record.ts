@@ -22,6 +22,10 @@ export interface LayerLoad {
   readonly maxOverMean: number;
   /** Experts that nobody wanted. */
   readonly deadExperts: number;
+  /** Share of kept assignments whose expert is on the token's own node; null on one rank, absent in older records. */
+  readonly localShare?: number | null;
+  /** The same for the token's own rank. */
+  readonly rankLocalShare?: number | null;
 }
 
 /** First line of a record. */
