@@ -73,6 +73,8 @@ export interface LanguageModel {
   /** All parameters by path: `blocks.1.router.gate`. */
   readonly params: Readonly<Record<string, Parameter>>;
   readonly routerParams: readonly string[];
+  /** Values that routers move themselves, by path; not trained, but carried by checkpoints. */
+  readonly state: Readonly<Record<string, Parameter>>;
   /** Tokens of one sequence. */
   readonly length: number;
   forward(batch: Batch, step: { training: boolean; step: number; random: Random }): Promise<ModelOutput>;
@@ -114,6 +116,7 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
   const residualScale = 1 / Math.sqrt(2 * count);
   const params: Record<string, Parameter> = {};
   const routerParams: string[] = [];
+  const state: Record<string, Parameter> = {};
   const enter = (path: string, part: Readonly<Record<string, Parameter>>) => {
     for (const [name, value] of Object.entries(part)) params[`${path}${name}`] = value;
   };
@@ -143,6 +146,7 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
     if (moe) {
       enter(`blocks.${at}.router.`, moe.params.router);
       enter(`blocks.${at}.experts.`, moe.params.experts);
+      for (const [name, value] of Object.entries(moe.state)) state[`blocks.${at}.router.${name}`] = value;
       routerParams.push(...Object.keys(moe.params.router).map((name) => `blocks.${at}.router.${name}`));
     }
     blocks.push(block);
@@ -157,6 +161,7 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
     counts: { total, router: sizeOfAll(routerParams), active: total - banks + banks * K / E },
     params,
     routerParams,
+    state,
     length,
     async forward({ tokenId_T, target_T }, { training, step, random }) {
       const [T] = tokenId_T.shape;

@@ -19,6 +19,8 @@ export interface MoeLayer {
   readonly D: number;
   readonly E: number;
   readonly params: { readonly router: Params; readonly experts: Params };
+  /** What the router moves itself and a checkpoint must carry. */
+  readonly state: Params;
   /** @param x_TD f32 [T, D]. The residual is the caller's. */
   apply(x_TD: Tensor, step: RouteStep): Promise<MoeOutput>;
 }
@@ -57,6 +59,7 @@ export function createMoeLayer(
     D,
     E,
     params: { router: router.params, experts: experts.params },
+    state: router.state ?? {},
     async apply(x_TD, step) {
       const { T } = dims(x_TD, "TD", { D });
       dims(step.tokenId_T, "T", { T });

@@ -44,7 +44,10 @@ export interface Load {
   readonly coefficientOfVariation: number;
   readonly maxOverMean: number;
   readonly deadExperts: number;
-  /** Share of kept assignments on the token's own node, and on its own rank; null on one rank or with nothing kept. */
+  /**
+   * Share of wanted assignments on the token's own node, and on its own rank; null on one rank or with nothing wanted.
+   * Not of kept ones: drops by position spare the tokens of low ranks.
+   */
   readonly localShare: number | null;
   readonly rankLocalShare: number | null;
 }
@@ -84,9 +87,9 @@ export function loadOf(values: RoutingValues): Load {
   };
 }
 
-function near({ home, expert_N }: RoutingValues, nearness: "node" | "rank"): number | null {
+function near({ home, wanted_N }: RoutingValues, nearness: "node" | "rank"): number | null {
   if (!home || home.topology.ranks === 1) return null;
-  return localShareOf(home.topology, home.token_N, expert_N, nearness);
+  return localShareOf(home.topology, home.token_N, wanted_N, nearness);
 }
 
 /** Wanted and dropped assignments by position in the sequence, added to running counts of `length` each. */

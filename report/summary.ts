@@ -16,7 +16,7 @@ export interface SummaryRow {
   readonly coefficientOfVariation: number | null;
   readonly maxOverMean: number | null;
   readonly deadExperts: number | null;
-  /** Share of kept assignments on the token's own node; null for runs on one rank. */
+  /** Share of wanted assignments on the token's own node; null for runs on one rank. */
   readonly localShare: number | null;
   readonly secondsPerStep: number | null;
   readonly tokensPerSecond: number | null;
@@ -89,7 +89,7 @@ function shown(value: number | null, text: (value: number) => string): string {
 export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): SummaryColumn[] {
   const local: SummaryColumn = {
     title: "Local",
-    about: "share of kept assignments whose expert is on the token's own node",
+    about: "share of wanted assignments whose expert is on the token's own node",
     cell: (row) => shown(row.localShare, percent),
   };
   return [

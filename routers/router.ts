@@ -56,6 +56,8 @@ export interface RouterPlugin<Options> {
 /** A router at work in one layer. */
 export interface Router {
   readonly params: Params;
+  /** Values by name that routing itself moves: no gradient reaches them, and a checkpoint carries them. */
+  readonly state?: Params;
   /** @param x_TD What the layer is given, f32. */
   route(x_TD: Tensor, step: RouteStep): Routing | Promise<Routing>;
 }
@@ -63,7 +65,7 @@ export interface Router {
 /** What a router may know besides the tokens. */
 export interface RouteStep {
   readonly training: boolean;
-  /** Training step, from 0. */
+  /** Training step, from 0; in evaluation, how many there have been. */
   readonly step: number;
   /** A stream of this layer and step. */
   readonly random: Random;

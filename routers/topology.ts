@@ -62,18 +62,18 @@ export function isLocal(topology: Topology, rank: number, expert: number, nearne
   return nearness === "rank" ? home === rank : topology.nodeOfRank_R[home] === topology.nodeOfRank_R[rank];
 }
 
-/** Share of kept assignments whose expert is local to the token's rank; null when nothing was kept. */
+/** Share of assignments whose expert is local to the token's rank, -1 left out; null when all are. */
 export function localShareOf(
   topology: Topology,
   token_N: Int32Array,
   expert_N: Int32Array,
   nearness: Nearness,
 ): number | null {
-  let [local, kept] = [0, 0];
+  let [local, all] = [0, 0];
   for (let n = 0; n < expert_N.length; n++) {
     if (expert_N[n] < 0) continue;
-    kept++;
+    all++;
     if (isLocal(topology, topology.homeRank_T[token_N[n]], expert_N[n], nearness)) local++;
   }
-  return kept === 0 ? null : local / kept;
+  return all === 0 ? null : local / all;
 }

@@ -23,13 +23,14 @@ export interface DetailedEvaluation extends Evaluation {
   readonly specialisation: readonly Specialisation[];
 }
 
-/** Evaluates a model on some batches, without noise. */
+/** Evaluates a model on some batches, without noise; `step` is how many steps of training it has behind it. */
 export async function evaluate(
   model: LanguageModel,
   backend: Backend,
   batches: readonly ValidationBatch[],
+  step = 0,
 ): Promise<Evaluation> {
-  return await pass(model, backend, batches, () => Promise.resolve());
+  return await pass(model, backend, batches, step, () => Promise.resolve());
 }
 
 /** The same, counting experts by word, part of speech and genre. */
@@ -38,9 +39,10 @@ export async function evaluateInDetail(
   backend: Backend,
   batches: readonly ValidationBatch[],
   dataset: Dataset,
+  step = 0,
 ): Promise<DetailedEvaluation> {
   const counters = new Map<number, SpecialisationCounter>();
-  const found = await pass(model, backend, batches, async (batch, layers) => {
+  const found = await pass(model, backend, batches, step, async (batch, layers) => {
     for (const { layer, routing } of layers) {
       const counter = counters.get(layer) ?? countSpecialisation(layer, model.cut.E, dataset);
       counters.set(layer, counter);
@@ -57,6 +59,7 @@ async function pass(
   model: LanguageModel,
   backend: Backend,
   batches: readonly ValidationBatch[],
+  step: number,
   look: (batch: ValidationBatch, layers: Layers) => Promise<void>,
 ): Promise<Evaluation> {
   let total = 0;
@@ -68,7 +71,7 @@ async function pass(
       tokenId_T: tensor(backend, batch.tokenId, [T]),
       target_T: tensor(backend, batch.target, [T]),
     };
-    const output = await model.forward(inputs, { training: false, step: 0, random: random(0) });
+    const output = await model.forward(inputs, { training: false, step, random: random(0) });
     total += T * await scalar(output.loss);
     tokens += T;
     await look(batch, output.layers);

@@ -22,7 +22,7 @@ export interface LayerLoad {
   readonly maxOverMean: number;
   /** Experts that nobody wanted. */
   readonly deadExperts: number;
-  /** Share of kept assignments whose expert is on the token's own node; null on one rank, absent in older records. */
+  /** Share of wanted assignments whose expert is on the token's own node; null on one rank, absent in older records. */
   readonly localShare?: number | null;
   /** The same for the token's own rank. */
   readonly rankLocalShare?: number | null;

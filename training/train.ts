@@ -126,7 +126,7 @@ export async function train(
     state.step++;
     options.onStep?.(row, stepTiming);
     if (state.step % evaluateEvery === 0 && state.step < plan.steps) {
-      rows.push({ kind: "evaluation", step: state.step, ...await evaluate(model, backend, quick) });
+      rows.push({ kind: "evaluation", step: state.step, ...await evaluate(model, backend, quick, state.step) });
     }
     if (
       store && state.step < plan.steps && state.step % (options.checkpointEvery ?? CHECKPOINT_EVERY) === 0
@@ -263,7 +263,7 @@ async function endOf(
   state: ProgressState,
 ): Promise<EndRow> {
   const batches = validationBatches(dataset, plan.size);
-  const { loss, perplexity, specialisation } = await evaluateInDetail(model, backend, batches, dataset);
+  const { loss, perplexity, specialisation } = await evaluateInDetail(model, backend, batches, dataset, plan.steps);
   const gradient = state.leastRouterGradient();
   if (plan.router.traits.gradient !== "none" && model.routerParams.length > 0 && !(gradient! > 0)) {
     throw new RangeError(

@@ -41,6 +41,7 @@ export function createProgressState(model: LanguageModel, optimizer: AdamW): Pro
     stored[`adamw.first.${name}`] = optimizer.moments[name].first;
     stored[`adamw.second.${name}`] = optimizer.moments[name].second;
   }
+  for (const [name, value] of Object.entries(model.state)) stored[`state.${name}`] = value;
   const { length } = model;
   const routerGradients: Record<string, number> = Object.fromEntries(
     model.routerParams.map((name) => [name, 0]),

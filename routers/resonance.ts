@@ -1,0 +1,125 @@
+// The expert side of LocMoE+: of the tokens in front of it, an expert keeps the best until they hold a share tau of the
+// affinity, never fewer than the lower bound asks for and never more than its capacity.
+import * as kernels from "../kernels/mod.ts";
+import {
+  add,
+  affine,
+  divide,
+  exp,
+  greater,
+  maximum,
+  multiply,
+  subtract,
+  toFloat,
+} from "../tensor/arithmetic.ts";
+import { matmul } from "../tensor/products.ts";
+import { sumLast } from "../tensor/reduce.ts";
+import { take, takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";
+import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import { leaveOut } from "./capacity.ts";
+
+/** How many an expert keeps. */
+export interface KeepRule {
+  /** tau; null keeps up to the capacity. */
+  readonly threshold: number | null;
+  /** C_min, f32 [1], not rounded: an expert keeps every token whose rank is below it, up to `most`. */
+  readonly least: Tensor;
+  /** C_max. */
+  readonly most: number;
+}
+
+/**
+ * Token choice, then expert choice among those who chose it (LocMoE+, equations 5 and 6): the wanted experts [T, K]
+ * with -1 where the expert did not keep the token.
+ * @param affinity_TK Affinity of each choice. @param scope Tokens ranked together.
+ */
+export function keepMutual(
+  wanted_TK: Tensor,
+  affinity_TK: Tensor,
+  { E, scope, rule }: { readonly E: number; readonly scope: number; readonly rule: KeepRule },
+): Tensor {
+  const params = { groups: E, scope, choiceMajor: false };
+  const affinity = stopGradient(affinity_TK);
+  const [rank_TK] = apply(kernels.rankInGroup, [wanted_TK, affinity], params);
+  return leaveOut(refused(wanted_TK, rank_TK, affinity, E, scope, rule), wanted_TK);
+}
+
+/** What experts take when they alone choose. */
+export interface ExpertChoice {
+  /** Token of each slot, i32 [E, C], best first; C is `rule.most`. */
+  readonly token_EC: Tensor;
+  /** Expert of each slot, or -1 where it is free. */
+  readonly expert_EC: Tensor;
+}
+
+/** Expert choice among all real tokens, by affinity [T, E]; ties to the earlier token. */
+export function chooseTokens(affinity_TE: Tensor, rule: KeepRule, real_T?: Tensor): ExpertChoice {
+  const [T, E] = affinity_TE.shape;
+  const like = affinity_TE;
+  const real_ET = real_T
+    ? add(turn(stopGradient(affinity_TE)), affine(real_T, FAR, -FAR))
+    : turn(stopGradient(affinity_TE));
+  const ranked = topK(real_ET, T);
+  const padding_ET = greater(affine(ranked.value_TK, -1, 0), tensor(like.backend, [FAR / 2], [1]));
+  const expert_ET = leaveOut(padding_ET, wholeNumbers(like, [E, T], (at) => Math.floor(at / T)));
+  const rank_ET = wholeNumbers(like, [E, T], (at) => at % T);
+  const kept_ET = leaveOut(refused(expert_ET, rank_ET, ranked.value_TK, E, E, rule), expert_ET);
+  const C = rule.most;
+  const slot_N = wholeNumbers(like, [E * C], (at) => Math.floor(at / C) * T + at % C);
+  const slots = (x_ET: Tensor) => reshape(take(reshape(x_ET, [E * T]), slot_N), [E, C]);
+  return { token_EC: slots(ranked.index_TK), expert_EC: slots(kept_ET) };
+}
+
+/** Further from any cosine than cosines are from each other, but small enough to leave padding in order. */
+const FAR = 1e6;
+
+/** 1 for entries their group does not keep: those ranked at or behind min(most, max(count to the threshold, least)). */
+function refused(
+  key_TK: Tensor,
+  rank_TK: Tensor,
+  affinity_TK: Tensor,
+  E: number,
+  scope: number,
+  { threshold, least, most }: KeepRule,
+): Tensor {
+  const rank = toFloat(rank_TK);
+  const overCapacity = greater(rank, tensor(rank.backend, [most - 0.5], [1]));
+  if (threshold === null) return overCapacity;
+  const params = { groups: E, scope, share: threshold };
+  const [count_TK] = apply(kernels.countToShare, [key_TK, rank_TK, affinity_TK], params);
+  const limit = maximum(toFloat(count_TK), least);
+  return maximum(overCapacity, affine(greater(limit, rank), -1, 1));
+}
+
+/** Rows and columns swapped, exactly: a product with ones and zeros. */
+function turn(x_TE: Tensor): Tensor {
+  const [, E] = x_TE.shape;
+  const identity = Float32Array.from({ length: E * E }, (_, at) => at % (E + 1) === 0 ? 1 : 0);
+  return matmul(tensor(x_TE.backend, identity, [E, E]), x_TE, { transposeB: true });
+}
+
+/** A weight for each slot of an {@linkcode ExpertChoice} from weights [T, E], with gradient. */
+export function weightOfSlots(weight_TE: Tensor, { token_EC }: ExpertChoice): Tensor {
+  return takeAlong(turn(weight_TE), token_EC);
+}
+
+/** 1 where an expert kept a token, [T, E], from an {@linkcode ExpertChoice}. */
+export function keptByExperts({ token_EC, expert_EC }: ExpertChoice, T: number): Tensor {
+  const free =
+    apply(kernels.binary, [affine(toFloat(expert_EC), -1, 0), tensor(token_EC.backend, [0], [1])], {
+      op: "greater",
+    })[0];
+  const [kept_ET] = apply(kernels.takeAlongGradient, [token_EC, affine(free, -1, 1)], { columns: T });
+  const E = token_EC.shape[0];
+  const identity = Float32Array.from({ length: E * E }, (_, at) => at % (E + 1) === 0 ? 1 : 0);
+  return matmul(kept_ET, tensor(kept_ET.backend, identity, [E, E]), { transposeA: true });
+}
+
+/** Softmax of scores [T, K] over the entries whose mask is 1; rows without any give 0. */
+export function softmaxOver(score_TK: Tensor, mask_TK: Tensor): Tensor {
+  const [T] = score_TK.shape;
+  const { value_TK } = topK(stopGradient(score_TK), 1);
+  const part_TK = multiply(exp(subtract(score_TK, reshape(value_TK, [T, 1]))), mask_TK);
+  const sum_T = affine(sumLast(part_TK), 1, 1e-30);
+  return divide(part_TK, reshape(sum_T, [T, 1]));
+}
