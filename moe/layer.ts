@@ -3,7 +3,7 @@
 import type { ExpertBank } from "../experts/expert.ts";
 import type { Router, RouteStep, Routing } from "../routers/router.ts";
 import type { Params } from "../tensor/init.ts";
-import { combineRows, dispatchRows, groupBy, type Groups, take } from "../tensor/rows.ts";
+import { combineRows, dispatchRows, groupBy, type Groups, scaleGradient, take } from "../tensor/rows.ts";
 import { stage } from "../tensor/stage.ts";
 import { dims, type Tensor } from "../tensor/tensor.ts";
 
@@ -19,8 +19,6 @@ export interface MoeLayer {
   readonly D: number;
   readonly E: number;
   readonly params: { readonly router: Params; readonly experts: Params };
-  /** What the router moves itself and a checkpoint must carry. */
-  readonly state: Params;
   /** @param x_TD f32 [T, D]. The residual is the caller's. */
   apply(x_TD: Tensor, step: RouteStep): Promise<MoeOutput>;
 }
@@ -59,7 +57,6 @@ export function createMoeLayer(
     D,
     E,
     params: { router: router.params, experts: experts.params },
-    state: router.state ?? {},
     async apply(x_TD, step) {
       const { T } = dims(x_TD, "TD", { D });
       dims(step.tokenId_T, "T", { T });
@@ -70,10 +67,11 @@ export function createMoeLayer(
       }
       checkTopology(step, T, E);
       const routing = await stage("route", () => router.route(x_TD, step));
-      const { token_N, expert_N, weight_N } = routing;
+      const { token_N, expert_N, weight_N, gradientWeight_N } = routing;
       const { N } = dims(token_N, "N");
       dims(expert_N, "N", { N });
       dims(weight_N, "N", { N });
+      if (gradientWeight_N) dims(gradientWeight_N, "N", { N });
       const sorted = stage("dispatch", () => sortRows(x_TD, routing, E));
       const rows_ND = stage(
         "experts",
@@ -84,10 +82,12 @@ export function createMoeLayer(
             expert_N: sorted.expertOfRow_N,
           }),
       );
-      const y_TD = stage(
-        "dispatch",
-        () => combineRows(rows_ND, weight_N, token_N, sorted.byExpert, sorted.byToken),
-      );
+      const y_TD = stage("dispatch", () => {
+        const weighted_ND = gradientWeight_N
+          ? scaleGradient(rows_ND, take(gradientWeight_N, sorted.byExpert.order_N))
+          : rows_ND;
+        return combineRows(weighted_ND, weight_N, token_N, sorted.byExpert, sorted.byToken);
+      });
       return { y_TD, routing };
     },
   };

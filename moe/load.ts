@@ -32,24 +32,30 @@ export interface RoutingValues {
   readonly home?: { readonly token_N: Int32Array; readonly topology: Topology };
 }
 
-/** Load of one layer in one step. Shares are of wanted assignments, 0 to 1. */
+/** Load of one layer in one step: real tokens only, shares of what was wanted, 0 to 1. */
 export interface Load {
+  /** Assignments each expert was asked to take, before capacity. */
   readonly wanted: readonly number[];
+  /** Assignments each expert kept, after capacity. */
   readonly kept: readonly number[];
   readonly droppedShare: number;
+  /** The same by choice: first choices, second choices, ... */
   readonly droppedShareByChoice: readonly number[];
+  /** Mean entropy of the router's distribution over experts per token, in nats; null for a router without one. */
   readonly gateEntropy: number | null;
-  /** Entropy of the wanted load divided by log E; 1 for one expert. */
+  /** Entropy of the wanted load over experts divided by log E: 1 = even (or one expert), 0 = all to one. */
   readonly loadEntropy: number;
+  /** Standard deviation over mean of the wanted load (population). */
   readonly coefficientOfVariation: number;
   readonly maxOverMean: number;
+  /** Experts that nobody wanted. */
   readonly deadExperts: number;
   /**
    * Share of wanted assignments on the token's own node, and on its own rank; null on one rank or with nothing wanted.
    * Not of kept ones: drops by position spare the tokens of low ranks.
    */
-  readonly localShare: number | null;
-  readonly rankLocalShare: number | null;
+  readonly localShare?: number | null;
+  readonly rankLocalShare?: number | null;
 }
 
 /** Summarises a step's routing. */

@@ -2,7 +2,6 @@
 // chose them. What one token gets depends on the whole batch, later tokens included: not causal, but for mode "tcr".
 import { z } from "zod";
 import {
-  add,
   affine,
   divide,
   exp,
@@ -13,10 +12,10 @@ import {
   square,
   toFloat,
 } from "../tensor/arithmetic.ts";
-import { constant, type Params } from "../tensor/init.ts";
-import { meanAll, softmax, sumAll } from "../tensor/reduce.ts";
+import type { Params } from "../tensor/init.ts";
+import { meanAll, scalar, softmax, sumAll } from "../tensor/reduce.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
-import { type Parameter, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import {
   capacityOf,
   type CapacityOptions,
@@ -97,9 +96,11 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
     ),
     deltaFrom: z.enum(["mean", "largest"]).default("mean")
       .describe("d: tokens' largest affinity, averaged over the batch, or the largest of the batch"),
-    boundEvery: z.number().int().min(1).default(1).describe("steps between measurements of d (ours)"),
+    boundEvery: z.number().int().min(1).default(1).describe(
+      "steps between measurements of d; above 1, each reads one number back (ours)",
+    ),
     boundMemory: z.number().min(0).lt(1).default(0).describe(
-      "share of the former d kept at each measurement (ours)",
+      "share of the former d kept at each measurement; above 0, each reads one number back (ours)",
     ),
     ...capacity,
     weight: z.enum(["softmax", "kept", "locmoe"]).default("softmax").describe(
@@ -109,7 +110,7 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
     ...localityOptions(),
   }),
   expertsPerToken: ({ choices }) => choices,
-  create({ D, E }, options, init) {
+  create({ D, E }, options) {
     checkChunks("locmoe-plus", D, E);
     if (options.choices > E) {
       throw new RangeError(
@@ -123,17 +124,26 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
     }
     // With neither cadence nor memory, d is each batch's own, in evaluation too.
     const remembers = options.bound === "dynamic" && (options.boundEvery > 1 || options.boundMemory > 0);
-    const state: Params = remembers ? { delta: init.parameter("delta", [1], constant(options.delta)) } : {};
+    let remembered = options.delta;
+    const params: Params = {};
     return {
-      params: {},
-      state,
-      route(x_TD, step) {
+      params,
+      ...(remembers
+        ? {
+          state: () => ({ delta: Float32Array.of(remembered) }),
+          restore: ({ delta }: Readonly<Record<string, Float32Array>>) => {
+            remembered = delta[0];
+          },
+        }
+        : {}),
+      async route(x_TD, step) {
         const { training, real_T, topology } = step;
         const [T] = x_TD.shape;
         const mean_TE = chunkMeans(x_TD, E); // equations 2 and 3
         const affinity_TE = cosineToChunks(mean_TE, x_TD); // equation 4
-        if (state.delta && training && step.step % options.boundEvery === 0) {
-          remember(state.delta, largestAffinity(affinity_TE, options, real_T), options.boundMemory);
+        if (remembers && training && step.step % options.boundEvery === 0) {
+          const found = await scalar(largestAffinity(affinity_TE, options, real_T));
+          remembered = Math.fround(options.boundMemory * remembered + (1 - options.boundMemory) * found);
         }
         const { index_TK } = topK(stopGradient(affinity_TE), options.choices); // equation 5
         const wanted_TK = leaveOutPadding(index_TK, real_T);
@@ -151,7 +161,10 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
           ...(locality ? { locality: affine(locality, options.locality, 0) } : {}),
         };
         const scores: Scores = { affinity_TE, probability_TE, wanted_TK };
-        const least = leastKept(options, D, E, deltaOf(options, state.delta, affinity_TE, real_T));
+        const delta = options.bound === "dynamic" && !remembers
+          ? largestAffinity(affinity_TE, options, real_T)
+          : tensor(x_TD.backend, [remembered], [1]);
+        const least = leastKept(options, D, E, delta);
         return {
           ...(sideOf(options, step) === "ecr"
             ? byExperts(scores, options, least, step)
@@ -266,16 +279,6 @@ function leastKept(
   return maximum(affine(exp(power), 1 / E, 0), least);
 }
 
-function deltaOf(
-  options: LocmoePlusOptions,
-  remembered: Tensor | undefined,
-  affinity_TE: Tensor,
-  real_T: Tensor | undefined,
-): Tensor {
-  if (options.bound !== "dynamic") return tensor(affinity_TE.backend, [options.delta], [1]);
-  return remembered ? stopGradient(remembered) : largestAffinity(affinity_TE, options, real_T);
-}
-
 /** d of remark 7, f32 [1]: tokens' largest affinity, averaged over the batch, or the batch's largest. */
 function largestAffinity(
   affinity_TE: Tensor,
@@ -288,9 +291,4 @@ function largestAffinity(
   if (deltaFrom === "largest") return reshape(topK(reshape(real, [1, T]), 1).value_TK, [1]);
   if (!real_T) return meanAll(real);
   return divide(sumAll(real), maximum(sumAll(real_T), tensor(real.backend, [1], [1])));
-}
-
-/** Moves d towards what a batch shows. */
-function remember(delta: Parameter, found: Tensor, memory: number): void {
-  delta.assign(add(affine(found, 1 - memory, 0), affine(stopGradient(delta), memory, 0)));
 }
