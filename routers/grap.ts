@@ -65,7 +65,7 @@ export function orthogonalGate(weight_DE: Tensor): Tensor {
   const [D, E] = weight_DE.shape;
   const gram_EE = matmul(weight_DE, weight_DE, { transposeA: true });
   // Any scale that brings the eigenvalues into (0, 1] gives the same result, so none of it needs a gradient.
-  const scale = sqrt(stopGradient(sumAll(square(gram_EE))));
+  const scale = sqrt(affine(stopGradient(sumAll(square(gram_EE))), 1, 1e-30));
   const identity = Float32Array.from({ length: E * E }, (_, at) => at % (E + 1) === 0 ? 1 : 0);
   let root_EE = divide(gram_EE, scale);
   let inverse_EE = tensor(weight_DE.backend, identity, [E, E]);

@@ -2,13 +2,13 @@
 // least that lets an expert meet a token it is meant for. The gate has no parameters: training moves x.
 import { z } from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { add, affine, greater, multiply, relu } from "../tensor/arithmetic.ts";
+import { add, affine, greater, maximum, multiply, relu } from "../tensor/arithmetic.ts";
 import type { Params } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Random } from "../tensor/random.ts";
 import { softmax } from "../tensor/reduce.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
-import { apply, reshape, stopGradient, type Tensor } from "../tensor/tensor.ts";
+import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import {
   capacityOf,
   type CapacityOptions,
@@ -99,9 +99,10 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
         );
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
-          capacity: capacityFor(options, bound, T, E, training),
+          capacity: capacityFor(options, bound, { T, E, training, real_T }),
           scope: T,
           dropOrder: options.dropOrder,
+          training,
           probability_TK: takeAlong(stopGradient(probability_TE), wanted_TK),
           random,
           choiceMajor: false,
@@ -128,11 +129,18 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
 };
 
 /** Assignments an expert may keep: section 3.2's rule, equation 9's bound, or the larger, from `minimumCapacity` to T. */
-function capacityFor(options: LocmoeOptions, bound: number, T: number, E: number, training: boolean): number {
-  const byFactor = capacityOf(options, { T, E, K: 1 }, training);
+function capacityFor(
+  options: LocmoeOptions,
+  bound: number,
+  { T, E, training, real_T }: { T: number; E: number; training: boolean; real_T: Tensor | undefined },
+): number | Tensor {
+  const byFactor = capacityOf(options, { T, E, K: 1 }, training, real_T);
   if (options.capacity === "factor") return byFactor;
   const byBound = Math.max(options.minimumCapacity, Math.min(Math.ceil(bound), T));
-  return options.capacity === "bound" ? byBound : Math.max(byFactor, byBound);
+  if (options.capacity === "bound") return byBound;
+  return typeof byFactor === "number"
+    ? Math.max(byFactor, byBound)
+    : maximum(byFactor, tensor(byFactor.backend, [byBound], [1]));
 }
 
 function noisy(score_TE: Tensor, noise: number, random: Random): Tensor {

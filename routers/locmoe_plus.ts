@@ -26,14 +26,7 @@ import {
 import { checkChunks, chunkMeans, cosineToChunks } from "./grap.ts";
 import { localityLoss, type LocalityOptions, localityOptions } from "./locality.ts";
 import { balanceLoss } from "./losses.ts";
-import {
-  chooseTokens,
-  keepMutual,
-  type KeepRule,
-  keptByExperts,
-  softmaxOver,
-  weightOfSlots,
-} from "./resonance.ts";
+import { chooseTokens, keepMutual, keptByExperts, softmaxOver, weightOfSlots } from "./resonance.ts";
 import type { RouterPlugin, RouteStep, Routing } from "./router.ts";
 import { tokenChoice } from "./scoring.ts";
 
@@ -204,7 +197,12 @@ function byTokens(
   const [T, E] = affinity_TE.shape;
   const K = options.choices;
   const scope = scopeOf(options, T, step);
-  const most = capacityOf({ ...options, dropOrder: "position" }, { T: scope, E, K }, step.training);
+  const most = capacityOf(
+    { ...options, dropOrder: "position" },
+    { T: scope, E, K },
+    step.training,
+    step.real_T,
+  );
   const affinity_TK = takeAlong(affinity_TE, wanted_TK);
   const expert_TK = sideOf(options, step) === "tcr"
     ? keepWithinCapacity(wanted_TK, {
@@ -212,6 +210,7 @@ function byTokens(
       capacity: most,
       scope,
       dropOrder: "position",
+      training: step.training,
       probability_TK: affinity_TK,
       random: step.random,
       choiceMajor: false,
@@ -233,16 +232,15 @@ function byExperts(
   { training, real_T }: RouteStep,
 ): Assignments {
   const [T, E] = affinity_TE.shape;
-  const most = Math.min(
-    T,
-    capacityOf({ ...options, dropOrder: "position" }, { T, E, K: options.choices }, training),
-  );
-  const rule: KeepRule = { threshold: options.threshold, least, most };
-  const choice = chooseTokens(affinity_TE, rule, real_T);
+  const terms = { T, E, K: options.choices };
+  const positional = { ...options, dropOrder: "position" } as const;
+  const slots = Math.min(T, capacityOf(positional, terms, training));
+  const most = capacityOf(positional, terms, training, real_T);
+  const choice = chooseTokens(affinity_TE, slots, { threshold: options.threshold, least, most }, real_T);
   const weight_TE = options.weight === "kept"
     ? softmaxOver(affinity_TE, keptByExperts(choice, T))
     : probability_TE;
-  const N = E * most;
+  const N = E * slots;
   const expert_N = reshape(choice.expert_EC, [N]);
   return {
     token_N: reshape(choice.token_EC, [N]),

@@ -24,8 +24,8 @@ export interface KeepRule {
   readonly threshold: number | null;
   /** C_min, f32 [1], not rounded: an expert keeps every token whose rank is below it, up to `most`. */
   readonly least: Tensor;
-  /** C_max. */
-  readonly most: number;
+  /** C_max of every scope, or of each: f32 [scopes]. */
+  readonly most: number | Tensor;
 }
 
 /**
@@ -46,14 +46,14 @@ export function keepMutual(
 
 /** What experts take when they alone choose. */
 export interface ExpertChoice {
-  /** Token of each slot, i32 [E, C], best first; C is `rule.most`. */
+  /** Token of each slot, i32 [E, C], best first. */
   readonly token_EC: Tensor;
   /** Expert of each slot, or -1 where it is free. */
   readonly expert_EC: Tensor;
 }
 
-/** Expert choice among all real tokens, by affinity [T, E]; ties to the earlier token. */
-export function chooseTokens(affinity_TE: Tensor, rule: KeepRule, real_T?: Tensor): ExpertChoice {
+/** Expert choice among all real tokens, by affinity [T, E], in C slots each; ties to the earlier token. */
+export function chooseTokens(affinity_TE: Tensor, C: number, rule: KeepRule, real_T?: Tensor): ExpertChoice {
   const [T, E] = affinity_TE.shape;
   const like = affinity_TE;
   const real_ET = real_T
@@ -64,7 +64,6 @@ export function chooseTokens(affinity_TE: Tensor, rule: KeepRule, real_T?: Tenso
   const expert_ET = leaveOut(padding_ET, wholeNumbers(like, [E, T], (at) => Math.floor(at / T)));
   const rank_ET = wholeNumbers(like, [E, T], (at) => at % T);
   const kept_ET = leaveOut(refused(expert_ET, rank_ET, ranked.value_TK, E, E, rule), expert_ET);
-  const C = rule.most;
   const slot_N = wholeNumbers(like, [E * C], (at) => Math.floor(at / C) * T + at % C);
   const slots = (x_ET: Tensor) => reshape(take(reshape(x_ET, [E * T]), slot_N), [E, C]);
   return { token_EC: slots(ranked.index_TK), expert_EC: slots(kept_ET) };
@@ -83,12 +82,21 @@ function refused(
   { threshold, least, most }: KeepRule,
 ): Tensor {
   const rank = toFloat(rank_TK);
-  const overCapacity = greater(rank, tensor(rank.backend, [most - 0.5], [1]));
+  const overCapacity = greater(rank, lastRank(rank, scope, most));
   if (threshold === null) return overCapacity;
   const params = { groups: E, scope, share: threshold };
   const [count_TK] = apply(kernels.countToShare, [key_TK, rank_TK, affinity_TK], params);
   const limit = maximum(toFloat(count_TK), least);
   return maximum(overCapacity, affine(greater(limit, rank), -1, 1));
+}
+
+/** What ranks must stay below, between whole numbers: one value, or one for each row. */
+function lastRank(rank_TK: Tensor, scope: number, most: number | Tensor): Tensor {
+  if (typeof most === "number") return tensor(rank_TK.backend, [most - 0.5], [1]);
+  if (most.shape[0] === 1) return affine(most, 1, -0.5);
+  const [T] = rank_TK.shape;
+  const most_T = take(most, wholeNumbers(rank_TK, [T], (t) => Math.floor(t / scope)));
+  return affine(reshape(most_T, [T, 1]), 1, -0.5);
 }
 
 /** Rows and columns swapped, exactly: a product with ones and zeros. */
