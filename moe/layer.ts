@@ -80,6 +80,7 @@ export function createMoeLayer(
             x_ND: sorted.x_ND,
             offset_O: sorted.byExpert.offset_O,
             expert_N: sorted.expertOfRow_N,
+            ...(step.training ? { random: step.random.split("experts") } : {}),
           }),
       );
       const y_TD = stage("dispatch", () => {
