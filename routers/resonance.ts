@@ -59,14 +59,16 @@ export function chooseTokens(affinity_TE: Tensor, C: number, rule: KeepRule, rea
   const real_ET = real_T
     ? add(turn(stopGradient(affinity_TE)), affine(real_T, FAR, -FAR))
     : turn(stopGradient(affinity_TE));
-  const ranked = topK(real_ET, T);
-  const padding_ET = greater(affine(ranked.value_TK, -1, 0), tensor(like.backend, [FAR / 2], [1]));
-  const expert_ET = leaveOut(padding_ET, wholeNumbers(like, [E, T], (at) => Math.floor(at / T)));
-  const rank_ET = wholeNumbers(like, [E, T], (at) => at % T);
-  const kept_ET = leaveOut(refused(expert_ET, rank_ET, ranked.value_TK, E, E, rule), expert_ET);
-  const slot_N = wholeNumbers(like, [E * C], (at) => Math.floor(at / C) * T + at % C);
-  const slots = (x_ET: Tensor) => reshape(take(reshape(x_ET, [E * T]), slot_N), [E, C]);
-  return { token_EC: slots(ranked.index_TK), expert_EC: slots(kept_ET) };
+  // A threshold is a share of what all tokens offer; without one the best C are enough.
+  const R = rule.threshold === null ? C : T;
+  const ranked = topK(real_ET, R);
+  const padding_ER = greater(affine(ranked.value_TK, -1, 0), tensor(like.backend, [FAR / 2], [1]));
+  const expert_ER = leaveOut(padding_ER, wholeNumbers(like, [E, R], (at) => Math.floor(at / R)));
+  const rank_ER = wholeNumbers(like, [E, R], (at) => at % R);
+  const kept_ER = leaveOut(refused(expert_ER, rank_ER, ranked.value_TK, E, E, rule), expert_ER);
+  const slot_N = wholeNumbers(like, [E * C], (at) => Math.floor(at / C) * R + at % C);
+  const slots = (x_ER: Tensor) => reshape(take(reshape(x_ER, [E * R]), slot_N), [E, C]);
+  return { token_EC: slots(ranked.index_TK), expert_EC: slots(kept_ER) };
 }
 
 /** Further from any cosine than cosines are from each other, but small enough to leave padding in order. */
