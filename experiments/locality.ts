@@ -7,7 +7,8 @@ const weights = [0, 0.01, 0.1, 1];
 
 export const locality: Experiment = {
   name: "locality",
-  about: "Does the locality loss keep tokens on their own node when ranks read different text, and at what cost?",
+  about:
+    "Does the locality loss keep tokens on their own node when ranks read different text, and at what cost?",
   size: { sharded: true },
   variants({ routers, settings }) {
     return (routers ?? [findRouter("locmoe"), findRouter("locmoe-plus")]).flatMap((router) =>

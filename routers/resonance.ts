@@ -60,15 +60,15 @@ export function chooseTokens(affinity_TE: Tensor, C: number, rule: KeepRule, rea
     ? add(turn(stopGradient(affinity_TE)), affine(real_T, FAR, -FAR))
     : turn(stopGradient(affinity_TE));
   // A threshold is a share of what all tokens offer; without one the best C are enough.
-  const R = rule.threshold === null ? C : T;
-  const ranked = topK(real_ET, R);
-  const padding_ER = greater(affine(ranked.value_TK, -1, 0), tensor(like.backend, [FAR / 2], [1]));
-  const expert_ER = leaveOut(padding_ER, wholeNumbers(like, [E, R], (at) => Math.floor(at / R)));
-  const rank_ER = wholeNumbers(like, [E, R], (at) => at % R);
-  const kept_ER = leaveOut(refused(expert_ER, rank_ER, ranked.value_TK, E, E, rule), expert_ER);
-  const slot_N = wholeNumbers(like, [E * C], (at) => Math.floor(at / C) * R + at % C);
-  const slots = (x_ER: Tensor) => reshape(take(reshape(x_ER, [E * R]), slot_N), [E, C]);
-  return { token_EC: slots(ranked.index_TK), expert_EC: slots(kept_ER) };
+  const S = rule.threshold === null ? C : T;
+  const ranked = topK(real_ET, S);
+  const padding_ES = greater(affine(ranked.value_TK, -1, 0), tensor(like.backend, [FAR / 2], [1]));
+  const expert_ES = leaveOut(padding_ES, wholeNumbers(like, [E, S], (at) => Math.floor(at / S)));
+  const rank_ES = wholeNumbers(like, [E, S], (at) => at % S);
+  const kept_ES = leaveOut(refused(expert_ES, rank_ES, ranked.value_TK, E, E, rule), expert_ES);
+  const slot_N = wholeNumbers(like, [E * C], (at) => Math.floor(at / C) * S + at % C);
+  const slots = (x_ES: Tensor) => reshape(take(reshape(x_ES, [E * S]), slot_N), [E, C]);
+  return { token_EC: slots(ranked.index_TK), expert_EC: slots(kept_ES) };
 }
 
 /** Further from any cosine than cosines are from each other, but small enough to leave padding in order. */
