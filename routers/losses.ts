@@ -1,8 +1,8 @@
 // Losses that shape routing. Systems normalise the balance loss differently (a balanced router reads 1, K or 1/E^2),
 // so the convention is an option with a name. All of them leave padding out.
-import { affine, multiply, square } from "../tensor/arithmetic.ts";
+import { affine, divide, multiply, square, subtract } from "../tensor/arithmetic.ts";
 import { matmul } from "../tensor/products.ts";
-import { logsumexp, sumAll } from "../tensor/reduce.ts";
+import { logsumexp, meanAll, sumAll } from "../tensor/reduce.ts";
 import * as kernels from "../kernels/mod.ts";
 import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 
@@ -72,4 +72,16 @@ export function zLoss(logit_TE: Tensor, real_T?: Tensor): Tensor {
   const [T] = logit_TE.shape;
   const mean_1T = scopeMeans(logit_TE, T, real_T);
   return reshape(matmul(mean_1T, reshape(square(logsumexp(logit_TE)), [T, 1])), [1]);
+}
+
+/**
+ * Squared coefficient of variation, variance / (mean^2 + 1e-10) (Shazeer et al. 2017, section 4): 0 when even. The
+ * variance divides by E (`population`; V-MoE) or by E - 1 (`sample`; Tutel). Shape [1].
+ */
+export function squaredVariation(value_E: Tensor, variance: "population" | "sample"): Tensor {
+  const [E] = value_E.shape;
+  const mean = meanAll(value_E);
+  const terms = variance === "population" ? E : Math.max(1, E - 1);
+  const spread = affine(sumAll(square(subtract(value_E, mean))), 1 / terms, 0);
+  return divide(spread, affine(square(mean), 1, 1e-10));
 }

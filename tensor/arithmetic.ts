@@ -3,7 +3,7 @@
 import { shapeText, sizeOf } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
 import { sumAll, sumFirst, sumLast } from "./reduce.ts";
-import { apply, differentiable, reshape, type Tensor } from "./tensor.ts";
+import { apply, differentiable, reshape, stopGradient, type Tensor, tensor } from "./tensor.ts";
 
 type UnaryOp = Parameters<typeof kernels.unary.outputs>[1]["op"];
 type BinaryOp = Parameters<typeof kernels.binary.outputs>[1]["op"];
@@ -51,6 +51,33 @@ export function sqrt(x: Tensor): Tensor {
 
 export function sigmoid(x: Tensor): Tensor {
   return unary("sigmoid", x);
+}
+
+/** log(1 + e^x), which stays above 0 where e^x does. */
+export function softplus(x: Tensor): Tensor {
+  const step = (op: UnaryOp, y: Tensor) => apply(kernels.unary, [y], { op })[0];
+  const above = step("relu", x);
+  const size = binary("add", above, step("relu", step("negate", x)));
+  const smooth = step("log", affine(step("exp", step("negate", size)), 1, 1));
+  // Below -15, log(1 + e^x) is e^x to the last bit, and 1 + e^x has lost most of it.
+  const far = binary("greater", step("negate", x), tensor(x.backend, [15], [1]));
+  const [y] = apply(kernels.where, [far, step("exp", x), binary("add", above, smooth)], {});
+  return differentiable(y, [[x, (gradient) => binary("multiply", gradient, step("sigmoid", x))]]);
+}
+
+/** Phi(x), the standard normal distribution function, taken from the derivative of gelu: Phi(x) + x phi(x). */
+export function normalCdf(x: Tensor): Tensor {
+  const density = affine(
+    apply(kernels.unary, [affine(apply(kernels.unary, [x], { op: "square" })[0], -0.5, 0)], { op: "exp" })[0],
+    1 / Math.sqrt(2 * Math.PI),
+    0,
+  );
+  const ones = affine(stopGradient(x), 0, 1);
+  const [slope] = apply(kernels.unaryGradient, [x, ones], { op: "gelu" });
+  const [bell] = apply(kernels.binary, [x, density], { op: "multiply" });
+  return differentiable(binary("subtract", slope, bell), [
+    [x, (gradient) => binary("multiply", gradient, density)],
+  ]);
 }
 
 /** x scale + shift with two plain numbers. */

@@ -108,6 +108,20 @@ export function topK(score_TE: Tensor, k: number): { value_TK: Tensor; index_TK:
   };
 }
 
+/** The reverse of {@linkcode takeAlong}: [T, K] values put at column indices of zeros, [T, E]; index -1 is left out. */
+export function putAlong(value_TK: Tensor, index_TK: Tensor, columns: number): Tensor {
+  return differentiable(apply(kernels.takeAlongGradient, [index_TK, value_TK], { columns })[0], [[
+    value_TK,
+    (gradient) => apply(kernels.takeAlong, [gradient, index_TK], {})[0],
+  ]]);
+}
+
+/** The last two axes swapped: [..., R, C] -> [..., C, R]. */
+export function transpose(x: Tensor): Tensor {
+  const swap = (y: Tensor) => apply(kernels.transpose, [y], {})[0];
+  return differentiable(swap(x), [[x, swap]]);
+}
+
 /** Whole numbers computed on the host, i32, on the backend of `like`. */
 export function wholeNumbers(like: Tensor, shape: readonly number[], at: (index: number) => number): Tensor {
   const length = shape.reduce((product, dimension) => product * dimension, 1);

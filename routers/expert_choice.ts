@@ -1,0 +1,124 @@
+// Expert choice: each expert takes the tokens it scores highest, exactly as many as it has room for. Load is even by
+// construction; a token may get several experts or none. Selection looks at later tokens, so a decoder leaks the future.
+import { z } from "zod";
+import * as kernels from "../kernels/mod.ts";
+import { add, affine, greater, multiply, relu, subtract, where } from "../tensor/arithmetic.ts";
+import { truncatedNormal } from "../tensor/init.ts";
+import { memory, release } from "../tensor/memory.ts";
+import { matmul } from "../tensor/products.ts";
+import { logsumexp, softmax } from "../tensor/reduce.ts";
+import { take, takeAlong, topK, transpose, wholeNumbers } from "../tensor/rows.ts";
+import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import { type CapacityRule, capacityRules } from "./capacity.ts";
+import type { RouterPlugin } from "./router.ts";
+
+/** Options of {@linkcode expertChoice}. */
+export interface ExpertChoiceOptions {
+  readonly capacityFactor: number;
+  readonly capacityRule: CapacityRule;
+  readonly cap: number | null;
+  readonly lambda: number;
+  readonly iterations: number;
+  readonly initScale: number;
+}
+
+const rules = Object.keys(capacityRules) as [CapacityRule, ...CapacityRule[]];
+
+/** Expert choice routing (Zhou et al. 2022). */
+export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
+  name: "expert-choice",
+  about: "Each expert takes its n c / e highest-scored tokens; even by construction, not causal.",
+  paper: {
+    title: "Mixture-of-Experts with Expert Choice Routing",
+    year: 2022,
+    identifier: "arXiv:2202.09368",
+    equations: "section 3.2, equations 1 to 4; section 3.3 (a cap on experts per token)",
+  },
+  traits: { causal: false, balancedBy: "construction", perToken: "varies", gradient: "through weight" },
+  options: z.strictObject({
+    capacityFactor: z.number().positive().max(1000).default(2).describe("c: mean experts per token"),
+    capacityRule: z.enum(rules).default("expertchoice").describe("rule for the tokens an expert takes"),
+    cap: z.number().int().min(1).nullable().default(null)
+      .describe(
+        "b: about how many experts a token may have, by an entropy-regularised plan; null = any number",
+      ),
+    lambda: z.number().positive().default(1e-3).describe("weight of the plan's entropy"),
+    iterations: z.number().int().min(1).max(10_000).default(100).describe("rounds of Dykstra's projections"),
+    initScale: z.number().positive().default(0.1).describe("s of the gate's init, sigma = sqrt(s / D)"),
+  }),
+  expertsPerToken: ({ capacityFactor }) => capacityFactor,
+  create({ D, E }, options, init) {
+    const { capacityFactor: factor, cap } = options;
+    if (cap !== null && cap < factor) {
+      throw new RangeError(
+        `Cannot route with expert-choice: cap = ${cap} leaves no room for ${factor} experts per token`,
+      );
+    }
+    const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
+    return {
+      params: { gate: gate_DE },
+      route(x_TD, { real_T }) {
+        const [T] = x_TD.shape;
+        const C = Math.min(T, Math.max(1, capacityRules[options.capacityRule]({ T, E, K: 1, factor }))); // equation 1
+        const probability_TE = softmax(matmul(x_TD, gate_DE));
+        const score_ET = transpose(probability_TE);
+        const ranked_ET = real_T ? behind(score_ET, real_T) : stopGradient(score_ET);
+        const plan_ET = cap === null ? ranked_ET : cappedPlan(ranked_ET, { ...options, cap, C });
+        const { index_TK: token_EC } = topK(plan_ET, C); // equation 2
+        const weight_N = reshape(takeAlong(score_ET, token_EC), [E * C]);
+        const token_N = reshape(token_EC, [E * C]);
+        const expert_N = wholeNumbers(x_TD, [E * C], (n) => Math.floor(n / C));
+        // Padding and tokens without a score are taken only when there is nobody else, and then left out.
+        const scored_N = greater(weight_N, tensor(x_TD.backend, [-1], [1]));
+        const real_N = real_T ? multiply(scored_N, take(real_T, token_N)) : scored_N;
+        const taken_N = where(real_N, expert_N, wholeNumbers(expert_N, [E * C], () => -1));
+        return {
+          token_N,
+          expert_N: taken_N,
+          wanted_N: taken_N,
+          weight_N,
+          choices: null,
+          losses: {},
+          probability_TE,
+        };
+      },
+    };
+  },
+};
+
+/** Scores with -1, which is below every probability, for padding. */
+function behind(score_ET: Tensor, real_T: Tensor): Tensor {
+  const [E, T] = score_ET.shape;
+  const [real_ET] = apply(kernels.broadcastColumns, [real_T], { rows: E });
+  const last = tensor(score_ET.backend, new Float32Array(E * T).fill(-1), [E, T]);
+  return where(real_ET, stopGradient(score_ET), last);
+}
+
+/**
+ * log A of section 3.3: A maximises <S, A> + lambda H(A) with rows that sum to C, columns that sum to `cap` at most, and
+ * entries from 0 to 1. Dykstra's algorithm with Kullback-Leibler projections from exp(S / lambda), in logarithms: what
+ * a projection onto an inequality took away is given back before its next turn.
+ */
+export function cappedPlan(
+  score_ET: Tensor,
+  { cap, C, lambda, iterations }: { cap: number; C: number; lambda: number; iterations: number },
+): Tensor {
+  const [E, T] = score_ET.shape;
+  let plan_ET = affine(score_ET, 1 / lambda, 0);
+  let column_T = tensor(score_ET.backend, new Float32Array(T), [T]);
+  let box_ET = affine(plan_ET, 0, 0);
+  for (let round = 0; round < iterations; round++) {
+    using scope = memory();
+    const before = [plan_ET, column_T, box_ET];
+    const row_E1 = reshape(affine(logsumexp(plan_ET), -1, Math.log(C)), [E, 1]);
+    const open_ET = add(add(plan_ET, row_E1), column_T);
+    const over_T = relu(affine(logsumexp(transpose(open_ET)), 1, -Math.log(cap)));
+    const raised_ET = add(subtract(open_ET, over_T), box_ET);
+    const above_ET = relu(raised_ET);
+    plan_ET = scope.keep(subtract(raised_ET, above_ET));
+    column_T = scope.keep(over_T);
+    box_ET = scope.keep(above_ET);
+    before.forEach(release);
+  }
+  return plan_ET;
+}
