@@ -2,7 +2,7 @@
 // layer in every n-th block, output tied to the embedding. All initial weights but the router's are the same for every
 // router: streams go by name, and expert weights are drawn unit by unit.
 import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
-import type { Routing } from "../routers/router.ts";
+import type { Router, Routing } from "../routers/router.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { sizeOf } from "../kernels/kernel.ts";
 import { createMoeLayer } from "../moe/layer.ts";
@@ -58,6 +58,8 @@ export interface Batch {
 export interface ModelOutput {
   /** Mean cross-entropy over tokens, nats, shape [1]. */
   readonly loss: Tensor;
+  /** Cross-entropy of each token, f32 [T]; 0 where there is no target. */
+  readonly loss_T: Tensor;
   /** Router losses by name, summed over layers, already weighted. */
   readonly losses: Readonly<Record<string, Tensor>>;
   readonly layers: readonly { readonly layer: number; readonly routing: Routing }[];
@@ -70,6 +72,8 @@ export interface LanguageModel {
   /** All parameters by path: `blocks.1.router.gate`. */
   readonly params: Readonly<Record<string, Parameter>>;
   readonly routerParams: readonly string[];
+  /** The routers at work, by path: `blocks.1.router`. */
+  readonly routers: Readonly<Record<string, Router>>;
   /** Tokens of one sequence. */
   readonly length: number;
   forward(batch: Batch, step: { training: boolean; step: number; random: Random }): Promise<ModelOutput>;
@@ -111,6 +115,7 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
   const residualScale = 1 / Math.sqrt(2 * count);
   const params: Record<string, Parameter> = {};
   const routerParams: string[] = [];
+  const routers: Record<string, Router> = {};
   const enter = (path: string, part: Readonly<Record<string, Parameter>>) => {
     for (const [name, value] of Object.entries(part)) params[`${path}${name}`] = value;
   };
@@ -122,11 +127,15 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
   const blocks: Block[] = [];
   for (let at = 0; at < count; at++) {
     const part = init.part(`block ${at}`);
-    const moe = withMoe.has(at)
+    const router = withMoe.has(at)
+      ? plan.router.create({ D, E, V, tokenCount_V }, options, part.part("router"))
+      : null;
+    if (router) routers[`blocks.${at}.router`] = router;
+    const moe = router
       ? createMoeLayer({
         D,
         E,
-        router: plan.router.create({ D, E, V, tokenCount_V }, options, part.part("router")),
+        router,
         experts: feedForward.create(
           { D, F, E },
           // The scale of a dense network with K F units, whatever K is.
@@ -154,6 +163,7 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
     counts: { total, router: sizeOfAll(routerParams), active: total - banks + banks * K / E },
     params,
     routerParams,
+    routers,
     length,
     async forward({ tokenId_T, target_T }, { training, step, random }) {
       let x_TD = affine(embedding(table_VD, tokenId_T), Math.sqrt(D), 0);
@@ -165,7 +175,8 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
         if (output.moe) layers.push({ layer: at, routing: output.moe.routing });
       }
       const logits_TV = matmul(rmsNorm(x_TD, norm_D), table_VD, { transposeB: true });
-      return { loss: meanAll(crossEntropy(logits_TV, target_T)), losses: sumByName(layers), layers };
+      const loss_T = crossEntropy(logits_TV, target_T);
+      return { loss: meanAll(loss_T), loss_T, losses: sumByName(layers), layers };
     },
   };
 }

@@ -3,7 +3,7 @@
 import type { ExpertBank } from "../experts/expert.ts";
 import type { Router, RouteStep, Routing } from "../routers/router.ts";
 import type { Params } from "../tensor/init.ts";
-import { combineRows, dispatchRows, groupBy, type Groups, take } from "../tensor/rows.ts";
+import { combineRows, dispatchRows, groupBy, type Groups, scaleGradient, take } from "../tensor/rows.ts";
 import { stage } from "../tensor/stage.ts";
 import { dims, type Tensor } from "../tensor/tensor.ts";
 
@@ -66,10 +66,11 @@ export function createMoeLayer(
         );
       }
       const routing = await stage("route", () => router.route(x_TD, step));
-      const { token_N, expert_N, weight_N } = routing;
+      const { token_N, expert_N, weight_N, gradientWeight_N } = routing;
       const { N } = dims(token_N, "N");
       dims(expert_N, "N", { N });
       dims(weight_N, "N", { N });
+      if (gradientWeight_N) dims(gradientWeight_N, "N", { N });
       const sorted = stage("dispatch", () => sortRows(x_TD, routing, E));
       const rows_ND = stage(
         "experts",
@@ -80,10 +81,12 @@ export function createMoeLayer(
             expert_N: sorted.expertOfRow_N,
           }),
       );
-      const y_TD = stage(
-        "dispatch",
-        () => combineRows(rows_ND, weight_N, token_N, sorted.byExpert, sorted.byToken),
-      );
+      const y_TD = stage("dispatch", () => {
+        const weighted_ND = gradientWeight_N
+          ? scaleGradient(rows_ND, take(gradientWeight_N, sorted.byExpert.order_N))
+          : rows_ND;
+        return combineRows(weighted_ND, weight_N, token_N, sorted.byExpert, sorted.byToken);
+      });
       return { y_TD, routing };
     },
   };

@@ -29,17 +29,23 @@ export interface RoutingValues {
   readonly gateEntropy: number | null;
 }
 
-/** Load of one layer in one step. Shares are of wanted assignments, 0 to 1. */
+/** Load of one layer in one step: real tokens only, shares of what was wanted, 0 to 1. */
 export interface Load {
+  /** Assignments each expert was asked to take, before capacity. */
   readonly wanted: readonly number[];
+  /** Assignments each expert kept, after capacity. */
   readonly kept: readonly number[];
   readonly droppedShare: number;
+  /** The same by choice: first choices, second choices, ... */
   readonly droppedShareByChoice: readonly number[];
+  /** Mean entropy of the router's distribution over experts per token, in nats; null for a router without one. */
   readonly gateEntropy: number | null;
-  /** Entropy of the wanted load divided by log E; 1 for one expert. */
+  /** Entropy of the wanted load over experts divided by log E: 1 = even (or one expert), 0 = all to one. */
   readonly loadEntropy: number;
+  /** Standard deviation over mean of the wanted load (population). */
   readonly coefficientOfVariation: number;
   readonly maxOverMean: number;
+  /** Experts that nobody wanted. */
   readonly deadExperts: number;
 }
 

@@ -1,7 +1,7 @@
 // Moving rows, with gradients. Gathering and combining are each other's gradient, and both are gathers underneath:
 // nothing adds into shared memory, so results do not depend on the order of threads.
 import * as kernels from "../kernels/mod.ts";
-import { apply, differentiable, reshape, type Tensor, tensor } from "./tensor.ts";
+import { apply, differentiable, reshape, stopGradient, type Tensor, tensor } from "./tensor.ts";
 
 /** A list of keys sorted by key: `order` lists places, `offset` where each key begins, `position` the inverse of order. */
 export interface Groups {
@@ -84,6 +84,15 @@ export function combineRows(
       (gradient) => apply(kernels.rowDot, [rows_ND, byExpert.position_N, gradient, token_N], {})[0],
     ],
   ]);
+}
+
+/** The same rows; the gradient of row n is multiplied by factor[n] on its way back. */
+export function scaleGradient(rows_ND: Tensor, factor_N: Tensor): Tensor {
+  const factor_N1 = reshape(factor_N, [factor_N.shape[0], 1]);
+  return differentiable(stopGradient(rows_ND), [[
+    rows_ND,
+    (gradient) => apply(kernels.binary, [gradient, factor_N1], { op: "multiply" })[0],
+  ]]);
 }
 
 /** Values at column indices of each row: [T, E] at [T, K] -> [T, K]; index -1 gives 0. */

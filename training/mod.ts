@@ -18,6 +18,7 @@ export { type DetailedEvaluation, evaluate, evaluateInDetail, type Evaluation } 
 export { mutualInformation } from "./specialisation.ts";
 export { type Checkpoint, type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 export { openRunStore, type RunStore, type SavedRun } from "./run_store.ts";
-export { train, type TrainOptions, type TrainPlan } from "./train.ts";
+export type { TrainOptions, TrainPlan } from "./plan.ts";
+export { train } from "./train.ts";
 export type * from "./record.ts";
 export { parseRecord, recordText } from "./record.ts";

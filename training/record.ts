@@ -1,27 +1,11 @@
 // What a run leaves behind, line by line. Everything here is a function of the command and the seed: two runs of the
 // same command write the same bytes. What is not (seconds, threads) goes to a timing record beside it.
+import type { Load } from "../moe/load.ts";
 
-/** How one MoE layer routed in one step. Shares are of what routers asked for, real tokens only. */
-export interface LayerLoad {
+/** How one MoE layer routed in one step. */
+export interface LayerLoad extends Load {
   /** Block the layer sits in, counted from 0. */
   readonly layer: number;
-  /** Assignments each expert was asked to take, before capacity. */
-  readonly wanted: readonly number[];
-  /** Assignments each expert kept, after capacity. */
-  readonly kept: readonly number[];
-  /** Share of wanted assignments that were dropped, 0 to 1. */
-  readonly droppedShare: number;
-  /** The same by choice: first choices, second choices, ... */
-  readonly droppedShareByChoice: readonly number[];
-  /** Mean entropy of the router's distribution over experts per token, in nats; null for a router without one. */
-  readonly gateEntropy: number | null;
-  /** Entropy of the wanted load over experts divided by log E: 1 = even, 0 = one expert. */
-  readonly loadEntropy: number;
-  /** Standard deviation over mean of the wanted load (population). */
-  readonly coefficientOfVariation: number;
-  readonly maxOverMean: number;
-  /** Experts that nobody wanted. */
-  readonly deadExperts: number;
 }
 
 /** First line of a record. */
@@ -38,6 +22,8 @@ export interface RunHeader {
   readonly steps: number;
   readonly size: string;
   readonly model: Readonly<Record<string, number | string | boolean>>;
+  /** Experts of a layer, choices of a token, hidden units of an expert. */
+  readonly experts: { readonly E: number; readonly K: number; readonly F: number };
   readonly data: {
     readonly corpus: string;
     readonly vocabulary: number;
@@ -97,6 +83,7 @@ export interface Specialisation {
 export interface EndRow {
   readonly kind: "end";
   readonly step: number;
+  /** Over all validation text. */
   readonly loss: number;
   readonly perplexity: number;
   /** Largest gradient norm in training of the router parameter that got least; null for routers without parameters. */
