@@ -2,9 +2,9 @@
 // 8 experts, 2 choices and factor 1 their capacities run from 6 to 16), so each rule and order has a name.
 import { z } from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { greater, subtract, toFloat, where } from "../tensor/arithmetic.ts";
+import { affine, greater, subtract, toFloat, where } from "../tensor/arithmetic.ts";
 import type { Random } from "../tensor/random.ts";
-import { take, wholeNumbers } from "../tensor/rows.ts";
+import { count, take, wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 
 /** What a rule computes from: tokens in the scope, experts, choices per token, factor. */
@@ -15,6 +15,20 @@ export interface CapacityTerms {
   readonly factor: number;
 }
 
+/** A product that misses a whole number by its last bits is that number: 1.1 x 100 / 10 is 11, not 11.000000000000002. */
+function settled(value: number): number {
+  const whole = Math.round(value);
+  return Math.abs(value - whole) <= 1e-12 * Math.abs(whole) ? whole : value;
+}
+
+function ceil(value: number): number {
+  return Math.ceil(settled(value));
+}
+
+function floor(value: number): number {
+  return Math.floor(settled(value));
+}
+
 function align(value: number, step: number): number {
   return Math.ceil(value / step) * step;
 }
@@ -22,30 +36,30 @@ function align(value: number, step: number): number {
 /** Assignments an expert may keep, by rule. `dropless` keeps all. */
 export const capacityRules = {
   /** DeepSpeed, Megatron, MindSpore: ceil(K f T / E). */
-  ceil: ({ T, E, K, factor }: CapacityTerms): number => Math.ceil(K * factor * T / E),
+  ceil: ({ T, E, K, factor }: CapacityTerms): number => ceil(K * factor * T / E),
   /** Switch Transformer, equation 3: (T / E) f; rounded up, since the paper leaves rounding open. K is not in it. */
-  switch: ({ T, E, factor }: CapacityTerms): number => Math.ceil(factor * T / E),
+  switch: ({ T, E, factor }: CapacityTerms): number => ceil(factor * T / E),
   /** Mesh-TensorFlow: min(T, int(f T / E)), at least 4. K is not in it. */
-  mesh: ({ T, E, factor }: CapacityTerms): number => Math.max(4, Math.min(T, Math.floor(factor * T / E))),
+  mesh: ({ T, E, factor }: CapacityTerms): number => Math.max(4, Math.min(T, floor(factor * T / E))),
   /** GShard, section 2.2: K T / E (2N / (G E) with T = N / G), here times f; rounded up. */
-  gshard: ({ T, E, K, factor }: CapacityTerms): number => Math.ceil(factor * K * T / E),
+  gshard: ({ T, E, K, factor }: CapacityTerms): number => ceil(factor * K * T / E),
   /** Tutel: K int(f ceil(T / E)). */
-  tutel: ({ T, E, K, factor }: CapacityTerms): number => K * Math.floor(factor * Math.ceil(T / E)),
+  tutel: ({ T, E, K, factor }: CapacityTerms): number => K * floor(factor * Math.ceil(T / E)),
   /** Flaxformer: round(f T / E), at least 4. K is not in it. */
   flaxformer: ({ T, E, factor }: CapacityTerms): number => Math.max(4, roundHalfEven(factor * T / E)),
   /** fairseq: 2 ceil(T / E) for two choices, int(f ceil(T / E)) for one. */
   fairseq: ({ T, E, K, factor }: CapacityTerms): number =>
-    K === 1 ? Math.floor(factor * Math.ceil(T / E)) : K * Math.ceil(T / E),
+    K === 1 ? floor(factor * Math.ceil(T / E)) : K * Math.ceil(T / E),
   /** MegaBlocks: int(f K T / E). */
-  megablocks: ({ T, E, K, factor }: CapacityTerms): number => Math.floor(factor * K * T / E),
+  megablocks: ({ T, E, K, factor }: CapacityTerms): number => floor(factor * K * T / E),
   /** nanoMoE: floor(K f T / E), made even. */
-  nanomoe: ({ T, E, K, factor }: CapacityTerms): number => align(Math.floor(K * factor * T / E), 2),
+  nanomoe: ({ T, E, K, factor }: CapacityTerms): number => align(floor(K * factor * T / E), 2),
   /** V-MoE: ceil(K f T / E), rounded up to a multiple of 4. */
-  vmoe: ({ T, E, K, factor }: CapacityTerms): number => align(Math.ceil(K * factor * T / E), 4),
+  vmoe: ({ T, E, K, factor }: CapacityTerms): number => align(ceil(K * factor * T / E), 4),
   /** FastMoE's GShard gate: int(ceil(f T) K / E). */
-  fastmoe: ({ T, E, K, factor }: CapacityTerms): number => Math.floor(Math.ceil(factor * T) * K / E),
+  fastmoe: ({ T, E, K, factor }: CapacityTerms): number => floor(ceil(factor * T) * K / E),
   /** Expert choice, equation 1: n c / e tokens an expert; rounded down, as released code does. */
-  expertchoice: ({ T, E, factor }: CapacityTerms): number => Math.floor(factor * T / E),
+  expertchoice: ({ T, E, factor }: CapacityTerms): number => floor(factor * T / E),
   /** Nothing is dropped. */
   dropless: ({ T, K }: CapacityTerms): number => T * K,
 };
@@ -53,9 +67,10 @@ export const capacityRules = {
 export type CapacityRule = keyof typeof capacityRules;
 
 function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  if (value - floor !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
+  const settledHalf = settled(2 * value) / 2;
+  const below = Math.floor(settledHalf);
+  if (settledHalf - below !== 0.5) return Math.round(settledHalf);
+  return below % 2 === 0 ? below : below + 1;
 }
 
 const dropOrders = ["position", "probability", "random", "batch-priority"] as const;
@@ -85,8 +100,8 @@ export function capacityOptions(defaults: {
       .describe("factor f in evaluation"),
     minimumCapacity: z.number().int().min(1).default(1).describe("least assignments an expert may keep"),
     dropOrder: z.enum(dropOrders).default("position").describe(
-      "who is kept when an expert is full: the first, the most probable, a random draw, or tokens by their first " +
-        "choice's probability with all first choices before any second (V-MoE's batch priority)",
+      "who is kept when an expert is full: the first, the most probable, a random draw (in training), or tokens by " +
+        "their first choice's probability with all first choices before any second (V-MoE's batch priority)",
     ),
   };
 }
@@ -100,24 +115,54 @@ export interface CapacityOptions {
   readonly dropOrder: DropOrder;
 }
 
-/** Assignments an expert may keep of a scope of T tokens with K choices each. */
+/**
+ * Assignments an expert may keep of a scope of T tokens with K choices each. Given a padding mask, it is counted from
+ * each scope's real tokens, so that padding makes no room: f32 [scopes].
+ */
 export function capacityOf(
   options: CapacityOptions,
   terms: Omit<CapacityTerms, "factor">,
   training: boolean,
-): number {
+): number;
+export function capacityOf(
+  options: CapacityOptions,
+  terms: Omit<CapacityTerms, "factor">,
+  training: boolean,
+  real_T: Tensor | undefined,
+): number | Tensor;
+export function capacityOf(
+  options: CapacityOptions,
+  terms: Omit<CapacityTerms, "factor">,
+  training: boolean,
+  real_T?: Tensor,
+): number | Tensor {
   const factor = training ? options.capacityFactor : options.evaluationCapacityFactor;
-  const found = capacityRules[options.capacityRule]({ ...terms, factor });
-  return Math.max(options.minimumCapacity, Math.min(found, terms.T * terms.K));
+  const capacity = (T: number) => {
+    const found = capacityRules[options.capacityRule]({ ...terms, T, factor });
+    return Math.max(options.minimumCapacity, Math.min(found, T * terms.K));
+  };
+  if (!real_T || options.capacityRule === "dropless") return capacity(terms.T);
+  // How many tokens are real is known on the device alone: it looks the capacity up.
+  const [all] = real_T.shape;
+  const scope_T = scopeOfToken(real_T, terms.T);
+  const realScope_T = where(real_T, scope_T, wholeNumbers(real_T, [all], () => -1));
+  const byCount = Float32Array.from({ length: terms.T + 1 }, (_, T) => capacity(T));
+  return take(
+    tensor(real_T.backend, byCount, [terms.T + 1]),
+    count(realScope_T, Math.ceil(all / terms.T)),
+  );
 }
 
 /** What {@linkcode keepWithinCapacity} is given besides the choices. */
 export interface CapacityScope {
   readonly E: number;
-  readonly capacity: number;
+  /** Of every scope, or of each: f32 [scopes]. */
+  readonly capacity: number | Tensor;
   /** Tokens that share a capacity: T for the whole batch, less for groups. */
   readonly scope: number;
   readonly dropOrder: CapacityOptions["dropOrder"];
+  /** Evaluation is free of noise: there, `random` is `position`. */
+  readonly training: boolean;
   /** Probability of each choice, [T, K]: what `probability` ranks by. */
   readonly probability_TK: Tensor;
   readonly random: Random;
@@ -127,10 +172,18 @@ export interface CapacityScope {
 
 /** Experts of [T, K] with -1 where the expert was full. */
 export function keepWithinCapacity(wanted_TK: Tensor, options: CapacityScope): Tensor {
-  if (options.capacity >= options.scope * wanted_TK.shape[1]) return wanted_TK;
-  const rank_TK = rankInGroup(wanted_TK, options);
-  const limit = tensor(wanted_TK.backend, [options.capacity - 0.5], [1]);
-  return leaveOut(greater(toFloat(rank_TK), limit), wanted_TK);
+  const { capacity, scope } = options;
+  const [T, K] = wanted_TK.shape;
+  if (typeof capacity === "number" && capacity >= scope * K) return wanted_TK;
+  const rank_TK = toFloat(rankInGroup(wanted_TK, options));
+  const limit = typeof capacity === "number"
+    ? tensor(wanted_TK.backend, [capacity - 0.5], [1])
+    : affine(reshape(take(capacity, scopeOfToken(wanted_TK, scope)), [T, 1]), 1, -0.5);
+  return leaveOut(greater(rank_TK, limit), wanted_TK);
+}
+
+function scopeOfToken(like: Tensor, scope: number): Tensor {
+  return wholeNumbers(like, [like.shape[0]], (t) => Math.floor(t / scope));
 }
 
 /** Experts with -1 where the mask is not 0. */
@@ -149,7 +202,8 @@ export function leaveOutPadding(expert_TK: Tensor, real_T: Tensor | undefined): 
 
 function rankInGroup(wanted_TK: Tensor, options: CapacityScope): Tensor {
   const params = { groups: options.E, scope: options.scope, choiceMajor: options.choiceMajor };
-  switch (options.dropOrder) {
+  const order = options.dropOrder === "random" && !options.training ? "position" : options.dropOrder;
+  switch (order) {
     case "position":
       return apply(kernels.rankInGroup, [wanted_TK], params)[0];
     case "probability":
@@ -163,16 +217,16 @@ function rankInGroup(wanted_TK: Tensor, options: CapacityScope): Tensor {
     case "batch-priority":
       return apply(kernels.rankInGroup, [wanted_TK, batchPriority(options)], params)[0];
     default:
-      return options.dropOrder satisfies never;
+      return order satisfies never;
   }
 }
 
 /** -(place of the token by its first choice's probability + choice x scope): whole numbers, exact below 2^24. */
 function batchPriority({ probability_TK, scope }: CapacityScope): Tensor {
   const [T, K] = probability_TK.shape;
-  const column_T1 = (value: number) => wholeNumbers(probability_TK, [T, 1], () => value);
-  const [first_T1] = apply(kernels.takeAlong, [probability_TK, column_T1(0)], {});
-  const [place_T1] = apply(kernels.rankInGroup, [column_T1(0), first_T1], {
+  const column_T1 = () => wholeNumbers(probability_TK, [T, 1], () => 0);
+  const [first_T1] = apply(kernels.takeAlong, [probability_TK, column_T1()], {});
+  const [place_T1] = apply(kernels.rankInGroup, [column_T1(), first_T1], {
     groups: 1,
     scope,
     choiceMajor: false,

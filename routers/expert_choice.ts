@@ -9,20 +9,23 @@ import { matmul } from "../tensor/products.ts";
 import { logsumexp, softmax } from "../tensor/reduce.ts";
 import { take, takeAlong, topK, transpose, wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
-import { type CapacityRule, capacityRules } from "./capacity.ts";
+import { capacityOf, type CapacityOptions, capacityOptions } from "./capacity.ts";
 import type { RouterPlugin } from "./router.ts";
 
 /** Options of {@linkcode expertChoice}. */
-export interface ExpertChoiceOptions {
-  readonly capacityFactor: number;
-  readonly capacityRule: CapacityRule;
+export interface ExpertChoiceOptions extends Omit<CapacityOptions, "dropOrder"> {
   readonly cap: number | null;
   readonly lambda: number;
   readonly iterations: number;
   readonly initScale: number;
 }
 
-const rules = Object.keys(capacityRules) as [CapacityRule, ...CapacityRule[]];
+// c is the mean number of experts per token. There is no drop order: experts rank tokens by score.
+const { dropOrder: _, ...capacity } = capacityOptions({
+  rule: "expertchoice",
+  factor: 2,
+  evaluationFactor: 2,
+});
 
 /** Expert choice routing (Zhou et al. 2022). */
 export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
@@ -36,8 +39,7 @@ export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
   },
   traits: { causal: false, balancedBy: "construction", perToken: "varies", gradient: "through weight" },
   options: z.strictObject({
-    capacityFactor: z.number().positive().max(1000).default(2).describe("c: mean experts per token"),
-    capacityRule: z.enum(rules).default("expertchoice").describe("rule for the tokens an expert takes"),
+    ...capacity,
     cap: z.number().int().min(1).nullable().default(null)
       .describe(
         "b: about how many experts a token may have, by an entropy-regularised plan; null = any number",
@@ -48,18 +50,20 @@ export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
   }),
   expertsPerToken: ({ capacityFactor }) => capacityFactor,
   create({ D, E }, options, init) {
-    const { capacityFactor: factor, cap } = options;
-    if (cap !== null && cap < factor) {
+    const { cap } = options;
+    const most = Math.max(options.capacityFactor, options.evaluationCapacityFactor);
+    if (cap !== null && cap < most) {
       throw new RangeError(
-        `Cannot route with expert-choice: cap = ${cap} leaves no room for ${factor} experts per token`,
+        `Cannot make an expert-choice router: cap = ${cap} leaves no room for ${most} experts per token`,
       );
     }
     const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
     return {
       params: { gate: gate_DE },
-      route(x_TD, { real_T }) {
+      route(x_TD, { training, real_T }) {
         const [T] = x_TD.shape;
-        const C = Math.min(T, Math.max(1, capacityRules[options.capacityRule]({ T, E, K: 1, factor }))); // equation 1
+        const sized = { ...options, dropOrder: "probability" as const };
+        const C = Math.min(T, capacityOf(sized, { T, E, K: 1 }, training)); // equation 1
         const probability_TE = softmax(matmul(x_TD, gate_DE));
         const score_ET = transpose(probability_TE);
         const ranked_ET = real_T ? behind(score_ET, real_T) : stopGradient(score_ET);
@@ -70,7 +74,12 @@ export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
         const expert_N = wholeNumbers(x_TD, [E * C], (n) => Math.floor(n / C));
         // Padding and tokens without a score are taken only when there is nobody else, and then left out.
         const scored_N = greater(weight_N, tensor(x_TD.backend, [-1], [1]));
-        const real_N = real_T ? multiply(scored_N, take(real_T, token_N)) : scored_N;
+        const real_N = real_T
+          ? multiply(
+            scored_N,
+            withinReal(token_N, real_T, E, capacityOf(sized, { T, E, K: 1 }, training, real_T)),
+          )
+          : scored_N;
         const taken_N = where(real_N, expert_N, wholeNumbers(expert_N, [E * C], () => -1));
         return {
           token_N,
@@ -85,6 +94,16 @@ export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
     };
   },
 };
+
+/** 1 for real tokens in the slots that this many real tokens fill, 0 elsewhere, f32 [N]. */
+function withinReal(token_N: Tensor, real_T: Tensor, E: number, capacity: number | Tensor): Tensor {
+  const [N] = token_N.shape;
+  const { backend } = token_N;
+  const limit = typeof capacity === "number" ? tensor(backend, [capacity], [1]) : capacity;
+  const slot_N = tensor(backend, Float32Array.from({ length: N }, (_, n) => -(n % (N / E)) - 0.5), [N]);
+  const inside_N = greater(add(slot_N, limit), tensor(backend, [0], [1]));
+  return multiply(inside_N, take(real_T, token_N));
+}
 
 /** Scores with -1, which is below every probability, for padding. */
 function behind(score_ET: Tensor, real_T: Tensor): Tensor {

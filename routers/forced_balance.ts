@@ -1,8 +1,9 @@
 // Forced balance: no gate at all, every expert gets the same load. For benchmarks that must not depend on what a router
 // learned, and as the even end of any comparison.
 import { z } from "zod";
-import { wholeNumbers } from "../tensor/rows.ts";
-import { tensor } from "../tensor/tensor.ts";
+import * as kernels from "../kernels/mod.ts";
+import { take, wholeNumbers } from "../tensor/rows.ts";
+import { apply, reshape, tensor } from "../tensor/tensor.ts";
 import { leaveOutPadding } from "./capacity.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice } from "./scoring.ts";
@@ -32,18 +33,22 @@ export const forcedBalance: RouterPlugin<ForcedBalanceOptions> = {
   expertsPerToken: ({ k }) => k,
   create({ E }, { k: K, mode }) {
     if (K > E) {
-      throw new RangeError(`Cannot route with forced-balance: k is ${K}, and there are ${E} experts`);
+      throw new RangeError(`Cannot make a forced-balance router: k is ${K}, and there are ${E} experts`);
     }
     return {
       params: {},
       route(x_TD, { training, random, real_T }) {
         const [T] = x_TD.shape;
-        const place = mode === "random" && training ? random.split("order").permutation(T) : null;
-        const turn = (n: number) => {
-          const t = Math.floor(n / K);
-          return ((place ? place[t] : t) * K + n % K) % E;
-        };
-        const wanted_TK = leaveOutPadding(wholeNumbers(x_TD, [T, K], turn), real_T);
+        // Real tokens are numbered, and number i takes row i of the turns; padding has none.
+        const one_T1 = leaveOutPadding(wholeNumbers(x_TD, [T, 1], () => 0), real_T);
+        const [key0, key1] = random.split("order").key;
+        const order = mode === "random" && training
+          ? apply(kernels.uniform, [], { key0, key1, shape: [T, 1] }, x_TD.backend)
+          : [];
+        const numbering = { groups: 1, scope: T, choiceMajor: false };
+        const [number_T1] = apply(kernels.rankInGroup, [one_T1, ...order], numbering);
+        const turns_TK = wholeNumbers(x_TD, [T, K], (at) => at % E);
+        const wanted_TK = leaveOutPadding(take(turns_TK, reshape(number_T1, [T])), real_T);
         const weight_TK = tensor(x_TD.backend, new Float32Array(T * K).fill(1 / K), [T, K]);
         return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { losses: {} });
       },

@@ -51,7 +51,7 @@ export const hierarchical: RouterPlugin<HierarchicalOptions> = {
     const inside = E / groups;
     if (!Number.isInteger(inside) || options.k1 > groups || options.k2 > inside) {
       throw new RangeError(
-        `Cannot route with hierarchical: ${options.k1} of ${groups} groups and ${options.k2} of the experts in each ` +
+        `Cannot make a hierarchical router: ${options.k1} of ${groups} groups and ${options.k2} of the experts in each ` +
           `do not fit ${E} experts`,
       );
     }

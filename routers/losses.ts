@@ -31,19 +31,30 @@ export interface BalanceTerms {
  */
 export function balanceLoss(terms: BalanceTerms): Tensor {
   const { probability_TE, wanted_TK } = terms;
-  const [T, E] = probability_TE.shape;
+  const E = probability_TE.shape[1];
   const K = wanted_TK.shape[1];
-  const scopes = T / terms.scope;
-  const mean_ST = scopeMeans(probability_TE, terms.scope, terms.real_T);
-  const chosen_TE = chosen(wanted_TK, E, terms.counts === "first" ? 1 : K);
+  const chosen_TE = chosenCounts(wanted_TK, E, terms.counts === "first" ? 1 : K);
+  return affine(shareLoss({ ...terms, chosen_TE }), E / (terms.counts === "all-mean" ? K : 1), 0);
+}
+
+/**
+ * sum_e f_e P_e per scope, averaged over scopes: f_e the mean of `chosen_TE` (a constant), P_e that of `probability_TE`.
+ * Shape [1].
+ */
+export function shareLoss(
+  { probability_TE, chosen_TE, scope, real_T }: Omit<BalanceTerms, "wanted_TK" | "counts"> & {
+    chosen_TE: Tensor;
+  },
+): Tensor {
+  const scopes = probability_TE.shape[0] / scope;
+  const mean_ST = scopeMeans(probability_TE, scope, real_T);
   const share_SE = matmul(mean_ST, chosen_TE);
   const mean_SE = matmul(mean_ST, probability_TE);
-  const scale = E / scopes / (terms.counts === "all-mean" ? K : 1);
-  return affine(sumAll(multiply(mean_SE, share_SE)), scale, 0);
+  return affine(sumAll(multiply(mean_SE, share_SE)), 1 / scopes, 0);
 }
 
 /** How often each token's first `choices` choices name an expert, f32 [T, E]; a constant. */
-function chosen(wanted_TK: Tensor, E: number, choices: number): Tensor {
+export function chosenCounts(wanted_TK: Tensor, E: number, choices: number): Tensor {
   const [T, K] = wanted_TK.shape;
   const counted = Float32Array.from({ length: T * K }, (_, at) => at % K < choices ? 1 : 0);
   return apply(kernels.takeAlongGradient, [wanted_TK, tensor(wanted_TK.backend, counted, [T, K])], {

@@ -42,7 +42,9 @@ export const noisyTopKRouter: RouterPlugin<NoisyTopKOptions> = {
   expertsPerToken: ({ k }) => k,
   create({ D, E }, options, init) {
     const { k: K } = options;
-    if (K > E) throw new RangeError(`Cannot route with noisy-top-k: k is ${K}, and there are ${E} experts`);
+    if (K > E) {
+      throw new RangeError(`Cannot make a noisy-top-k router: k is ${K}, and there are ${E} experts`);
+    }
     const params = noisyGateParams(D, E, options, init);
     return {
       params,

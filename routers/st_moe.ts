@@ -45,7 +45,8 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
     equations:
       "equations 5 and 6 (z-loss, total loss); sections 3.4, 4.1 and 5.2 (top-2, capacity, threshold)",
   },
-  traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
+  // Not causal: a later token's first choice takes the slot that an earlier token's second choice would have had.
+  traits: { causal: false, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
   options: z.strictObject({
     ...capacityOptions({ rule: "mesh", factor: 1.25, evaluationFactor: 2 }),
     groups: z.number().int().min(1).default(1).describe("groups with a capacity of their own; they divide T"),
@@ -69,7 +70,7 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
   }),
   expertsPerToken: () => 2,
   create({ D, E }, options, init) {
-    if (E < 2) throw new RangeError(`Cannot route with st-moe: it needs 2 experts or more, not ${E}`);
+    if (E < 2) throw new RangeError(`Cannot make an st-moe router: it needs 2 experts or more, not ${E}`);
     const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
     return {
       params: { gate: gate_DE },
@@ -92,11 +93,12 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
         const wanted_TK = unused_TK ? leaveOut(unused_TK, chosen_TK) : chosen_TK;
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
-          capacity: capacityOf(options, { T: scope, E, K: 2 }, training),
+          capacity: capacityOf(options, { T: scope, E, K: 2 }, training, real_T),
           scope,
           dropOrder: options.dropOrder,
           probability_TK: value_TK,
           random,
+          training,
           choiceMajor: true,
         });
         const counts = options.balanceCounts;

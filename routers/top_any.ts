@@ -8,7 +8,14 @@ import type { Random } from "../tensor/random.ts";
 import { softmax, sumFirst, sumLast } from "../tensor/reduce.ts";
 import { takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";
 import { type Parameter, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
-import { type CapacityRule, capacityRules, keepWithinCapacity, leaveOutPadding } from "./capacity.ts";
+import {
+  capacityOf,
+  type CapacityRule,
+  capacityRules,
+  type DropOrder,
+  keepWithinCapacity,
+  leaveOutPadding,
+} from "./capacity.ts";
 import { balanceLoss, squaredVariation } from "./losses.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice, unitColumns, unitRows } from "./scoring.ts";
@@ -19,8 +26,7 @@ export interface TopAnyOptions {
   readonly capacity: number;
   readonly evaluationCapacity: number | null;
   readonly capacityRule: CapacityRule;
-  readonly alignment: number;
-  readonly dropOrder: "position" | "probability" | "random" | "batch-priority";
+  readonly dropOrder: DropOrder;
   readonly gate: "linear" | "cosine";
   readonly projection: number;
   readonly temperature: number;
@@ -44,9 +50,10 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
     identifier: "arXiv:2206.03382",
     equations: "equation 1 (capacity); section 4.1 (dynamic capacity, top-ANY); appendix C (cosine router)",
   },
-  traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
+  // Not causal: a later token's first choice takes the slot that an earlier token's second choice would have had.
+  traits: { causal: false, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
   options: z.strictObject({
-    k: z.number().int().min(1).default(2).describe("experts a token goes to; at most E of them, as in Tutel"),
+    k: z.number().int().min(1).default(2).describe("experts a token goes to"),
     capacity: z.number().min(-1000).max(1000).default(1)
       .describe(
         "x > 0: capacity factor; 0: nothing is dropped; x < 0: nothing is dropped up to the factor -x",
@@ -54,7 +61,6 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
     evaluationCapacity: z.number().min(-1000).max(1000).nullable().default(null)
       .describe("the same in evaluation; null = as in training"),
     capacityRule: z.enum(rules).default("tutel").describe("rule for the assignments an expert may keep"),
-    alignment: z.number().int().min(1).default(1).describe("capacity is rounded up to a multiple of this"),
     dropOrder: z.enum(["position", "probability", "random", "batch-priority"]).default("position")
       .describe("who is kept when an expert is full; Tutel's batch_prioritized_routing is batch-priority"),
     gate: z.enum(["linear", "cosine"]).default("linear")
@@ -76,7 +82,8 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
   }),
   expertsPerToken: ({ k }) => k,
   create({ D, E }, options, init) {
-    const K = Math.min(options.k, E);
+    const { k: K } = options;
+    if (K > E) throw new RangeError(`Cannot make a top-any router: k is ${K}, and there are ${E} experts`);
     const gate = options.gate === "linear" ? linearGate(D, E, init) : cosineGate(D, E, options, init);
     return {
       params: gate.params,
@@ -95,11 +102,12 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
         const setting = training ? options.capacity : options.evaluationCapacity ?? options.capacity;
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
-          capacity: capacityFor(setting, T, E, K, options),
+          capacity: capacityFor(setting, { T, E, K }, options, real_T),
           scope: T,
           dropOrder: options.dropOrder,
           probability_TK: value_TK,
           random,
+          training,
           choiceMajor: true,
         });
         const balance = options.balanceKind === "gshard"
@@ -150,11 +158,22 @@ function gateNoise(like_TE: Tensor, deviation: number, random: Random): Tensor {
   return affine(tensor(like_TE.backend, values, like_TE.shape), deviation, 0);
 }
 
-/** Section 4.1. A capacity equal to the largest load drops nothing, whatever the load is. */
-function capacityFor(setting: number, T: number, E: number, K: number, options: TopAnyOptions): number {
-  if (setting === 0) return T * K;
-  const capacity = Math.max(1, capacityRules[options.capacityRule]({ T, E, K, factor: Math.abs(setting) }));
-  return Math.ceil(capacity / options.alignment) * options.alignment;
+/** Section 4.1. With ragged rows a capacity as large as the largest load is none at all. */
+function capacityFor(
+  setting: number,
+  { T, E, K }: { readonly T: number; readonly E: number; readonly K: number },
+  { capacityRule, dropOrder }: TopAnyOptions,
+  real_T: Tensor | undefined,
+): number | Tensor {
+  const factor = Math.abs(setting);
+  const options = {
+    capacityRule: setting === 0 ? "dropless" as const : capacityRule,
+    capacityFactor: factor,
+    evaluationCapacityFactor: factor,
+    minimumCapacity: 1,
+    dropOrder,
+  };
+  return capacityOf(options, { T, E, K }, true, real_T);
 }
 
 /**

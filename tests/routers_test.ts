@@ -1,0 +1,36 @@
+// Every router there is against the contract, with its defaults and with options that change what it does.
+import { routers } from "../routers/registry.ts";
+import { routerContract, type Variant } from "./router_contract.ts";
+
+/** Besides defaults, by router. A router without an entry is held to the contract with its defaults. */
+const variants: Readonly<Record<string, readonly Variant[]>> = {
+  hash: [
+    { options: {}, noisy: false },
+    { options: { table: "random" }, noisy: false },
+  ],
+  switch: [
+    { options: {}, noisy: true },
+    { options: { jitter: 0 }, noisy: false },
+    { options: { jitter: 0, z: 0.001, capacityRule: "ceil", capacityFactor: 0.5 }, noisy: false },
+    { options: { jitter: 0, dropOrder: "probability" }, noisy: false, traits: { causal: false } },
+    { options: { jitter: 0, dropOrder: "random" }, noisy: true, traits: { causal: false } },
+    {
+      options: { jitter: 0, capacityRule: "dropless" },
+      noisy: false,
+      traits: { perToken: "exactly K" },
+    },
+  ],
+  gshard: [
+    { options: {}, noisy: true },
+    { options: { second: "always" }, noisy: false },
+    { options: { second: "always", groups: 3, balanceScale: "paper" }, noisy: false },
+    { options: { second: "always", dropOrder: "probability" }, noisy: false },
+    {
+      options: { second: "always", capacityRule: "dropless" },
+      noisy: false,
+      traits: { causal: true, perToken: "exactly K" },
+    },
+  ],
+};
+
+for (const plugin of routers()) routerContract(plugin, variants[plugin.name]);
