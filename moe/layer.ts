@@ -34,10 +34,12 @@ export interface MoeLayer {
 
 /**
  * Puts a router and a bank of experts together.
- *
+ * Its `apply` refuses, with RangeError, shapes that do not fit and tokens that are no whole number of sequences.
  * @example
  * ```ts
- * import { cpu, createInit, createMoeLayer, feedForward, parseOptions, random, switchRouter, tensor } from "@switchyard/moe";
+ * import { cpu, createInit, createMoeLayer, feedForward, parseOptions, random } from "@switchyard/moe";
+ * import { switchRouter, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
  * const init = createInit(backend, random(0));
  * const [T, D, F, E] = [6, 8, 16, 4];
@@ -54,7 +56,7 @@ export interface MoeLayer {
  *   tokenId_T: tensor(backend, Int32Array.of(1, 2, 3, 4, 5, 6), [T]),
  *   length: T,
  * });
- * console.log(y_TD.shape); // [6, 8]
+ * assertEquals(y_TD.shape, [6, 8]);
  * backend.close();
  * ```
  */

@@ -37,6 +37,7 @@ export interface Load {
   readonly wanted: readonly number[];
   /** Assignments each expert kept, after capacity. */
   readonly kept: readonly number[];
+  /** Assignments dropped over assignments wanted. */
   readonly droppedShare: number;
   /** The same by choice: first choices, second choices, ... */
   readonly droppedShareByChoice: readonly number[];
@@ -46,12 +47,29 @@ export interface Load {
   readonly loadEntropy: number;
   /** Standard deviation over mean of the wanted load (population). */
   readonly coefficientOfVariation: number;
+  /** Largest wanted load over the mean. */
   readonly maxOverMean: number;
   /** Experts that nobody wanted. */
   readonly deadExperts: number;
 }
 
-/** Summarises a step's routing. */
+/**
+ * Summarises a step's routing, on the host.
+ * @example
+ * ```ts
+ * import { loadOf } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const load = loadOf({
+ *   E: 2,
+ *   wanted_N: Int32Array.of(0, 0, 0, 1),
+ *   expert_N: Int32Array.of(0, 0, -1, 1),
+ *   choices: 1,
+ *   gateEntropy: null,
+ * });
+ * assertEquals([load.wanted, load.kept], [[3, 1], [2, 1]]);
+ * assertEquals([load.droppedShare, load.maxOverMean, load.deadExperts], [0.25, 1.5, 0]);
+ * ```
+ */
 export function loadOf(values: RoutingValues): Load {
   const { E, wanted_N, expert_N, choices } = values;
   const wanted = new Array<number>(E).fill(0);

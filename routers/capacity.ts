@@ -33,7 +33,16 @@ function align(value: number, step: number): number {
   return Math.ceil(value / step) * step;
 }
 
-/** Assignments an expert may keep, by rule. `dropless` keeps all. */
+/**
+ * Assignments an expert may keep, by rule; `dropless` keeps all.
+ * @example
+ * ```ts
+ * import { capacityRules } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const terms = { T: 50, E: 8, K: 2, factor: 1 };
+ * assertEquals([capacityRules.mesh(terms), capacityRules.ceil(terms), capacityRules.vmoe(terms)], [6, 13, 16]);
+ * ```
+ */
 export const capacityRules = {
   /** DeepSpeed, Megatron, MindSpore: ceil(K f T / E). */
   ceil: ({ T, E, K, factor }: CapacityTerms): number => ceil(K * factor * T / E),
@@ -64,6 +73,7 @@ export const capacityRules = {
   dropless: ({ T, K }: CapacityTerms): number => T * K,
 };
 
+/** Name of a rule in {@linkcode capacityRules}. */
 export type CapacityRule = keyof typeof capacityRules;
 
 function roundHalfEven(value: number): number {
@@ -80,7 +90,17 @@ export type DropOrder = typeof dropOrders[number];
 
 const ruleNames = Object.keys(capacityRules) as [CapacityRule, ...CapacityRule[]];
 
-/** Options every capacity-bound router shares, with the defaults a router passes. */
+/**
+ * Options every capacity-bound router shares, with the defaults a router passes: fields for its Zod schema.
+ * @example
+ * ```ts
+ * import { capacityOptions } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const fields = capacityOptions({ rule: "ceil", factor: 1.25, evaluationFactor: 2 });
+ * assertEquals(fields.capacityRule.parse(undefined), "ceil");
+ * assertEquals(fields.minimumCapacity.parse(undefined), 1);
+ * ```
+ */
 export function capacityOptions(defaults: {
   rule: CapacityRule;
   factor: number;
@@ -118,6 +138,14 @@ export interface CapacityOptions {
 /**
  * Assignments an expert may keep of a scope of T tokens with K choices each. Given a padding mask, it is counted from
  * each scope's real tokens, so that padding makes no room: f32 [scopes].
+ * @example
+ * ```ts
+ * import { capacityOf, parseOptions, switchRouter } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const options = parseOptions(switchRouter); // factor 1.25 in training, 2 in evaluation
+ * assertEquals(capacityOf(options, { T: 64, E: 8, K: 1 }, true), 10);
+ * assertEquals(capacityOf(options, { T: 64, E: 8, K: 1 }, false), 16);
+ * ```
  */
 export function capacityOf(
   options: CapacityOptions,
@@ -170,7 +198,28 @@ export interface CapacityScope {
   readonly choiceMajor: boolean;
 }
 
-/** Experts of [T, K] with -1 where the expert was full. */
+/**
+ * Experts of [T, K] with -1 where the expert was full.
+ * @param wanted_TK Experts before capacity, i32; -1 takes no place.
+ * @example
+ * ```ts
+ * import { cpu, keepWithinCapacity, random, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const expert_TK = keepWithinCapacity(tensor(backend, Int32Array.of(0, 0, 0, 1), [4, 1]), {
+ *   E: 2,
+ *   capacity: 2,
+ *   scope: 4,
+ *   dropOrder: "probability",
+ *   training: true,
+ *   probability_TK: tensor(backend, [0.6, 0.9, 0.7, 0.5], [4, 1]),
+ *   random: random(0),
+ *   choiceMajor: false,
+ * });
+ * assertEquals(await expert_TK.read(), Int32Array.of(-1, 0, 0, 1));
+ * backend.close();
+ * ```
+ */
 export function keepWithinCapacity(wanted_TK: Tensor, options: CapacityScope): Tensor {
   const { capacity, scope } = options;
   const [T, K] = wanted_TK.shape;
@@ -186,12 +235,36 @@ function scopeOfToken(like: Tensor, scope: number): Tensor {
   return wholeNumbers(like, [like.shape[0]], (t) => Math.floor(t / scope));
 }
 
-/** Experts with -1 where the mask is not 0. */
+/**
+ * Experts, i32, with -1 where the mask of the same shape is not 0.
+ * @example
+ * ```ts
+ * import { cpu, leaveOut, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const expert_TK = tensor(backend, Int32Array.of(3, 5), [1, 2]);
+ * assertEquals(await leaveOut(tensor(backend, [0, 1], [1, 2]), expert_TK).read(), Int32Array.of(3, -1));
+ * backend.close();
+ * ```
+ */
 export function leaveOut(mask: Tensor, expert: Tensor): Tensor {
   return where(mask, wholeNumbers(expert, expert.shape, () => -1), expert);
 }
 
-/** Experts with -1 for padding, so that padding takes no capacity and counts nowhere. */
+/**
+ * Experts, i32 [T, K], with -1 for padding, so that padding takes no capacity and counts nowhere.
+ * @param real_T f32 [T]: 1 = a real token, 0 = padding; undefined = all real.
+ * @example
+ * ```ts
+ * import { cpu, leaveOutPadding, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const expert_TK = tensor(backend, Int32Array.of(3, 5), [2, 1]);
+ * const real_T = tensor(backend, [1, 0], [2]);
+ * assertEquals(await leaveOutPadding(expert_TK, real_T).read(), Int32Array.of(3, -1));
+ * backend.close();
+ * ```
+ */
 export function leaveOutPadding(expert_TK: Tensor, real_T: Tensor | undefined): Tensor {
   if (!real_T) return expert_TK;
   const [T, K] = expert_TK.shape;

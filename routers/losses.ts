@@ -16,18 +16,34 @@ export type BalanceCounts = "first" | "all" | "all-mean";
 
 /** What {@linkcode balanceLoss} works on. */
 export interface BalanceTerms {
+  /** The router's distribution over experts, f32 [T, E]; carries the gradient. */
   readonly probability_TE: Tensor;
   /** Choices before capacity, i32 [T, K]; -1 counts nowhere. */
   readonly wanted_TK: Tensor;
   readonly counts: BalanceCounts;
   /** Tokens of one scope; the loss is the mean over scopes. T is a multiple of it. */
   readonly scope: number;
+  /** Padding mask, f32 [T]: 1 = a real token, 0 = padding. Absent = all real. */
   readonly real_T?: Tensor | undefined;
 }
 
 /**
  * E sum_e f_e P_e per scope, averaged over scopes: f_e the share of tokens that chose e (a constant), P_e the mean
  * probability of e (Switch Transformer, equations 4 to 6, without alpha). Shape [1].
+ * @example
+ * ```ts
+ * import { balanceLoss, cpu, scalar, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const loss = balanceLoss({
+ *   probability_TE: tensor(backend, [0.75, 0.25, 0.25, 0.75], [2, 2]),
+ *   wanted_TK: tensor(backend, Int32Array.of(0, 1), [2, 1]),
+ *   counts: "first",
+ *   scope: 2,
+ * });
+ * assertEquals(await scalar(loss), 1); // balanced
+ * backend.close();
+ * ```
  */
 export function balanceLoss(terms: BalanceTerms): Tensor {
   const { probability_TE, wanted_TK } = terms;
@@ -40,6 +56,16 @@ export function balanceLoss(terms: BalanceTerms): Tensor {
 /**
  * sum_e f_e P_e per scope, averaged over scopes: f_e the mean of `chosen_TE` (a constant), P_e that of `probability_TE`.
  * Shape [1].
+ * @example
+ * ```ts
+ * import { cpu, scalar, shareLoss, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const probability_TE = tensor(backend, [0.75, 0.25, 0.25, 0.75], [2, 2]);
+ * const chosen_TE = tensor(backend, [1, 0, 0, 1], [2, 2]);
+ * assertEquals(await scalar(shareLoss({ probability_TE, chosen_TE, scope: 2 })), 0.5); // 1 / E: balanced
+ * backend.close();
+ * ```
  */
 export function shareLoss(
   { probability_TE, chosen_TE, scope, real_T }: Omit<BalanceTerms, "wanted_TK" | "counts"> & {
@@ -53,7 +79,18 @@ export function shareLoss(
   return affine(sumAll(multiply(mean_SE, share_SE)), 1 / scopes, 0);
 }
 
-/** How often each token's first `choices` choices name an expert, f32 [T, E]; a constant. */
+/**
+ * How often each token's first `choices` choices name an expert, f32 [T, E]; a constant.
+ * @example
+ * ```ts
+ * import { chosenCounts, cpu, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const wanted_TK = tensor(backend, Int32Array.of(2, 0, 1, -1), [2, 2]);
+ * assertEquals(await chosenCounts(wanted_TK, 3, 2).read(), Float32Array.of(1, 0, 1, 0, 1, 0));
+ * backend.close();
+ * ```
+ */
 export function chosenCounts(wanted_TK: Tensor, E: number, choices: number): Tensor {
   const [T, K] = wanted_TK.shape;
   const counted = Float32Array.from({ length: T * K }, (_, at) => at % K < choices ? 1 : 0);
@@ -77,7 +114,18 @@ function scopeMeans(like: Tensor, scope: number, real_T: Tensor | undefined): Te
 }
 
 /**
- * Mean over tokens of (log sum exp of the router logits)^2 (ST-MoE, equation 5, without its coefficient). Shape [1].
+ * Mean over real tokens of (log sum exp of the router logits)^2 (ST-MoE, equation 5, without its coefficient).
+ * Shape [1].
+ * @param real_T f32 [T]: 1 = a real token, 0 = padding; undefined = all real.
+ * @example
+ * ```ts
+ * import { cpu, scalar, tensor, zLoss } from "@switchyard/moe";
+ * import { assertAlmostEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const logit_TE = tensor(backend, [0, 0, 0, 0], [2, 2]);
+ * assertAlmostEquals(await scalar(zLoss(logit_TE)), Math.log(2) ** 2, 1e-6);
+ * backend.close();
+ * ```
  */
 export function zLoss(logit_TE: Tensor, real_T?: Tensor): Tensor {
   const [T] = logit_TE.shape;
@@ -88,6 +136,16 @@ export function zLoss(logit_TE: Tensor, real_T?: Tensor): Tensor {
 /**
  * Squared coefficient of variation, variance / (mean^2 + 1e-10) (Shazeer et al. 2017, section 4): 0 when even. The
  * variance divides by E (`population`; V-MoE) or by E - 1 (`sample`; Tutel). Shape [1].
+ * @example
+ * ```ts
+ * import { cpu, scalar, squaredVariation, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const load_E = tensor(backend, [1, 3], [2]);
+ * assertEquals(await scalar(squaredVariation(load_E, "population")), 0.25);
+ * assertEquals(await scalar(squaredVariation(load_E, "sample")), 0.5);
+ * backend.close();
+ * ```
  */
 export function squaredVariation(value_E: Tensor, variance: "population" | "sample"): Tensor {
   const [E] = value_E.shape;

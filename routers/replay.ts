@@ -29,11 +29,17 @@ export interface Recording {
  * @returns The wrapped plugin, and what to call for the recording made so far.
  * @example
  * ```ts
- * import { recordDecisions, replay, switchRouter } from "@switchyard/moe";
- * const { plugin, recording } = recordDecisions(switchRouter);
- * // ... train or evaluate with `plugin` ...
- * const again = replay(recording());
- * console.log(plugin.name, again.name); // switch replay
+ * import { cpu, createInit, forcedBalance, parseOptions, random, recordDecisions, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const { plugin, recording } = recordDecisions(forcedBalance);
+ * const init = createInit(backend, random(0));
+ * const router = await plugin.create({ D: 2, E: 2, V: 9 }, parseOptions(plugin), init);
+ * const tokenId_T = tensor(backend, Int32Array.of(4, 4, 4), [3]);
+ * const step = { training: false, step: 0, random: random(1), tokenId_T, length: 3 };
+ * await router.route(tensor(backend, [1, 2, 3, 4, 5, 6], [3, 2]), step);
+ * assertEquals(recording().layers[0][0].expert, [0, 1, 0]);
+ * backend.close();
  * ```
  */
 export function recordDecisions(
@@ -81,6 +87,14 @@ export function recordDecisions(
  * passed a gradient on that a constant does not, so its training is reproduced up to the first update.
  * @throws {RangeError} from its `create` and `route` when more layers or calls are asked for than were recorded, or
  * for other numbers of tokens or experts.
+ * @example
+ * ```ts
+ * import { replay } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const call = { tokens: 2, token: [0, 1], expert: [1, -1], wanted: [1, 1], weight: [0.5, 0.7], choices: 1 };
+ * const plugin = replay({ expertsPerToken: 1, layers: [[call]] });
+ * assertEquals(plugin.name, "replay");
+ * ```
  */
 export function replay(recording: Recording): RouterPlugin<Record<string, never>> {
   let made = 0;

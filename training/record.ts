@@ -97,6 +97,7 @@ export interface EndRow {
   readonly specialisation: readonly Specialisation[];
 }
 
+/** One line of a record. */
 export type RecordRow = RunHeader | StepRow | EvaluationRow | EndRow;
 
 /** A run's deterministic record. */
@@ -125,7 +126,16 @@ export interface TimingRecord {
 /** Stages every step is split into. */
 export const stages = ["route", "dispatch", "experts", "rest"] as const;
 
-/** A record as JSON Lines. */
+/**
+ * A record as JSON Lines: a row a line.
+ * @example
+ * ```ts
+ * import { recordText, type RunHeader } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const header = { kind: "run", run: "switch-seed0" } as RunHeader; // and the rest of it
+ * assertEquals(recordText([header]), '{"kind":"run","run":"switch-seed0"}\n');
+ * ```
+ */
 export function recordText(rows: readonly RecordRow[]): string {
   return rows.map((row) => JSON.stringify(row) + "\n").join("");
 }
@@ -140,7 +150,17 @@ export function recordRows({ header, steps, evaluations, end }: RunRecord): Reco
 
 /**
  * Reads a record's JSON Lines.
+ * @param name What to call the text in errors.
  * @throws {SyntaxError} when a line is no record, naming the line.
+ * @example
+ * ```ts
+ * import { parseRecord, recordText, type RunHeader } from "@switchyard/moe/training";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * const header = { kind: "run", run: "switch-seed0" } as RunHeader; // and the rest of it
+ * const record = parseRecord(recordText([header]), "mine");
+ * assertEquals([record.header, record.steps, record.end], [header, [], null]);
+ * assertThrows(() => parseRecord("{}", "mine"), SyntaxError, "Cannot read record mine: line 1");
+ * ```
  */
 export function parseRecord(text: string, name: string): RunRecord {
   const rows = text.split("\n").filter((line) => line !== "").map((line, at): RecordRow => {
