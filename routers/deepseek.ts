@@ -2,7 +2,17 @@
 // nudged by the load after each step and decides the choice but not the weight. Shared experts are the first S of the
 // bank, given to every token with weight 1, so that they cost what any other choice costs.
 import { z } from "zod";
-import { add, affine, divide, greater, log, multiply, sigmoid } from "../tensor/arithmetic.ts";
+import {
+  add,
+  affine,
+  divide,
+  greater,
+  log,
+  multiply,
+  negate,
+  sigmoid,
+  softplus,
+} from "../tensor/arithmetic.ts";
 import { normal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax, sumLast } from "../tensor/reduce.ts";
@@ -134,9 +144,8 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
           tensor(x_TD.backend, shared_K, [S + K]),
         );
 
-        const share_TR = options.score === "softmax"
-          ? score_TR
-          : divide(score_TR, affine(reshape(sumLast(score_TR), [T, 1]), 1, 1e-20)); // V3 19
+        // V3 19, s / sum s, from logarithms, since sigmoids of a row may all be too small for f32.
+        const share_TR = options.score === "softmax" ? score_TR : softmax(negate(softplus(negate(logit_TR))));
         const counted_TR = options.balanceCounts === "scores" ? stopGradient(score_TR) : limited_TR;
         const wanted_TK = leaveOutPadding(index_TK, real_T);
         return {

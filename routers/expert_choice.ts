@@ -1,14 +1,13 @@
 // Expert choice: each expert takes the tokens it scores highest, exactly as many as it has room for. Load is even by
 // construction; a token may get several experts or none. Selection looks at later tokens, so a decoder leaks the future.
 import { z } from "zod";
-import * as kernels from "../kernels/mod.ts";
-import { add, affine, greater, multiply, relu, subtract, where } from "../tensor/arithmetic.ts";
+import { add, affine, greater, log, multiply, relu, subtract, where } from "../tensor/arithmetic.ts";
 import { truncatedNormal } from "../tensor/init.ts";
 import { memory, release } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import { logsumexp, softmax } from "../tensor/reduce.ts";
-import { take, takeAlong, topK, transpose, wholeNumbers } from "../tensor/rows.ts";
-import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import { takeAlong, topK, transpose, wholeNumbers } from "../tensor/rows.ts";
+import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import { capacityOf, type CapacityOptions, capacityOptions } from "./capacity.ts";
 import type { RouterPlugin } from "./router.ts";
 
@@ -66,21 +65,26 @@ export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
         const C = Math.min(T, capacityOf(sized, { T, E, K: 1 }, training)); // equation 1
         const probability_TE = softmax(matmul(x_TD, gate_DE));
         const score_ET = transpose(probability_TE);
-        const ranked_ET = real_T ? behind(score_ET, real_T) : stopGradient(score_ET);
-        const plan_ET = cap === null ? ranked_ET : cappedPlan(ranked_ET, { ...options, cap, C });
-        const { index_TK: token_EC } = topK(plan_ET, C); // equation 2
+        const room = capacityOf(sized, { T, E, K: 1 }, training, real_T);
+        const room_1 = typeof room === "number" ? tensor(x_TD.backend, [C], [1]) : room;
+        // Padding and tokens without a score (NaN) rank behind all others.
+        const scored_ET = greater(score_ET, tensor(x_TD.backend, [-1], [1]));
+        const present_ET = real_T ? multiply(scored_ET, real_T) : scored_ET;
+        const ranked_ET = where(present_ET, stopGradient(score_ET), filled(score_ET, -Infinity));
+        const plan_ET = cap === null ? ranked_ET : cappedPlan(ranked_ET, room_1, { ...options, cap });
+        const { value_TK: rank_EC, index_TK: token_EC } = topK(plan_ET, C); // equation 2
         const weight_N = reshape(takeAlong(score_ET, token_EC), [E * C]);
         const token_N = reshape(token_EC, [E * C]);
         const expert_N = wholeNumbers(x_TD, [E * C], (n) => Math.floor(n / C));
-        // Padding and tokens without a score are taken only when there is nobody else, and then left out.
-        const scored_N = greater(weight_N, tensor(x_TD.backend, [-1], [1]));
-        const real_N = real_T
-          ? multiply(
-            scored_N,
-            withinReal(token_N, real_T, E, capacityOf(sized, { T, E, K: 1 }, training, real_T)),
-          )
-          : scored_N;
-        const taken_N = where(real_N, expert_N, wholeNumbers(expert_N, [E * C], () => -1));
+        // Slots stay empty where nobody is left, and beyond what this many real tokens fill.
+        const slot_EC = tensor(x_TD.backend, Float32Array.from({ length: E * C }, (_, n) => -(n % C)), [
+          E,
+          C,
+        ]);
+        const inside_EC = greater(add(slot_EC, room_1), tensor(x_TD.backend, [0.5], [1]));
+        const taken_EC = greater(rank_EC, tensor(x_TD.backend, [-3e38], [1]));
+        const kept_N = reshape(multiply(inside_EC, taken_EC), [E * C]);
+        const taken_N = where(kept_N, expert_N, wholeNumbers(expert_N, [E * C], () => -1));
         return {
           token_N,
           expert_N: taken_N,
@@ -95,42 +99,30 @@ export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
   },
 };
 
-/** 1 for real tokens in the slots that this many real tokens fill, 0 elsewhere, f32 [N]. */
-function withinReal(token_N: Tensor, real_T: Tensor, E: number, capacity: number | Tensor): Tensor {
-  const [N] = token_N.shape;
-  const { backend } = token_N;
-  const limit = typeof capacity === "number" ? tensor(backend, [capacity], [1]) : capacity;
-  const slot_N = tensor(backend, Float32Array.from({ length: N }, (_, n) => -(n % (N / E)) - 0.5), [N]);
-  const inside_N = greater(add(slot_N, limit), tensor(backend, [0], [1]));
-  return multiply(inside_N, take(real_T, token_N));
-}
-
-/** Scores with -1, which is below every probability, for padding. */
-function behind(score_ET: Tensor, real_T: Tensor): Tensor {
-  const [E, T] = score_ET.shape;
-  const [real_ET] = apply(kernels.broadcastColumns, [real_T], { rows: E });
-  const last = tensor(score_ET.backend, new Float32Array(E * T).fill(-1), [E, T]);
-  return where(real_ET, stopGradient(score_ET), last);
+function filled(like: Tensor, value: number): Tensor {
+  const [E, T] = like.shape;
+  return tensor(like.backend, new Float32Array(E * T).fill(value), [E, T]);
 }
 
 /**
  * log A of section 3.3: A maximises <S, A> + lambda H(A) with rows that sum to C, columns that sum to `cap` at most, and
- * entries from 0 to 1. Dykstra's algorithm with Kullback-Leibler projections from exp(S / lambda), in logarithms: what
+ * entries from 0 to 1; where S is -infinity, A is 0. Dykstra's algorithm with Kullback-Leibler projections from exp(S / lambda), in logarithms: what
  * a projection onto an inequality took away is given back before its next turn.
  */
 export function cappedPlan(
   score_ET: Tensor,
-  { cap, C, lambda, iterations }: { cap: number; C: number; lambda: number; iterations: number },
+  C_1: Tensor,
+  { cap, lambda, iterations }: { cap: number; lambda: number; iterations: number },
 ): Tensor {
   const [E, T] = score_ET.shape;
   let plan_ET = affine(score_ET, 1 / lambda, 0);
   let column_T = tensor(score_ET.backend, new Float32Array(T), [T]);
-  let box_ET = affine(plan_ET, 0, 0);
+  let box_ET = filled(score_ET, 0);
   for (let round = 0; round < iterations; round++) {
     using scope = memory();
     const before = [plan_ET, column_T, box_ET];
-    const row_E1 = reshape(affine(logsumexp(plan_ET), -1, Math.log(C)), [E, 1]);
-    const open_ET = add(add(plan_ET, row_E1), column_T);
+    const row_E1 = reshape(subtract(logsumexp(plan_ET), log(C_1)), [E, 1]);
+    const open_ET = add(subtract(plan_ET, row_E1), column_T);
     const over_T = relu(affine(logsumexp(transpose(open_ET)), 1, -Math.log(cap)));
     const raised_ET = add(subtract(open_ET, over_T), box_ET);
     const above_ET = relu(raised_ET);

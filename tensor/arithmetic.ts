@@ -171,11 +171,15 @@ export function softplus(x: Tensor): Tensor {
   const step = (op: UnaryOp, y: Tensor) => apply(kernels.unary, [y], { op })[0];
   const above = step("relu", x);
   const size = binary("add", above, step("relu", step("negate", x)));
-  const smooth = step("log", affine(step("exp", step("negate", size)), 1, 1));
-  // Below -15, log(1 + e^x) is e^x to the last bit, and 1 + e^x has lost most of it.
-  const far = binary("greater", step("negate", x), tensor(x.backend, [15], [1]));
-  const [y] = apply(kernels.where, [far, step("exp", x), binary("add", above, smooth)], {});
-  return differentiable(y, [[x, (gradient) => binary("multiply", gradient, step("sigmoid", x))]]);
+  // With w = 1 + u as rounded, log(1 + u) = u log(w) / (w - 1): what rounding took is put back. Where w is 1, it is u.
+  const u = step("exp", step("negate", size));
+  const w = affine(u, 1, 1);
+  const rest = affine(w, 1, -1);
+  const ratio = binary("divide", binary("multiply", u, step("log", w)), rest);
+  const [small] = apply(kernels.where, [rest, ratio, u], {});
+  return differentiable(binary("add", above, small), [
+    [x, (gradient) => binary("multiply", gradient, step("sigmoid", x))],
+  ]);
 }
 
 /**

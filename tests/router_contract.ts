@@ -32,6 +32,10 @@ export interface Variant {
   readonly noisy?: boolean;
   /** Traits that these options change: traits describe the defaults. */
   readonly traits?: Partial<Traits>;
+  /** True where every parameter starts at zero, so that at first no gradient reaches the router's input. */
+  readonly startsAtZero?: boolean;
+  /** Experts that a tie of all E = 8 goes to, where they are not the lowest; null where inputs of zero are no tie. */
+  readonly ties?: readonly number[] | null;
 }
 
 /** A plugin with options, as a check sees it. */
@@ -40,6 +44,8 @@ export interface Subject {
   readonly options: unknown;
   readonly traits: Traits;
   readonly noisy: boolean | undefined;
+  readonly startsAtZero: boolean;
+  readonly ties: readonly number[] | null | undefined;
 }
 
 /** One promise of the contract. */
@@ -538,7 +544,11 @@ export const routerChecks: readonly Check[] = [
     applies: ({ traits }) => traits.gradient === "through weight",
     async run(subject) {
       const byWeight = await gradientOf(subject, tokensOf({}), "weights");
-      for (const [name, gradient] of Object.entries(byWeight)) assertArrives(gradient, name);
+      for (
+        const [name, gradient] of subject.startsAtZero ? parametersOf(byWeight) : Object.entries(byWeight)
+      ) {
+        assertArrives(gradient, name);
+      }
       for (const [name, gradient] of parametersOf(await gradientOf(subject, tokensOf({}), "output"))) {
         assertArrives(gradient, name);
       }
@@ -656,7 +666,8 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "ties go to the lower expert index",
-    applies: ({ traits }) => traits.gradient !== "none" && traits.balancedBy !== "construction",
+    applies: ({ traits, ties }) =>
+      traits.gradient !== "none" && traits.balancedBy !== "construction" && ties !== null,
     async run(subject) {
       const tokens = tokensOf({});
       for (
@@ -666,8 +677,8 @@ export const routerChecks: readonly Check[] = [
         ]
       ) {
         if (routed.choices === null) continue; // experts choose: tokens tie, not experts
-        const lowest = Array.from({ length: routed.choices }, (_, choice) => choice);
-        for (const found of expertsByToken(routed, tokens.T, "wanted")) assertEquals(found, lowest);
+        const lowest = subject.ties ?? Array.from({ length: routed.choices }, (_, choice) => choice);
+        for (const found of expertsByToken(routed, tokens.T, "wanted")) assertEquals(found, [...lowest]);
       }
     },
   },
@@ -707,7 +718,14 @@ export const routerChecks: readonly Check[] = [
 export function subjectOf(plugin: AnyRouterPlugin, variant: Variant): Subject {
   const options = parseOptions(plugin, variant.options);
   assertInstanceOf(options, Object);
-  return { plugin, options, traits: { ...plugin.traits, ...variant.traits }, noisy: variant.noisy };
+  return {
+    plugin,
+    options,
+    traits: { ...plugin.traits, ...variant.traits },
+    noisy: variant.noisy,
+    startsAtZero: variant.startsAtZero ?? false,
+    ties: variant.ties,
+  };
 }
 
 /** Makes tests of the whole contract for a plugin, once for each variant of its options. */
