@@ -1,6 +1,7 @@
 // The command line of `deno task experiments`: words in, a checked choice out. Every mistake is one sentence that names
 // the value and what is allowed, before any work starts.
 import { parseArgs } from "@std/cli/parse-args";
+import { z } from "zod";
 import { findSize, type ModelSize, sizes } from "../models/presets.ts";
 import { findRouter, parseOptions, routers } from "../routers/registry.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
@@ -11,6 +12,7 @@ import type { Experiment } from "./experiment.ts";
 export interface Command {
   readonly experiment: Experiment;
   readonly routers: readonly AnyRouterPlugin[] | null;
+  readonly plugins: readonly AnyRouterPlugin[];
   readonly settings: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly seeds: number;
   readonly sizeName: string;
@@ -66,8 +68,15 @@ export function splitWords(words: readonly string[]): Words {
   };
 }
 
-/** Looks everything up; plugins must be registered before. @throws {RangeError} naming what cannot be used. */
-export function readCommand({ names, values, flags }: Words): Command {
+/**
+ * Looks everything up.
+ * @param plugins Routers that came with `--plugin`, registered.
+ * @throws {RangeError} naming what cannot be used.
+ */
+export function readCommand(
+  { names, values, flags }: Words,
+  plugins: readonly AnyRouterPlugin[],
+): Command {
   if (names.length > 1) throw new RangeError(`Cannot run "${names.join(" ")}": name one experiment`);
   const experiment = findExperiment(names[0] ?? "compare");
   const sizeName = last(values, "size") ?? "small";
@@ -85,6 +94,7 @@ export function readCommand({ names, values, flags }: Words): Command {
   return {
     experiment,
     routers: chosen.length > 0 ? named : null,
+    plugins,
     settings: readSettings(values.set),
     seeds: wholeNumber(values, "seeds", 1, 1000) ?? 3,
     sizeName,
@@ -119,11 +129,21 @@ function readSettings(words: readonly string[]): Record<string, Record<string, u
         `Cannot use --set "${word}": write ROUTER.OPTION=VALUE, like switch.capacityFactor=2`,
       );
     }
-    findRouter(router);
+    const known = optionNames(findRouter(router));
+    if (known && !known.includes(option)) {
+      const list = known.length === 0 ? "it has none" : `there are ${known.join(", ")}`;
+      throw new RangeError(`Cannot set option "${option}" of router "${router}": ${list}`);
+    }
     (settings[router] ??= {})[option] = readValue(value);
   }
   for (const [router, options] of Object.entries(settings)) parseOptions(findRouter(router), options);
   return settings;
+}
+
+/** Names of a router's options; null where their schema is no plain object, and only parsing can tell. */
+function optionNames({ options }: AnyRouterPlugin): string[] | null {
+  const { properties } = z.toJSONSchema(options, { io: "input", unrepresentable: "any" });
+  return properties ? Object.keys(properties) : null;
 }
 
 function readValue(text: string): unknown {
@@ -158,7 +178,7 @@ export function helpText(): string {
   deno task experiments [EXPERIMENT] [options]
 
   --list             experiments, routers and their options, then stop
-  --routers a,b      routers to compare, or "all" (default: the experiment's own)
+  --routers a,b      routers to compare, or "all" (default: the experiment's own and plugins)
   --set R.O=V        option O of router R, e.g. --set switch.capacityFactor=2 (repeatable)
   --plugin FILE      a router of your own: a module that exports a RouterPlugin (repeatable)
   --seeds N          runs per router (default 3; intervals need 2 or more)

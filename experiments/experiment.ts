@@ -14,6 +14,8 @@ export interface Variant {
 export interface VariantChoice {
   /** Routers named on the command line, or null for the experiment's own. */
   readonly routers: readonly AnyRouterPlugin[] | null;
+  /** Routers that came with `--plugin`. */
+  readonly plugins: readonly AnyRouterPlugin[];
   /** Options set on the command line, by router name. */
   readonly settings: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }

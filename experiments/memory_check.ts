@@ -8,11 +8,19 @@ const HEAP_BYTES = 2 ** 32;
  * gradient, activations of every block.
  */
 export function leastBytes(size: ModelSize, vocabulary: number): number {
-  const { width, blocks, activeUnits, experts, length, batch } = size;
+  const { width, blocks, activeUnits, length, batch } = size;
   const T = batch * length;
-  const weights = vocabulary * width + blocks * (4 * width ** 2 + 2 * width * activeUnits * experts);
+  const weights = weightsOf(size, vocabulary);
   const activations = blocks * T * (12 * width + 2 * activeUnits);
   return 4 * (5 * weights + 2 * T * vocabulary + activations);
+}
+
+/** Weights outside routers and norms. */
+export function weightsOf(size: ModelSize, vocabulary: number): number {
+  const { width, blocks, moeEvery, activeUnits, experts } = size;
+  const banks = Math.floor(blocks / moeEvery);
+  const networks = blocks - banks + banks * experts;
+  return vocabulary * width + blocks * 4 * width ** 2 + networks * 2 * width * activeUnits;
 }
 
 /** @throws {RangeError} when a step needs more than the CPU backend's heap. */

@@ -31,71 +31,27 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
       traits: { causal: true, perToken: "exactly K" },
     },
   ],
-  "noisy-top-k": [
-    { options: {}, noisy: true, startsAtZero: true },
-    {
-      options: { k: 2, noise: "fixed", threshold: "shared", variance: "sample" },
-      noisy: true,
-      startsAtZero: true,
-    },
-    { options: { k: 8, noiseFloor: 0.01 }, noisy: true, startsAtZero: true },
+  skip: [
+    { options: {}, noisy: true },
+    { options: { weighted: false, baseline: "none", groups: 3, balance: 0.01 }, noisy: true },
+    { options: { gradient: "differentiable" }, noisy: true, traits: { gradient: "through weight" } },
+    { options: { capacityRule: "dropless" }, noisy: true, traits: { perToken: "exactly K" } },
   ],
-  hierarchical: [
-    { options: {}, noisy: true, startsAtZero: true, ties: [0, 1, 4, 5] },
-    { options: { groups: 4, noise: "fixed" }, noisy: true, startsAtZero: true },
+  "gumbel-matching": [
+    { options: {}, noisy: true },
+    { options: { proposal: "sinkhorn" }, noisy: true },
+    { options: { weighted: false, baseline: "none" }, noisy: true },
+    { options: { gradient: "differentiable" }, noisy: true, traits: { gradient: "through weight" } },
   ],
-  "top-any": [
+  base: [
     { options: {}, noisy: false },
-    { options: { capacity: 0 }, noisy: false, traits: { causal: true, perToken: "exactly K" } },
-    { options: { capacity: -0.5, dropOrder: "batch-priority" }, noisy: false },
-    { options: { k: 1, normalizeGate: false }, noisy: false, traits: { causal: true } },
-    { options: { gate: "cosine", projection: 16 }, noisy: false, ties: null },
-    { options: { k: 3, noise: 1, balanceKind: "load-importance", dropOrder: "random" }, noisy: true },
+    { options: { centroids: "normal", gain: 1 }, noisy: false },
   ],
-  "st-moe": [
-    { options: {} },
-    { options: { threshold: 1, evaluationSecond: "all" }, noisy: true },
-    { options: { second: "all", evaluationSecond: "all", balanceCounts: "all" }, noisy: false },
-    { options: { second: "threshold", groups: 3, dropOrder: "batch-priority" }, noisy: false },
-    { options: { second: "none", capacityRule: "dropless" }, noisy: false, traits: { causal: true } },
-  ],
-  "expert-choice": [
+  sinkhorn: [
     { options: {}, noisy: false },
-    { options: { capacityFactor: 1, evaluationCapacityFactor: 1, capacityRule: "ceil" }, noisy: false },
-    { options: { cap: 2, lambda: 0.01, iterations: 30 }, noisy: false },
-  ],
-  deepseek: [
-    { options: {}, noisy: false },
-    { options: { k: 2, shared: 0, groups: 4, groupsKept: 2, routedScale: 2.5 }, noisy: false },
-    {
-      options: { k: 2, shared: 2, groups: 3, groupsKept: 2, groupScore: "max" },
-      noisy: false,
-      ties: [0, 1, 2, 3],
-    },
-    {
-      options: {
-        k: 2,
-        score: "softmax",
-        normalize: false,
-        biasRate: 0,
-        balanceScope: "batch",
-        balance: 0.01,
-      },
-      noisy: false,
-    },
-    {
-      options: { k: 2, groups: 7, groupsKept: 3, deviceBalance: 0.05, communicationBalance: 0.02 },
-      noisy: false,
-    },
-  ],
-  soft: [
-    { options: {}, noisy: false },
-    { options: { slots: 3 }, noisy: false },
-  ],
-  "forced-balance": [
-    { options: {}, noisy: false },
-    { options: { k: 3 }, noisy: false },
-    { options: { mode: "random" }, noisy: true },
+    { options: { choices: 2, iterations: 3 }, noisy: false },
+    { options: { capacityRule: "ceil" }, noisy: false },
+    { options: { capacityRule: "ceil", dropOrder: "random" }, noisy: true },
   ],
 };
 

@@ -56,6 +56,15 @@ function windowsIn(dataset: Dataset, part: "train" | "validation", { batch, leng
   return windows;
 }
 
+/**
+ * Checks that a dataset can be trained on and validated with in windows of this shape.
+ * @throws {RangeError} when its training or validation text is shorter than one window.
+ */
+export function checkWindows(dataset: Dataset, shape: BatchShape): void {
+  windowsIn(dataset, "train", shape);
+  windowsIn(dataset, "validation", shape);
+}
+
 /** Full windows one epoch of training goes through. */
 export function windowsPerEpoch(dataset: Dataset, shape: BatchShape): number {
   return windowsIn(dataset, "train", shape);
@@ -72,9 +81,19 @@ function orderOf(random: Random, epoch: number, windows: number): Int32Array {
 }
 
 /**
- * The batch of one training step. Each epoch visits every full window of the training text once, in its own order; a batch
- * may straddle two epochs.
+ * The batch of one training step. Each epoch visits every full window of the training text once, in its own order; a
+ * batch may straddle two epochs.
  * @throws {RangeError} when the training text is shorter than one window.
+ * @example
+ * ```ts
+ * import { random } from "@switchyard/moe";
+ * import { parsePlainText, prepare, trainingBatch } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
+ * const batch = trainingBatch(dataset, { batch: 2, length: 8, random: random(0), step: 3 });
+ * assertEquals(batch.tokenId.length, 16);
+ * assertEquals(batch.target.slice(0, 7), batch.tokenId.slice(1, 8));
+ * ```
  */
 export function trainingBatch(dataset: Dataset, options: TrainingBatchOptions): Batch {
   const { batch, length, random, step } = options;
@@ -94,6 +113,14 @@ export function trainingBatch(dataset: Dataset, options: TrainingBatchOptions): 
 /**
  * All full windows of the validation text, in order.
  * @throws {RangeError} when the validation text is shorter than one window.
+ * @example
+ * ```ts
+ * import { parsePlainText, prepare, validationBatches } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
+ * const batches = validationBatches(dataset, { batch: 8, length: 8 });
+ * assertEquals(batches.map(({ windows }) => windows), [8, 4]); // of 100 tokens
+ * ```
  */
 export function validationBatches(dataset: Dataset, shape: BatchShape): ValidationBatch[] {
   const { batch, length } = shape;

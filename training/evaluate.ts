@@ -15,6 +15,7 @@ export interface Evaluation {
   /** Mean cross-entropy per token, nats. */
   readonly loss: number;
   readonly perplexity: number;
+  /** Tokens the mean is taken over. */
   readonly tokens: number;
 }
 
@@ -23,7 +24,23 @@ export interface DetailedEvaluation extends Evaluation {
   readonly specialisation: readonly Specialisation[];
 }
 
-/** Evaluates a model on some batches, without noise. */
+/**
+ * Evaluates a model on some batches, without noise.
+ * @example
+ * ```ts
+ * import { cpu, createInit, createLanguageModel, findSize, random, switchRouter } from "@switchyard/moe";
+ * import { evaluate, parsePlainText, prepare, validationBatches } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
+ * const [size, V] = [findSize("tiny"), dataset.vocabulary.size];
+ * const plan = { size, V, tokenCount_V: dataset.countByToken, router: switchRouter, routerOptions: {} };
+ * const model = createLanguageModel(plan, createInit(backend, random(0)));
+ * const found = await evaluate(model, backend, validationBatches(dataset, size));
+ * assertEquals([found.tokens, found.perplexity], [96, Math.exp(found.loss)]);
+ * backend.close();
+ * ```
+ */
 export async function evaluate(
   model: LanguageModel,
   backend: Backend,
@@ -32,7 +49,24 @@ export async function evaluate(
   return await pass(model, backend, batches, () => Promise.resolve());
 }
 
-/** The same, counting experts by word, part of speech and genre. */
+/**
+ * The same, counting experts by word, part of speech and genre.
+ * @param dataset Where the batches are from.
+ * @example
+ * ```ts
+ * import { cpu, createInit, createLanguageModel, findSize, random, switchRouter } from "@switchyard/moe";
+ * import { evaluateInDetail, parsePlainText, prepare, validationBatches } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
+ * const [size, V] = [findSize("tiny"), dataset.vocabulary.size];
+ * const plan = { size, V, tokenCount_V: dataset.countByToken, router: switchRouter, routerOptions: {} };
+ * const model = createLanguageModel(plan, createInit(backend, random(0)));
+ * const found = await evaluateInDetail(model, backend, validationBatches(dataset, size), dataset);
+ * assertEquals(found.specialisation.map(({ layer, words }) => [layer, words.length]), [[1, size.experts]]);
+ * backend.close();
+ * ```
+ */
 export async function evaluateInDetail(
   model: LanguageModel,
   backend: Backend,
