@@ -64,6 +64,7 @@ export * from "./tensor/transformer.ts";
 export { stage, takeStageSeconds } from "./tensor/stage.ts";
 
 export * from "./routers/mod.ts";
+export { type Decisions, recordDecisions, type Recording, replay } from "./routers/replay.ts";
 export * from "./routers/registry.ts";
 export * from "./routers/capacity.ts";
 export * from "./routers/losses.ts";

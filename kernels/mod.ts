@@ -36,6 +36,7 @@ export { takeAlong } from "./take_along/kernel.ts";
 export { takeAlongGradient } from "./take_along_gradient/kernel.ts";
 export { toFloat } from "./to_float/kernel.ts";
 export { topK } from "./top_k/kernel.ts";
+export { transpose } from "./transpose/kernel.ts";
 export { unary } from "./unary/kernel.ts";
 export { unaryGradient } from "./unary_gradient/kernel.ts";
 export { uniform } from "./uniform/kernel.ts";

@@ -168,7 +168,7 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
   for (let at = 0; at < count; at++) {
     const part = init.part(`block ${at}`);
     const router = withMoe.has(at)
-      ? plan.router.create({ D, E, V, tokenCount_V }, options, part.part("router"))
+      ? plan.router.create({ D, E, V, tokenCount_V, length }, options, part.part("router"))
       : null;
     if (router) routers[`blocks.${at}.router`] = router;
     const moe = router

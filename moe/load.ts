@@ -30,6 +30,8 @@ export interface RoutingValues {
   readonly gateEntropy: number | null;
   /** Token of each assignment and where it comes from, for the local shares. */
   readonly home?: { readonly token_N: Int32Array; readonly topology: Topology };
+  /** First experts that every token goes to: counted, but left out of the measures of balance. */
+  readonly shared?: number;
 }
 
 /** Load of one layer in one step: real tokens only, shares of what was wanted, 0 to 1. */
@@ -92,20 +94,21 @@ export function loadOf(values: RoutingValues): Load {
     }
     if (expert_N[n] >= 0) kept[expert_N[n]]++;
   }
-  const total = sum(wanted);
-  const mean = total / E;
-  const variance = sum(wanted.map((load) => (load - mean) ** 2)) / E;
-  const entropy = -sum(wanted.map((load) => load === 0 ? 0 : load / total * Math.log(load / total)));
+  const routed = wanted.slice(values.shared ?? 0);
+  const total = sum(routed);
+  const mean = total / routed.length;
+  const variance = sum(routed.map((load) => (load - mean) ** 2)) / routed.length;
+  const entropy = -sum(routed.map((load) => load === 0 ? 0 : load / total * Math.log(load / total)));
   return {
     wanted,
     kept,
-    droppedShare: share(sum(droppedByChoice), total),
+    droppedShare: share(sum(droppedByChoice), sum(wanted)),
     droppedShareByChoice: droppedByChoice.map((dropped, choice) => share(dropped, wantedByChoice[choice])),
     gateEntropy: values.gateEntropy,
-    loadEntropy: E === 1 || total === 0 ? 1 : entropy / Math.log(E),
+    loadEntropy: routed.length === 1 || total === 0 ? 1 : entropy / Math.log(routed.length),
     coefficientOfVariation: share(Math.sqrt(variance), mean),
-    maxOverMean: share(Math.max(...wanted), mean),
-    deadExperts: wanted.filter((load) => load === 0).length,
+    maxOverMean: share(Math.max(...routed), mean),
+    deadExperts: routed.filter((load) => load === 0).length,
     localShare: near(values, "node"),
     rankLocalShare: near(values, "rank"),
   };

@@ -1,6 +1,7 @@
 // The summary for a terminal: the page's table, without colours, so that it reads the same in a log.
 import Table from "cli-table3";
 import type { RunRecord, TimingRecord } from "../training/record.ts";
+import { leakWarning } from "./claims.ts";
 import { finished, seriesOf } from "./series.ts";
 import { summaryColumns, summaryRows } from "./summary.ts";
 
@@ -26,6 +27,8 @@ export function summaryTable(runs: readonly RunRecord[], timings: readonly Timin
     });
     table.push(...rows.map((row) => [plain(row.series.name), ...columns.map((column) => column.cell(row))]));
     lines.push(table.toString());
+    const warning = leakWarning(rows.map(({ series }) => series));
+    if (warning) lines.push(plain(warning));
   }
   for (const { leftOut } of all) {
     for (const { header, reason } of leftOut) {

@@ -36,6 +36,8 @@ export interface RouterDims {
   readonly V: number;
   /** How often each token id occurs in training text, where known. */
   readonly tokenCount_V?: Int32Array;
+  /** Tokens of one sequence in training, where known. */
+  readonly length?: number;
 }
 
 /** A router as a plugin. */
@@ -125,8 +127,26 @@ export interface Routing {
   readonly gradientWeight_N?: Tensor;
   /** How a sampled routing trains its router, where no gradient reaches it through weights. */
   readonly estimator?: ScoreFunction;
+  /** The first experts of the bank that every token goes to, left out of what is said about balance. Absent = 0. */
+  readonly shared?: number;
+  /**
+   * Soft routing: when present, this moves tokens instead of the assignments, which are then for reports only and name
+   * the tokens that weigh most with each expert.
+   */
+  readonly mixture?: Mixture;
   /** Added to the training loss as they are: already weighted, shape [1] each. */
   readonly losses: Readonly<Record<string, Tensor>>;
   /** The router's distribution over experts, f32 [T, E], where it has one; for reports only. */
   readonly probability_TE?: Tensor;
+}
+
+/**
+ * Experts see weighted means of a sequence's tokens, one a slot, and tokens get weighted means of slots back. M slots a
+ * sequence, M / E in a row for each expert.
+ */
+export interface Mixture {
+  /** Weight of token l of sequence b in slot m, f32 [B, M, L]. */
+  readonly dispatch_BML: Tensor;
+  /** Weight of slot m's output for token l of sequence b, f32 [B, L, M]. */
+  readonly combine_BLM: Tensor;
 }

@@ -24,6 +24,7 @@ export function plannedHeader(
     run: plan.run,
     router: plan.label,
     plugin: plan.router.name,
+    causal: plan.router.traits.causal,
     routerOptions: parseOptions(plan.router, plan.routerOptions) as Record<string, unknown>,
     seed: plan.seed,
     steps: plan.steps,

@@ -101,6 +101,7 @@ async function readLoads(
       wanted_N: await routing.wanted_N.read() as Int32Array,
       expert_N: await routing.expert_N.read() as Int32Array,
       choices: routing.choices,
+      shared: routing.shared ?? 0,
       gateEntropy: routing.probability_TE ? await scalar(gateEntropy(routing.probability_TE)) : null,
       home: { token_N, topology },
     };
