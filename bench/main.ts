@@ -2,7 +2,7 @@
 // stand beside the multiply-adds that this machine's cores were just seen to do.
 import { parseArgs } from "@std/cli/parse-args";
 import Table from "cli-table3";
-import { cpu } from "../cpu/backend.ts";
+import { cpu, type CpuBackend } from "../cpu/backend.ts";
 import { findSize } from "../models/presets.ts";
 import { findRouter, routers } from "../routers/registry.ts";
 import { matmulShapes, timeMatmul } from "./matmul.ts";
@@ -11,6 +11,8 @@ import { createFigures, type Figures, type Spread } from "./rounds.ts";
 import { benchDataset, timeStep } from "./step.ts";
 
 const THREADS = [1, 2];
+
+const on = (threads: number) => threads === 1 ? "1 thread" : `${threads} threads`;
 
 interface Choice {
   readonly rounds: number;
@@ -24,7 +26,7 @@ function readChoice(words: readonly string[]): Choice {
   const options = { string: ["rounds", "steps", "size", "routers"], boolean: ["json"] } as const;
   const found = parseArgs([...words], {
     ...options,
-    default: { rounds: "5", steps: "20", size: "small" },
+    default: { rounds: "3", steps: "10", size: "small" },
     unknown: (word: string) => {
       const known = [...options.string, ...options.boolean].map((name) => `--${name}`).join(", ");
       throw new RangeError(`Cannot use "${word}": there are ${known}`);
@@ -59,21 +61,30 @@ async function measure(choice: Choice): Promise<Figures> {
   const backends = await Promise.all(THREADS.map((threads) => cpu({ threads })));
   using peak = await createPeak(Math.max(...THREADS));
   const figures = createFigures();
+  const say = (text: string) => choice.json || console.log(text);
+  const stepOf = (name: string, backend: CpuBackend) =>
+    timeStep({
+      ...{ router: findRouter(name), size, sizeName: choice.sizeName, dataset, backend },
+      steps: choice.steps,
+    });
+  say("Warming up ...");
+  for (const backend of backends) await stepOf(choice.routers[0], backend);
   for (let round = 0; round < choice.rounds; round++) {
-    if (!choice.json) console.log(`Round ${round + 1} of ${choice.rounds} ...`);
+    say(`Round ${round + 1} of ${choice.rounds} ...`);
     for (const threads of THREADS) {
       for (const loop of peak.loops) {
-        figures.add(`peak ${loop}, ${threads} threads`, { flopPerSecond: peak.measure(loop, threads) });
+        figures.add(`peak ${loop}, ${on(threads)}`, { flopPerSecond: peak.measure(loop, threads) });
       }
     }
     for (const backend of backends) {
-      const on = `${backend.threads} threads`;
       for (const shape of shapes) {
-        figures.add(`matmul ${shape.name}, ${on}`, { flopPerSecond: await timeMatmul(backend, shape) });
+        const flopPerSecond = await timeMatmul(backend, shape);
+        figures.add(`matmul ${shape.name}, ${on(backend.threads)}`, { flopPerSecond });
       }
-      for (const name of choice.routers) {
-        const subject = { router: findRouter(name), size, sizeName: choice.sizeName, dataset, backend };
-        figures.add(`step ${name}, ${on}`, await timeStep({ ...subject, steps: choice.steps }));
+    }
+    for (const name of choice.routers) {
+      for (const backend of backends) {
+        figures.add(`step ${name}, ${on(backend.threads)}`, await stepOf(name, backend));
       }
     }
   }
@@ -88,40 +99,29 @@ function shown({ median, least, most }: Spread, unit: number, digits = 1): strin
 }
 
 function printTables(figures: Figures): void {
-  const peak = (threads: number) => {
-    const loops = ["fused", "plain"].map((loop) => `peak ${loop}, ${threads} threads`);
-    return figures.of(loops.find((name) => name in figures.all())!, "flopPerSecond").median;
+  const all = figures.all();
+  /** The roof on as many threads: the most that any round saw. */
+  const roof = (threads: number) => {
+    const loop = all[`peak fused, ${on(threads)}`] ?? all[`peak plain, ${on(threads)}`];
+    return loop.flopPerSecond.most;
   };
-  const speeds = new Table({ head: ["", "GFLOP/s", "of peak"], style: { head: [], border: [] } });
-  const steps = new Table({
-    head: [
-      "training step",
-      "ms",
-      "GFLOP/s",
-      "of peak",
-      "route",
-      "dispatch",
-      "experts",
-      "rest",
-      "MiB",
-      "peak MiB",
-    ],
-    style: { head: [], border: [] },
-  });
-  for (const [subject, found] of Object.entries(figures.all())) {
-    const threads = Number(subject.match(/(\d+) threads$/)![1]);
-    const speed = [
-      shown(found.flopPerSecond, 1e9),
-      (found.flopPerSecond.median / peak(threads)).toFixed(2),
-    ];
+  const plain = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" };
+  const style = { head: [], border: [] };
+  const speeds = new Table({ head: ["", "GFLOP/s", "of roof"], chars: plain, style });
+  const stages = ["route", "dispatch", "experts", "rest"];
+  const columns = ["training step", "ms", "GFLOP/s", "of roof", ...stages, "MiB", "peak MiB"];
+  const steps = new Table({ head: columns, chars: plain, style });
+  for (const [subject, found] of Object.entries(all)) {
+    const threads = Number(subject.match(/(\d+) threads?$/)![1]);
+    const share = (found.flopPerSecond.median / roof(threads)).toFixed(2);
+    const speed = [shown(found.flopPerSecond, 1e9), share];
     if (!subject.startsWith("step ")) speeds.push([subject, ...speed]);
     else {
-      const percent = (stage: string) => `${(100 * found[`${stage}Share`].median).toFixed(0)}%`;
       steps.push([
         subject.slice("step ".length),
         shown(found.seconds, 1e-3),
         ...speed,
-        ...["route", "dispatch", "experts", "rest"].map(percent),
+        ...stages.map((stage) => `${(100 * found[`${stage}Share`].median).toFixed(0)}%`),
         (found.usedBytes.median / 2 ** 20).toFixed(1),
         (found.peakBytes.most / 2 ** 20).toFixed(1),
       ]);
@@ -129,7 +129,8 @@ function printTables(figures: Figures): void {
   }
   console.log(`${speeds}\n${steps}`);
   console.log(
-    "Medians over rounds [least, most]. GFLOP/s of a step counts three passes of the active FLOPs.",
+    "Medians over rounds [least, most]. GFLOP/s of a step counts three passes of the active FLOPs; the roof is the " +
+      "most multiply-adds (fused where the engine has them) that as many threads were seen to do.",
   );
 }
 

@@ -29,6 +29,7 @@ export function matmulShapes({ T, D, F, V }: { T: number; D: number; F: number; 
   ];
 }
 
+const WARM_UP_SECONDS = 0.02;
 const LEAST_SECONDS = 0.1;
 
 /** Floating-point operations a second of one shape. */
@@ -45,15 +46,18 @@ export async function timeMatmul(backend: CpuBackend, shape: MatmulShape): Promi
   check(shape, a, b, await backend.read(first) as Float32Array);
   backend.free(first);
   const { flop } = kernel.cost(inputs.map(({ type }) => type), params);
-  let [count, seconds] = [0, 0];
-  const warm = performance.now();
-  while (performance.now() - warm < 200 * LEAST_SECONDS) backend.free(run());
-  for (const start = performance.now(); seconds < LEAST_SECONDS; count++) {
-    backend.free(run());
-    seconds = (performance.now() - start) / 1000;
-  }
+  const repeat = (least: number): number => {
+    let [count, seconds] = [0, 0];
+    for (const start = performance.now(); seconds < least; count++) {
+      backend.free(run());
+      seconds = (performance.now() - start) / 1000;
+    }
+    return count * flop / seconds;
+  };
+  repeat(WARM_UP_SECONDS);
+  const speed = repeat(LEAST_SECONDS);
   for (const input of inputs) backend.free(input);
-  return count * flop / seconds;
+  return speed;
 }
 
 /** A few elements against their definition: K + 1 roundings of at most 2^-24 of the terms' magnitude each. */

@@ -17,29 +17,30 @@ interface Exports {
 export interface Peak extends Disposable {
   /** Which loops this engine runs. */
   readonly loops: readonly PeakLoop[];
-  /** Floating-point operations a second on `threads` threads at once. */
+  /** Floating-point operations a second on `threads` threads at once: the best of several bursts, since this is a roof. */
   measure(loop: PeakLoop, threads: number): number;
 }
 
 /** Values that neither grow nor fade, so that no round is slower than another. */
 const [FACTOR, OFFSET] = [0.5, 1];
-const ROUNDS = 4_000_000;
+const ROUNDS = 2_000_000;
+const BURSTS = 40;
 
 // Places in the shared array: rounds started, threads taking part, threads done, loop.
 const [STARTED, THREADS, DONE, LOOP] = [0, 1, 2, 3];
 
-const WORKER =
-  `const { workerData: { module, shared, thread, rounds, factor, offset } } = require("node:worker_threads");
-const { exports } = new WebAssembly.Instance(module);
-const state = new Int32Array(shared);
-Atomics.add(state, ${DONE}, 1);
-for (let seen = 0;;) {
-  Atomics.wait(state, ${STARTED}, seen);
-  seen = Atomics.load(state, ${STARTED});
-  if (thread >= Atomics.load(state, ${THREADS})) continue;
-  exports[Atomics.load(state, ${LOOP}) === 0 ? "fused" : "plain"](rounds, factor, offset);
+const WORKER = `(({ module, shared, thread, rounds, factor, offset }) => {
+  const { exports } = new WebAssembly.Instance(module);
+  const state = new Int32Array(shared);
   Atomics.add(state, ${DONE}, 1);
-}`;
+  for (let seen = 0;;) {
+    Atomics.wait(state, ${STARTED}, seen);
+    seen = Atomics.load(state, ${STARTED});
+    if (thread >= Atomics.load(state, ${THREADS})) continue;
+    exports[Atomics.load(state, ${LOOP}) === 0 ? "fused" : "plain"](rounds, factor, offset);
+    Atomics.add(state, ${DONE}, 1);
+  }
+})(require("node:worker_threads").workerData)`;
 
 async function compile(): Promise<Uint8Array<ArrayBuffer>> {
   const relaxed = hasRelaxedSimd();
@@ -75,19 +76,28 @@ export async function createPeak(threads: number): Promise<Peak> {
     (_, at) =>
       new Worker(WORKER, { eval: true, workerData: { module, shared, thread: at + 1, ...constants } }),
   );
+  for (const worker of workers) {
+    worker.on("error", (error) => {
+      throw error;
+    });
+  }
   while (Atomics.load(state, DONE) < threads - 1) await new Promise((resolve) => setTimeout(resolve, 5));
+  /** Seconds of one burst, from the word to go until the last thread is done. */
+  function burst(loop: PeakLoop, taking: number): number {
+    Atomics.store(state, THREADS, taking);
+    Atomics.store(state, LOOP, loop === "fused" ? 0 : 1);
+    Atomics.store(state, DONE, 1);
+    const start = performance.now();
+    Atomics.add(state, STARTED, 1);
+    Atomics.notify(state, STARTED);
+    exports[loop](ROUNDS, FACTOR, OFFSET);
+    while (Atomics.load(state, DONE) < taking);
+    return (performance.now() - start) / 1000;
+  }
   return {
     loops: hasRelaxedSimd() ? ["fused", "plain"] : ["plain"],
     measure(loop, taking) {
-      Atomics.store(state, THREADS, taking);
-      Atomics.store(state, LOOP, loop === "fused" ? 0 : 1);
-      Atomics.store(state, DONE, 1);
-      const start = performance.now();
-      Atomics.add(state, STARTED, 1);
-      Atomics.notify(state, STARTED);
-      exports[loop](ROUNDS, FACTOR, OFFSET);
-      while (Atomics.load(state, DONE) < taking);
-      const seconds = (performance.now() - start) / 1000;
+      const seconds = Math.min(...Array.from({ length: BURSTS }, () => burst(loop, taking)));
       return taking * ROUNDS * exports.flopOfRound() / seconds;
     },
     [Symbol.dispose]() {

@@ -23,8 +23,6 @@ export function spread(values: readonly number[]): Spread {
 /** Figures by subject and name, in the order they came first. */
 export interface Figures {
   add(subject: string, figures: Readonly<Record<string, number>>): void;
-  /** One figure of a subject. @throws {RangeError} when there is none. */
-  of(subject: string, name: string): Spread;
   all(): Record<string, Record<string, Spread>>;
 }
 
@@ -36,11 +34,6 @@ export function createFigures(): Figures {
       const names = values.get(subject) ?? new Map<string, number[]>();
       values.set(subject, names);
       for (const [name, value] of Object.entries(figures)) names.set(name, [...names.get(name) ?? [], value]);
-    },
-    of(subject, name) {
-      const found = values.get(subject)?.get(name);
-      if (!found) throw new RangeError(`Cannot find figure "${name}" of ${subject}`);
-      return spread(found);
     },
     all: () =>
       Object.fromEntries(Array.from(values, ([subject, names]) => [

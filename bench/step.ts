@@ -8,8 +8,8 @@ import { stages } from "../training/record.ts";
 import { train } from "../training/train.ts";
 import { spread } from "./rounds.ts";
 
-/** Steps that are not counted: the engine still compiles and the heap still grows. */
-const WARM_UP = 5;
+/** Steps of a run that are not counted: caches fill, and the heap may still grow. */
+const WARM_UP = 3;
 
 /** Text of the default job, with validation cut to one batch: looking at it is no part of a step. */
 export async function benchDataset(size: ModelSize): Promise<Dataset> {

@@ -3,7 +3,7 @@ import { findRouter } from "../routers/registry.ts";
 import type { Experiment } from "./experiment.ts";
 
 /** Compared, with plugins, unless others are named; the first is the baseline. `--routers all` takes every router. */
-const usual = ["switch", "gshard", "hash"];
+const usual = ["switch", "gshard", "hash", "locmoe", "locmoe-plus", "skip", "gumbel-matching"];
 
 export const compare: Experiment = {
   name: "compare",

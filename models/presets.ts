@@ -58,7 +58,7 @@ export const sizes = {
     length: 64,
     batch: 16,
     vocabulary: 4096,
-    steps: 250,
+    steps: 200,
     learningRate: 3e-3,
     ranks: 4,
     ranksPerNode: 2,
