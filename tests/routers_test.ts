@@ -104,6 +104,7 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
         balance: 0.01,
       },
       noisy: false,
+      traits: { balancedBy: "loss" },
     },
     {
       options: { k: 2, groups: 7, groupsKept: 3, deviceBalance: 0.05, communicationBalance: 0.02 },
