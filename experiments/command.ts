@@ -35,8 +35,9 @@ const strings = [
   "set",
   "text",
   "vocabulary",
+  "ranks",
 ];
-const booleans = ["list", "resume", "help"];
+const booleans = ["list", "resume", "help", "sharded"];
 
 /** Words split into names and values; nothing is looked up yet. */
 export interface Words {
@@ -83,6 +84,8 @@ export function readCommand(
   const preset = findSize(sizeName);
   const vocabulary = wholeNumber(values, "vocabulary", 2, 10_000_000) ?? preset.vocabulary;
   const steps = wholeNumber(values, "steps", 1, 10_000_000) ?? preset.steps;
+  const ranks = wholeNumber(values, "ranks", 1, 65536);
+  const places = { ...(ranks === null ? {} : { ranks }), ...(flags.sharded ? { sharded: true } : {}) };
   const chosen = values.routers.flatMap((list) => list.split(",")).filter((name) => name !== "");
   if (values.routers.length > 0 && chosen.length === 0) {
     throw new RangeError(
@@ -91,6 +94,12 @@ export function readCommand(
   }
   const everything = chosen.includes("all");
   const named = everything ? routers() : [...new Set(chosen)].map(findRouter);
+  const size = { ...preset, ...experiment.size, ...places, vocabulary, steps };
+  if (size.sharded && size.batch % size.ranks !== 0) {
+    throw new RangeError(
+      `Cannot shard text over ${size.ranks} ranks: choose --ranks that divide the ${size.batch} sequences of a batch`,
+    );
+  }
   return {
     experiment,
     routers: chosen.length > 0 ? named : null,
@@ -98,7 +107,7 @@ export function readCommand(
     settings: readSettings(values.set),
     seeds: wholeNumber(values, "seeds", 1, 1000) ?? 3,
     sizeName,
-    size: { ...preset, vocabulary, steps },
+    size,
     steps,
     threads: wholeNumber(values, "threads", 1, 64),
     out: last(values, "out"),
@@ -185,6 +194,8 @@ export function helpText(): string {
   --steps N          training steps of a run (default: the size's)
   --size NAME        ${sizeNames} (default small)
   --text FILE        train on your own UTF-8 text instead of the Brown corpus
+  --ranks N          ranks to lay the model out over, for routers and reports that look at places (default: the size's)
+  --sharded          each rank trains on its own part of the text
   --vocabulary N     most words to number (default: the size's)
   --threads N        CPU threads, 1 to 64 (default: all cores; results do not depend on it)
   --out DIR          folder for records and report (default results/EXPERIMENT, numbered when taken)

@@ -76,6 +76,7 @@ export function createMoeLayer(
           `Cannot apply the MoE layer: ${T} tokens are no whole number of sequences of ${step.length}`,
         );
       }
+      checkTopology(step, T, E);
       const routing = await stage("route", () => router.route(x_TD, step));
       const mixture = routing.mixture;
       if (mixture) checkMixture(mixture, T, step.length, E);
@@ -93,6 +94,7 @@ export function createMoeLayer(
             x_ND: sorted.x_ND,
             offset_O: sorted.byExpert.offset_O,
             expert_N: sorted.expertOfRow_N,
+            ...(step.training ? { random: step.random.split("experts") } : {}),
           }),
       );
       const y_TD = stage("dispatch", () => {
@@ -105,6 +107,17 @@ export function createMoeLayer(
       return { y_TD, routing };
     },
   };
+}
+
+function checkTopology({ topology }: RouteStep, T: number, E: number): void {
+  if (!topology) return;
+  const { homeRank_T, rankOfExpert_E, nodeOfRank_R, ranks } = topology;
+  if (homeRank_T.length !== T || rankOfExpert_E.length !== E || nodeOfRank_R.length !== ranks) {
+    throw new RangeError(
+      `Cannot apply the MoE layer: its topology is for ${homeRank_T.length} tokens, ${rankOfExpert_E.length} experts ` +
+        `and ${nodeOfRank_R.length} ranks, not for ${T} tokens, ${E} experts and ${ranks} ranks`,
+    );
+  }
 }
 
 /** What the rest of a layer works on: rows, and assignments of rows to experts. */

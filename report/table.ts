@@ -19,7 +19,7 @@ export function summaryTable(runs: readonly RunRecord[], timings: readonly Timin
   const rows = summaryRows(finished(all));
   const lines: string[] = [];
   if (rows.length > 0) {
-    const columns = summaryColumns(plain(rows[0].series.name)).filter(({ wide }) => !wide);
+    const columns = summaryColumns(plain(rows[0].series.name), rows).filter(({ wide }) => !wide);
     const table = new Table({
       head: ["Router", ...columns.map(({ title }) => title)],
       colAligns: ["left", ...columns.map(() => "right" as const)],

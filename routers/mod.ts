@@ -9,6 +9,8 @@ export { gshard, type GshardOptions } from "./gshard.ts";
 export { gumbelMatching, type GumbelMatchingOptions } from "./gumbel_matching.ts";
 export { hash, type HashOptions } from "./hash.ts";
 export { hierarchical, type HierarchicalOptions } from "./hierarchical.ts";
+export { locmoe, type LocmoeOptions } from "./locmoe.ts";
+export { locmoePlus, type LocmoePlusOptions } from "./locmoe_plus.ts";
 export { type NoisyTopKOptions, noisyTopKRouter } from "./noisy_top_k.ts";
 export { sinkhorn, type SinkhornOptions } from "./sinkhorn.ts";
 export { skip, type SkipOptions } from "./skip.ts";

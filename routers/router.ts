@@ -4,6 +4,7 @@ import type { z } from "zod";
 import type { Init, Params } from "../tensor/init.ts";
 import type { Random } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Topology } from "./topology.ts";
 
 /** Where a router comes from. */
 export interface Paper {
@@ -78,7 +79,7 @@ export interface RouterLoad {
 /** What a router may know besides the tokens. */
 export interface RouteStep {
   readonly training: boolean;
-  /** Training step, from 0. */
+  /** Training step, from 0; in evaluation, how many there have been. */
   readonly step: number;
   /** A stream of this layer and step. */
   readonly random: Random;
@@ -88,6 +89,8 @@ export interface RouteStep {
   readonly length: number;
   /** Padding mask, f32 [T]: 1 = a real token, 0 = padding. Absent = all real. */
   readonly real_T?: Tensor;
+  /** Home of each token and place of each expert. Absent = everything on one rank. */
+  readonly topology?: Topology;
 }
 
 /**

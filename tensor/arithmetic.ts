@@ -3,7 +3,7 @@
 import { shapeText, sizeOf } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
 import { sumAll, sumFirst, sumLast } from "./reduce.ts";
-import { apply, differentiable, reshape, stopGradient, type Tensor, tensor } from "./tensor.ts";
+import { apply, differentiable, reshape, stopGradient, type Tensor } from "./tensor.ts";
 
 type UnaryOp = Parameters<typeof kernels.unary.outputs>[1]["op"];
 type BinaryOp = Parameters<typeof kernels.binary.outputs>[1]["op"];

@@ -36,7 +36,7 @@ const published: Record<CapacityRule, number[]> = {
   nanomoe: [12, 16],
   vmoe: [16, 16],
   fastmoe: [12, 15],
-  expertchoice: [6, 7], // 6.25 and 7.81 rounded down: K is not in it
+  expertchoice: [6, 7], // 6.25 and 7.81 rounded down
   dropless: [100, 100],
 };
 

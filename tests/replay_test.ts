@@ -5,7 +5,7 @@ import { createLanguageModel } from "../models/language_model.ts";
 import { sizes } from "../models/presets.ts";
 import { forcedBalance } from "../routers/forced_balance.ts";
 import { gshard } from "../routers/gshard.ts";
-import { type AnyRouterPlugin } from "../routers/registry.ts";
+import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { recordDecisions, replay } from "../routers/replay.ts";
 import { soft } from "../routers/soft.ts";
 import { gradients } from "../tensor/gradients.ts";

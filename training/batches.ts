@@ -35,6 +35,8 @@ export interface TrainingBatchOptions extends BatchShape {
   readonly random: Random;
   /** Steps taken before this one. */
   readonly step: number;
+  /** Parts the text is cut into, 1 when left out: the s-th block of rows draws from the s-th part. */
+  readonly shards?: number;
 }
 
 /** Windows with a target for each of their tokens. */
@@ -82,8 +84,8 @@ function orderOf(random: Random, epoch: number, windows: number): Int32Array {
 
 /**
  * The batch of one training step. Each epoch visits every full window of the training text once, in its own order; a
- * batch may straddle two epochs.
- * @throws {RangeError} when the training text is shorter than one window.
+ * batch may straddle two epochs. With shards, each block of rows goes through its own part of the text like that.
+ * @throws {RangeError} when the training text is shorter than one window a shard, or shards do not divide the batch.
  * @example
  * ```ts
  * import { random } from "@switchyard/moe";
@@ -96,14 +98,21 @@ function orderOf(random: Random, epoch: number, windows: number): Int32Array {
  * ```
  */
 export function trainingBatch(dataset: Dataset, options: TrainingBatchOptions): Batch {
-  const { batch, length, random, step } = options;
-  const windows = windowsIn(dataset, "train", options);
+  const { batch, length, random, step, shards = 1 } = options;
+  const windows = Math.floor(windowsIn(dataset, "train", options) / shards);
+  const rows = batch / shards;
+  if (!Number.isInteger(rows) || windows < 1) {
+    throw new RangeError(
+      `Cannot make batches of ${batch} windows from ${shards} parts of ${dataset.name}: choose a number of parts ` +
+        "that divides the batch and leaves each part a window",
+    );
+  }
   const tokenId = new Int32Array(batch * length);
   const target = new Int32Array(batch * length);
   for (let row = 0; row < batch; row++) {
-    const place = step * batch + row;
+    const place = step * rows + row % rows;
     const order = orderOf(random, Math.floor(place / windows), windows);
-    const start = order[place % windows] * length;
+    const start = (Math.floor(row / rows) * windows + order[place % windows]) * length;
     tokenId.set(dataset.train.subarray(start, start + length), row * length);
     target.set(dataset.train.subarray(start + 1, start + 1 + length), row * length);
   }

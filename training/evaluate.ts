@@ -26,6 +26,7 @@ export interface DetailedEvaluation extends Evaluation {
 
 /**
  * Evaluates a model on some batches, without noise.
+ * @param step Steps of training the model has behind it.
  * @example
  * ```ts
  * import { cpu, createInit, createLanguageModel, findSize, random, switchRouter } from "@switchyard/moe";
@@ -45,8 +46,9 @@ export async function evaluate(
   model: LanguageModel,
   backend: Backend,
   batches: readonly ValidationBatch[],
+  step = 0,
 ): Promise<Evaluation> {
-  return await pass(model, backend, batches, () => Promise.resolve());
+  return await pass(model, backend, batches, step, () => Promise.resolve());
 }
 
 /**
@@ -72,9 +74,10 @@ export async function evaluateInDetail(
   backend: Backend,
   batches: readonly ValidationBatch[],
   dataset: Dataset,
+  step = 0,
 ): Promise<DetailedEvaluation> {
   const counters = new Map<number, SpecialisationCounter>();
-  const found = await pass(model, backend, batches, async (batch, layers) => {
+  const found = await pass(model, backend, batches, step, async (batch, layers) => {
     for (const { layer, routing } of layers) {
       const counter = counters.get(layer) ?? countSpecialisation(layer, model.cut.E, dataset);
       counters.set(layer, counter);
@@ -91,6 +94,7 @@ async function pass(
   model: LanguageModel,
   backend: Backend,
   batches: readonly ValidationBatch[],
+  step: number,
   look: (batch: ValidationBatch, layers: Layers) => Promise<void>,
 ): Promise<Evaluation> {
   let total = 0;
@@ -102,7 +106,7 @@ async function pass(
       tokenId_T: tensor(backend, batch.tokenId, [T]),
       target_T: tensor(backend, batch.target, [T]),
     };
-    const output = await model.forward(inputs, { training: false, step: 0, random: random(0) });
+    const output = await model.forward(inputs, { training: false, step, random: random(0) });
     total += T * await scalar(output.loss);
     tokens += T;
     await look(batch, output.layers);

@@ -92,7 +92,13 @@ export async function endOf(
   state: ProgressState,
 ): Promise<EndRow> {
   const batches = validationBatches(dataset, plan.size);
-  const { loss, perplexity, specialisation } = await evaluateInDetail(model, backend, batches, dataset);
+  const { loss, perplexity, specialisation } = await evaluateInDetail(
+    model,
+    backend,
+    batches,
+    dataset,
+    plan.steps,
+  );
   const gradient = state.leastRouterGradient();
   if (plan.router.traits.gradient !== "none" && model.routerParams.length > 0 && !(gradient! > 0)) {
     throw new RangeError(

@@ -109,7 +109,11 @@ export async function train(
     state.step++;
     options.onStep?.(row, stepTiming);
     if (state.step % evaluateEvery === 0 && state.step < plan.steps) {
-      rows.push({ kind: "evaluation", step: state.step, ...await evaluate(model, backend, quick) });
+      rows.push({
+        kind: "evaluation",
+        step: state.step,
+        ...await evaluate(model, backend, quick, state.step),
+      });
     }
     if (
       store && state.step < plan.steps && state.step % (options.checkpointEvery ?? CHECKPOINT_EVERY) === 0

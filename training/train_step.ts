@@ -1,5 +1,5 @@
 // One training step. What it draws and which text it sees are functions of the seed and the step alone.
-import type { LanguageModel } from "../models/language_model.ts";
+import type { LanguageModel, ModelOutput } from "../models/language_model.ts";
 import { countDropsByPosition, gateEntropy, loadOf, type RoutingValues } from "../moe/load.ts";
 import { add, square } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
@@ -33,7 +33,13 @@ export async function trainStep(
   const { backend, dataset } = options;
   const { batch, length } = plan.size;
   const streams = random(plan.seed);
-  const { tokenId, target } = trainingBatch(dataset, { batch, length, random: streams.split("data"), step });
+  const { tokenId, target } = trainingBatch(dataset, {
+    batch,
+    length,
+    random: streams.split("data"),
+    step,
+    shards: plan.size.sharded ? plan.size.ranks : 1,
+  });
   const T = batch * length;
   const inputs = { tokenId_T: tensor(backend, tokenId, [T]), target_T: tensor(backend, target, [T]) };
   const output = await model.forward(inputs, {
@@ -67,7 +73,7 @@ export async function trainStep(
     ),
     learningRate,
     gradientNorm: await scalar(norm),
-    layers: await readLoads(output.layers, model.cut.E, length, state),
+    layers: await readLoads(output, model.cut.E, length, state),
   };
   if (!Number.isFinite(row.loss) || !Number.isFinite(row.gradientNorm)) {
     throw new RangeError(
@@ -82,13 +88,14 @@ export async function trainStep(
 }
 
 async function readLoads(
-  layers: Awaited<ReturnType<LanguageModel["forward"]>>["layers"],
+  { layers, topology }: ModelOutput,
   E: number,
   length: number,
   state: ProgressState,
 ): Promise<LayerLoad[]> {
   const loads: LayerLoad[] = [];
   for (const { layer, routing } of layers) {
+    const token_N = await routing.token_N.read() as Int32Array;
     const values: RoutingValues = {
       E,
       wanted_N: await routing.wanted_N.read() as Int32Array,
@@ -96,8 +103,9 @@ async function readLoads(
       choices: routing.choices,
       shared: routing.shared ?? 0,
       gateEntropy: routing.probability_TE ? await scalar(gateEntropy(routing.probability_TE)) : null,
+      home: { token_N, topology },
     };
-    countDropsByPosition(values, await routing.token_N.read() as Int32Array, length, state.drops);
+    countDropsByPosition(values, token_N, length, state.drops);
     loads.push({ layer, ...loadOf(values) });
   }
   return loads;
