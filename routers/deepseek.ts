@@ -58,6 +58,21 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
       "equations 12 to 20; algorithm 1 of arXiv:2408.15664 (bias); equations 6 to 17 of arXiv:2401.06066 " +
       "(DeepSeekMoE); equations 20 to 31 of arXiv:2405.04434 (DeepSeek-V2)",
   },
+  readings: [
+    "Defaults are those of DeepSeekMoE 2B (7 routed, 1 shared) with the scores, bias and loss " +
+    "of V3; V1: score softmax, normalize false, biasRate 0, balanceScope batch, balance 0.01; " +
+    "V2 besides: groups 8, groupsKept 3, groupScore max, routedScale 16.",
+    "Shared experts are counted in E, and take no part in what is said about balance.",
+    "The routed scale is 1, as in the text of the paper; released code has 2.5 (V3-671B) and " +
+    "16 (V2-236B).",
+    "Weights are divided by their sum + 1e-20, as in released code.",
+  ],
+  pitfalls: [
+    "The bias decides the choice and never the weight, and no optimizer trains it.",
+    "The bias moves by 0.001 a step, so balance takes hundreds of steps to show; 0.01 is " +
+    "faster and oscillates later.",
+    "The routed scale leaves shared experts alone, and comes after normalising.",
+  ],
   traits: { causal: true, balancedBy: "bias", perToken: "exactly K", gradient: "through weight" },
   options: z.strictObject({
     k: z.number().int().min(1).default(7).describe(

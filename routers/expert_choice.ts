@@ -36,6 +36,17 @@ export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
     identifier: "arXiv:2202.09368",
     equations: "section 3.2, equations 1 to 4; section 3.3 (a cap on experts per token)",
   },
+  readings: [
+    "Capacity is rounded down and at least 1; it counts real tokens.",
+    "The capped plan is worked out in logarithms, without gradient; the weight is the score, " +
+    "not the plan.",
+    "Taking the C largest entries of a fractional plan may pass the cap for a few tokens.",
+  ],
+  pitfalls: [
+    "Selection looks at the whole batch: at K choices of N experts it can leak about K " +
+    "log2((1 - R) / R) bits a token and layer, R = K / N.",
+    "Softmax runs over experts, not over tokens, and the weights of a token do not sum to 1.",
+  ],
   traits: { causal: false, balancedBy: "construction", perToken: "varies", gradient: "through weight" },
   options: z.strictObject({
     ...capacity,

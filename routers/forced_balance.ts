@@ -24,6 +24,9 @@ export const forcedBalance: RouterPlugin<ForcedBalanceOptions> = {
     identifier: "NVIDIA/Megatron-LM",
     equations: "the idea; Megatron-LM draws random scores, which are even on average only",
   },
+  readings: [
+    "random is exactly even too: experts in turn over shuffled tokens.",
+  ],
   traits: { causal: true, balancedBy: "construction", perToken: "exactly K", gradient: "none" },
   options: z.strictObject({
     k: z.number().int().min(1).default(1).describe("experts a token goes to, each with weight 1 / k"),

@@ -36,6 +36,17 @@ export const hierarchical: RouterPlugin<HierarchicalOptions> = {
     identifier: "arXiv:1701.06538",
     equations: "appendix B, equations 12 to 14, on section 2.1 and appendix A",
   },
+  readings: [
+    "Groups of experts are blocks of the bank, a as near to the root of E as divides it " +
+    "unless given.",
+    "Every group gates every token, and only picked groups count; the result is the same, the " +
+    "cost T E scores.",
+    "A group that nobody was sent to has a load of 0.",
+  ],
+  pitfalls: [
+    "With k2 = 1 the inner gates get gradient from the losses alone, and with k1 = 1 the " +
+    "outer one does.",
+  ],
   traits: { causal: true, balancedBy: "loss", perToken: "exactly K", gradient: "through weight" },
   options: z.strictObject({
     groups: z.number().int().min(1).nullable().default(null).describe(

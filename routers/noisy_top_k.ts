@@ -32,6 +32,20 @@ export const noisyTopKRouter: RouterPlugin<NoisyTopKOptions> = {
     identifier: "arXiv:1701.06538",
     equations: "section 2.1, equations 3 to 5; section 4, equations 6 and 7; appendix A, equations 8 to 11",
   },
+  readings: [
+    "P(x, i) lets gradient through the threshold as well as through the clean score, as " +
+    "released code does.",
+    "The variance in CV^2 divides by E; the paper does not say.",
+    "Noise is drawn on the host, so that every backend adds the same bits.",
+  ],
+  pitfalls: [
+    "The numerator of P(x, i) is the clean score; taking the noisy one is a common mistake.",
+    "V-MoE and Tutel use one threshold for all experts and noise of 1 / E: both are options " +
+    "here, and neither is the paper.",
+    "With k = 1 the weight is 1, and the task sends the gate no gradient.",
+    "The gate starts at 0: without noise (noise = none) every token begins with the first k " +
+    "experts.",
+  ],
   traits: { causal: true, balancedBy: "loss", perToken: "exactly K", gradient: "through weight" },
   options: z.strictObject({
     k: z.number().int().min(1).default(4).describe(

@@ -47,6 +47,10 @@ export interface RouterPlugin<Options> {
   /** One sentence. */
   readonly about: string;
   readonly paper: Paper;
+  /** What this file does where the paper is silent or released code differs; one sentence each. */
+  readonly readings?: readonly string[];
+  /** What is easily got wrong, or surprises; one sentence each. */
+  readonly pitfalls?: readonly string[];
   readonly traits: Traits;
   /** Defaults, ranges and one-line descriptions of the options. */
   readonly options: z.ZodType<Options, unknown>;

@@ -27,6 +27,18 @@ export const soft: RouterPlugin<SoftOptions> = {
     identifier: "arXiv:2308.00951",
     equations: "section 2.1, equations 1 to 3; section 2.3 (normalisation)",
   },
+  readings: [
+    "Slot inputs are means of the tokens as they are, not of the normalised ones.",
+    "Tokens mix within their own sequence, and padding weighs nothing.",
+    "Reports name, for each expert, as many tokens as it has slots: those that weigh most in " +
+    "its slots.",
+  ],
+  pitfalls: [
+    "Every token sees its whole sequence, future included: perplexity of a language model " +
+    "means nothing.",
+    "Dispatch and combine cost 4 T M D operations, M = slots a sequence; active FLOPs per " +
+    "token leave that out, as they do all of routing.",
+  ],
   traits: { causal: false, balancedBy: "construction", perToken: "varies", gradient: "through weight" },
   options: z.strictObject({
     capacityFactor: z.number().positive().max(1000).default(1).describe("slots of all experts per token"),

@@ -45,6 +45,18 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
     equations:
       "equations 5 and 6 (z-loss, total loss); sections 3.4, 4.1 and 5.2 (top-2, capacity, threshold)",
   },
+  readings: [
+    "In training the second expert is drawn with probability min(1, g2 / threshold), as in " +
+    "Mesh-TensorFlow; in evaluation it is used when g2 is above the threshold, since nothing " +
+    "is drawn there.",
+    "Weights are divided by their sum before anything is dropped.",
+  ],
+  pitfalls: [
+    "The published capacity does not count the second choice: at factor 1.25 at most 62.5% of " +
+    "two choices a token fit.",
+    "The z-loss is on router logits, a mean over real tokens; a z-loss on output logits is " +
+    "another thing.",
+  ],
   // Not causal: a later token's first choice takes the slot that an earlier token's second choice would have had.
   traits: { causal: false, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
   options: z.strictObject({

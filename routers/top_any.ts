@@ -50,6 +50,17 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
     identifier: "arXiv:2206.03382",
     equations: "equation 1 (capacity); section 4.1 (dynamic capacity, top-ANY); appendix C (cosine router)",
   },
+  readings: [
+    "Experts work on ragged rows, so a capacity as large as the largest load (x = 0) is no " +
+    "capacity, and x < 0 keeps what -x keeps.",
+    "load-importance compares scores with scores, as V-MoE does; code of Tutel subtracts a " +
+    "score from a probability.",
+    "More choices than experts are refused; Tutel silently takes E.",
+  ],
+  pitfalls: [
+    "Weights are normalised before dropping, so a token that lost a choice gets less than 1.",
+    "Capacity grows in steps of k: K int(f ceil(T / E)).",
+  ],
   // Not causal: a later token's first choice takes the slot that an earlier token's second choice would have had.
   traits: { causal: false, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
   options: z.strictObject({

@@ -32,6 +32,8 @@ export interface Variant {
   readonly noisy?: boolean;
   /** Traits that these options change: traits describe the defaults. */
   readonly traits?: Partial<Traits>;
+  /** Experts that a tie of all E = 8 goes to, where they are not the lowest; null where inputs of zero are no tie. */
+  readonly ties?: readonly number[] | null;
 }
 
 /** A plugin with options, as a check sees it. */
@@ -40,6 +42,7 @@ export interface Subject {
   readonly options: unknown;
   readonly traits: Traits;
   readonly noisy: boolean | undefined;
+  readonly ties: readonly number[] | null | undefined;
 }
 
 /** One promise of the contract. */
@@ -110,6 +113,7 @@ interface Routed {
   readonly wanted: Int32Array;
   readonly weight: Float32Array;
   readonly choices: number | null;
+  readonly shared: number;
   readonly gradientWeight: Float32Array | null;
   readonly losses: Readonly<Record<string, number>>;
   readonly probability: Float32Array | null;
@@ -178,6 +182,7 @@ async function read(routing: Routing, tokens: Tokens, experts: number): Promise<
     wanted: await wanted_N.read() as Int32Array,
     weight: await weight_N.read() as Float32Array,
     choices: routing.choices,
+    shared: routing.shared ?? 0,
     gradientWeight: gradientWeight_N ? await gradientWeight_N.read() as Float32Array : null,
     losses,
     probability: probability_TE ? await probability_TE.read() as Float32Array : null,
@@ -641,8 +646,9 @@ export const routerChecks: readonly Check[] = [
       const largest = await withRouter(subject, async (router, step) => {
         const found: number[] = [];
         for (let at = 0; at < 400; at++) {
-          const load = loadOf(await step());
-          found.push(Math.max(...load.wanted));
+          const routed = await step();
+          const load = loadOf(routed);
+          found.push(Math.max(...load.wanted.slice(routed.shared)));
           router.observe!(load);
         }
         return found;
@@ -786,7 +792,8 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "ties go to the lower expert index",
-    applies: ({ traits }) => traits.gradient !== "none" && traits.balancedBy !== "construction",
+    applies: ({ traits, ties }) =>
+      traits.gradient !== "none" && traits.balancedBy !== "construction" && ties !== null,
     async run(subject) {
       const tokens = tokensOf({});
       for (
@@ -796,7 +803,7 @@ export const routerChecks: readonly Check[] = [
         ]
       ) {
         if (routed.choices === null) continue; // experts choose: tokens tie, not experts
-        const lowest = Array.from({ length: routed.choices }, (_, choice) => choice);
+        const lowest = [...subject.ties ?? Array.from({ length: routed.choices }, (_, choice) => choice)];
         for (const found of expertsByToken(routed, tokens.T, "wanted")) assertEquals(found, lowest);
       }
     },
@@ -837,7 +844,8 @@ export const routerChecks: readonly Check[] = [
 export function subjectOf(plugin: AnyRouterPlugin, variant: Variant): Subject {
   const options = parseOptions(plugin, variant.options);
   assertInstanceOf(options, Object);
-  return { plugin, options, traits: { ...plugin.traits, ...variant.traits }, noisy: variant.noisy };
+  const traits = { ...plugin.traits, ...variant.traits };
+  return { plugin, options, traits, noisy: variant.noisy, ties: variant.ties };
 }
 
 /** Makes tests of the whole contract for a plugin, once for each variant of its options. */

@@ -53,6 +53,73 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     { options: { capacityRule: "ceil" }, noisy: false },
     { options: { capacityRule: "ceil", dropOrder: "random" }, noisy: true },
   ],
+  "noisy-top-k": [
+    { options: {}, noisy: true },
+    {
+      options: { k: 2, noise: "fixed", threshold: "shared", variance: "sample" },
+      noisy: true,
+    },
+    { options: { k: 8, noiseFloor: 0.01 }, noisy: true },
+  ],
+  hierarchical: [
+    { options: {}, noisy: true, ties: [0, 1, 4, 5] },
+    { options: { groups: 4, noise: "fixed" }, noisy: true },
+  ],
+  "top-any": [
+    { options: {}, noisy: false },
+    { options: { capacity: 0 }, noisy: false, traits: { causal: true, perToken: "exactly K" } },
+    { options: { capacity: -0.5, dropOrder: "batch-priority" }, noisy: false },
+    { options: { k: 1, normalizeGate: false }, noisy: false, traits: { causal: true } },
+    { options: { gate: "cosine", projection: 16 }, noisy: false, ties: null },
+    { options: { k: 3, noise: 1, balanceKind: "load-importance", dropOrder: "random" }, noisy: true },
+  ],
+  "st-moe": [
+    { options: {} },
+    { options: { threshold: 1, evaluationSecond: "all" }, noisy: true },
+    { options: { second: "all", evaluationSecond: "all", balanceCounts: "all" }, noisy: false },
+    { options: { second: "threshold", groups: 3, dropOrder: "batch-priority" }, noisy: false },
+    { options: { second: "none", capacityRule: "dropless" }, noisy: false, traits: { causal: true } },
+  ],
+  "expert-choice": [
+    { options: {}, noisy: false },
+    { options: { capacityFactor: 1, evaluationCapacityFactor: 1, capacityRule: "ceil" }, noisy: false },
+    { options: { cap: 2, lambda: 0.01, iterations: 30 }, noisy: false },
+  ],
+  // At the suite's 8 experts the default 7 of 7 routed experts leave nothing to choose.
+  deepseek: [
+    { options: { k: 2 }, noisy: false },
+    { options: { k: 2, shared: 0, groups: 4, groupsKept: 2, routedScale: 2.5 }, noisy: false },
+    {
+      options: { k: 2, shared: 2, groups: 3, groupsKept: 2, groupScore: "max" },
+      noisy: false,
+      ties: [0, 1, 2, 3],
+    },
+    {
+      options: {
+        k: 2,
+        score: "softmax",
+        normalize: false,
+        biasRate: 0,
+        balanceScope: "batch",
+        balance: 0.01,
+      },
+      noisy: false,
+      traits: { balancedBy: "loss" },
+    },
+    {
+      options: { k: 2, groups: 7, groupsKept: 3, deviceBalance: 0.05, communicationBalance: 0.02 },
+      noisy: false,
+    },
+  ],
+  soft: [
+    { options: {}, noisy: false },
+    { options: { slots: 3 }, noisy: false },
+  ],
+  "forced-balance": [
+    { options: {}, noisy: false },
+    { options: { k: 3 }, noisy: false },
+    { options: { mode: "random" }, noisy: true },
+  ],
 };
 
 for (const plugin of routers()) routerContract(plugin, variants[plugin.name]);
