@@ -66,6 +66,8 @@ export { stage, takeStageSeconds } from "./tensor/stage.ts";
 export * from "./routers/mod.ts";
 export * from "./routers/registry.ts";
 export * from "./routers/capacity.ts";
+export * from "./routers/capacity_bound.ts";
+export * from "./routers/topology.ts";
 export * from "./routers/losses.ts";
 export * from "./routers/scoring.ts";
 export * from "./experts/mod.ts";
