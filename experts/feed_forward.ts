@@ -24,7 +24,7 @@ export interface FeedForwardOptions {
  * import { feedForward } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const options = feedForward.options.parse({ activation: "gelu" });
- * assertEquals(options, { activation: "gelu", bias: false, outDeviation: null });
+ * assertEquals(options, { activation: "gelu", bias: false, outDeviation: null, dropout: 0 });
  * assertEquals(feedForward.flopPerToken({ D: 4, F: 8, E: 2 }, options), 128);
  * ```
  */

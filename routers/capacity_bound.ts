@@ -15,6 +15,13 @@ export type BoundForm = "exact" | "erfc" | "exponential";
 /**
  * p_delta = 1 - I_{delta^2}(1/2, (D - 1)/2) (lemma 3, equation 8): probability that a token lies within `delta` of an
  * expert's line. It counts both caps, |cos| >= delta, as the lemma does; assumption 3 alone would give half.
+ * @throws {RangeError} when delta is no cosine from 0 to 1 or D is below 2.
+ * @example
+ * ```ts
+ * import { capProbability } from "@switchyard/moe";
+ * import { assertAlmostEquals } from "@std/assert";
+ * assertAlmostEquals(capProbability(0.5, 3), 0.5, 1e-12); // in space, one coordinate of a direction is uniform
+ * ```
  */
 export function capProbability(delta: number, D: number): number {
   if (!(delta >= 0 && delta <= 1) || !Number.isInteger(D) || D < 2) {
@@ -29,6 +36,14 @@ export function capProbability(delta: number, D: number): number {
 /**
  * Least tokens an expert must take (theorem 1, equation 9), not rounded; it exceeds any batch soon as delta grows, so
  * whoever uses it clamps it.
+ * @example
+ * ```ts
+ * import { capacityBound } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const sizes = { E: 16, D: 5120, delta: 0.03 };
+ * assertEquals(capacityBound("exact", sizes).toFixed(3), "1.965");
+ * assertEquals(capacityBound("exponential", sizes).toFixed(3), "0.627");
+ * ```
  */
 export function capacityBound(
   form: BoundForm,

@@ -18,10 +18,10 @@ import {
   leaveOut,
   leaveOutPadding,
 } from "./capacity.ts";
+import { settled, sideBySide } from "./columns.ts";
 import { balanceLoss } from "./losses.ts";
-import { settled } from "./left_behind.ts";
 import type { RouterPlugin, RouteStep } from "./router.ts";
-import { sideBySide, tokenChoice } from "./scoring.ts";
+import { tokenChoice } from "./scoring.ts";
 
 /** Options of {@linkcode gshard}. */
 export interface GshardOptions extends CapacityOptions {

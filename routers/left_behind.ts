@@ -1,11 +1,11 @@
 // No token left behind (Switch Transformer, appendix B): tokens that overflow try their next best expert, round after
 // round. The paper found no benefit; Mesh-TensorFlow tries four experts.
-import { greater, toFloat, where } from "../tensor/arithmetic.ts";
+import { where } from "../tensor/arithmetic.ts";
 import { takeAlong, wholeNumbers } from "../tensor/rows.ts";
 import { apply, type Tensor, tensor } from "../tensor/tensor.ts";
 import * as kernels from "../kernels/mod.ts";
 import { type CapacityScope, keepWithinCapacity, leaveOut, leaveOutPadding } from "./capacity.ts";
-import { columnOf, sideBySide } from "./scoring.ts";
+import { columnOf, settled, sideBySide } from "./columns.ts";
 
 /** Expert that took each token within `tries` rounds, i32 [T, 1], -1 where all were full. */
 export function leaveFewBehind(
@@ -37,11 +37,6 @@ export function leaveFewBehind(
     taken_T1 = where(settled_T1, taken_T1, columnOf(kept_TK, 1));
   }
   return taken_T1;
-}
-
-/** 1 where there is an expert. */
-export function settled(expert: Tensor): Tensor {
-  return greater(toFloat(expert), tensor(expert.backend, [-0.5], [1]));
 }
 
 function uniformColumn(T: number, random: CapacityScope["random"], like: Tensor): Tensor {

@@ -1,17 +1,7 @@
 // LocMoE+ (later Expert-Token Resonance): tokens choose experts by cosine, then experts keep the best of the tokens that
 // chose them. What one token gets depends on the whole batch, later tokens included: not causal, but for mode "tcr".
 import { z } from "zod";
-import {
-  affine,
-  divide,
-  exp,
-  greater,
-  maximum,
-  multiply,
-  relu,
-  square,
-  toFloat,
-} from "../tensor/arithmetic.ts";
+import { affine, divide, exp, maximum, multiply, relu, square } from "../tensor/arithmetic.ts";
 import type { Params } from "../tensor/init.ts";
 import { meanAll, scalar, softmax, sumAll } from "../tensor/reduce.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
@@ -23,6 +13,7 @@ import {
   keepWithinCapacity,
   leaveOutPadding,
 } from "./capacity.ts";
+import { settled } from "./columns.ts";
 import { checkChunks, chunkMeans, cosineToChunks } from "./grap.ts";
 import { localityLoss, type LocalityOptions, localityOptions } from "./locality.ts";
 import { balanceLoss } from "./losses.ts";
@@ -217,9 +208,8 @@ function byTokens(
     })
     // The printed equation 6 says Bottom-C; its text, and this, keeps the highest affinities.
     : keepMutual(wanted_TK, affinity_TK, { E, scope, rule: { threshold: options.threshold, least, most } });
-  const kept_TK = greater(toFloat(expert_TK), tensor(affinity_TE.backend, [-0.5], [1]));
   const weight_TK = options.weight === "kept"
-    ? softmaxOver(affinity_TK, kept_TK)
+    ? softmaxOver(affinity_TK, settled(expert_TK))
     : takeAlong(probability_TE, wanted_TK);
   return tokenChoice({ wanted_TK, expert_TK, weight_TK }, { losses: {} });
 }

@@ -1,10 +1,10 @@
 // What most routers start with: a linear gate in f32, jitter on its input, and choices laid out as assignments.
 import * as kernels from "../kernels/mod.ts";
-import { affine, divide, multiply, sqrt, square, where } from "../tensor/arithmetic.ts";
+import { affine, divide, multiply, sqrt, square } from "../tensor/arithmetic.ts";
 import type { Random } from "../tensor/random.ts";
 import { sumFirst, sumLast } from "../tensor/reduce.ts";
-import { take, wholeNumbers } from "../tensor/rows.ts";
-import { apply, reshape, stopGradient, type Tensor } from "../tensor/tensor.ts";
+import { wholeNumbers } from "../tensor/rows.ts";
+import { apply, reshape, type Tensor } from "../tensor/tensor.ts";
 import type { Routing } from "./router.ts";
 
 /**
@@ -86,19 +86,4 @@ export function tokenChoice(
     choices: K,
     ...rest,
   };
-}
-
-/** Two columns [T, 1] as [T, 2]; no gradient. */
-export function sideBySide(left_T1: Tensor, right_T1: Tensor): Tensor {
-  const [T] = left_T1.shape;
-  const token_N = wholeNumbers(left_T1, [2 * T], (at) => Math.floor(at / 2));
-  const twice = (column: Tensor) => reshape(take(reshape(stopGradient(column), [T]), token_N), [T, 2]);
-  return where(wholeNumbers(left_T1, [T, 2], (at) => 1 - at % 2), twice(left_T1), twice(right_T1));
-}
-
-/** Column k of [T, K] as [T, 1]; no gradient. */
-export function columnOf(x_TK: Tensor, k: number): Tensor {
-  const [T, K] = x_TK.shape;
-  const entry_N = wholeNumbers(x_TK, [T], (t) => t * K + k);
-  return reshape(take(reshape(stopGradient(x_TK), [T * K]), entry_N), [T, 1]);
 }

@@ -13,7 +13,8 @@ import {
   keepWithinCapacity,
   leaveOutPadding,
 } from "./capacity.ts";
-import { leaveFewBehind, settled } from "./left_behind.ts";
+import { settled } from "./columns.ts";
+import { leaveFewBehind } from "./left_behind.ts";
 import { balanceLoss, zLoss } from "./losses.ts";
 import type { RouterPlugin } from "./router.ts";
 import { jitter, tokenChoice } from "./scoring.ts";

@@ -27,6 +27,14 @@ export interface TopologyShape {
  * The plain layout: sequences in equal blocks over ranks, experts in equal blocks over ranks, ranks in blocks over
  * nodes. With fewer experts or sequences than ranks, some ranks have none.
  * @throws {RangeError} when ranks or ranks per node are no whole numbers from 1.
+ * @example
+ * ```ts
+ * import { layOut } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const topology = layOut({ T: 6, E: 4, length: 3, ranks: 2, ranksPerNode: 1 });
+ * assertEquals(topology.homeRank_T, Int32Array.of(0, 0, 0, 1, 1, 1));
+ * assertEquals(topology.rankOfExpert_E, Int32Array.of(0, 0, 1, 1));
+ * ```
  */
 export function layOut({ T, E, length, ranks, ranksPerNode }: TopologyShape): Topology {
   for (const [what, value] of [["ranks", ranks], ["ranks per node", ranksPerNode]] as const) {
@@ -48,7 +56,15 @@ function blockOf(at: number, count: number, blocks: number): number {
   return Math.floor(at * blocks / count);
 }
 
-/** Everything on one rank: what holds when a step says nothing. */
+/**
+ * Everything on one rank: what holds when a step says nothing.
+ * @example
+ * ```ts
+ * import { oneRank } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(oneRank(2, 3).rankOfExpert_E, Int32Array.of(0, 0, 0));
+ * ```
+ */
 export function oneRank(T: number, E: number): Topology {
   return layOut({ T, E, length: 1, ranks: 1, ranksPerNode: 1 });
 }
@@ -56,13 +72,31 @@ export function oneRank(T: number, E: number): Topology {
 /** How near counts as local: on the token's own rank, or on any rank of its node. */
 export type Nearness = "rank" | "node";
 
-/** Whether an expert is local to tokens of a rank. */
+/**
+ * Whether an expert is local to tokens of a rank.
+ * @example
+ * ```ts
+ * import { isLocal, layOut } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const topology = layOut({ T: 4, E: 4, length: 1, ranks: 4, ranksPerNode: 2 });
+ * assertEquals([isLocal(topology, 0, 1, "rank"), isLocal(topology, 0, 1, "node")], [false, true]);
+ * ```
+ */
 export function isLocal(topology: Topology, rank: number, expert: number, nearness: Nearness): boolean {
   const home = topology.rankOfExpert_E[expert];
   return nearness === "rank" ? home === rank : topology.nodeOfRank_R[home] === topology.nodeOfRank_R[rank];
 }
 
-/** Share of assignments whose expert is local to the token's rank, -1 left out; null when all are. */
+/**
+ * Share of assignments whose expert is local to the token's rank, -1 left out; null when all are.
+ * @example
+ * ```ts
+ * import { layOut, localShareOf } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const topology = layOut({ T: 2, E: 2, length: 1, ranks: 2, ranksPerNode: 1 });
+ * assertEquals(localShareOf(topology, Int32Array.of(0, 1), Int32Array.of(0, 0), "node"), 0.5);
+ * ```
+ */
 export function localShareOf(
   topology: Topology,
   token_N: Int32Array,

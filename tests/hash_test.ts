@@ -137,7 +137,7 @@ Deno.test("ids never seen in training are spread evenly too", () => {
 Deno.test("the balanced table is the default, needs counts, and is more even than a random one", async () => {
   const dims = { D: 4, E: 8, V: 3000, tokenCount_V: zipf(3000) };
   assertEquals(await expertsOf(upTo(3000), { dims, table: "balanced" }), [...balancedTable(dims)]);
-  assertEquals(parseOptions(hash), { table: "balanced", key: "token" });
+  assertEquals(parseOptions(hash), { key: "token", table: "balanced" });
   const spread = (table: Int32Array) => Math.max(...loadsOf(table, dims)) / Math.min(...loadsOf(table, dims));
   assert(spread(balancedTable(dims)) < spread(randomTable(3000, 8, random(1).uniform(3000))));
   const create = (other: RouterDims) => () =>

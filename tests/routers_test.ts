@@ -7,6 +7,10 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
   hash: [
     { options: {}, noisy: false },
     { options: { table: "random" }, noisy: false },
+    ...["previous", "bigram", "position"].flatMap((key) => [
+      { options: { key }, noisy: false },
+      { options: { key, table: "random" }, noisy: false },
+    ]),
   ],
   switch: [
     { options: {}, noisy: true },
@@ -25,6 +29,9 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     { options: { second: "always" }, noisy: false },
     { options: { second: "always", groups: 3, balanceScale: "paper" }, noisy: false },
     { options: { second: "always", dropOrder: "probability" }, noisy: false },
+    { options: { second: "threshold", secondThreshold: 0.4 }, noisy: false },
+    { options: { second: "mesh-random", secondThreshold: 0.8 }, noisy: true },
+    { options: { second: "gumbel", normalise: "after" }, noisy: true },
     {
       options: { second: "always", capacityRule: "dropless" },
       noisy: false,
@@ -119,6 +126,26 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     { options: {}, noisy: false },
     { options: { k: 3 }, noisy: false },
     { options: { mode: "random" }, noisy: true },
+  ],
+  locmoe: [
+    { options: {}, noisy: false },
+    { options: { gate: "orthogonal", noise: 0.1 }, noisy: true },
+    { options: { rectify: false, capacity: "bound", delta: 0.6, locality: 0 }, noisy: false },
+    { options: { capacityRule: "dropless" }, noisy: false, traits: { perToken: "exactly K" } },
+  ],
+  "locmoe-plus": [
+    { options: {}, noisy: false },
+    { options: { mode: "tcr" }, noisy: false, traits: { causal: true, perToken: "up to K" } },
+    { options: { mode: "ecr" }, noisy: false },
+    { options: { mode: "ecr", weight: "kept", threshold: null }, noisy: false },
+    { options: { mode: "schedule", scheduleSteps: 2 }, noisy: false },
+    { options: { boundEvery: 4, boundMemory: 0.5 }, noisy: false },
+    { options: { choices: 2, weight: "kept" }, noisy: false, traits: { perToken: "up to K" } },
+    {
+      options: { choices: 3, weight: "locmoe", bound: "fixed" },
+      noisy: false,
+      traits: { perToken: "up to K" },
+    },
   ],
 };
 
