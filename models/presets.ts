@@ -58,7 +58,7 @@ export const sizes = {
     length: 64,
     batch: 16,
     vocabulary: 4096,
-    steps: 200,
+    steps: 150,
     learningRate: 3e-3,
     ranks: 4,
     ranksPerNode: 2,
