@@ -1,6 +1,8 @@
 // Rows of an array in any order, each as often as wanted: tokens to experts, embeddings, positions. An index outside
 // the array (-1 for a dropped assignment) gives zeros; on a device nothing can be thrown.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match, sizeOf } from "../kernel.ts";
+import { forEach } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 function bind(
   inputs: readonly ArrayType[],
@@ -43,6 +45,15 @@ export const gatherRows: Kernel<Record<string, never>> = {
       grain: Math.max(1, Math.floor(32768 / Math.max(8, W))),
       integers: scaled ? [R, W, 1] : [R, W, 0, 0],
     };
+  },
+  wgsl: [program],
+  gpu(inputs, _params, facts) {
+    const { R, N, W, scaled } = bind(inputs);
+    const four = W % 4 === 0;
+    const width = four ? W / 4 : W;
+    const entry = scaled ? (four ? "scaledQuads" : "scaledSingles") : four ? "quads" : "singles";
+    const integers = [N * width, width, R];
+    return { passes: [{ program, entry, integers, workgroups: forEach(N * width, facts) }] };
   },
   cost(inputs) {
     const { N, W, scaled, y } = bind(inputs);
