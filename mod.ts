@@ -1,3 +1,4 @@
+// The package's front door: what `jsr:@switchyard/moe` exports, in the order of the layers underneath.
 /**
  * Switchyard: Mixture-of-Experts where routers are plugins and everything else is shared. It trains and compares them
  * on a CPU backend that needs nothing.
@@ -5,6 +6,7 @@
  * @example
  * ```ts
  * import { cpu, createInit, createMoeLayer, findRouter, parseOptions, random, swiglu, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
  *
  * const backend = await cpu({ threads: 1 });
  * const init = createInit(backend, random(0));
@@ -24,13 +26,30 @@
  *   tokenId_T: tensor(backend, new Int32Array(T), [T]),
  *   length: T,
  * });
- * console.log(y_TD.shape); // [8, 16]
+ * assertEquals(y_TD.shape, [8, 16]);
  * backend.close();
  * ```
  * @module
  */
-export type { Arithmetic, Backend, Buffer, DType, HostArray, Kernel } from "./kernels/kernel.ts";
+export type {
+  Arithmetic,
+  ArrayType,
+  Backend,
+  Buffer,
+  Case,
+  CaseInput,
+  Cost,
+  CpuLaunch,
+  DType,
+  Fill,
+  HostArray,
+  Kernel,
+  NumberArray,
+} from "./kernels/kernel.ts";
+/** Every kernel by name, for `apply`: what a router of your own needs beyond the ops. */
+export * as kernels from "./kernels/mod.ts";
 export { cpu, type CpuBackend, type CpuOptions } from "./cpu/backend.ts";
+export type { HeapStatistics } from "./cpu/heap.ts";
 
 export * from "./tensor/tensor.ts";
 export { type Memory, memory } from "./tensor/memory.ts";

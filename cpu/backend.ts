@@ -24,11 +24,13 @@ export interface CpuOptions {
 }
 
 /** A CPU backend: a {@linkcode Backend} that says what it uses. */
-export interface CpuBackend extends Backend {
+export interface CpuBackend extends Backend, Disposable {
   readonly name: "cpu";
+  /** Threads at work, this one included. */
   readonly threads: number;
+  /** Bytes in use now and at the peak. */
   statistics(): HeapStatistics;
-  /** Ends the worker threads. The backend must not be used afterwards. */
+  /** Ends the worker threads; nothing can be uploaded or run afterwards. `using` a backend closes it too. */
   close(): void;
 }
 
@@ -40,17 +42,17 @@ const LIST_WORDS = 64;
 const CONTROL_BYTES = 512;
 
 /**
- * Opens the CPU backend. Needs no permission.
- *
+ * Opens the CPU backend; it needs no permission.
+ * @throws {RangeError} when `threads` is not a whole number from 1 to 64.
  * @example
  * ```ts
  * import { cpu } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
  * const buffer = backend.upload(Float32Array.of(1, 2, 3), [3]);
- * console.log(await backend.read(buffer)); // Float32Array [1, 2, 3]
+ * assertEquals(await backend.read(buffer), Float32Array.of(1, 2, 3));
  * backend.close();
  * ```
- * @throws {RangeError} when `threads` is not a whole number from 1 to 64.
  */
 export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const wanted = options.threads ?? Math.min(64, globalThis.navigator?.hardwareConcurrency ?? 1);
@@ -105,11 +107,20 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     return (buffer.type.dtype === "f32" ? floats : words).subarray(at, at + sizeOf(buffer.type.shape));
   }
 
+  function close(): void {
+    if (open && threads > 1) exports.quit();
+    open = false;
+  }
+
   return {
     name: "cpu",
     threads,
     arithmetic: { device: "cpu", fusedMultiplyAdd },
     upload(values, shape) {
+      if (!open) throw new TypeError("Cannot upload: the CPU backend is closed");
+      if (shape.some((dimension) => !Number.isInteger(dimension) || dimension < 0)) {
+        throw new RangeError(`Cannot upload shape ${shapeText(shape)}: dimensions are whole numbers from 0`);
+      }
       if (values.length !== sizeOf(shape)) {
         throw new RangeError(`Cannot upload ${values.length} values as shape ${shapeText(shape)}`);
       }
@@ -151,10 +162,8 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
       heap.release(address(buffer));
     },
     statistics: () => heap.statistics(),
-    close() {
-      if (open && threads > 1) exports.quit();
-      open = false;
-    },
+    close,
+    [Symbol.dispose]: close,
   };
 }
 

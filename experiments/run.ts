@@ -5,7 +5,8 @@ import { parseOptions } from "../routers/registry.ts";
 import type { Dataset } from "../training/dataset.ts";
 import type { RunRecord, TimingRecord } from "../training/record.ts";
 import { openRunStore } from "../training/run_store.ts";
-import { train, type TrainPlan } from "../training/train.ts";
+import type { TrainPlan } from "../training/plan.ts";
+import { train } from "../training/train.ts";
 import type { Command } from "./command.ts";
 import { createProgress } from "./progress.ts";
 

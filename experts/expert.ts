@@ -22,8 +22,11 @@ export interface ExpertRows {
 
 /** A kind of expert as a plugin. */
 export interface ExpertPlugin<Options> {
+  /** In kebab-case. */
   readonly name: string;
+  /** One sentence. */
   readonly about: string;
+  /** Defaults, ranges and one-line descriptions of the options. */
   readonly options: z.ZodType<Options, unknown>;
   /** Multiply-adds of one token in one expert, times two. */
   flopPerToken(dims: ExpertDims, options: Options): number;

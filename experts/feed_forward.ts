@@ -15,7 +15,17 @@ export interface FeedForwardOptions {
   readonly outDeviation: number | null;
 }
 
-/** Feed-forward experts. */
+/**
+ * Feed-forward experts: act(x W_in + b_in) W_out + b_out, ReLU or exact GELU.
+ * @example
+ * ```ts
+ * import { feedForward } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const options = feedForward.options.parse({ activation: "gelu" });
+ * assertEquals(options, { activation: "gelu", bias: false, outDeviation: null });
+ * assertEquals(feedForward.flopPerToken({ D: 4, F: 8, E: 2 }, options), 128);
+ * ```
+ */
 export const feedForward: ExpertPlugin<FeedForwardOptions> = {
   name: "feed-forward",
   about: "act(x W_in + b_in) W_out + b_out, ReLU or GELU.",

@@ -10,7 +10,15 @@ export interface SwigluOptions {
   readonly outDeviation: number | null;
 }
 
-/** SwiGLU experts. */
+/**
+ * SwiGLU experts: (silu(x W_gate) * x W_in) W_out (Shazeer 2020, equation 6; Mixtral).
+ * @example
+ * ```ts
+ * import { swiglu } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(swiglu.flopPerToken({ D: 4, F: 8, E: 2 }, swiglu.options.parse({})), 192);
+ * ```
+ */
 export const swiglu: ExpertPlugin<SwigluOptions> = {
   name: "swiglu",
   about: "(silu(x W_gate) * x W_in) W_out, as in Mixtral.",

@@ -2,7 +2,7 @@
 // layer in every n-th block, output tied to the embedding. All initial weights but the router's are the same for every
 // router: streams go by name, and expert weights are drawn unit by unit.
 import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
-import type { Routing } from "../routers/router.ts";
+import type { Router, Routing } from "../routers/router.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { sizeOf } from "../kernels/kernel.ts";
 import { createMoeLayer } from "../moe/layer.ts";
@@ -22,14 +22,18 @@ export interface ModelPlan {
   readonly size: ModelSize;
   /** Token ids lie below V. */
   readonly V: number;
+  /** How often each token id occurs in training text, [V]. */
   readonly tokenCount_V: Int32Array;
   readonly router: AnyRouterPlugin;
+  /** As given; defaults are filled in. */
   readonly routerOptions: unknown;
 }
 
 /** How a plan is cut into experts, and what a token costs. */
 export interface ModelCut {
+  /** Experts of a layer. */
   readonly E: number;
+  /** Experts a token is sent to. */
   readonly K: number;
   /** Hidden units of one expert. */
   readonly F: number;
@@ -49,6 +53,7 @@ export interface ParameterCounts {
 
 /** One batch of B sequences of L tokens, T = B L. */
 export interface Batch {
+  /** i32 [T], below V. */
   readonly tokenId_T: Tensor;
   /** Next token of each, or -1 to leave it out of the loss. */
   readonly target_T: Tensor;
@@ -58,8 +63,11 @@ export interface Batch {
 export interface ModelOutput {
   /** Mean cross-entropy over tokens, nats, shape [1]. */
   readonly loss: Tensor;
+  /** Cross-entropy of each token, f32 [T]; 0 where there is no target. */
+  readonly loss_T: Tensor;
   /** Router losses by name, summed over layers, already weighted. */
   readonly losses: Readonly<Record<string, Tensor>>;
+  /** How each MoE layer routed, with the block it sits in, counted from 0. */
   readonly layers: readonly { readonly layer: number; readonly routing: Routing }[];
 }
 
@@ -69,15 +77,30 @@ export interface LanguageModel {
   readonly counts: ParameterCounts;
   /** All parameters by path: `blocks.1.router.gate`. */
   readonly params: Readonly<Record<string, Parameter>>;
+  /** Paths of the routers' own parameters. */
   readonly routerParams: readonly string[];
+  /** The routers at work, by path: `blocks.1.router`. */
+  readonly routers: Readonly<Record<string, Router>>;
   /** Tokens of one sequence. */
   readonly length: number;
+  /** One pass over whole sequences; `step` counts from 0, and `random` is a stream of this step. */
   forward(batch: Batch, step: { training: boolean; step: number; random: Random }): Promise<ModelOutput>;
 }
 
 /**
  * Cuts the hidden units of a size into experts so that every router costs the same: K F and E F are the size's.
- * @throws {RangeError} when K choices do not divide the active hidden units.
+ * @throws {RangeError} when K choices do not divide the active hidden units, or the router's options are refused.
+ * @example
+ * ```ts
+ * import { cutModel, findSize, gshard, switchRouter } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const plan = { size: findSize("small"), V: 100, routerOptions: {} };
+ * const one = cutModel({ ...plan, router: switchRouter });
+ * const two = cutModel({ ...plan, router: gshard });
+ * assertEquals([one.E, one.K, one.F], [8, 1, 256]);
+ * assertEquals([two.E, two.K, two.F], [16, 2, 128]);
+ * assertEquals(one.activeFlopPerToken, two.activeFlopPerToken);
+ * ```
  */
 export function cutModel({ size, V, router, routerOptions }: Omit<ModelPlan, "tokenCount_V">): ModelCut {
   const { width: D, blocks, activeUnits, length } = size;
@@ -101,7 +124,25 @@ function moeBlocks({ blocks, moeEvery }: ModelSize): number[] {
   return Array.from({ length: blocks }, (_, at) => at).filter((at) => (at + 1) % moeEvery === 0);
 }
 
-/** Makes a model with fresh weights from `init`. */
+/**
+ * Makes a model with fresh weights from `init`.
+ * @throws {RangeError} as {@linkcode cutModel} does.
+ * @example
+ * ```ts
+ * import { cpu, createInit, createLanguageModel, findSize, random, switchRouter, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const [V, T] = [50, 32];
+ * const [size, tokenCount_V] = [findSize("tiny"), new Int32Array(V)];
+ * const plan = { size, V, tokenCount_V, router: switchRouter, routerOptions: {} };
+ * const model = createLanguageModel(plan, createInit(backend, random(0)));
+ * const tokenId_T = tensor(backend, new Int32Array(T), [T]);
+ * const step = { training: false, step: 0, random: random(1) };
+ * const { loss_T, layers } = await model.forward({ tokenId_T, target_T: tokenId_T }, step);
+ * assertEquals([loss_T.shape, layers[0].layer], [[T], 1]);
+ * backend.close();
+ * ```
+ */
 export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel {
   const { size, V, tokenCount_V } = plan;
   const { width: D, heads, blocks: count, activeUnits, length } = size;
@@ -111,6 +152,7 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
   const residualScale = 1 / Math.sqrt(2 * count);
   const params: Record<string, Parameter> = {};
   const routerParams: string[] = [];
+  const routers: Record<string, Router> = {};
   const enter = (path: string, part: Readonly<Record<string, Parameter>>) => {
     for (const [name, value] of Object.entries(part)) params[`${path}${name}`] = value;
   };
@@ -122,11 +164,15 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
   const blocks: Block[] = [];
   for (let at = 0; at < count; at++) {
     const part = init.part(`block ${at}`);
-    const moe = withMoe.has(at)
+    const router = withMoe.has(at)
+      ? plan.router.create({ D, E, V, tokenCount_V }, options, part.part("router"))
+      : null;
+    if (router) routers[`blocks.${at}.router`] = router;
+    const moe = router
       ? createMoeLayer({
         D,
         E,
-        router: plan.router.create({ D, E, V, tokenCount_V }, options, part.part("router")),
+        router,
         experts: feedForward.create(
           { D, F, E },
           // The scale of a dense network with K F units, whatever K is.
@@ -154,6 +200,7 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
     counts: { total, router: sizeOfAll(routerParams), active: total - banks + banks * K / E },
     params,
     routerParams,
+    routers,
     length,
     async forward({ tokenId_T, target_T }, { training, step, random }) {
       let x_TD = affine(embedding(table_VD, tokenId_T), Math.sqrt(D), 0);
@@ -165,7 +212,8 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
         if (output.moe) layers.push({ layer: at, routing: output.moe.routing });
       }
       const logits_TV = matmul(rmsNorm(x_TD, norm_D), table_VD, { transposeB: true });
-      return { loss: meanAll(crossEntropy(logits_TV, target_T)), losses: sumByName(layers), layers };
+      const loss_T = crossEntropy(logits_TV, target_T);
+      return { loss: meanAll(loss_T), loss_T, losses: sumByName(layers), layers };
     },
   };
 }

@@ -68,11 +68,19 @@ export const sizes = {
   },
 } as const satisfies Readonly<Record<string, ModelSize>>;
 
+/** Name of a size in {@linkcode sizes}. */
 export type SizeName = keyof typeof sizes;
 
 /**
  * A size by name.
  * @throws {RangeError} when there is none of that name.
+ * @example
+ * ```ts
+ * import { findSize, sizes } from "@switchyard/moe";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * assertEquals(findSize("tiny"), sizes.tiny);
+ * assertThrows(() => findSize("huge"), RangeError, 'Cannot find size "huge": there are "tiny"');
+ * ```
  */
 export function findSize(name: string): ModelSize {
   if (Object.hasOwn(sizes, name)) return sizes[name as SizeName];

@@ -3,7 +3,7 @@
 import type { ExpertBank } from "../experts/expert.ts";
 import type { Router, RouteStep, Routing } from "../routers/router.ts";
 import type { Params } from "../tensor/init.ts";
-import { combineRows, dispatchRows, groupBy, type Groups, take } from "../tensor/rows.ts";
+import { combineRows, dispatchRows, groupBy, type Groups, scaleGradient, take } from "../tensor/rows.ts";
 import { stage } from "../tensor/stage.ts";
 import { dims, type Tensor } from "../tensor/tensor.ts";
 
@@ -25,10 +25,12 @@ export interface MoeLayer {
 
 /**
  * Puts a router and a bank of experts together.
- *
+ * Its `apply` refuses, with RangeError, shapes that do not fit and tokens that are no whole number of sequences.
  * @example
  * ```ts
- * import { cpu, createInit, createMoeLayer, feedForward, parseOptions, random, switchRouter, tensor } from "@switchyard/moe";
+ * import { cpu, createInit, createMoeLayer, feedForward, parseOptions, random } from "@switchyard/moe";
+ * import { switchRouter, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
  * const init = createInit(backend, random(0));
  * const [T, D, F, E] = [6, 8, 16, 4];
@@ -45,7 +47,7 @@ export interface MoeLayer {
  *   tokenId_T: tensor(backend, Int32Array.of(1, 2, 3, 4, 5, 6), [T]),
  *   length: T,
  * });
- * console.log(y_TD.shape); // [6, 8]
+ * assertEquals(y_TD.shape, [6, 8]);
  * backend.close();
  * ```
  */
@@ -66,10 +68,11 @@ export function createMoeLayer(
         );
       }
       const routing = await stage("route", () => router.route(x_TD, step));
-      const { token_N, expert_N, weight_N } = routing;
+      const { token_N, expert_N, weight_N, gradientWeight_N } = routing;
       const { N } = dims(token_N, "N");
       dims(expert_N, "N", { N });
       dims(weight_N, "N", { N });
+      if (gradientWeight_N) dims(gradientWeight_N, "N", { N });
       const sorted = stage("dispatch", () => sortRows(x_TD, routing, E));
       const rows_ND = stage(
         "experts",
@@ -80,10 +83,12 @@ export function createMoeLayer(
             expert_N: sorted.expertOfRow_N,
           }),
       );
-      const y_TD = stage(
-        "dispatch",
-        () => combineRows(rows_ND, weight_N, token_N, sorted.byExpert, sorted.byToken),
-      );
+      const y_TD = stage("dispatch", () => {
+        const weighted_ND = gradientWeight_N
+          ? scaleGradient(rows_ND, take(gradientWeight_N, sorted.byExpert.order_N))
+          : rows_ND;
+        return combineRows(weighted_ND, weight_N, token_N, sorted.byExpert, sorted.byToken);
+      });
       return { y_TD, routing };
     },
   };

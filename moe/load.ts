@@ -29,21 +29,45 @@ export interface RoutingValues {
   readonly gateEntropy: number | null;
 }
 
-/** Load of one layer in one step. Shares are of wanted assignments, 0 to 1. */
+/** Load of one layer in one step: real tokens only, shares of what was wanted, 0 to 1. */
 export interface Load {
+  /** Assignments each expert was asked to take, before capacity. */
   readonly wanted: readonly number[];
+  /** Assignments each expert kept, after capacity. */
   readonly kept: readonly number[];
+  /** Assignments dropped over assignments wanted. */
   readonly droppedShare: number;
+  /** The same by choice: first choices, second choices, ... */
   readonly droppedShareByChoice: readonly number[];
+  /** Mean entropy of the router's distribution over experts per token, in nats; null for a router without one. */
   readonly gateEntropy: number | null;
-  /** Entropy of the wanted load divided by log E; 1 for one expert. */
+  /** Entropy of the wanted load over experts divided by log E: 1 = even (or one expert), 0 = all to one. */
   readonly loadEntropy: number;
+  /** Standard deviation over mean of the wanted load (population). */
   readonly coefficientOfVariation: number;
+  /** Largest wanted load over the mean. */
   readonly maxOverMean: number;
+  /** Experts that nobody wanted. */
   readonly deadExperts: number;
 }
 
-/** Summarises a step's routing. */
+/**
+ * Summarises a step's routing, on the host.
+ * @example
+ * ```ts
+ * import { loadOf } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const load = loadOf({
+ *   E: 2,
+ *   wanted_N: Int32Array.of(0, 0, 0, 1),
+ *   expert_N: Int32Array.of(0, 0, -1, 1),
+ *   choices: 1,
+ *   gateEntropy: null,
+ * });
+ * assertEquals([load.wanted, load.kept], [[3, 1], [2, 1]]);
+ * assertEquals([load.droppedShare, load.maxOverMean, load.deadExperts], [0.25, 1.5, 0]);
+ * ```
+ */
 export function loadOf(values: RoutingValues): Load {
   const { E, wanted_N, expert_N, choices } = values;
   const wanted = new Array<number>(E).fill(0);

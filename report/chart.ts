@@ -54,7 +54,7 @@ export function chart(label: string, options: Plot.PlotOptions): Markup {
   const svg = Plot.plot({
     width: chartWidth,
     height: 260,
-    marginLeft: 48,
+    marginLeft: 54,
     marginBottom: 36,
     marginTop: 26,
     className: "plot",

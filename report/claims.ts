@@ -85,11 +85,10 @@ function comparison(rows: readonly SummaryRow[]): string[] {
     said.push(...chance(known, first));
   }
   if (unknown.length > 0) {
-    const subject = known.length === 0 ? "These runs" : `Runs of ${list(names(unknown))}`;
-    said.push(
-      `${subject} share fewer than two finished seeds with ${baseline}, so intervals cannot be given and no ` +
-        "difference can be told from chance.",
-    );
+    const why = rows.every(({ loss }) => loss.count === 1)
+      ? "There is one seed a router"
+      : `${list(names(unknown))} and ${baseline} share fewer than two finished seeds`;
+    said.push(`${why}, so intervals cannot be given and no difference can be told from chance.`);
   }
   return said;
 }
@@ -122,7 +121,9 @@ function loads(rows: readonly SummaryRow[]): string {
     percent(most.droppedShare)
   } over all ` +
     `training${
-      dropping.length < rows.length ? `; ${rows.length - dropping.length} dropped nothing to speak of` : ""
+      dropping.length < rows.length
+        ? `; ${counted(rows.length - dropping.length, "router")} dropped nothing to speak of`
+        : ""
     }.`;
 }
 

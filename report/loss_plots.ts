@@ -4,7 +4,7 @@ import { binWidth, curve, type Sample } from "./curves.ts";
 import { intervalChart } from "./interval_chart.ts";
 import { type Line, lineChart } from "./line_chart.ts";
 import { type Markup, markup } from "./markup.ts";
-import { counted, fixed } from "./numbers.ts";
+import { fixed } from "./numbers.ts";
 import type { FinishedRun, Series } from "./series.ts";
 import { finalLoss } from "./summary.ts";
 import { differences } from "./statistics.ts";
@@ -94,7 +94,11 @@ export function lossCurves(series: readonly Series[]): Markup {
   }
   return figure(
     "Loss over steps",
-    markup`Training loss is smoothed: each point is the mean of ${counted(width, "consecutive step")}. ${
+    markup`${
+      width > 1
+        ? `Training loss is smoothed: each point is the mean of ${width} consecutive steps.`
+        : "Training loss is not smoothed."
+    } ${
       thin > 1
         ? `Validation loss is averaged over windows of ${thin} steps.`
         : "Validation loss is not smoothed."

@@ -18,7 +18,8 @@ export function signed(value: number, digits: number): string {
 
 /** Digits after the point that show two significant digits of `size`, 2 to 6. */
 export function digitsFor(size: number): number {
-  if (!(size > 0)) return 3;
+  // Below this a width is rounding noise: the seeds agree.
+  if (!(size > 1e-9)) return 3;
   return Math.min(6, Math.max(2, 1 - Math.floor(Math.log10(size))));
 }
 

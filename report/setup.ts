@@ -47,6 +47,9 @@ function routers(series: readonly Series[], differing: readonly string[]): Marku
     "Plugin",
     "Seeds",
     "Options",
+    "Experts",
+    "K",
+    "Units each",
     "FLOP/token",
     "Parameters",
     "of router",
@@ -57,7 +60,7 @@ function routers(series: readonly Series[], differing: readonly string[]): Marku
     "Routers and their options",
     columns,
     series.map((each): Content[] => {
-      const { plugin, routerOptions, parameters, activeFlopPerToken } = each.header;
+      const { plugin, routerOptions, experts, parameters, activeFlopPerToken } = each.header;
       const options = Object.entries(routerOptions).map(([name, value]) => `${name} ${text(value)}`);
       const facts = factsOf(each);
       return [
@@ -65,6 +68,9 @@ function routers(series: readonly Series[], differing: readonly string[]): Marku
         plugin,
         each.runs.length > 0 ? each.runs.map(({ header }) => header.seed).join(", ") : "none finished",
         options.length > 0 ? options.join(", ") : missing,
+        String(experts.E),
+        String(experts.K),
+        String(experts.F),
         compact(activeFlopPerToken),
         compact(parameters.total),
         compact(parameters.router),

@@ -2,9 +2,9 @@
 // 8 experts, 2 choices and factor 1 their capacities run from 6 to 16), so each rule and order has a name.
 import { z } from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { greater, toFloat, where } from "../tensor/arithmetic.ts";
+import { affine, greater, toFloat, where } from "../tensor/arithmetic.ts";
 import type { Random } from "../tensor/random.ts";
-import { take, wholeNumbers } from "../tensor/rows.ts";
+import { count, take, wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 
 /** What a rule computes from: tokens in the scope, experts, choices per token, factor. */
@@ -15,50 +15,85 @@ export interface CapacityTerms {
   readonly factor: number;
 }
 
+/** A product that misses a whole number by its last bits is that number: 1.1 x 100 / 10 is 11, not 11.000000000000002. */
+function settled(value: number): number {
+  const whole = Math.round(value);
+  return Math.abs(value - whole) <= 1e-12 * Math.abs(whole) ? whole : value;
+}
+
+function ceil(value: number): number {
+  return Math.ceil(settled(value));
+}
+
+function floor(value: number): number {
+  return Math.floor(settled(value));
+}
+
 function align(value: number, step: number): number {
   return Math.ceil(value / step) * step;
 }
 
-/** Assignments an expert may keep, by rule. `dropless` keeps all. */
+/**
+ * Assignments an expert may keep, by rule; `dropless` keeps all.
+ * @example
+ * ```ts
+ * import { capacityRules } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const terms = { T: 50, E: 8, K: 2, factor: 1 };
+ * assertEquals([capacityRules.mesh(terms), capacityRules.ceil(terms), capacityRules.vmoe(terms)], [6, 13, 16]);
+ * ```
+ */
 export const capacityRules = {
   /** DeepSpeed, Megatron, MindSpore: ceil(K f T / E). */
-  ceil: ({ T, E, K, factor }: CapacityTerms): number => Math.ceil(K * factor * T / E),
+  ceil: ({ T, E, K, factor }: CapacityTerms): number => ceil(K * factor * T / E),
   /** Switch Transformer, equation 3: (T / E) f; rounded up, since the paper leaves rounding open. K is not in it. */
-  switch: ({ T, E, factor }: CapacityTerms): number => Math.ceil(factor * T / E),
+  switch: ({ T, E, factor }: CapacityTerms): number => ceil(factor * T / E),
   /** Mesh-TensorFlow: min(T, int(f T / E)), at least 4. K is not in it. */
-  mesh: ({ T, E, factor }: CapacityTerms): number => Math.max(4, Math.min(T, Math.floor(factor * T / E))),
+  mesh: ({ T, E, factor }: CapacityTerms): number => Math.max(4, Math.min(T, floor(factor * T / E))),
   /** GShard, section 2.2: K T / E (2N / (G E) with T = N / G), here times f; rounded up. */
-  gshard: ({ T, E, K, factor }: CapacityTerms): number => Math.ceil(factor * K * T / E),
+  gshard: ({ T, E, K, factor }: CapacityTerms): number => ceil(factor * K * T / E),
   /** Tutel: K int(f ceil(T / E)). */
-  tutel: ({ T, E, K, factor }: CapacityTerms): number => K * Math.floor(factor * Math.ceil(T / E)),
+  tutel: ({ T, E, K, factor }: CapacityTerms): number => K * floor(factor * Math.ceil(T / E)),
   /** Flaxformer: round(f T / E), at least 4. K is not in it. */
   flaxformer: ({ T, E, factor }: CapacityTerms): number => Math.max(4, roundHalfEven(factor * T / E)),
   /** fairseq: 2 ceil(T / E) for two choices, int(f ceil(T / E)) for one. */
   fairseq: ({ T, E, K, factor }: CapacityTerms): number =>
-    K === 1 ? Math.floor(factor * Math.ceil(T / E)) : K * Math.ceil(T / E),
+    K === 1 ? floor(factor * Math.ceil(T / E)) : K * Math.ceil(T / E),
   /** MegaBlocks: int(f K T / E). */
-  megablocks: ({ T, E, K, factor }: CapacityTerms): number => Math.floor(factor * K * T / E),
+  megablocks: ({ T, E, K, factor }: CapacityTerms): number => floor(factor * K * T / E),
   /** nanoMoE: floor(K f T / E), made even. */
-  nanomoe: ({ T, E, K, factor }: CapacityTerms): number => align(Math.floor(K * factor * T / E), 2),
+  nanomoe: ({ T, E, K, factor }: CapacityTerms): number => align(floor(K * factor * T / E), 2),
   /** V-MoE: ceil(K f T / E), rounded up to a multiple of 4. */
-  vmoe: ({ T, E, K, factor }: CapacityTerms): number => align(Math.ceil(K * factor * T / E), 4),
+  vmoe: ({ T, E, K, factor }: CapacityTerms): number => align(ceil(K * factor * T / E), 4),
   /** FastMoE's GShard gate: int(ceil(f T) K / E). */
-  fastmoe: ({ T, E, K, factor }: CapacityTerms): number => Math.floor(Math.ceil(factor * T) * K / E),
+  fastmoe: ({ T, E, K, factor }: CapacityTerms): number => floor(ceil(factor * T) * K / E),
   /** Nothing is dropped. */
   dropless: ({ T, K }: CapacityTerms): number => T * K,
 };
 
+/** Name of a rule in {@linkcode capacityRules}. */
 export type CapacityRule = keyof typeof capacityRules;
 
 function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  if (value - floor !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
+  const settledHalf = settled(2 * value) / 2;
+  const below = Math.floor(settledHalf);
+  if (settledHalf - below !== 0.5) return Math.round(settledHalf);
+  return below % 2 === 0 ? below : below + 1;
 }
 
 const ruleNames = Object.keys(capacityRules) as [CapacityRule, ...CapacityRule[]];
 
-/** Options every capacity-bound router shares, with the defaults a router passes. */
+/**
+ * Options every capacity-bound router shares, with the defaults a router passes: fields for its Zod schema.
+ * @example
+ * ```ts
+ * import { capacityOptions } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const fields = capacityOptions({ rule: "ceil", factor: 1.25, evaluationFactor: 2 });
+ * assertEquals(fields.capacityRule.parse(undefined), "ceil");
+ * assertEquals(fields.minimumCapacity.parse(undefined), 1);
+ * ```
+ */
 export function capacityOptions(defaults: {
   rule: CapacityRule;
   factor: number;
@@ -78,7 +113,9 @@ export function capacityOptions(defaults: {
       .describe("factor f in evaluation"),
     minimumCapacity: z.number().int().min(1).default(1).describe("least assignments an expert may keep"),
     dropOrder: z.enum(["position", "probability", "random"]).default("position")
-      .describe("who is kept when an expert is full: the first, the most probable, or a random draw"),
+      .describe(
+        "who is kept when an expert is full: the first, the most probable, or a random draw (in training)",
+      ),
   };
 }
 
@@ -91,24 +128,62 @@ export interface CapacityOptions {
   readonly dropOrder: "position" | "probability" | "random";
 }
 
-/** Assignments an expert may keep of a scope of T tokens with K choices each. */
+/**
+ * Assignments an expert may keep of a scope of T tokens with K choices each. Given a padding mask, it is counted from
+ * each scope's real tokens, so that padding makes no room: f32 [scopes].
+ * @example
+ * ```ts
+ * import { capacityOf, parseOptions, switchRouter } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const options = parseOptions(switchRouter); // factor 1.25 in training, 2 in evaluation
+ * assertEquals(capacityOf(options, { T: 64, E: 8, K: 1 }, true), 10);
+ * assertEquals(capacityOf(options, { T: 64, E: 8, K: 1 }, false), 16);
+ * ```
+ */
 export function capacityOf(
   options: CapacityOptions,
   terms: Omit<CapacityTerms, "factor">,
   training: boolean,
-): number {
+): number;
+export function capacityOf(
+  options: CapacityOptions,
+  terms: Omit<CapacityTerms, "factor">,
+  training: boolean,
+  real_T: Tensor | undefined,
+): number | Tensor;
+export function capacityOf(
+  options: CapacityOptions,
+  terms: Omit<CapacityTerms, "factor">,
+  training: boolean,
+  real_T?: Tensor,
+): number | Tensor {
   const factor = training ? options.capacityFactor : options.evaluationCapacityFactor;
-  const found = capacityRules[options.capacityRule]({ ...terms, factor });
-  return Math.max(options.minimumCapacity, Math.min(found, terms.T * terms.K));
+  const capacity = (T: number) => {
+    const found = capacityRules[options.capacityRule]({ ...terms, T, factor });
+    return Math.max(options.minimumCapacity, Math.min(found, T * terms.K));
+  };
+  if (!real_T || options.capacityRule === "dropless") return capacity(terms.T);
+  // How many tokens are real is known on the device alone: it looks the capacity up.
+  const [all] = real_T.shape;
+  const scope_T = scopeOfToken(real_T, terms.T);
+  const realScope_T = where(real_T, scope_T, wholeNumbers(real_T, [all], () => -1));
+  const byCount = Float32Array.from({ length: terms.T + 1 }, (_, T) => capacity(T));
+  return take(
+    tensor(real_T.backend, byCount, [terms.T + 1]),
+    count(realScope_T, Math.ceil(all / terms.T)),
+  );
 }
 
 /** What {@linkcode keepWithinCapacity} is given besides the choices. */
 export interface CapacityScope {
   readonly E: number;
-  readonly capacity: number;
+  /** Of every scope, or of each: f32 [scopes]. */
+  readonly capacity: number | Tensor;
   /** Tokens that share a capacity: T for the whole batch, less for groups. */
   readonly scope: number;
   readonly dropOrder: CapacityOptions["dropOrder"];
+  /** Evaluation is free of noise: there, `random` is `position`. */
+  readonly training: boolean;
   /** Probability of each choice, [T, K]: what `probability` ranks by. */
   readonly probability_TK: Tensor;
   readonly random: Random;
@@ -116,20 +191,73 @@ export interface CapacityScope {
   readonly choiceMajor: boolean;
 }
 
-/** Experts of [T, K] with -1 where the expert was full. */
+/**
+ * Experts of [T, K] with -1 where the expert was full.
+ * @param wanted_TK Experts before capacity, i32; -1 takes no place.
+ * @example
+ * ```ts
+ * import { cpu, keepWithinCapacity, random, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const expert_TK = keepWithinCapacity(tensor(backend, Int32Array.of(0, 0, 0, 1), [4, 1]), {
+ *   E: 2,
+ *   capacity: 2,
+ *   scope: 4,
+ *   dropOrder: "probability",
+ *   training: true,
+ *   probability_TK: tensor(backend, [0.6, 0.9, 0.7, 0.5], [4, 1]),
+ *   random: random(0),
+ *   choiceMajor: false,
+ * });
+ * assertEquals(await expert_TK.read(), Int32Array.of(-1, 0, 0, 1));
+ * backend.close();
+ * ```
+ */
 export function keepWithinCapacity(wanted_TK: Tensor, options: CapacityScope): Tensor {
-  if (options.capacity >= options.scope * wanted_TK.shape[1]) return wanted_TK;
-  const rank_TK = rankInGroup(wanted_TK, options);
-  const limit = tensor(wanted_TK.backend, [options.capacity - 0.5], [1]);
-  return leaveOut(greater(toFloat(rank_TK), limit), wanted_TK);
+  const { capacity, scope } = options;
+  const [T, K] = wanted_TK.shape;
+  if (typeof capacity === "number" && capacity >= scope * K) return wanted_TK;
+  const rank_TK = toFloat(rankInGroup(wanted_TK, options));
+  const limit = typeof capacity === "number"
+    ? tensor(wanted_TK.backend, [capacity - 0.5], [1])
+    : affine(reshape(take(capacity, scopeOfToken(wanted_TK, scope)), [T, 1]), 1, -0.5);
+  return leaveOut(greater(rank_TK, limit), wanted_TK);
 }
 
-/** Experts with -1 where the mask is not 0. */
+function scopeOfToken(like: Tensor, scope: number): Tensor {
+  return wholeNumbers(like, [like.shape[0]], (t) => Math.floor(t / scope));
+}
+
+/**
+ * Experts, i32, with -1 where the mask of the same shape is not 0.
+ * @example
+ * ```ts
+ * import { cpu, leaveOut, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const expert_TK = tensor(backend, Int32Array.of(3, 5), [1, 2]);
+ * assertEquals(await leaveOut(tensor(backend, [0, 1], [1, 2]), expert_TK).read(), Int32Array.of(3, -1));
+ * backend.close();
+ * ```
+ */
 export function leaveOut(mask: Tensor, expert: Tensor): Tensor {
   return where(mask, wholeNumbers(expert, expert.shape, () => -1), expert);
 }
 
-/** Experts with -1 for padding, so that padding takes no capacity and counts nowhere. */
+/**
+ * Experts, i32 [T, K], with -1 for padding, so that padding takes no capacity and counts nowhere.
+ * @param real_T f32 [T]: 1 = a real token, 0 = padding; undefined = all real.
+ * @example
+ * ```ts
+ * import { cpu, leaveOutPadding, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const expert_TK = tensor(backend, Int32Array.of(3, 5), [2, 1]);
+ * const real_T = tensor(backend, [1, 0], [2]);
+ * assertEquals(await leaveOutPadding(expert_TK, real_T).read(), Int32Array.of(3, -1));
+ * backend.close();
+ * ```
+ */
 export function leaveOutPadding(expert_TK: Tensor, real_T: Tensor | undefined): Tensor {
   if (!real_T) return expert_TK;
   const [T, K] = expert_TK.shape;
@@ -140,7 +268,8 @@ export function leaveOutPadding(expert_TK: Tensor, real_T: Tensor | undefined): 
 
 function rankInGroup(wanted_TK: Tensor, options: CapacityScope): Tensor {
   const params = { groups: options.E, scope: options.scope, choiceMajor: options.choiceMajor };
-  switch (options.dropOrder) {
+  const order = options.dropOrder === "random" && !options.training ? "position" : options.dropOrder;
+  switch (order) {
     case "position":
       return apply(kernels.rankInGroup, [wanted_TK], params)[0];
     case "probability":
@@ -152,6 +281,6 @@ function rankInGroup(wanted_TK: Tensor, options: CapacityScope): Tensor {
       return apply(kernels.rankInGroup, [wanted_TK, reshape(priority, shape)], params)[0];
     }
     default:
-      return options.dropOrder satisfies never;
+      return order satisfies never;
   }
 }

@@ -39,7 +39,8 @@ export const gshard: RouterPlugin<GshardOptions> = {
     identifier: "arXiv:2006.16668",
     equations: "section 2.2, algorithm 1",
   },
-  traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
+  // Not causal: a later token's first choice takes the slot that an earlier token's second choice would have had.
+  traits: { causal: false, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
   options: z.strictObject({
     ...capacityOptions({ rule: "gshard", factor: 1, evaluationFactor: 2 }),
     groups: z.number().int().min(1).default(1).describe("groups G with a capacity of their own; G divides T"),
@@ -52,12 +53,12 @@ export const gshard: RouterPlugin<GshardOptions> = {
   }),
   expertsPerToken: () => 2,
   create({ D, E }, options, init) {
+    if (E < 2) throw new RangeError(`Cannot make a gshard router: it needs 2 experts or more, not ${E}`);
     const gate_DE = init.parameter("gate", [D, E], truncatedNormal(1 / Math.sqrt(D)));
     return {
       params: { gate: gate_DE },
       route(x_TD, { training, random, real_T }) {
         const [T] = x_TD.shape;
-        if (E < 2) throw new RangeError(`Cannot route with gshard: it needs 2 experts or more, not ${E}`);
         if (T % options.groups !== 0) {
           throw new RangeError(
             `Cannot route with gshard: groups = ${options.groups} does not divide ${T} tokens`,
@@ -72,9 +73,10 @@ export const gshard: RouterPlugin<GshardOptions> = {
         const wanted_TK = drawn ? leaveOut(unluckySecond(weight_TK, random), chosen_TK) : chosen_TK;
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
-          capacity: capacityOf(options, { T: scope, E, K: 2 }, training),
+          capacity: capacityOf(options, { T: scope, E, K: 2 }, training, real_T),
           scope,
           dropOrder: options.dropOrder,
+          training,
           probability_TK: value_TK,
           random,
           choiceMajor: true,

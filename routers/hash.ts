@@ -49,24 +49,33 @@ export function randomTable(V: number, E: number, uniform_V: Float32Array): Int3
   return Int32Array.from({ length: V }, (_, id) => Math.floor(uniform_V[id] * E));
 }
 
-/** Ids from most to least frequent, each to the expert with the least training tokens so far; ties to the lower index. */
+/**
+ * Ids from most to least frequent, each to the expert with the least training tokens so far; ties to the lower index.
+ * Ids never seen in training take turns.
+ */
 export function balancedTable({ V, E, tokenCount_V }: RouterDims): Int32Array {
   if (!tokenCount_V) {
     throw new RangeError(
       'Cannot build a balanced hash table: it needs tokenCount_V, how often each id occurs in training; or choose table "random"',
     );
   }
+  if (tokenCount_V.length !== V) {
+    throw new RangeError(
+      `Cannot build a balanced hash table: tokenCount_V has ${tokenCount_V.length} counts for ${V} ids`,
+    );
+  }
   const byFrequency = Array.from({ length: V }, (_, id) => id).sort((a, b) =>
     tokenCount_V[b] - tokenCount_V[a] || a - b
   );
-  const load = new Float64Array(E);
+  const seenTokens = new Float64Array(E);
+  const unseenIds = new Float64Array(E);
   const table = new Int32Array(V);
   for (const id of byFrequency) {
+    const load = tokenCount_V[id] > 0 ? seenTokens : unseenIds;
     let least = 0;
     for (let expert = 1; expert < E; expert++) if (load[expert] < load[least]) least = expert;
     table[id] = least;
-    // Ids never seen in training still take turns.
-    load[least] += Math.max(tokenCount_V[id], 1e-6);
+    load[least] += tokenCount_V[id] || 1;
   }
   return table;
 }

@@ -16,18 +16,34 @@ export type BalanceCounts = "first" | "all" | "all-mean";
 
 /** What {@linkcode balanceLoss} works on. */
 export interface BalanceTerms {
+  /** The router's distribution over experts, f32 [T, E]; carries the gradient. */
   readonly probability_TE: Tensor;
   /** Choices before capacity, i32 [T, K]; -1 counts nowhere. */
   readonly wanted_TK: Tensor;
   readonly counts: BalanceCounts;
   /** Tokens of one scope; the loss is the mean over scopes. T is a multiple of it. */
   readonly scope: number;
+  /** Padding mask, f32 [T]: 1 = a real token, 0 = padding. Absent = all real. */
   readonly real_T?: Tensor | undefined;
 }
 
 /**
  * E sum_e f_e P_e per scope, averaged over scopes: f_e the share of tokens that chose e (a constant), P_e the mean
  * probability of e (Switch Transformer, equations 4 to 6, without alpha). Shape [1].
+ * @example
+ * ```ts
+ * import { balanceLoss, cpu, scalar, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const loss = balanceLoss({
+ *   probability_TE: tensor(backend, [0.75, 0.25, 0.25, 0.75], [2, 2]),
+ *   wanted_TK: tensor(backend, Int32Array.of(0, 1), [2, 1]),
+ *   counts: "first",
+ *   scope: 2,
+ * });
+ * assertEquals(await scalar(loss), 1); // balanced
+ * backend.close();
+ * ```
  */
 export function balanceLoss(terms: BalanceTerms): Tensor {
   const { probability_TE, wanted_TK } = terms;
@@ -66,7 +82,18 @@ function scopeMeans(like: Tensor, scope: number, real_T: Tensor | undefined): Te
 }
 
 /**
- * Mean over tokens of (log sum exp of the router logits)^2 (ST-MoE, equation 5, without its coefficient). Shape [1].
+ * Mean over real tokens of (log sum exp of the router logits)^2 (ST-MoE, equation 5, without its coefficient).
+ * Shape [1].
+ * @param real_T f32 [T]: 1 = a real token, 0 = padding; undefined = all real.
+ * @example
+ * ```ts
+ * import { cpu, scalar, tensor, zLoss } from "@switchyard/moe";
+ * import { assertAlmostEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const logit_TE = tensor(backend, [0, 0, 0, 0], [2, 2]);
+ * assertAlmostEquals(await scalar(zLoss(logit_TE)), Math.log(2) ** 2, 1e-6);
+ * backend.close();
+ * ```
  */
 export function zLoss(logit_TE: Tensor, real_T?: Tensor): Tensor {
   const [T] = logit_TE.shape;

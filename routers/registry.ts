@@ -2,6 +2,7 @@
 import * as builtIn from "./mod.ts";
 import type { RouterPlugin } from "./router.ts";
 
+/** A router plugin, whatever its options are. */
 // deno-lint-ignore no-explicit-any -- a list of plugins with different options has no better type
 export type AnyRouterPlugin = RouterPlugin<any>;
 
@@ -9,7 +10,15 @@ const known = new Map<string, AnyRouterPlugin>(
   Object.values(builtIn).map((plugin): [string, AnyRouterPlugin] => [plugin.name, plugin]),
 );
 
-/** Every router, by name. */
+/**
+ * Every router, by name: those of this package and those registered.
+ * @example
+ * ```ts
+ * import { routers } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(routers().some(({ name }) => name === "switch"), true);
+ * ```
+ */
 export function routers(): readonly AnyRouterPlugin[] {
   return [...known.values()].sort((a, b) => a.name < b.name ? -1 : 1);
 }
@@ -17,6 +26,13 @@ export function routers(): readonly AnyRouterPlugin[] {
 /**
  * Adds a router of your own; from then on every experiment, report and contract check knows it.
  * @throws {TypeError} when it lacks a part of a plugin; {RangeError} when the name is taken or not in kebab-case.
+ * @example
+ * ```ts
+ * import { findRouter, registerRouter, switchRouter } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * registerRouter({ ...switchRouter, name: "my-switch" });
+ * assertEquals(findRouter("my-switch").name, "my-switch");
+ * ```
  */
 export function registerRouter(plugin: AnyRouterPlugin): void {
   checkPlugin(plugin);
@@ -26,7 +42,17 @@ export function registerRouter(plugin: AnyRouterPlugin): void {
   known.set(plugin.name, plugin);
 }
 
-/** @throws {RangeError} when there is none of that name; the message lists the names there are. */
+/**
+ * A router by name.
+ * @throws {RangeError} when there is none of that name; the message lists the names there are.
+ * @example
+ * ```ts
+ * import { findRouter, switchRouter } from "@switchyard/moe";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * assertEquals(findRouter("switch"), switchRouter);
+ * assertThrows(() => findRouter("swich"), RangeError, 'Cannot find router "swich": there are "');
+ * ```
+ */
 export function findRouter(name: string): AnyRouterPlugin {
   const plugin = known.get(name);
   if (plugin) return plugin;
@@ -37,6 +63,14 @@ export function findRouter(name: string): AnyRouterPlugin {
 /**
  * A router's options with defaults filled in.
  * @throws {RangeError} naming the router, the option, the value and what is allowed.
+ * @example
+ * ```ts
+ * import { parseOptions, switchRouter } from "@switchyard/moe";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * const options = parseOptions(switchRouter, { capacityFactor: 2 });
+ * assertEquals([options.capacityFactor, options.evaluationCapacityFactor], [2, 2]);
+ * assertThrows(() => parseOptions(switchRouter, { jitter: -1 }), RangeError, "jitter = -1");
+ * ```
  */
 export function parseOptions<Options>(plugin: RouterPlugin<Options>, given: unknown = {}): Options {
   const parsed = plugin.options.safeParse(given);

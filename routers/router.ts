@@ -57,6 +57,20 @@ export interface Router {
   readonly params: Params;
   /** @param x_TD What the layer is given, f32. */
   route(x_TD: Tensor, step: RouteStep): Routing | Promise<Routing>;
+  /** Told the layer's load after each training step. */
+  observe?(load: RouterLoad): void;
+  /** What a checkpoint must carry beyond parameters, by name. */
+  state?(): Readonly<Record<string, Float32Array>>;
+  /** Takes back what {@linkcode Router.state} gave. */
+  restore?(state: Readonly<Record<string, Float32Array>>): void;
+}
+
+/** Assignments of one step by expert: E counts each. */
+export interface RouterLoad {
+  /** Before capacity. */
+  readonly wanted: readonly number[];
+  /** After capacity. */
+  readonly kept: readonly number[];
 }
 
 /** What a router may know besides the tokens. */
@@ -74,6 +88,21 @@ export interface RouteStep {
   readonly real_T?: Tensor;
 }
 
+/**
+ * A score-function estimator: the trainer adds mean_t w_t (f_t - b) log p_t to what it differentiates, where f_t is the
+ * token's loss and everything but log p_t is a constant.
+ */
+export interface ScoreFunction {
+  /** log p of the expert drawn for each token under the router's own distribution, f32 [T]; carries the gradient. */
+  readonly logProbability_T: Tensor;
+  /** Importance weight w of each token, f32 [T], without gradient; 0 = skipped, or padding. */
+  readonly importance_T: Tensor;
+  /** b; made of earlier steps alone, so that the estimator stays unbiased. */
+  readonly baseline: number;
+  /** Told after the step: mean of f_t over tokens, weighted by w. */
+  observeLoss?(mean: number): void;
+}
+
 /** N assignments of tokens to experts. */
 export interface Routing {
   /** Token of each assignment, i32 [N]. */
@@ -86,6 +115,13 @@ export interface Routing {
   readonly weight_N: Tensor;
   /** K when assignments are laid out [T, K] with choices in falling preference; null for other layouts. */
   readonly choices: number | null;
+  /**
+   * Scales the gradient that flows back into each assignment's expert output, f32 [N]; the output itself is untouched.
+   * Absent = 1 everywhere.
+   */
+  readonly gradientWeight_N?: Tensor;
+  /** How a sampled routing trains its router, where no gradient reaches it through weights. */
+  readonly estimator?: ScoreFunction;
   /** Added to the training loss as they are: already weighted, shape [1] each. */
   readonly losses: Readonly<Record<string, Tensor>>;
   /** The router's distribution over experts, f32 [T, E], where it has one; for reports only. */

@@ -6,14 +6,39 @@ import { wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, type Tensor } from "../tensor/tensor.ts";
 import type { Routing } from "./router.ts";
 
-/** x times noise uniform in [1 - epsilon, 1 + epsilon) (Switch Transformer, appendix C: input jitter). */
+/**
+ * x times noise uniform in [1 - epsilon, 1 + epsilon) (Switch Transformer, appendix C: input jitter).
+ * @example
+ * ```ts
+ * import { cpu, jitter, random, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const noisy = await jitter(tensor(backend, new Float32Array(100).fill(1), [10, 10]), 0.25, random(0)).read();
+ * assertEquals(noisy.every((value) => value >= 0.75 && value <= 1.25), true);
+ * backend.close();
+ * ```
+ */
 export function jitter(x_TD: Tensor, epsilon: number, random: Random): Tensor {
   const [key0, key1] = random.split("jitter").key;
   const [noise] = apply(kernels.uniform, [], { key0, key1, shape: x_TD.shape }, x_TD.backend);
   return multiply(x_TD, affine(noise, 2 * epsilon, 1 - epsilon));
 }
 
-/** Choices of every token as a {@linkcode Routing}: N = T K assignments, token-major. */
+/**
+ * Choices of every token, [T, K] each, as a {@linkcode Routing}: N = T K assignments, token-major.
+ * @example
+ * ```ts
+ * import { cpu, tensor, tokenChoice } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const wanted_TK = tensor(backend, Int32Array.of(2, 0, 1, 2), [2, 2]);
+ * const weight_TK = tensor(backend, [0.6, 0.4, 0.9, 0.1], [2, 2]);
+ * const routing = tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { losses: {} });
+ * assertEquals(await routing.token_N.read(), Int32Array.of(0, 0, 1, 1));
+ * assertEquals(routing.choices, 2);
+ * backend.close();
+ * ```
+ */
 export function tokenChoice(
   choices: { wanted_TK: Tensor; expert_TK: Tensor; weight_TK: Tensor },
   rest: Pick<Routing, "losses"> & { probability_TE?: Tensor },

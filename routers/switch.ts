@@ -58,9 +58,10 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
         const wanted_TK = leaveOutPadding(index_TK, real_T);
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
-          capacity: capacityOf(options, { T, E, K: 1 }, training),
+          capacity: capacityOf(options, { T, E, K: 1 }, training, real_T),
           scope: T,
           dropOrder: options.dropOrder,
+          training,
           probability_TK: value_TK,
           random,
           choiceMajor: false,

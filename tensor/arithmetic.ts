@@ -13,47 +13,160 @@ function unary(op: UnaryOp, x: Tensor): Tensor {
   return differentiable(y, [[x, (gradient) => apply(kernels.unaryGradient, [x, gradient], { op })[0]]]);
 }
 
-/** max(x, 0). */
+/**
+ * max(x, 0).
+ * @example
+ * ```ts
+ * import { cpu, relu, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = relu(tensor(backend, [-1, 2], [2]));
+ * assertEquals(await y.read(), Float32Array.of(0, 2));
+ * backend.close();
+ * ```
+ */
 export function relu(x: Tensor): Tensor {
   return unary("relu", x);
 }
 
-/** x Phi(x) with the exact normal distribution function. */
+/**
+ * x Phi(x) with the exact normal distribution function (Hendrycks and Gimpel 2016, section 2).
+ * @example
+ * ```ts
+ * import { cpu, gelu, scalar, tensor } from "@switchyard/moe";
+ * import { assertAlmostEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * assertAlmostEquals(await scalar(gelu(tensor(backend, [1], [1]))), 0.8413447, 1e-6);
+ * backend.close();
+ * ```
+ */
 export function gelu(x: Tensor): Tensor {
   return unary("gelu", x);
 }
 
-/** x sigmoid(x), also called swish. */
+/**
+ * x sigmoid(x), also called swish (Elfwing, Uchibe and Doya 2018).
+ * @example
+ * ```ts
+ * import { cpu, scalar, silu, tensor } from "@switchyard/moe";
+ * import { assertAlmostEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * assertAlmostEquals(await scalar(silu(tensor(backend, [1], [1]))), 1 / (1 + Math.exp(-1)), 1e-6);
+ * backend.close();
+ * ```
+ */
 export function silu(x: Tensor): Tensor {
   return unary("silu", x);
 }
 
+/**
+ * e^x.
+ * @example
+ * ```ts
+ * import { cpu, exp, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = exp(tensor(backend, [0, -Infinity], [2]));
+ * assertEquals(await y.read(), Float32Array.of(1, 0));
+ * backend.close();
+ * ```
+ */
 export function exp(x: Tensor): Tensor {
   return unary("exp", x);
 }
 
-/** Natural logarithm. */
+/**
+ * Natural logarithm; -Infinity at 0, NaN below.
+ * @example
+ * ```ts
+ * import { cpu, log, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = log(tensor(backend, [1, 0], [2]));
+ * assertEquals(await y.read(), Float32Array.of(0, -Infinity));
+ * backend.close();
+ * ```
+ */
 export function log(x: Tensor): Tensor {
   return unary("log", x);
 }
 
+/**
+ * -x.
+ * @example
+ * ```ts
+ * import { cpu, negate, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = negate(tensor(backend, [1, -2], [2]));
+ * assertEquals(await y.read(), Float32Array.of(-1, 2));
+ * backend.close();
+ * ```
+ */
 export function negate(x: Tensor): Tensor {
   return unary("negate", x);
 }
 
+/**
+ * x^2.
+ * @example
+ * ```ts
+ * import { cpu, square, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = square(tensor(backend, [3, -2], [2]));
+ * assertEquals(await y.read(), Float32Array.of(9, 4));
+ * backend.close();
+ * ```
+ */
 export function square(x: Tensor): Tensor {
   return unary("square", x);
 }
 
+/**
+ * Square root; NaN below 0.
+ * @example
+ * ```ts
+ * import { cpu, sqrt, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = sqrt(tensor(backend, [9, 4], [2]));
+ * assertEquals(await y.read(), Float32Array.of(3, 2));
+ * backend.close();
+ * ```
+ */
 export function sqrt(x: Tensor): Tensor {
   return unary("sqrt", x);
 }
 
+/**
+ * 1 / (1 + e^-x).
+ * @example
+ * ```ts
+ * import { cpu, sigmoid, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = sigmoid(tensor(backend, [0, -Infinity], [2]));
+ * assertEquals(await y.read(), Float32Array.of(0.5, 0));
+ * backend.close();
+ * ```
+ */
 export function sigmoid(x: Tensor): Tensor {
   return unary("sigmoid", x);
 }
 
-/** x scale + shift with two plain numbers. */
+/**
+ * x scale + shift with two plain numbers.
+ * @example
+ * ```ts
+ * import { affine, cpu, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = affine(tensor(backend, [1, 2], [2]), 10, 3);
+ * assertEquals(await y.read(), Float32Array.of(13, 23));
+ * backend.close();
+ * ```
+ */
 export function affine(x: Tensor, scale: number, shift: number): Tensor {
   const [y] = apply(kernels.affine, [x], { scale, shift });
   return differentiable(y, [[x, (gradient) => apply(kernels.affine, [gradient], { scale, shift: 0 })[0]]]);
@@ -72,7 +185,20 @@ function sumTo(gradient: Tensor, like: Tensor): Tensor {
   return sumFirst(gradient);
 }
 
-/** a + b. */
+/**
+ * a + b.
+ * @param b As every second operand: a's shape [..., C], or [1], or [C] (one per column), or [..., 1] (one per row).
+ * @throws {RangeError} when b has another shape; {TypeError} when an operand is not f32.
+ * @example
+ * ```ts
+ * import { add, cpu, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = add(tensor(backend, [1, 2, 3, 4], [2, 2]), tensor(backend, [10, 20], [2, 1]));
+ * assertEquals(await y.read(), Float32Array.of(11, 12, 23, 24));
+ * backend.close();
+ * ```
+ */
 export function add(a: Tensor, b: Tensor): Tensor {
   return differentiable(binary("add", a, b), [
     [a, (gradient) => gradient],
@@ -80,7 +206,18 @@ export function add(a: Tensor, b: Tensor): Tensor {
   ]);
 }
 
-/** a - b. */
+/**
+ * a - b, shapes as in {@linkcode add}.
+ * @example
+ * ```ts
+ * import { cpu, subtract, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = subtract(tensor(backend, [1, 2], [2]), tensor(backend, [3], [1]));
+ * assertEquals(await y.read(), Float32Array.of(-2, -1));
+ * backend.close();
+ * ```
+ */
 export function subtract(a: Tensor, b: Tensor): Tensor {
   return differentiable(binary("subtract", a, b), [
     [a, (gradient) => gradient],
@@ -88,7 +225,18 @@ export function subtract(a: Tensor, b: Tensor): Tensor {
   ]);
 }
 
-/** a b, elementwise. */
+/**
+ * a b, elementwise, shapes as in {@linkcode add}.
+ * @example
+ * ```ts
+ * import { cpu, multiply, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = multiply(tensor(backend, [1, 2, 3, 4], [2, 2]), tensor(backend, [10, 100], [2]));
+ * assertEquals(await y.read(), Float32Array.of(10, 200, 30, 400));
+ * backend.close();
+ * ```
+ */
 export function multiply(a: Tensor, b: Tensor): Tensor {
   return differentiable(binary("multiply", a, b), [
     [a, (gradient) => binary("multiply", gradient, b)],
@@ -96,7 +244,18 @@ export function multiply(a: Tensor, b: Tensor): Tensor {
   ]);
 }
 
-/** a / b, elementwise. */
+/**
+ * a / b, elementwise, shapes as in {@linkcode add}.
+ * @example
+ * ```ts
+ * import { cpu, divide, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = divide(tensor(backend, [1, 2], [2]), tensor(backend, [4], [1]));
+ * assertEquals(await y.read(), Float32Array.of(0.25, 0.5));
+ * backend.close();
+ * ```
+ */
 export function divide(a: Tensor, b: Tensor): Tensor {
   return differentiable(binary("divide", a, b), [
     [a, (gradient) => binary("divide", gradient, b)],
@@ -107,17 +266,51 @@ export function divide(a: Tensor, b: Tensor): Tensor {
   ]);
 }
 
-/** 1 where a > b, else 0; no gradient. */
+/**
+ * 1 where a > b, else 0; no gradient. Shapes as in {@linkcode add}.
+ * @example
+ * ```ts
+ * import { cpu, greater, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = greater(tensor(backend, [1, 2, 3], [3]), tensor(backend, [2], [1]));
+ * assertEquals(await y.read(), Float32Array.of(0, 0, 1));
+ * backend.close();
+ * ```
+ */
 export function greater(a: Tensor, b: Tensor): Tensor {
   return binary("greater", a, b);
 }
 
-/** The larger of a and b, elementwise; no gradient. */
+/**
+ * The larger of a and b, elementwise; no gradient. Shapes as in {@linkcode add}.
+ * @example
+ * ```ts
+ * import { cpu, maximum, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = maximum(tensor(backend, [1, 2, 3], [3]), tensor(backend, [2], [1]));
+ * assertEquals(await y.read(), Float32Array.of(2, 2, 3));
+ * backend.close();
+ * ```
+ */
 export function maximum(a: Tensor, b: Tensor): Tensor {
   return binary("maximum", a, b);
 }
 
-/** `mask` not 0 ? a : b; gradient to both, none to the mask. All of one shape. */
+/**
+ * `mask` not 0 ? a : b, all of one shape; gradient to a and b, none to the mask.
+ * @throws {RangeError} when shapes differ; {TypeError} when a and b have different element types.
+ * @example
+ * ```ts
+ * import { cpu, tensor, where } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = where(tensor(backend, [1, 0], [2]), tensor(backend, [1, 2], [2]), tensor(backend, [3, 4], [2]));
+ * assertEquals(await y.read(), Float32Array.of(1, 4));
+ * backend.close();
+ * ```
+ */
 export function where(mask: Tensor, a: Tensor, b: Tensor): Tensor {
   const zerosLike = (gradient: Tensor) => affine(gradient, 0, 0);
   const choose = (x: Tensor, y: Tensor) => apply(kernels.where, [mask, x, y], {})[0];
@@ -127,7 +320,19 @@ export function where(mask: Tensor, a: Tensor, b: Tensor): Tensor {
   ]);
 }
 
-/** Whole numbers as f32; no gradient. */
+/**
+ * Whole numbers as f32, exact up to 2^24; no gradient.
+ * @throws {TypeError} when x is not i32.
+ * @example
+ * ```ts
+ * import { cpu, tensor, toFloat } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = toFloat(tensor(backend, Int32Array.of(-1, 7), [2]));
+ * assertEquals(await y.read(), Float32Array.of(-1, 7));
+ * backend.close();
+ * ```
+ */
 export function toFloat(x: Tensor): Tensor {
   return apply(kernels.toFloat, [x], {})[0];
 }

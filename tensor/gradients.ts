@@ -28,9 +28,20 @@ function sorted(loss: Tensor): Tensor[] {
 
 /**
  * Gradients of a loss with respect to parameters, in their order; null where no path leads to a parameter.
- *
  * @param loss One value, shape [1].
  * @throws {RangeError} when the loss is not one value; {TypeError} when it depends on no parameter.
+ * @example
+ * ```ts
+ * import { cpu, gradients, parameter, square, sumAll } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const w = parameter(backend, Float32Array.of(1, 2, 3), [3]);
+ * const unused = parameter(backend, Float32Array.of(1), [1]);
+ * const [gradient, none] = await gradients(sumAll(square(w)), [w, unused]);
+ * assertEquals(await gradient!.read(), Float32Array.of(2, 4, 6));
+ * assertEquals(none, null);
+ * backend.close();
+ * ```
  */
 export async function gradients(loss: Tensor, params: readonly Parameter[]): Promise<(Tensor | null)[]> {
   if (sizeOf(loss.shape) !== 1) {

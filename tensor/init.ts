@@ -14,12 +14,27 @@ export type Params = Readonly<Record<string, Parameter>>;
 /** Makes parameters on a backend. */
 export interface Init {
   readonly backend: Backend;
+  /** The stream that names are split from. */
   readonly random: Random;
+  /** A parameter filled from the stream of its name. */
   parameter(name: string, shape: readonly number[], fill: Filler): Parameter;
   /** The same for a named part, with streams of its own. */
   part(name: string): Init;
 }
 
+/**
+ * Makes parameters on a backend, each from the stream of its own name: adding one changes no other.
+ * @example
+ * ```ts
+ * import { cpu, createInit, normal, random } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const init = createInit(backend, random(0)).part("router");
+ * const gate_DE = init.parameter("gate", [4, 2], normal(0.5));
+ * assertEquals(await gate_DE.read(), normal(0.5)(random(0).split("router").split("gate"), 8));
+ * backend.close();
+ * ```
+ */
 export function createInit(backend: Backend, random: Random): Init {
   return {
     backend,
@@ -29,11 +44,30 @@ export function createInit(backend: Backend, random: Random): Init {
   };
 }
 
-/** The same value everywhere. */
+/**
+ * The same value everywhere.
+ * @example
+ * ```ts
+ * import { constant, random } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(constant(1)(random(0), 3), Float32Array.of(1, 1, 1));
+ * ```
+ */
 export function constant(value: number): Filler {
   return (_, count) => new Float32Array(count).fill(value);
 }
 
+/**
+ * Normal values around 0.
+ * @example
+ * ```ts
+ * import { normal, random } from "@switchyard/moe";
+ * import { assertAlmostEquals } from "@std/assert";
+ * const values = normal(2)(random(0), 1000);
+ * const variance = values.reduce((sum, value) => sum + value ** 2, 0) / 1000;
+ * assertAlmostEquals(variance, 4, 0.4);
+ * ```
+ */
 export function normal(standardDeviation: number): Filler {
   return (random, count) => random.normal(count).map((value) => value * standardDeviation);
 }
@@ -41,6 +75,13 @@ export function normal(standardDeviation: number): Filler {
 /**
  * Normal values redrawn until they lie within two standard deviations, so that the result's own standard deviation is
  * 0.88 of the one named, as in TensorFlow's `truncated_normal` (Switch Transformer, section 2.4).
+ * @example
+ * ```ts
+ * import { random, truncatedNormal } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const values = truncatedNormal(0.5)(random(0), 1000);
+ * assertEquals(values.every((value) => Math.abs(value) <= 1), true);
+ * ```
  */
 export function truncatedNormal(standardDeviation: number): Filler {
   return (random, count) => {
@@ -55,7 +96,16 @@ export function truncatedNormal(standardDeviation: number): Filler {
   };
 }
 
-/** Uniform in [-bound, bound). */
+/**
+ * Uniform in [-bound, bound).
+ * @example
+ * ```ts
+ * import { random, uniformWithin } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const values = uniformWithin(0.1)(random(0), 1000);
+ * assertEquals(values.every((value) => -0.1 <= value && value < 0.1), true);
+ * ```
+ */
 export function uniformWithin(bound: number): Filler {
   return (random, count) => random.uniform(count).map((value) => (2 * value - 1) * bound);
 }

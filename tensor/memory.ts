@@ -16,16 +16,18 @@ const open: OpenScope[] = [];
 
 /**
  * Opens a memory scope.
- *
  * @example
  * ```ts
  * import { add, cpu, memory, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
+ * const before = backend.statistics().usedBytes;
  * {
  *   using _scope = memory();
  *   const sum = add(tensor(backend, [1, 2], [2]), tensor(backend, [3, 4], [2]));
- *   console.log(await sum.read()); // Float32Array [4, 6]
+ *   assertEquals(await sum.read(), Float32Array.of(4, 6));
  * } // all three tensors are freed here
+ * assertEquals(backend.statistics().usedBytes, before);
  * backend.close();
  * ```
  */

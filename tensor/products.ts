@@ -8,7 +8,21 @@ export interface MatmulOptions {
   readonly transposeB?: boolean;
 }
 
-/** A B: [M, K] [K, N] -> [M, N]. */
+/**
+ * A B: [M, K] [K, N] -> [M, N].
+ * @throws {RangeError} when the shapes do not fit; {TypeError} when an operand is not f32.
+ * @example
+ * ```ts
+ * import { cpu, matmul, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const a = tensor(backend, [1, 2, 3, 4], [2, 2]);
+ * const b = tensor(backend, [10, 1], [2, 1]);
+ * assertEquals(await matmul(a, b).read(), Float32Array.of(12, 34));
+ * assertEquals(await matmul(a, b, { transposeA: true }).read(), Float32Array.of(13, 24));
+ * backend.close();
+ * ```
+ */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { transposeA = false, transposeB = false } = options;
   const product = (x: Tensor, y: Tensor, transposeX: boolean, transposeY: boolean) =>
@@ -21,7 +35,19 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
 
 /**
  * Rows of group e times matrix e: [N, K] [E, K, M] -> [N, M].
- * @param offset_O E + 1 whole numbers: group e holds rows offset[e] to offset[e + 1] - 1; rows past the last group give 0.
+ * @param offset_O E + 1 whole numbers: group e holds rows offset[e] to offset[e + 1] - 1; rows past the last give 0.
+ * @throws {RangeError} when the shapes do not fit; {TypeError} when element types do not.
+ * @example
+ * ```ts
+ * import { cpu, groupedMatmul, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const x_NK = tensor(backend, [1, 2, 3], [3, 1]);
+ * const weight_EKM = tensor(backend, [10, 100], [2, 1, 1]);
+ * const y_NM = groupedMatmul(x_NK, weight_EKM, tensor(backend, Int32Array.of(0, 1, 2), [3]));
+ * assertEquals(await y_NM.read(), Float32Array.of(10, 200, 0));
+ * backend.close();
+ * ```
  */
 export function groupedMatmul(x_NK: Tensor, weight_EKM: Tensor, offset_O: Tensor): Tensor {
   const [y] = apply(kernels.groupedMatmul, [x_NK, weight_EKM, offset_O], { transposeB: false });

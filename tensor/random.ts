@@ -1,6 +1,7 @@
 // One counter-based splittable generator (Threefry-2x32, 20 rounds; Salmon et al. 2011, the generator of JAX).
 // Streams are split by name, so a new draw in one place changes nothing in another, and nothing needs to be saved:
 // a stream is a pure function of the seed and the names on the way to it.
+import { threefry } from "../kernels/threefry.ts";
 
 /** A named stream of random numbers. Drawing does not change it: draws with the same arguments are the same. */
 export interface Random {
@@ -14,33 +15,6 @@ export interface Random {
   normal(count: number): Float32Array;
   /** A permutation of 0..count-1 (Fisher-Yates). */
   permutation(count: number): Int32Array;
-}
-
-const ROTATIONS = [[13, 15, 26, 6], [17, 29, 16, 24]];
-const PARITY = 0x1BD11BDA;
-
-/** One Threefry-2x32 block with 20 rounds, written to `out[at]` and `out[at + 1]`. */
-export function threefry(
-  key0: number,
-  key1: number,
-  counter0: number,
-  counter1: number,
-  out: Uint32Array,
-  at: number,
-): void {
-  const keys = [key0 | 0, key1 | 0, (key0 ^ key1 ^ PARITY) | 0];
-  let x0 = (counter0 + keys[0]) | 0;
-  let x1 = (counter1 + keys[1]) | 0;
-  for (let group = 0; group < 5; group++) {
-    for (const rotation of ROTATIONS[group & 1]) {
-      x0 = (x0 + x1) | 0;
-      x1 = ((x1 << rotation) | (x1 >>> (32 - rotation))) ^ x0;
-    }
-    x0 = (x0 + keys[(group + 1) % 3]) | 0;
-    x1 = (x1 + keys[(group + 2) % 3] + group + 1) | 0;
-  }
-  out[at] = x0;
-  out[at + 1] = x1;
 }
 
 /** FNV-1a over UTF-8: two 32-bit words with different offsets, to fold a name into a key. */
@@ -102,13 +76,15 @@ function stream(key0: number, key1: number): Random {
 }
 
 /**
- * The root stream of a seed.
+ * The root stream of a seed: Threefry-2x32 with 20 rounds (Salmon et al. 2011).
  * @throws {RangeError} when `seed` is not a whole number from 0 to 2^53 - 1.
  * @example
  * ```ts
  * import { random } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
  * const gate = random(0).split("gate");
- * console.log(gate.uniform(2), gate.uniform(2)); // the same two numbers twice
+ * assertEquals(gate.uniform(2), gate.uniform(2)); // drawing changes nothing
+ * assertEquals(gate.key, random(0).split("gate").key);
  * ```
  */
 export function random(seed: number): Random {

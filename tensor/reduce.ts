@@ -4,7 +4,18 @@ import * as kernels from "../kernels/mod.ts";
 import { affine, multiply } from "./arithmetic.ts";
 import { apply, differentiable, reshape, type Tensor } from "./tensor.ts";
 
-/** Sum over the last axis: [..., C] -> [...]; a vector gives [1]. */
+/**
+ * Sum over the last axis: [..., C] -> [...]; a vector gives [1].
+ * @example
+ * ```ts
+ * import { cpu, sumLast, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = sumLast(tensor(backend, [1, 2, 3, 4], [2, 2]));
+ * assertEquals(await y.read(), Float32Array.of(3, 7));
+ * backend.close();
+ * ```
+ */
 export function sumLast(x: Tensor): Tensor {
   const columns = x.shape[x.shape.length - 1];
   const [y] = apply(kernels.sumLast, [x], {});
@@ -14,7 +25,18 @@ export function sumLast(x: Tensor): Tensor {
   ]]);
 }
 
-/** Sum over all axes but the last: [..., C] -> [C]. */
+/**
+ * Sum over all axes but the last: [..., C] -> [C].
+ * @example
+ * ```ts
+ * import { cpu, sumFirst, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = sumFirst(tensor(backend, [1, 2, 3, 4], [2, 2]));
+ * assertEquals(await y.read(), Float32Array.of(4, 6));
+ * backend.close();
+ * ```
+ */
 export function sumFirst(x: Tensor): Tensor {
   const columns = x.shape[x.shape.length - 1];
   const rows = columns === 0 ? 0 : sizeOf(x.shape) / columns;
@@ -25,28 +47,80 @@ export function sumFirst(x: Tensor): Tensor {
   ]]);
 }
 
-/** Sum of all values, shape [1]. */
+/**
+ * Sum of all values, shape [1].
+ * @example
+ * ```ts
+ * import { cpu, scalar, sumAll, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * assertEquals(await scalar(sumAll(tensor(backend, [1, 2, 3, 4], [2, 2]))), 10);
+ * backend.close();
+ * ```
+ */
 export function sumAll(x: Tensor): Tensor {
   return sumLast(x.shape.length === 1 ? x : sumFirst(x));
 }
 
-/** Mean of all values, shape [1]. */
+/**
+ * Mean of all values, shape [1]; NaN where there are none.
+ * @example
+ * ```ts
+ * import { cpu, meanAll, scalar, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * assertEquals(await scalar(meanAll(tensor(backend, [1, 2, 3, 4], [2, 2]))), 2.5);
+ * backend.close();
+ * ```
+ */
 export function meanAll(x: Tensor): Tensor {
   return affine(sumAll(x), 1 / sizeOf(x.shape), 0);
 }
 
-/** Mean over all axes but the last: [..., C] -> [C]. */
+/**
+ * Mean over all axes but the last: [..., C] -> [C].
+ * @example
+ * ```ts
+ * import { cpu, meanFirst, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = meanFirst(tensor(backend, [1, 2, 3, 4], [2, 2]));
+ * assertEquals(await y.read(), Float32Array.of(2, 3));
+ * backend.close();
+ * ```
+ */
 export function meanFirst(x: Tensor): Tensor {
   return affine(sumFirst(x), x.shape[x.shape.length - 1] / sizeOf(x.shape), 0);
 }
 
-/** Softmax over the last axis. */
+/**
+ * Softmax over the last axis; a row of nothing but -Infinity gives NaN.
+ * @example
+ * ```ts
+ * import { cpu, softmax, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = softmax(tensor(backend, [1000, 1000, 0, -Infinity], [2, 2]));
+ * assertEquals(await y.read(), Float32Array.of(0.5, 0.5, 1, 0));
+ * backend.close();
+ * ```
+ */
 export function softmax(x: Tensor): Tensor {
   const [y] = apply(kernels.softmax, [x], {});
   return differentiable(y, [[x, (gradient) => apply(kernels.softmaxGradient, [y, gradient], {})[0]]]);
 }
 
-/** log sum exp over the last axis: [..., C] -> [...]. */
+/**
+ * log sum exp over the last axis: [..., C] -> [...]; a vector gives [1].
+ * @example
+ * ```ts
+ * import { cpu, logsumexp, scalar, tensor } from "@switchyard/moe";
+ * import { assertAlmostEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * assertAlmostEquals(await scalar(logsumexp(tensor(backend, [7, 7], [1, 2]))), 7 + Math.log(2), 1e-5);
+ * backend.close();
+ * ```
+ */
 export function logsumexp(x: Tensor): Tensor {
   const [y] = apply(kernels.logsumexp, [x], {});
   return differentiable(y, [[
@@ -57,9 +131,21 @@ export function logsumexp(x: Tensor): Tensor {
 }
 
 /**
- * Cross-entropy of each row of logits with its target, in nats; rows with target -1 give 0.
+ * Cross-entropy of each row of logits with its target, in nats, shape [T]; rows with target -1 give 0.
  * @param logits_TV Shape [T, V].
- * @param target_T Whole numbers below V, or -1.
+ * @param target_T Whole numbers below V, or -1; i32 [T].
+ * @throws {RangeError} when shapes do not fit; {TypeError} when element types do not.
+ * @example
+ * ```ts
+ * import { cpu, crossEntropy, tensor } from "@switchyard/moe";
+ * import { assertAlmostEquals, assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const logits_TV = tensor(backend, [0, 0, 5, 1], [2, 2]);
+ * const loss_T = await crossEntropy(logits_TV, tensor(backend, Int32Array.of(0, -1), [2])).read();
+ * assertAlmostEquals(loss_T[0], Math.log(2), 1e-6);
+ * assertEquals(loss_T[1], 0);
+ * backend.close();
+ * ```
  */
 export function crossEntropy(logits_TV: Tensor, target_T: Tensor): Tensor {
   const [loss_T, logsumexp_T] = apply(kernels.crossEntropy, [logits_TV, target_T], {});
@@ -69,7 +155,18 @@ export function crossEntropy(logits_TV: Tensor, target_T: Tensor): Tensor {
   ]]);
 }
 
-/** The one value of a tensor of shape [1]. */
+/**
+ * The one value of a tensor of shape [1].
+ * @throws {RangeError} when it holds more or less than one value.
+ * @example
+ * ```ts
+ * import { cpu, scalar, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * assertEquals(await scalar(tensor(backend, [7], [1])), 7);
+ * backend.close();
+ * ```
+ */
 export async function scalar(x: Tensor): Promise<number> {
   if (sizeOf(x.shape) !== 1) throw new RangeError(`Cannot read shape ${shapeText(x.shape)} as one value`);
   return (await x.read())[0];

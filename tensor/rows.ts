@@ -1,9 +1,12 @@
 // Moving rows, with gradients. Gathering and combining are each other's gradient, and both are gathers underneath:
 // nothing adds into shared memory, so results do not depend on the order of threads.
 import * as kernels from "../kernels/mod.ts";
-import { apply, differentiable, reshape, type Tensor, tensor } from "./tensor.ts";
+import { apply, differentiable, reshape, stopGradient, type Tensor, tensor } from "./tensor.ts";
 
-/** A list of keys sorted by key: `order` lists places, `offset` where each key begins, `position` the inverse of order. */
+/**
+ * N keys sorted by key, all i32: `order` lists places, -1 at the end for keys left out; `offset` ([count + 1]) where
+ * each key begins; `position` the inverse of order, -1 for keys left out.
+ */
 export interface Groups {
   readonly count: number;
   readonly key_N: Tensor;
@@ -12,23 +15,75 @@ export interface Groups {
   readonly position_N: Tensor;
 }
 
-/** Stable counting sort of keys 0..groups-1; keys outside are left out (position -1, order's tail -1). */
+/**
+ * Stable counting sort of i32 keys 0..groups-1; keys outside are left out (position -1, order's tail -1).
+ * @throws {RangeError} when `groups` is not a whole number from 1.
+ * @example
+ * ```ts
+ * import { cpu, groupBy, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const found = groupBy(tensor(backend, Int32Array.of(1, 0, -1, 1), [4]), 2);
+ * assertEquals(await found.order_N.read(), Int32Array.of(1, 0, 3, -1));
+ * assertEquals(await found.offset_O.read(), Int32Array.of(0, 1, 3));
+ * assertEquals(await found.position_N.read(), Int32Array.of(1, 0, -1, 2));
+ * backend.close();
+ * ```
+ */
 export function groupBy(key_N: Tensor, groups: number): Groups {
   const [order_N, offset_O, position_N] = apply(kernels.groupBy, [key_N], { groups });
   return { count: groups, key_N, order_N, offset_O, position_N };
 }
 
-/** How often each key 0..groups-1 occurs, i32. */
+/**
+ * How often each key 0..groups-1 occurs, i32 [groups]; other keys are not counted.
+ * @throws {RangeError} when `groups` is not a whole number from 1.
+ * @example
+ * ```ts
+ * import { count, cpu, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const count_E = count(tensor(backend, Int32Array.of(1, 0, -1, 1), [4]), 3);
+ * assertEquals(await count_E.read(), Int32Array.of(1, 2, 0));
+ * backend.close();
+ * ```
+ */
 export function count(key: Tensor, groups: number): Tensor {
   return apply(kernels.count, [key], { groups })[0];
 }
 
-/** Rows at the given indices, without gradient; index -1 gives zeros, or -1 in whole numbers. */
+/**
+ * Rows at the given indices, [R, ...] at [N] -> [N, ...], without gradient; index -1 gives zeros, or -1 in whole
+ * numbers, where 0 would name something.
+ * @example
+ * ```ts
+ * import { cpu, take, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const rows = take(tensor(backend, [10, 20, 30], [3, 1]), tensor(backend, Int32Array.of(2, -1), [2]));
+ * assertEquals(await rows.read(), Float32Array.of(30, 0));
+ * backend.close();
+ * ```
+ */
 export function take(x: Tensor, index_N: Tensor): Tensor {
   return apply(kernels.gatherRows, [x, index_N], {})[0];
 }
 
-/** Rows of a table: [R, D] at [N] -> [N, D]; index -1 gives zeros. The gradient sums rows that were taken twice. */
+/**
+ * Rows of a table: [R, D] at [N] -> [N, D]; index -1 gives zeros. The gradient sums rows that were taken twice.
+ * @example
+ * ```ts
+ * import { cpu, embedding, gradients, parameter, sumAll, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const table_RD = parameter(backend, Float32Array.of(10, 20, 30), [3, 1]);
+ * const rows_ND = embedding(table_RD, tensor(backend, Int32Array.of(2, 0, 2), [3]));
+ * assertEquals(await rows_ND.read(), Float32Array.of(30, 10, 30));
+ * const [gradient] = await gradients(sumAll(rows_ND), [table_RD]);
+ * assertEquals(await gradient!.read(), Float32Array.of(1, 0, 2));
+ * backend.close();
+ * ```
+ */
 export function embedding(table_RD: Tensor, index_N: Tensor): Tensor {
   const rows = table_RD.shape[0];
   return differentiable(take(table_RD, index_N), [[table_RD, (gradient) => {
@@ -50,9 +105,21 @@ function combine(rows_MD: Tensor, index_N: Tensor, weight_N: Tensor, groups: Gro
 }
 
 /**
- * Tokens laid out for experts: row p of the result is the token of assignment `byExpert.order[p]`; rows past the last
- * kept assignment are zeros.
+ * Tokens laid out for experts, [T, D] -> [N, D]: row p is the token of assignment `byExpert.order[p]`; rows past the
+ * last kept assignment are zeros.
  * @param token_N Token of each assignment. @param byToken Assignments grouped by token.
+ * @example
+ * ```ts
+ * import { cpu, dispatchRows, groupBy, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const token_N = tensor(backend, Int32Array.of(0, 1, 2), [3]);
+ * const expert_N = tensor(backend, Int32Array.of(1, -1, 0), [3]); // token 1 is dropped
+ * const x_TD = tensor(backend, [10, 20, 30], [3, 1]);
+ * const rows_ND = await dispatchRows(x_TD, token_N, groupBy(expert_N, 2), groupBy(token_N, 3)).read();
+ * assertEquals(rows_ND.slice(0, 2), Float32Array.of(30, 10));
+ * backend.close();
+ * ```
  */
 export function dispatchRows(x_TD: Tensor, token_N: Tensor, byExpert: Groups, byToken: Groups): Tensor {
   const tokenOfRow = take(token_N, byExpert.order_N);
@@ -63,8 +130,21 @@ export function dispatchRows(x_TD: Tensor, token_N: Tensor, byExpert: Groups, by
 }
 
 /**
- * Expert outputs summed back by token: y[t] = sum over assignments n of t of weight[n] rows[position[n]].
+ * Expert outputs summed back by token, [T, D]: y[t] = sum over assignments n of t of weight[n] rows[position[n]].
  * Gradients reach the rows and the weights.
+ * @example
+ * ```ts
+ * import { combineRows, cpu, groupBy, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const token_N = tensor(backend, Int32Array.of(0, 0, 1), [3]);
+ * const expert_N = tensor(backend, Int32Array.of(1, 0, -1), [3]); // token 1 is dropped
+ * const rows_ND = tensor(backend, [10, 20, 0], [3, 1]); // of expert 0, of expert 1, of nobody
+ * const weight_N = tensor(backend, [0.5, 2, 1], [3]);
+ * const y_TD = combineRows(rows_ND, weight_N, token_N, groupBy(expert_N, 2), groupBy(token_N, 2));
+ * assertEquals(await y_TD.read(), Float32Array.of(30, 0));
+ * backend.close();
+ * ```
  */
 export function combineRows(
   rows_ND: Tensor,
@@ -86,7 +166,42 @@ export function combineRows(
   ]);
 }
 
-/** Values at column indices of each row: [T, E] at [T, K] -> [T, K]; index -1 gives 0. */
+/**
+ * The same rows; the gradient of row n is multiplied by factor[n] on its way back.
+ * @example
+ * ```ts
+ * import { cpu, gradients, parameter, scaleGradient, sumAll, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const rows_ND = parameter(backend, Float32Array.of(5, 7), [2, 1]);
+ * const same_ND = scaleGradient(rows_ND, tensor(backend, [0, 3], [2]));
+ * assertEquals(await same_ND.read(), Float32Array.of(5, 7));
+ * const [gradient] = await gradients(sumAll(same_ND), [rows_ND]);
+ * assertEquals(await gradient!.read(), Float32Array.of(0, 3));
+ * backend.close();
+ * ```
+ */
+export function scaleGradient(rows_ND: Tensor, factor_N: Tensor): Tensor {
+  const factor_N1 = reshape(factor_N, [factor_N.shape[0], 1]);
+  return differentiable(stopGradient(rows_ND), [[
+    rows_ND,
+    (gradient) => apply(kernels.binary, [gradient, factor_N1], { op: "multiply" })[0],
+  ]]);
+}
+
+/**
+ * Values at column indices of each row: [T, E] at [T, K] -> [T, K]; index -1 gives 0.
+ * @example
+ * ```ts
+ * import { cpu, takeAlong, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const x_TE = tensor(backend, [1, 2, 3, 4, 5, 6], [2, 3]);
+ * const y_TK = takeAlong(x_TE, tensor(backend, Int32Array.of(2, -1), [2, 1]));
+ * assertEquals(await y_TK.read(), Float32Array.of(3, 0));
+ * backend.close();
+ * ```
+ */
 export function takeAlong(x_TE: Tensor, index_TK: Tensor): Tensor {
   const columns = x_TE.shape[1];
   return differentiable(apply(kernels.takeAlong, [x_TE, index_TK], {})[0], [[
@@ -95,7 +210,20 @@ export function takeAlong(x_TE: Tensor, index_TK: Tensor): Tensor {
   ]]);
 }
 
-/** The k largest of each row, ties to the lower index; gradient to the values. */
+/**
+ * The k largest of each row, largest first, ties to the lower index; gradient to the values.
+ * @throws {RangeError} when k is not a whole number from 1 to E.
+ * @example
+ * ```ts
+ * import { cpu, tensor, topK } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const { value_TK, index_TK } = topK(tensor(backend, [0.1, 0.6, 0.3], [1, 3]), 2);
+ * assertEquals(await value_TK.read(), Float32Array.of(0.6, 0.3));
+ * assertEquals(await index_TK.read(), Int32Array.of(1, 2));
+ * backend.close();
+ * ```
+ */
 export function topK(score_TE: Tensor, k: number): { value_TK: Tensor; index_TK: Tensor } {
   const [value_TK, index_TK] = apply(kernels.topK, [score_TE], { k });
   const columns = score_TE.shape[1];
@@ -108,7 +236,18 @@ export function topK(score_TE: Tensor, k: number): { value_TK: Tensor; index_TK:
   };
 }
 
-/** Whole numbers computed on the host, i32, on the backend of `like`. */
+/**
+ * Whole numbers computed on the host from their place, i32, on the backend of `like`.
+ * @example
+ * ```ts
+ * import { cpu, tensor, wholeNumbers } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const token_TK = wholeNumbers(tensor(backend, [0], [1]), [2, 2], (at) => Math.floor(at / 2));
+ * assertEquals(await token_TK.read(), Int32Array.of(0, 0, 1, 1));
+ * backend.close();
+ * ```
+ */
 export function wholeNumbers(like: Tensor, shape: readonly number[], at: (index: number) => number): Tensor {
   const length = shape.reduce((product, dimension) => product * dimension, 1);
   return reshape(tensor(like.backend, Int32Array.from({ length }, (_, index) => at(index)), [length]), shape);

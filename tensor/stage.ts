@@ -16,7 +16,16 @@ export function currentStage(): string {
   return current;
 }
 
-/** Runs `body` (which may be asynchronous) under a stage's name. */
+/**
+ * Runs `body` (which may be asynchronous) under a stage's name; returns and throws what it does.
+ * @example
+ * ```ts
+ * import { stage, takeStageSeconds } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(stage("experts", () => 6 * 7), 42);
+ * assertEquals("experts" in takeStageSeconds(), true);
+ * ```
+ */
 export function stage<T>(name: string, body: () => T): T {
   const outer = current;
   const leave = () => {
@@ -37,7 +46,16 @@ export function stage<T>(name: string, body: () => T): T {
   return result;
 }
 
-/** Seconds by stage since the last call; starts counting anew. */
+/**
+ * Seconds by stage since the last call; starts counting anew. `rest` is what no stage claims.
+ * @example
+ * ```ts
+ * import { takeStageSeconds } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * takeStageSeconds();
+ * assertEquals(Object.keys(takeStageSeconds()), ["rest"]);
+ * ```
+ */
 export function takeStageSeconds(): Record<string, number> {
   book();
   const taken = Object.fromEntries(seconds);

@@ -1,6 +1,7 @@
 // The generator against known answers, and the promises streams make.
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { random, threefry } from "../tensor/random.ts";
+import { threefry } from "../kernels/threefry.ts";
+import { random } from "../tensor/random.ts";
 
 Deno.test("Threefry-2x32 meets JAX's known answer and Random123's vectors", () => {
   const out = new Uint32Array(2);

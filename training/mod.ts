@@ -1,4 +1,8 @@
 // Training from data to record.
+/**
+ * Training from data to record: a corpus, its vocabulary and batches, AdamW, evaluation, checkpoints and whole runs.
+ * @module
+ */
 export type { Corpus, CorpusDocument } from "./corpus.ts";
 export { loadBrown } from "./brown.ts";
 export { parsePlainText } from "./plain_text.ts";
@@ -18,6 +22,18 @@ export { type DetailedEvaluation, evaluate, evaluateInDetail, type Evaluation } 
 export { mutualInformation } from "./specialisation.ts";
 export { type Checkpoint, type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 export { openRunStore, type RunStore, type SavedRun } from "./run_store.ts";
-export { train, type TrainOptions, type TrainPlan } from "./train.ts";
-export type * from "./record.ts";
+export type { TrainOptions, TrainPlan } from "./plan.ts";
+export { train } from "./train.ts";
+export type {
+  EndRow,
+  EvaluationRow,
+  LayerLoad,
+  RecordRow,
+  RunHeader,
+  RunRecord,
+  Specialisation,
+  StepRow,
+  StepTiming,
+  TimingRecord,
+} from "./record.ts";
 export { parseRecord, recordText } from "./record.ts";

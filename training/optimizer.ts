@@ -16,6 +16,7 @@ export interface AdamWOptions {
   readonly maximumNorm: number;
 }
 
+/** Settings that {@linkcode createAdamW} starts from. */
 export const adamWDefaults: AdamWOptions = {
   beta1: 0.9,
   beta2: 0.95,
@@ -24,7 +25,7 @@ export const adamWDefaults: AdamWOptions = {
   maximumNorm: 1,
 };
 
-/** AdamW over named parameters (Loshchilov and Hutter 2019). */
+/** AdamW over named parameters (Loshchilov and Hutter 2019, algorithm 2). */
 export interface AdamW {
   /**
    * One update.
@@ -35,7 +36,24 @@ export interface AdamW {
   readonly moments: Readonly<Record<string, { readonly first: Parameter; readonly second: Parameter }>>;
 }
 
-/** @param params What to train. Every update must come with a gradient for each. */
+/**
+ * Starts AdamW with moments of 0.
+ * @param params What to train. Every update must come with a gradient for each, or throws {TypeError}.
+ * @example
+ * ```ts
+ * import { cpu, gradients, parameter, scalar, square, sumAll } from "@switchyard/moe";
+ * import { createAdamW } from "@switchyard/moe/training";
+ * import { assertAlmostEquals, assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const w = parameter(backend, Float32Array.of(3), [1]);
+ * const optimizer = createAdamW({ w });
+ * const [gradient] = await gradients(sumAll(square(w)), [w]);
+ * const norm = optimizer.update({ w: gradient! }, 0.5, 0);
+ * assertEquals(await scalar(norm), 6);
+ * assertAlmostEquals(await scalar(w), 2.5, 1e-6); // a first step is the learning rate long
+ * backend.close();
+ * ```
+ */
 export function createAdamW(
   params: Readonly<Record<string, Parameter>>,
   options: Partial<AdamWOptions> = {},

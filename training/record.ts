@@ -1,27 +1,11 @@
 // What a run leaves behind, line by line. Everything here is a function of the command and the seed: two runs of the
 // same command write the same bytes. What is not (seconds, threads) goes to a timing record beside it.
+import type { Load } from "../moe/load.ts";
 
-/** How one MoE layer routed in one step. Shares are of what routers asked for, real tokens only. */
-export interface LayerLoad {
+/** How one MoE layer routed in one step. */
+export interface LayerLoad extends Load {
   /** Block the layer sits in, counted from 0. */
   readonly layer: number;
-  /** Assignments each expert was asked to take, before capacity. */
-  readonly wanted: readonly number[];
-  /** Assignments each expert kept, after capacity. */
-  readonly kept: readonly number[];
-  /** Share of wanted assignments that were dropped, 0 to 1. */
-  readonly droppedShare: number;
-  /** The same by choice: first choices, second choices, ... */
-  readonly droppedShareByChoice: readonly number[];
-  /** Mean entropy of the router's distribution over experts per token, in nats; null for a router without one. */
-  readonly gateEntropy: number | null;
-  /** Entropy of the wanted load over experts divided by log E: 1 = even, 0 = one expert. */
-  readonly loadEntropy: number;
-  /** Standard deviation over mean of the wanted load (population). */
-  readonly coefficientOfVariation: number;
-  readonly maxOverMean: number;
-  /** Experts that nobody wanted. */
-  readonly deadExperts: number;
 }
 
 /** First line of a record. */
@@ -38,6 +22,8 @@ export interface RunHeader {
   readonly steps: number;
   readonly size: string;
   readonly model: Readonly<Record<string, number | string | boolean>>;
+  /** Experts of a layer, choices of a token, hidden units of an expert. */
+  readonly experts: { readonly E: number; readonly K: number; readonly F: number };
   readonly data: {
     readonly corpus: string;
     readonly vocabulary: number;
@@ -97,6 +83,7 @@ export interface Specialisation {
 export interface EndRow {
   readonly kind: "end";
   readonly step: number;
+  /** Over all validation text. */
   readonly loss: number;
   readonly perplexity: number;
   /** Largest gradient norm in training of the router parameter that got least; null for routers without parameters. */
@@ -108,6 +95,7 @@ export interface EndRow {
   readonly specialisation: readonly Specialisation[];
 }
 
+/** One line of a record. */
 export type RecordRow = RunHeader | StepRow | EvaluationRow | EndRow;
 
 /** A run's deterministic record. */
@@ -136,7 +124,16 @@ export interface TimingRecord {
 /** Stages every step is split into. */
 export const stages = ["route", "dispatch", "experts", "rest"] as const;
 
-/** A record as JSON Lines. */
+/**
+ * A record as JSON Lines: a row a line.
+ * @example
+ * ```ts
+ * import { recordText, type RunHeader } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const header = { kind: "run", run: "switch-seed0" } as RunHeader; // and the rest of it
+ * assertEquals(recordText([header]), '{"kind":"run","run":"switch-seed0"}\n');
+ * ```
+ */
 export function recordText(rows: readonly RecordRow[]): string {
   return rows.map((row) => JSON.stringify(row) + "\n").join("");
 }
@@ -151,7 +148,17 @@ export function recordRows({ header, steps, evaluations, end }: RunRecord): Reco
 
 /**
  * Reads a record's JSON Lines.
+ * @param name What to call the text in errors.
  * @throws {SyntaxError} when a line is no record, naming the line.
+ * @example
+ * ```ts
+ * import { parseRecord, recordText, type RunHeader } from "@switchyard/moe/training";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * const header = { kind: "run", run: "switch-seed0" } as RunHeader; // and the rest of it
+ * const record = parseRecord(recordText([header]), "mine");
+ * assertEquals([record.header, record.steps, record.end], [header, [], null]);
+ * assertThrows(() => parseRecord("{}", "mine"), SyntaxError, "Cannot read record mine: line 1");
+ * ```
  */
 export function parseRecord(text: string, name: string): RunRecord {
   const rows = text.split("\n").filter((line) => line !== "").map((line, at): RecordRow => {

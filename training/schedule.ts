@@ -2,6 +2,7 @@
 
 /** Settings of {@linkcode learningRateAt}. */
 export interface Schedule {
+  /** Highest learning rate, reached when warm-up ends. */
   readonly peak: number;
   readonly steps: number;
   /** Share of all steps spent warming up. */
@@ -10,9 +11,20 @@ export interface Schedule {
   readonly endShare: number;
 }
 
+/** Shares that {@linkcode train} uses. */
 export const scheduleDefaults = { warmupShare: 0.1, endShare: 0.1 } as const;
 
-/** Learning rate of a step, counted from 0. */
+/**
+ * Learning rate of a step, counted from 0: linear warm-up, then a cosine (Loshchilov and Hutter 2017, equation 5).
+ * @example
+ * ```ts
+ * import { learningRateAt, scheduleDefaults } from "@switchyard/moe/training";
+ * import { assertAlmostEquals, assertEquals } from "@std/assert";
+ * const schedule = { peak: 1, steps: 100, ...scheduleDefaults };
+ * assertEquals([learningRateAt(0, schedule), learningRateAt(10, schedule)], [0.1, 1]);
+ * assertAlmostEquals(learningRateAt(100, schedule), 0.1);
+ * ```
+ */
 export function learningRateAt(step: number, { peak, steps, warmupShare, endShare }: Schedule): number {
   const warmup = Math.max(1, Math.round(steps * warmupShare));
   if (step < warmup) return peak * (step + 1) / warmup;

@@ -86,7 +86,7 @@ function favouriteWords(byWord: readonly (readonly number[])[], words: readonly 
         word,
         surprise: (count - share * total[word]) / Math.sqrt(share * total[word] + 1),
       }))
-      .filter(({ word, surprise }) => word > 0 && total[word] >= LEAST_OCCURRENCES && surprise > 0)
+      .filter(({ word, surprise }) => total[word] >= LEAST_OCCURRENCES && surprise > 0)
       .sort((a, b) => b.surprise - a.surprise || a.word - b.word)
       .slice(0, WORDS)
       .map(({ word }) => words[word]);

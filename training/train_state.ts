@@ -22,6 +22,8 @@ export interface ProgressState {
   /** Everything a checkpoint must bring back, by name. */
   readonly stored: Readonly<Record<string, Parameter>>;
   readonly routerGradients: Record<string, number>;
+  /** Routers by path, whose own state goes with the rest. */
+  readonly routers: LanguageModel["routers"];
   /** Frees weights and moments. */
   free(): void;
 }
@@ -50,6 +52,7 @@ export function createProgressState(model: LanguageModel, optimizer: AdamW): Pro
     drops: { wanted: new Float64Array(length), dropped: new Float64Array(length) },
     stored,
     routerGradients,
+    routers: model.routers,
     async noteRouterGradient(name, sumOfSquares) {
       routerGradients[name] = Math.max(routerGradients[name], Math.sqrt(await scalar(sumOfSquares)));
     },
@@ -61,6 +64,9 @@ export function createProgressState(model: LanguageModel, optimizer: AdamW): Pro
       const tensors: Record<string, CheckpointTensor> = {};
       for (const [name, param] of Object.entries(stored)) {
         tensors[name] = { values: await param.read(), shape: param.shape };
+      }
+      for (const [name, values] of routerState(state.routers)) {
+        tensors[name] = { values, shape: [values.length] };
       }
       const counts: Counts = {
         step: state.step,
@@ -77,6 +83,16 @@ export function createProgressState(model: LanguageModel, optimizer: AdamW): Pro
   return state;
 }
 
+/** Name in a checkpoint and values of everything routers carry beyond parameters. */
+function routerState(routers: LanguageModel["routers"]): [name: string, values: Float32Array][] {
+  return Object.entries(routers).flatMap(([path, router]) =>
+    Object.entries(router.state?.() ?? {}).map(([name, values]): [string, Float32Array] => [
+      `state.${path}.${name}`,
+      values,
+    ])
+  );
+}
+
 /** Brings a state back to where a checkpoint left it. */
 export function restoreProgress(state: ProgressState, saved: SavedRun): void {
   const counts = JSON.parse(saved.metadata.switchyard) as Counts;
@@ -84,6 +100,15 @@ export function restoreProgress(state: ProgressState, saved: SavedRun): void {
     const found = saved.tensors[name];
     if (!found) throw new RangeError(`Cannot resume: the checkpoint has no "${name}"`);
     param.assign(tensor(param.backend, found.values, found.shape));
+  }
+  for (const [path, router] of Object.entries(state.routers)) {
+    const names = Object.keys(router.state?.() ?? {});
+    if (names.length === 0) continue;
+    router.restore?.(Object.fromEntries(names.map((name) => {
+      const found = saved.tensors[`state.${path}.${name}`];
+      if (!found) throw new RangeError(`Cannot resume: the checkpoint has no "state.${path}.${name}"`);
+      return [name, Float32Array.from(found.values)];
+    })));
   }
   state.step = counts.step;
   state.drops.wanted.set(counts.wanted);

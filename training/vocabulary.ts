@@ -18,6 +18,14 @@ export interface Vocabulary {
 /**
  * Numbers the `size - 1` most frequent words (ties in order of their letters), fewer where there are not as many.
  * @throws {RangeError} when `size` is not a whole number of at least 2.
+ * @example
+ * ```ts
+ * import { buildVocabulary, parsePlainText } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const vocabulary = buildVocabulary(parsePlainText("a b a c", "letters").documents, 3);
+ * assertEquals(vocabulary.words, ["<unknown>", "a", "<end>"]);
+ * assertEquals([vocabulary.idOf("a"), vocabulary.idOf("c")], [1, 0]);
+ * ```
  */
 export function buildVocabulary(documents: readonly CorpusDocument[], size: number): Vocabulary {
   if (!Number.isInteger(size) || size < 2) {

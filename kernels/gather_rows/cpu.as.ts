@@ -1,5 +1,5 @@
 // A unit is one output row. Rows are moved as words, so f32 and i32 take the same path unless there is a scale; word 6
-// of the list tells the two apart.
+// of the list tells the two apart, and without a scale word 5 is the byte that rows out of range are filled with.
 import { address, integer } from "../arguments.as";
 import { loadFirst, storeFirst } from "../math.as";
 
@@ -8,6 +8,7 @@ export function gatherRows(from: i32, to: i32, list: usize): void {
   const after = scaled ? 3 : 2;
   const x = address(list, 0), index = address(list, 1), scale = address(list, 2), y = address(list, after);
   const R = <u32>integer(list, after + 1), W = integer(list, after + 2);
+  const empty = <u8>(scaled ? 0 : integer(list, 5));
   const bytes = <usize>W << 2;
   const whole = <usize>(W & ~3) << 2;
   const tail = W & 3;
@@ -15,7 +16,7 @@ export function gatherRows(from: i32, to: i32, list: usize): void {
     const row = load<u32>(index + (n << 2));
     const target = y + n * bytes;
     if (row >= R) {
-      memory.fill(target, 0, bytes);
+      memory.fill(target, empty, bytes);
       continue;
     }
     const source = x + <usize>row * bytes;

@@ -1,4 +1,4 @@
-// y[n] = x[index[n]], zeros where the index is outside; times scale[n] in `scaledQuads` and `scaledSingles`.
+// y[n] = x[index[n]], words `outside` where the index is outside; times scale[n] in `scaledQuads` and `scaledSingles`.
 // x [count, width], y [size / width, width]. Words are copied as they are, so copies serve both element types.
 // One invocation for an element, or for four where the width allows it (`size` and `width` then count quads).
 
@@ -6,6 +6,7 @@ struct Given {
   size: u32,
   width: u32,
   count: u32,
+  outside: u32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(1) var<storage, read> x: array<u32>;
@@ -30,7 +31,7 @@ fn singles(
     return;
   }
   let row = u32(index[i / given.width]);
-  var value = 0u;
+  var value = given.outside;
   if (row < given.count) {
     value = x[row * given.width + i % given.width];
   }
@@ -48,7 +49,7 @@ fn quads(
     return;
   }
   let row = u32(index[i / given.width]);
-  var value = vec4u(0u);
+  var value = vec4u(given.outside);
   if (row < given.count) {
     value = xQuads[row * given.width + i % given.width];
   }

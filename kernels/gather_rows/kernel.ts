@@ -1,5 +1,6 @@
 // Rows of an array in any order, each as often as wanted: tokens to experts, embeddings, positions. An index outside
-// the array (-1 for a dropped assignment) gives zeros; on a device nothing can be thrown.
+// the array (-1 for a dropped assignment) gives zeros, or -1 in an array of whole numbers, where 0 would name a row; on
+// a device nothing can be thrown.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match, sizeOf } from "../kernel.ts";
 import { forEach } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
@@ -26,15 +27,22 @@ function bind(
 
 export const gatherRows: Kernel<Record<string, never>> = {
   name: "gather_rows",
-  about: "y[n] = x[index[n]], times scale[n] if there is a scale; zeros where the index is -1.",
+  about:
+    "y[n] = x[index[n]], times scale[n] if there is a scale; zeros (whole numbers: -1) where the index is -1.",
   outputs(inputs) {
     return [bind(inputs).y];
   },
   reference([x, index, scale], [y], types) {
     const { R, N, W, scaled } = bind(types);
     for (let n = 0; n < N; n++) {
-      if (index[n] < 0 || index[n] >= R) continue;
-      for (let j = 0; j < W; j++) y[n * W + j] = x[index[n] * W + j] * (scaled ? scale[n] : 1);
+      const inside = index[n] >= 0 && index[n] < R;
+      for (let j = 0; j < W; j++) {
+        y[n * W + j] = inside
+          ? x[index[n] * W + j] * (scaled ? scale[n] : 1)
+          : types[0].dtype === "i32"
+          ? -1
+          : 0;
+      }
     }
   },
   wasm: "gatherRows",
@@ -43,7 +51,7 @@ export const gatherRows: Kernel<Record<string, never>> = {
     return {
       units: N,
       grain: Math.max(1, Math.floor(32768 / Math.max(8, W))),
-      integers: scaled ? [R, W, 1] : [R, W, 0, 0],
+      integers: scaled ? [R, W, 1] : [R, W, inputs[0].dtype === "i32" ? 0xFF : 0, 0],
     };
   },
   wgsl: [program],
@@ -52,7 +60,7 @@ export const gatherRows: Kernel<Record<string, never>> = {
     const four = W % 4 === 0;
     const width = four ? W / 4 : W;
     const entry = scaled ? (four ? "scaledQuads" : "scaledSingles") : four ? "quads" : "singles";
-    const integers = [N * width, width, R];
+    const integers = [N * width, width, R, inputs[0].dtype === "i32" ? -1 : 0];
     return { passes: [{ program, entry, integers, workgroups: forEach(N * width, facts) }] };
   },
   cost(inputs) {

@@ -104,6 +104,7 @@ export const groupBy: Kernel<GroupByParams> = {
     randomCase("one group", [100], 1),
     randomCase("top-2 of 64 experts", [512, 2], 64),
     randomCase("more groups than entries", [37], 1000),
+    randomCase("more entries than one workgroup sorts", [35_003], 77),
     randomCase("odd sizes in three dimensions", [3, 5, 67], 7),
   ],
 };

@@ -1,15 +1,29 @@
 // The functions of one number that `unary` and `unary_gradient` know, with derivatives, in f64; their place in this
 // list is their number in the programs.
 
+/** A function of one number; `gelu` is the exact one, by the error function. */
+export type UnaryOp =
+  | "relu"
+  | "gelu"
+  | "silu"
+  | "exp"
+  | "log"
+  | "negate"
+  | "square"
+  | "sqrt"
+  | "sigmoid"
+  | "tanh"
+  | "reciprocal";
+
 interface Operation {
-  readonly name: string;
+  readonly name: UnaryOp;
   value(x: number): number;
   derivative(x: number): number;
   /** Floating-point operations a value costs, roughly. */
   readonly flop: number;
 }
 
-const operations = [
+const operations: readonly Operation[] = [
   { name: "relu", value: (x) => x < 0 ? 0 : x, derivative: (x) => x > 0 ? 1 : 0, flop: 1 },
   {
     name: "gelu",
@@ -31,10 +45,7 @@ const operations = [
   { name: "sigmoid", value: sigmoid, derivative: (x) => sigmoid(x) * sigmoid(-x), flop: 25 },
   { name: "tanh", value: Math.tanh, derivative: (x) => 1 / Math.cosh(x) ** 2, flop: 35 },
   { name: "reciprocal", value: (x) => 1 / x, derivative: (x) => -1 / (x * x), flop: 1 },
-] as const satisfies readonly Operation[];
-
-/** A function of one number; `gelu` is the exact one, by the error function. */
-export type UnaryOp = typeof operations[number]["name"];
+];
 
 /** Which function to apply. */
 export interface UnaryParams {

@@ -1,0 +1,79 @@
+// What users can import is explained: a sentence for every name, and for every function an example that asserts something.
+// `deno test --doc` runs the examples.
+import { assert, assertEquals } from "@std/assert";
+import configuration from "../deno.json" with { type: "json" };
+
+const root = new URL("../", import.meta.url);
+
+interface Declaration {
+  readonly kind: string;
+  readonly jsDoc?: {
+    readonly doc?: string;
+    readonly tags?: readonly { readonly kind: string; readonly doc?: string }[];
+  };
+}
+
+/** Names a module exports, as `deno doc` sees them. Overloads are several declarations of one name. */
+async function namesOf(module: URL): Promise<Map<string, readonly Declaration[]>> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--json", module.href],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  const { nodes } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    nodes: Record<string, { symbols: { name: string; declarations: Declaration[] }[] }>;
+  };
+  return new Map(
+    Object.values(nodes).flatMap(({ symbols }) =>
+      symbols.map(({ name, declarations }) => [name, declarations] as const)
+    ),
+  );
+}
+
+/** What a module's names lack. Functions that only their type is exported of need no example: nobody can call them. */
+async function missing(module: URL): Promise<string[]> {
+  const values = Object.keys(await import(module.href));
+  const names = await namesOf(module);
+  assertEquals(values.filter((name) => !names.has(name)), [], "exported, but unknown to `deno doc`");
+  return [...names].flatMap(([name, declarations]) => {
+    const docs = declarations.flatMap(({ jsDoc }) => jsDoc ? [jsDoc] : []);
+    const examples = docs.flatMap(({ tags = [] }) => tags.filter(({ kind }) => kind === "example"));
+    const isFunction = declarations.some(({ kind }) => kind === "function") && values.includes(name);
+    const runs = ({ doc = "" }) => /```ts\n[^]*\bassert\w*\([^]*```/.test(doc);
+    return [
+      ...(docs.some(({ doc }) => doc) ? [] : [`${name}: no sentence`]),
+      ...(!isFunction || examples.some(runs) ? [] : [`${name}: no example that asserts`]),
+    ];
+  });
+}
+
+for (const [entry, path] of Object.entries(configuration.exports)) {
+  Deno.test(`every name of "${entry}" is explained`, async () => {
+    assertEquals(await missing(new URL(path, root)), []);
+  });
+}
+
+Deno.test("a name without a sentence and a function without an example are found", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    const example = (body: string) => `/**\n * Half.\n * @example\n * \`\`\`ts\n * ${body}\n * \`\`\`\n */\n`;
+    await Deno.writeTextFile(
+      path,
+      [
+        "export const bare = 1;",
+        "/** A sentence. */\nexport const told = 1;",
+        "/** A sentence. */\nexport function shown(): number {\n  return 1;\n}",
+        `${example("half(2);")}export function half(x: number): number {\n  return x / 2;\n}`,
+        `${example("assert(done() === 1);")}export function done(): number {\n  return 1;\n}`,
+      ].join("\n"),
+    );
+    assertEquals(await missing(new URL(`file://${path}`)), [
+      "bare: no sentence",
+      "shown: no example that asserts",
+      "half: no example that asserts",
+    ]);
+  } finally {
+    await Deno.remove(path);
+  }
+});
