@@ -1,6 +1,5 @@
 // `deno task experiments`: checks everything a command asks for, prepares the text, trains, and writes the report.
 import config from "../deno.json" with { type: "json" };
-import { cpu } from "../cpu/backend.ts";
 import { stepsCsv } from "../report/csv.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
@@ -10,6 +9,7 @@ import { prepareFolder, readText, writeAtomic } from "../training/files.ts";
 import { parsePlainText } from "../training/plain_text.ts";
 import { recordRows, recordText } from "../training/record.ts";
 import { type Command, helpText, listText, readCommand, splitWords } from "./command.ts";
+import { openDevice } from "./device.ts";
 import { checkMemory } from "./memory_check.ts";
 import { chooseFolder, settleFacts } from "./out_folder.ts";
 import { loadPlugin } from "./plugin.ts";
@@ -29,7 +29,8 @@ async function main(words: readonly string[]): Promise<void> {
   console.log(`${command.experiment.name}: ${command.experiment.about}`);
   console.log(`Preparing ${command.text ?? "the Brown corpus"} ...`);
   const dataset = await prepareText(command);
-  checkMemory(command.size, dataset.vocabulary.size);
+  const device = await openDevice(command.device, command.threads);
+  checkMemory(command.size, dataset.vocabulary.size, device);
   const plans = planRuns(command, dataset.vocabulary.size);
   const runFolder = `${folder}/runs`;
   await prepareFolder(runFolder, neededBytes(command, plans.length));
@@ -40,17 +41,12 @@ async function main(words: readonly string[]): Promise<void> {
     vocabulary: dataset.vocabulary.size,
     corpus: dataset.name,
   });
-  const backend = await cpu(command.threads === null ? {} : { threads: command.threads });
-  const { threads, arithmetic } = backend;
   console.log(
     `${dataset.name}: ${dataset.train.length} training and ${dataset.validation.length} validation tokens, ` +
       `${dataset.vocabulary.size} words, unigram perplexity ${dataset.unigramPerplexity.toFixed(1)}`,
   );
   console.log(
-    `${plans.length} runs of ${command.steps} steps on the ${arithmetic.device} with ${threads} ` +
-      `thread${threads === 1 ? "" : "s"}${
-        arithmetic.fusedMultiplyAdd ? ", fused multiply-add" : ""
-      }; results in ${folder}/`,
+    `${plans.length} runs of ${command.steps} steps on ${device.about}; results in ${folder}/`,
   );
 
   Deno.addSignalListener("SIGINT", () => {
@@ -60,13 +56,13 @@ async function main(words: readonly string[]): Promise<void> {
   const finished = await runAll(plans, runFolder, {
     command,
     dataset,
-    backend,
+    device,
     machine:
       `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`,
     version: config.version,
     terminal: Deno.stdout.isTerminal(),
   });
-  backend.close();
+  device.backend.close();
   await writeResults(folder, command, finished, `deno task experiments ${words.join(" ")}`.trim());
   console.log(`\n${summaryTable(finished.runs, finished.timings)}`);
   console.log(`Unigram perplexity ${dataset.unigramPerplexity.toFixed(1)}.`);

@@ -1,13 +1,13 @@
 // Runs an experiment: every variant with every seed, seeds outermost, so that whatever has finished can be compared.
-import type { CpuBackend } from "../cpu/backend.ts";
 import { cutModel } from "../models/language_model.ts";
 import { parseOptions } from "../routers/registry.ts";
 import type { Dataset } from "../training/dataset.ts";
 import type { RunRecord, TimingRecord } from "../training/record.ts";
-import { openRunStore } from "../training/run_store.ts";
+import { openRunStore, type RunStore } from "../training/run_store.ts";
 import type { TrainPlan } from "../training/plan.ts";
 import { train } from "../training/train.ts";
 import type { Command } from "./command.ts";
+import type { Device } from "./device.ts";
 import { createProgress } from "./progress.ts";
 
 /** Records and timings of an experiment's runs, in the order of its variants. */
@@ -20,7 +20,7 @@ export interface Finished {
 export interface RunSetting {
   readonly command: Command;
   readonly dataset: Dataset;
-  readonly backend: CpuBackend;
+  readonly device: Device;
   readonly machine: string;
   readonly version: string;
   readonly terminal: boolean;
@@ -66,7 +66,7 @@ export async function runAll(
   folder: string,
   setting: RunSetting,
 ): Promise<Finished> {
-  const { command, dataset, backend } = setting;
+  const { command, dataset, device } = setting;
   const progress = createProgress(plans.length, plans.length * command.steps, setting.terminal);
   const tokens = command.size.batch * command.size.length;
   const runs: RunRecord[] = [];
@@ -75,25 +75,29 @@ export async function runAll(
     for (const [at, plan] of plans.entries()) {
       const store = openRunStore(folder, plan.run);
       const before = command.resume ? await store.finished() : null;
-      const found = before ?? await train(plan, {
-        backend,
-        dataset,
+      const found = before ?? await going(
         store,
-        resume: command.resume,
-        machine: { threads: backend.threads, machine: setting.machine },
-        version: setting.version,
-        onStart: (step) => progress.skip(step),
-        onStep: ({ step, loss }, { seconds }) =>
-          progress.step({
-            at: at + 1,
-            run: plan.run,
-            step: step + 1,
-            steps: plan.steps,
-            loss,
-            tokens,
-            seconds,
-          }),
-      });
+        plan,
+        train(plan, {
+          backend: device.backend,
+          dataset,
+          store,
+          resume: command.resume,
+          machine: { threads: device.threads, machine: setting.machine },
+          version: setting.version,
+          onStart: (step) => progress.skip(step),
+          onStep: ({ step, loss }, { seconds }) =>
+            progress.step({
+              at: at + 1,
+              run: plan.run,
+              step: step + 1,
+              steps: plan.steps,
+              loss,
+              tokens,
+              seconds,
+            }),
+        }),
+      );
       if (before) progress.skip(command.steps);
       runs.push(found.record);
       timings.push(found.timing);
@@ -103,6 +107,22 @@ export async function runAll(
   }
   checkEqualStarts(runs);
   return { runs, timings };
+}
+
+/** Adds to a failure of the machine (a lost device, say) where the run can go on from. */
+async function going<Result>(store: RunStore, { run }: TrainPlan, running: Promise<Result>): Promise<Result> {
+  try {
+    return await running;
+  } catch (error) {
+    // Values out of range are the command's fault; going on would fail the same way.
+    if (!(error instanceof Error) || error instanceof RangeError) throw error;
+    const saved = await store.saved();
+    const last = saved?.record.steps.at(-1);
+    const where = last
+      ? `its checkpoint after step ${last.step}: add --resume`
+      : "the start: nothing was saved";
+    throw new Error(`${error.message}. ${run} goes on from ${where}`, { cause: error });
+  }
 }
 
 function checkEqualStarts(runs: readonly RunRecord[]): void {

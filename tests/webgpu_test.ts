@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { webgpu } from "../gpu/backend.ts";
 import { openDevice } from "../gpu/adapter.ts";
-import { type GpuFacts, type GpuPass, type Kernel } from "../kernels/kernel.ts";
+import type { GpuFacts, GpuPass, Kernel } from "../kernels/kernel.ts";
 import * as all from "../kernels/mod.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 
