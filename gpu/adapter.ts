@@ -39,7 +39,17 @@ export async function findAdapter(
   return choice.adapter === "hardware" && facts.software ? null : { adapter, facts };
 }
 
-/** What the best adapter is, without opening it; null when there is none. */
+/**
+ * What the best adapter is, without opening it; null when there is none.
+ *
+ * @example
+ * ```ts
+ * import { adapterFacts } from "@switchyard/moe";
+ * import { assert } from "@std/assert";
+ * const adapter = await adapterFacts();
+ * assert(adapter === null || adapter.name.length > 0);
+ * ```
+ */
 export async function adapterFacts(): Promise<AdapterFacts | null> {
   return (await findAdapter())?.facts ?? null;
 }

@@ -63,12 +63,15 @@ interface WebgpuBuffer extends Buffer {
  * Opens the WebGPU backend on the best adapter there is.
  *
  * @example
- * ```ts ignore
- * import { webgpu } from "@switchyard/moe";
- * const backend = await webgpu();
- * const buffer = backend.upload(Float32Array.of(1, 2, 3), [3]);
- * console.log(backend.arithmetic.device, await backend.read(buffer)); // ... Float32Array [1, 2, 3]
- * backend.close();
+ * ```ts
+ * import { adapterFacts, webgpu } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * if (await adapterFacts()) {
+ *   const backend = await webgpu();
+ *   const buffer = backend.upload(Float32Array.of(1, 2, 3), [3]);
+ *   assertEquals(await backend.read(buffer), Float32Array.of(1, 2, 3));
+ *   backend.close();
+ * }
  * ```
  * @throws {Error} when there is no adapter.
  */

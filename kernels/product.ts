@@ -1,6 +1,7 @@
 // Which WGSL computes a matrix product on a GPU: the one place where tile shapes are chosen. Two tiles, for hardware and
 // for adapters that compute on the CPU, and two ways to load, each a file; a program is one of each and the kernel's own.
 import type { GpuFacts } from "./kernel.ts";
+import block from "./block.wgsl" with { type: "text" };
 import quads from "./quads.wgsl" with { type: "text" };
 import singles from "./singles.wgsl" with { type: "text" };
 import strip from "./strip.wgsl" with { type: "text" };
@@ -26,8 +27,8 @@ export interface ProductChoice {
 /** The programs of a kernel whose own file is `own`. */
 export function productPrograms(own: string): ProductPrograms {
   const programs = {
-    hardware: { quads: tile + quads + own, singles: tile + singles + own },
-    software: { quads: strip + quads + own, singles: strip + singles + own },
+    hardware: { quads: block + tile + quads + own, singles: block + tile + singles + own },
+    software: { quads: block + strip + quads + own, singles: block + strip + singles + own },
   };
   return {
     all: Object.values(programs).flatMap((each) => Object.values(each)),

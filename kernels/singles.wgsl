@@ -1,55 +1,30 @@
-// Operands of a product number by number, for rows that do not split into groups of four. `valid` is how many of the four
-// numbers from `at` on exist; the others are 0.
+// Operands and result of a product number by number, for rows that do not split into groups of four. What lies past an
+// array's end may be read (WebGPU keeps that harmless), not used.
 
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-
-fn fourOfA(at: u32, valid: u32) -> vec4f {
-  var four = vec4f(0.0);
-  if (valid > 0u) {
-    four.x = a[at];
-  }
-  if (valid > 1u) {
-    four.y = a[at + 1u];
-  }
-  if (valid > 2u) {
-    four.z = a[at + 2u];
-  }
-  if (valid > 3u) {
-    four.w = a[at + 3u];
-  }
-  return four;
-}
-
-fn fourOfB(at: u32, valid: u32) -> vec4f {
-  var four = vec4f(0.0);
-  if (valid > 0u) {
-    four.x = b[at];
-  }
-  if (valid > 1u) {
-    four.y = b[at + 1u];
-  }
-  if (valid > 2u) {
-    four.z = b[at + 2u];
-  }
-  if (valid > 3u) {
-    four.w = b[at + 3u];
-  }
-  return four;
-}
-
-fn oneOfA(at: u32) -> f32 {
-  return a[at];
-}
-
-fn oneOfB(at: u32) -> f32 {
-  return b[at];
-}
-
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;
 
-fn storeFour(at: u32, four: vec4f, valid: u32) {
-  for (var i = 0u; i < valid; i++) {
-    c[at + i] = four[i];
+fn fourOfA(at: u32) -> vec4f {
+  return vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]);
+}
+
+fn fourOfB(at: u32) -> vec4f {
+  return vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]);
+}
+
+// Stores the first `count` of four numbers.
+fn storeFour(at: u32, four: vec4f, count: u32) {
+  if (count > 0u) {
+    c[at] = four.x;
+  }
+  if (count > 1u) {
+    c[at + 1u] = four.y;
+  }
+  if (count > 2u) {
+    c[at + 2u] = four.z;
+  }
+  if (count > 3u) {
+    c[at + 3u] = four.w;
   }
 }

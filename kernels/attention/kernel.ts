@@ -104,12 +104,12 @@ export const attention: Kernel<AttentionParams> = {
     const { D, width, sequences } = attentionShape("attention", inputs[0], params);
     const { length, heads } = params;
     const blocks = Math.ceil(length / 8);
-    const units = sequences * heads * blocks;
+    const slots = Math.ceil(width / 64);
+    const units = sequences * heads * blocks * slots;
     return {
       passes: [{
         program: math + program,
-        constants: { SLOTS: Math.ceil(width / 64) },
-        integers: [D, width, heads, length, blocks, units],
+        integers: [D, width, heads, length, blocks, slots, units],
         floats: [1 / Math.sqrt(width)],
         workgroups: grid(units, facts),
       }],

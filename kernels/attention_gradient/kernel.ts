@@ -75,12 +75,12 @@ export const attentionGradient: Kernel<AttentionGradientParams> = {
     const { T, D, width, sequences } = bind(inputs, params);
     const { length, heads } = params;
     const blocks = Math.ceil(length / 8);
-    const units = sequences * heads * blocks;
+    const slots = Math.ceil(width / 64);
+    const units = sequences * heads * blocks * slots;
     const common = {
       program: math + program,
       reads: [0, 2, 3, 5],
-      constants: { SLOTS: Math.ceil(width / 64) },
-      integers: [D, width, heads, length, blocks, units],
+      integers: [D, width, heads, length, blocks, slots, units],
       floats: [1 / Math.sqrt(width)],
       workgroups: grid(units, facts),
     };
