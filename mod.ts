@@ -71,8 +71,11 @@ export * from "./tensor/transformer.ts";
 export { stage, takeStageSeconds } from "./tensor/stage.ts";
 
 export * from "./routers/mod.ts";
+export { type Decisions, recordDecisions, type Recording, replay } from "./routers/replay.ts";
 export * from "./routers/registry.ts";
 export * from "./routers/capacity.ts";
+export * from "./routers/capacity_bound.ts";
+export * from "./routers/topology.ts";
 export * from "./routers/losses.ts";
 export * from "./routers/scoring.ts";
 export * from "./experts/mod.ts";

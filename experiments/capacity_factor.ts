@@ -9,7 +9,14 @@ export const capacityFactor: Experiment = {
   about:
     "How much does a smaller capacity factor cost a router that drops tokens (switch, unless others are named)?",
   variants({ routers, settings }) {
-    return (routers ?? [findRouter("switch")]).flatMap((router) =>
+    const compared = routers ?? [findRouter("switch")];
+    const fixed = compared.find(({ name }) => settings[name] && "capacityFactor" in settings[name]);
+    if (fixed) {
+      throw new RangeError(
+        `Cannot set ${fixed.name}.capacityFactor: this experiment varies it over ${factors.join(", ")}`,
+      );
+    }
+    return compared.flatMap((router) =>
       factors.map((factor) => ({
         label: `${router.name} f=${factor}`,
         router,

@@ -1,6 +1,7 @@
 // The command line of `deno task experiments`: words in, a checked choice out. Every mistake is one sentence that names
 // the value and what is allowed, before any work starts.
 import { parseArgs } from "@std/cli/parse-args";
+import { z } from "zod";
 import { findSize, type ModelSize, sizes } from "../models/presets.ts";
 import { findRouter, parseOptions, routers } from "../routers/registry.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
@@ -12,6 +13,7 @@ import type { Experiment } from "./experiment.ts";
 export interface Command {
   readonly experiment: Experiment;
   readonly routers: readonly AnyRouterPlugin[] | null;
+  readonly plugins: readonly AnyRouterPlugin[];
   readonly settings: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly seeds: number;
   readonly sizeName: string;
@@ -36,8 +38,9 @@ const strings = [
   "set",
   "text",
   "vocabulary",
+  "ranks",
 ];
-const booleans = ["list", "resume", "help"];
+const booleans = ["list", "resume", "help", "sharded"];
 
 /** Words split into names and values; nothing is looked up yet. */
 export interface Words {
@@ -69,14 +72,23 @@ export function splitWords(words: readonly string[]): Words {
   };
 }
 
-/** Looks everything up; plugins must be registered before. @throws {RangeError} naming what cannot be used. */
-export function readCommand({ names, values, flags }: Words): Command {
+/**
+ * Looks everything up.
+ * @param plugins Routers that came with `--plugin`, registered.
+ * @throws {RangeError} naming what cannot be used.
+ */
+export function readCommand(
+  { names, values, flags }: Words,
+  plugins: readonly AnyRouterPlugin[],
+): Command {
   if (names.length > 1) throw new RangeError(`Cannot run "${names.join(" ")}": name one experiment`);
   const experiment = findExperiment(names[0] ?? "compare");
   const sizeName = last(values, "size") ?? "small";
   const preset = findSize(sizeName);
   const vocabulary = wholeNumber(values, "vocabulary", 2, 10_000_000) ?? preset.vocabulary;
   const steps = wholeNumber(values, "steps", 1, 10_000_000) ?? preset.steps;
+  const ranks = wholeNumber(values, "ranks", 1, 65536);
+  const places = { ...(ranks === null ? {} : { ranks }), ...(flags.sharded ? { sharded: true } : {}) };
   const chosen = values.routers.flatMap((list) => list.split(",")).filter((name) => name !== "");
   if (values.routers.length > 0 && chosen.length === 0) {
     throw new RangeError(
@@ -85,13 +97,20 @@ export function readCommand({ names, values, flags }: Words): Command {
   }
   const everything = chosen.includes("all");
   const named = everything ? routers() : [...new Set(chosen)].map(findRouter);
+  const size = { ...preset, ...experiment.size, ...places, vocabulary, steps };
+  if (size.sharded && size.batch % size.ranks !== 0) {
+    throw new RangeError(
+      `Cannot shard text over ${size.ranks} ranks: choose --ranks that divide the ${size.batch} sequences of a batch`,
+    );
+  }
   return {
     experiment,
     routers: chosen.length > 0 ? named : null,
+    plugins,
     settings: readSettings(values.set),
     seeds: wholeNumber(values, "seeds", 1, 1000) ?? 3,
     sizeName,
-    size: { ...preset, vocabulary, steps },
+    size,
     steps,
     device: findDevice(last(values, "device") ?? "cpu"),
     threads: wholeNumber(values, "threads", 1, 64),
@@ -123,11 +142,21 @@ function readSettings(words: readonly string[]): Record<string, Record<string, u
         `Cannot use --set "${word}": write ROUTER.OPTION=VALUE, like switch.capacityFactor=2`,
       );
     }
-    findRouter(router);
+    const known = optionNames(findRouter(router));
+    if (known && !known.includes(option)) {
+      const list = known.length === 0 ? "it has none" : `there are ${known.join(", ")}`;
+      throw new RangeError(`Cannot set option "${option}" of router "${router}": ${list}`);
+    }
     (settings[router] ??= {})[option] = readValue(value);
   }
   for (const [router, options] of Object.entries(settings)) parseOptions(findRouter(router), options);
   return settings;
+}
+
+/** Names of a router's options; null where their schema is no plain object, and only parsing can tell. */
+function optionNames({ options }: AnyRouterPlugin): string[] | null {
+  const { properties } = z.toJSONSchema(options, { io: "input", unrepresentable: "any" });
+  return properties ? Object.keys(properties) : null;
 }
 
 function readValue(text: string): unknown {
@@ -162,13 +191,15 @@ export function helpText(): string {
   deno task experiments [EXPERIMENT] [options]
 
   --list             experiments, routers and their options, then stop
-  --routers a,b      routers to compare, or "all" (default: the experiment's own)
+  --routers a,b      routers to compare, or "all" (default: the experiment's own and plugins)
   --set R.O=V        option O of router R, e.g. --set switch.capacityFactor=2 (repeatable)
   --plugin FILE      a router of your own: a module that exports a RouterPlugin (repeatable)
   --seeds N          runs per router (default 3; intervals need 2 or more)
   --steps N          training steps of a run (default: the size's)
   --size NAME        ${sizeNames} (default small)
   --text FILE        train on your own UTF-8 text instead of the Brown corpus
+  --ranks N          ranks to lay the model out over, for routers and reports that look at places (default: the size's)
+  --sharded          each rank trains on its own part of the text
   --vocabulary N     most words to number (default: the size's)
   --device NAME      cpu (default), webgpu, or auto: a GPU when there is one, else the CPU
   --threads N        CPU threads, 1 to 64 (default: all cores; results do not depend on it)

@@ -1,5 +1,6 @@
 // What an experiment is: a question, and the variants whose runs answer it. Everything else (seeds, data, model size,
 // records, report) is shared.
+import type { ModelSize } from "../models/presets.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 
 /** One thing compared: a router with options. The first variant of an experiment is the baseline of its report. */
@@ -14,6 +15,8 @@ export interface Variant {
 export interface VariantChoice {
   /** Routers named on the command line, or null for the experiment's own. */
   readonly routers: readonly AnyRouterPlugin[] | null;
+  /** Routers that came with `--plugin`. */
+  readonly plugins: readonly AnyRouterPlugin[];
   /** Options set on the command line, by router name. */
   readonly settings: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -24,5 +27,7 @@ export interface Experiment {
   readonly name: string;
   /** The question, in one sentence. */
   readonly about: string;
+  /** What the question asks of every size. */
+  readonly size?: Partial<Pick<ModelSize, "ranks" | "ranksPerNode" | "sharded">>;
   variants(choice: VariantChoice): readonly Variant[];
 }

@@ -3,25 +3,28 @@ import config from "../deno.json" with { type: "json" };
 import { stepsCsv } from "../report/csv.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
+import type { AnyRouterPlugin } from "../routers/registry.ts";
+import { checkWindows } from "../training/batches.ts";
 import { loadBrown } from "../training/brown.ts";
 import { type Dataset, prepare } from "../training/dataset.ts";
-import { prepareFolder, readText, writeAtomic } from "../training/files.ts";
+import { prepareFolder, readText, removePartial, writeAtomic } from "../training/files.ts";
 import { parsePlainText } from "../training/plain_text.ts";
 import { recordRows, recordText } from "../training/record.ts";
 import { type Command, helpText, listText, readCommand, splitWords } from "./command.ts";
 import { openDevice } from "./device.ts";
-import { checkMemory } from "./memory_check.ts";
+import { checkMemory, weightsOf } from "./memory_check.ts";
 import { chooseFolder, settleFacts } from "./out_folder.ts";
 import { loadPlugin } from "./plugin.ts";
 import { type Finished, planRuns, runAll } from "./run.ts";
-import { duration } from "./progress.ts";
+import { createProgress, duration } from "./progress.ts";
 
 async function main(words: readonly string[]): Promise<void> {
   const split = splitWords(words);
   if (split.flags.help) return console.log(helpText());
-  for (const path of split.values.plugin) await loadPlugin(path);
+  const plugins: AnyRouterPlugin[] = [];
+  for (const path of split.values.plugin) plugins.push(...await loadPlugin(path));
   if (split.flags.list) return console.log(listText());
-  const command = readCommand(split);
+  const command = readCommand(split, plugins);
   planRuns(command, command.size.vocabulary); // options and costs are checked before the text is loaded
   const folder = await chooseFolder({ ...command, experiment: command.experiment.name });
 
@@ -29,11 +32,13 @@ async function main(words: readonly string[]): Promise<void> {
   console.log(`${command.experiment.name}: ${command.experiment.about}`);
   console.log(`Preparing ${command.text ?? "the Brown corpus"} ...`);
   const dataset = await prepareText(command);
+  checkWindows(dataset, command.size);
   const device = await openDevice(command.device, command.threads);
   checkMemory(command.size, dataset.vocabulary.size, device);
   const plans = planRuns(command, dataset.vocabulary.size);
   const runFolder = `${folder}/runs`;
-  await prepareFolder(runFolder, neededBytes(command, plans.length));
+  await prepareFolder(runFolder, neededBytes(command, dataset.vocabulary.size, plans.length));
+  if (command.resume) { for (const each of [folder, runFolder]) await removePartial(each); }
   await settleFacts(folder, {
     experiment: command.experiment.name,
     size: command.sizeName,
@@ -49,8 +54,10 @@ async function main(words: readonly string[]): Promise<void> {
     `${plans.length} runs of ${command.steps} steps on ${device.about}; results in ${folder}/`,
   );
 
+  const progress = createProgress(plans.length, plans.length * command.steps, Deno.stdout.isTerminal());
   Deno.addSignalListener("SIGINT", () => {
-    console.log(`\nStopped. To go on: deno task experiments ${continueWords(words, folder).join(" ")}`);
+    progress.stop();
+    console.log(`\nStopped. To go on: ${taskCommand(continueWords(words, folder))}`);
     Deno.exit(130);
   });
   const finished = await runAll(plans, runFolder, {
@@ -60,10 +67,10 @@ async function main(words: readonly string[]): Promise<void> {
     machine:
       `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`,
     version: config.version,
-    terminal: Deno.stdout.isTerminal(),
+    progress,
   });
   device.backend.close();
-  await writeResults(folder, command, finished, `deno task experiments ${words.join(" ")}`.trim());
+  await writeResults(folder, command, finished, taskCommand(words));
   console.log(`\n${summaryTable(finished.runs, finished.timings)}`);
   console.log(`Unigram perplexity ${dataset.unigramPerplexity.toFixed(1)}.`);
   console.log(
@@ -78,11 +85,12 @@ async function prepareText({ text, size }: Command): Promise<Dataset> {
   return prepare(corpus, { vocabulary: size.vocabulary });
 }
 
-/** Room for one checkpoint and all records: weights and two moments of 4 bytes, about 2 KiB a recorded step. */
-function neededBytes({ size, steps }: Command, runs: number): number {
-  const weights = size.vocabulary * size.width +
-    size.blocks * (4 * size.width ** 2 + 2 * size.width * size.activeUnits * size.experts);
-  return 12 * weights + 2048 * steps * runs;
+/**
+ * Room for a checkpoint beside the one it replaces (weights and two moments of 4 bytes), about 4 KiB of records a step,
+ * and the report.
+ */
+function neededBytes({ size, steps }: Command, vocabulary: number, runs: number): number {
+  return 2 * 12 * weightsOf(size, vocabulary) + 4096 * steps * runs + 2 ** 20;
 }
 
 async function writeResults(
@@ -99,6 +107,14 @@ async function writeResults(
     `${folder}/report.html`,
     renderReport({ name, about, command: words, date }, runs, timings),
   );
+}
+
+/** What to type: words that a shell would cut or read otherwise are quoted. */
+function taskCommand(words: readonly string[]): string {
+  const quoted = words.map((word) =>
+    /^[\w.,:/=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  );
+  return ["deno task experiments", ...quoted].join(" ");
 }
 
 function continueWords(words: readonly string[], folder: string): string[] {

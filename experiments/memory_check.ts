@@ -7,11 +7,19 @@ import type { Device } from "./device.ts";
  * gradient, activations of every block.
  */
 export function leastBytes(size: ModelSize, vocabulary: number): number {
-  const { width, blocks, activeUnits, experts, length, batch } = size;
+  const { width, blocks, activeUnits, length, batch } = size;
   const T = batch * length;
-  const weights = vocabulary * width + blocks * (4 * width ** 2 + 2 * width * activeUnits * experts);
+  const weights = weightsOf(size, vocabulary);
   const activations = blocks * T * (12 * width + 2 * activeUnits);
   return 4 * (5 * weights + 2 * T * vocabulary + activations);
+}
+
+/** Weights outside routers and norms. */
+export function weightsOf(size: ModelSize, vocabulary: number): number {
+  const { width, blocks, moeEvery, activeUnits, experts } = size;
+  const banks = Math.floor(blocks / moeEvery);
+  const networks = blocks - banks + banks * experts;
+  return vocabulary * width + blocks * 4 * width ** 2 + networks * 2 * width * activeUnits;
 }
 
 /** The largest arrays of a step: logits, embedding, a bank of experts' weights, hidden units. */
@@ -22,13 +30,16 @@ export function largestArray(size: ModelSize, vocabulary: number): number {
 }
 
 /** @throws {RangeError} when a step needs more than a device has, or an array is larger than it takes. */
-export function checkMemory(size: ModelSize, vocabulary: number, device: Device): void {
+export function checkMemory(
+  size: ModelSize,
+  vocabulary: number,
+  device: Pick<Device, "about" | "heapBytes" | "largestBytes">,
+): void {
   const what = `Cannot train with a vocabulary of ${vocabulary} words and width ${size.width}`;
   const bytes = leastBytes(size, vocabulary);
   if (bytes > device.heapBytes) {
     throw new RangeError(
-      `${what}: a step needs at least ${gibibytes(bytes)} and the CPU backend's heap ends at ` +
-        gibibytes(device.heapBytes),
+      `${what}: a step needs at least ${gibibytes(bytes)} and the CPU backend's heap ends at 4 GiB`,
     );
   }
   const largest = largestArray(size, vocabulary);

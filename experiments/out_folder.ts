@@ -51,7 +51,9 @@ export async function settleFacts(folder: string, facts: Facts): Promise<void> {
   const found = JSON.parse(await readText(path)) as Facts;
   for (const name of Object.keys(facts) as (keyof Facts)[]) {
     if (found[name] !== facts[name]) {
-      throw new RangeError(`Cannot resume ${folder}: its ${name} is ${found[name]}, not ${facts[name]}`);
+      throw new RangeError(
+        `Cannot resume ${folder}: its ${name} was ${found[name]} and is now ${facts[name]}`,
+      );
     }
   }
 }

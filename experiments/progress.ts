@@ -19,6 +19,7 @@ export interface Progress {
   step(progress: StepProgress): void;
   /** Steps that need no work because an earlier command did it. */
   skip(steps: number): void;
+  /** Clears the bar and gives the terminal its cursor back. */
   stop(): void;
 }
 

@@ -3,12 +3,14 @@ import { cutModel } from "../models/language_model.ts";
 import { parseOptions } from "../routers/registry.ts";
 import type { Dataset } from "../training/dataset.ts";
 import type { RunRecord, TimingRecord } from "../training/record.ts";
+import { checkSameRun, plannedHeader } from "../training/run_rows.ts";
 import { openRunStore, type RunStore } from "../training/run_store.ts";
 import type { TrainPlan } from "../training/plan.ts";
 import { train } from "../training/train.ts";
 import type { Command } from "./command.ts";
 import type { Device } from "./device.ts";
-import { createProgress } from "./progress.ts";
+import type { Variant } from "./experiment.ts";
+import type { Progress } from "./progress.ts";
 
 /** Records and timings of an experiment's runs, in the order of its variants. */
 export interface Finished {
@@ -23,7 +25,7 @@ export interface RunSetting {
   readonly device: Device;
   readonly machine: string;
   readonly version: string;
-  readonly terminal: boolean;
+  readonly progress: Progress;
 }
 
 /**
@@ -32,6 +34,7 @@ export interface RunSetting {
  */
 export function planRuns(command: Command, vocabulary: number): TrainPlan[] {
   const variants = command.experiment.variants(command);
+  checkAllCompared(command, variants);
   const plans = Array.from(
     { length: command.seeds },
     (_, seed) =>
@@ -56,51 +59,68 @@ export function planRuns(command: Command, vocabulary: number): TrainPlan[] {
   return plans;
 }
 
+/** What a user set or brought must take part, or a typing mistake would pass for a result. */
+function checkAllCompared({ experiment, settings, plugins }: Command, variants: readonly Variant[]): void {
+  const compared = new Set(variants.map(({ router }) => router.name));
+  const unused = [...Object.keys(settings), ...plugins.map(({ name }) => name)].find((name) =>
+    !compared.has(name)
+  );
+  if (unused === undefined) return;
+  const names = [...compared].map((name) => `"${name}"`).join(", ");
+  throw new RangeError(
+    `Cannot use router "${unused}": ${experiment.name} compares ${names} here; name others with --routers`,
+  );
+}
+
 function fileName(label: string): string {
   return label.replaceAll(/[^a-z0-9.]+/gi, "-");
 }
 
-/** Trains what is not finished yet. @throws {RangeError} when runs of one seed did not start from equal weights. */
+/**
+ * Trains what is not finished yet.
+ * @throws {RangeError} when a run to resume was started otherwise, or runs of one seed did not start from equal weights.
+ */
 export async function runAll(
   plans: readonly TrainPlan[],
   folder: string,
   setting: RunSetting,
 ): Promise<Finished> {
-  const { command, dataset, device } = setting;
-  const progress = createProgress(plans.length, plans.length * command.steps, setting.terminal);
+  const { command, dataset, device, version, progress } = setting;
+  const { backend, threads } = device;
+  const stores = plans.map((plan) => openRunStore(folder, plan.run));
+  if (command.resume) {
+    for (const [at, store] of stores.entries()) {
+      const found = await store.header();
+      if (found) checkSameRun(found, plannedHeader(plans[at], { dataset, backend, version }));
+    }
+  }
   const tokens = command.size.batch * command.size.length;
   const runs: RunRecord[] = [];
   const timings: TimingRecord[] = [];
   try {
     for (const [at, plan] of plans.entries()) {
-      const store = openRunStore(folder, plan.run);
-      const before = command.resume ? await store.finished() : null;
-      const found = before ?? await going(
-        store,
-        plan,
-        train(plan, {
-          backend: device.backend,
-          dataset,
-          store,
-          resume: command.resume,
-          machine: { threads: device.threads, machine: setting.machine },
-          version: setting.version,
-          onStart: (step) => progress.skip(step),
-          onStep: ({ step, loss }, { seconds }) =>
-            progress.step({
-              at: at + 1,
-              run: plan.run,
-              step: step + 1,
-              steps: plan.steps,
-              loss,
-              tokens,
-              seconds,
-            }),
-        }),
-      );
-      if (before) progress.skip(command.steps);
-      runs.push(found.record);
-      timings.push(found.timing);
+      const running = train(plan, {
+        backend,
+        dataset,
+        store: stores[at],
+        resume: command.resume,
+        machine: { threads, machine: setting.machine },
+        version,
+        onStart: (step) => progress.skip(step),
+        onStep: ({ step, loss }, { seconds }) =>
+          progress.step({
+            at: at + 1,
+            run: plan.run,
+            step: step + 1,
+            steps: plan.steps,
+            loss,
+            tokens,
+            seconds,
+          }),
+      });
+      const { record, timing } = await going(stores[at], plan, running);
+      runs.push(record);
+      timings.push(timing);
     }
   } finally {
     progress.stop();

@@ -1,6 +1,7 @@
 // What a bank of experts is: E networks of one shape that compute on rows already sorted by expert.
 import type { z } from "zod";
 import type { Init, Params } from "../tensor/init.ts";
+import type { Random } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Sizes a bank is made for: model width, expert hidden width, experts. */
@@ -18,6 +19,8 @@ export interface ExpertRows {
   readonly offset_O: Tensor;
   /** Expert of each row, i32 [N]; -1 past the last. */
   readonly expert_N: Tensor;
+  /** A stream of this layer and step in training; absent in evaluation, which is free of noise. */
+  readonly random?: Random;
 }
 
 /** A kind of expert as a plugin. */

@@ -6,6 +6,7 @@ import { groupedMatmul } from "../tensor/products.ts";
 import { embedding } from "../tensor/rows.ts";
 import type { Parameter } from "../tensor/tensor.ts";
 import type { ExpertPlugin } from "./expert.ts";
+import { dropUnits } from "./dropout.ts";
 import { unitsIn, unitsOut } from "./init.ts";
 
 /** Options of {@linkcode feedForward}. */
@@ -13,6 +14,7 @@ export interface FeedForwardOptions {
   readonly activation: "relu" | "gelu";
   readonly bias: boolean;
   readonly outDeviation: number | null;
+  readonly dropout: number;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface FeedForwardOptions {
  * import { feedForward } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const options = feedForward.options.parse({ activation: "gelu" });
- * assertEquals(options, { activation: "gelu", bias: false, outDeviation: null });
+ * assertEquals(options, { activation: "gelu", bias: false, outDeviation: null, dropout: 0 });
  * assertEquals(feedForward.flopPerToken({ D: 4, F: 8, E: 2 }, options), 128);
  * ```
  */
@@ -34,6 +36,8 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
     bias: z.boolean().default(false).describe("biases on both layers, starting at 0"),
     outDeviation: z.number().positive().nullable().default(null)
       .describe("standard deviation of W_out's init; null = 1 / sqrt(F)"),
+    dropout: z.number().min(0).lt(1).default(0)
+      .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)"),
   }),
   flopPerToken: ({ D, F }) => 4 * D * F,
   create(dims, options, init) {
@@ -49,10 +53,14 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
       : {};
     return {
       params: { in: in_EDF, out: out_EFD, ...biases },
-      apply({ x_ND, offset_O, expert_N }) {
+      apply({ x_ND, offset_O, expert_N, random }) {
         const biased = (rows: typeof x_ND, name: string) =>
           options.bias ? add(rows, embedding(biases[name], expert_N)) : rows;
-        const hidden_NF = activate(biased(groupedMatmul(x_ND, in_EDF, offset_O), "inBias"));
+        const hidden_NF = dropUnits(
+          activate(biased(groupedMatmul(x_ND, in_EDF, offset_O), "inBias")),
+          options.dropout,
+          random,
+        );
         return biased(groupedMatmul(hidden_NF, out_EFD, offset_O), "outBias");
       },
     };

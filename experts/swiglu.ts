@@ -3,11 +3,13 @@ import { z } from "zod";
 import { multiply, silu } from "../tensor/arithmetic.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";
+import { dropUnits } from "./dropout.ts";
 import { unitsIn, unitsOut } from "./init.ts";
 
 /** Options of {@linkcode swiglu}. */
 export interface SwigluOptions {
   readonly outDeviation: number | null;
+  readonly dropout: number;
 }
 
 /**
@@ -25,6 +27,8 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
   options: z.strictObject({
     outDeviation: z.number().positive().nullable().default(null)
       .describe("standard deviation of W_out's init; null = 1 / sqrt(F)"),
+    dropout: z.number().min(0).lt(1).default(0)
+      .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)"),
   }),
   flopPerToken: ({ D, F }) => 6 * D * F,
   create(dims, options, init) {
@@ -33,9 +37,10 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
     const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(dims.F), init);
     return {
       params: { gate: gate_EDF, in: in_EDF, out: out_EFD },
-      apply({ x_ND, offset_O }) {
+      apply({ x_ND, offset_O, random }) {
         const gated_NF = silu(groupedMatmul(x_ND, gate_EDF, offset_O));
-        return groupedMatmul(multiply(gated_NF, groupedMatmul(x_ND, in_EDF, offset_O)), out_EFD, offset_O);
+        const hidden_NF = multiply(gated_NF, groupedMatmul(x_ND, in_EDF, offset_O));
+        return groupedMatmul(dropUnits(hidden_NF, options.dropout, random), out_EFD, offset_O);
       },
     };
   },

@@ -224,6 +224,11 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
     },
     run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P): Buffer[] {
       failure.check(`run ${kernel.name}`);
+      if (!kernel.gpu) {
+        throw new TypeError(
+          `Cannot run ${kernel.name}: it has no WGSL program, only the CPU backend runs it`,
+        );
+      }
       const types = inputs.map((input) => input.type);
       const outputs = kernel.outputs(types, params).map(allocate);
       const { passes, scratch = [], tables = [] } = kernel.gpu(types, params, facts);

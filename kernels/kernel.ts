@@ -111,9 +111,9 @@ export interface Kernel<P> {
   /** Exported function of the WebAssembly module: `(from, to, arguments) => void` over units. */
   readonly wasm: string;
   cpu(inputs: readonly ArrayType[], params: P): CpuLaunch;
-  /** Every WGSL program that `gpu` may name. */
-  readonly wgsl: readonly string[];
-  gpu(inputs: readonly ArrayType[], params: P, facts: GpuFacts): GpuLaunch;
+  /** Every WGSL program that `gpu` may name. A kernel without `gpu` runs on the CPU alone; WebGPU refuses it by name. */
+  readonly wgsl?: readonly string[];
+  gpu?(inputs: readonly ArrayType[], params: P, facts: GpuFacts): GpuLaunch;
   cost(inputs: readonly ArrayType[], params: P): Cost;
   /** Rounding steps a result may have gone through (terms summed, polynomial error in epsilons). */
   rounding(inputs: readonly ArrayType[], params: P): number;

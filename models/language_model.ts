@@ -3,6 +3,7 @@
 // router: streams go by name, and expert weights are drawn unit by unit.
 import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
 import type { Router, Routing } from "../routers/router.ts";
+import { layOut, type Topology } from "../routers/topology.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { sizeOf } from "../kernels/kernel.ts";
 import { createMoeLayer } from "../moe/layer.ts";
@@ -69,6 +70,8 @@ export interface ModelOutput {
   readonly losses: Readonly<Record<string, Tensor>>;
   /** How each MoE layer routed, with the block it sits in, counted from 0. */
   readonly layers: readonly { readonly layer: number; readonly routing: Routing }[];
+  /** Where tokens came from and where experts lived. */
+  readonly topology: Topology;
 }
 
 /** The model. */
@@ -165,7 +168,7 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
   for (let at = 0; at < count; at++) {
     const part = init.part(`block ${at}`);
     const router = withMoe.has(at)
-      ? plan.router.create({ D, E, V, tokenCount_V }, options, part.part("router"))
+      ? plan.router.create({ D, E, V, tokenCount_V, length }, options, part.part("router"))
       : null;
     if (router) routers[`blocks.${at}.router`] = router;
     const moe = router
@@ -203,17 +206,19 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
     routers,
     length,
     async forward({ tokenId_T, target_T }, { training, step, random }) {
+      const [T] = tokenId_T.shape;
+      const topology = layOut({ T, E, length, ranks: size.ranks, ranksPerNode: size.ranksPerNode });
       let x_TD = affine(embedding(table_VD, tokenId_T), Math.sqrt(D), 0);
       const layers: { layer: number; routing: Routing }[] = [];
       for (const [at, block] of blocks.entries()) {
-        const routeStep = { training, step, random: random.split(at), tokenId_T, length };
+        const routeStep = { training, step, random: random.split(at), tokenId_T, length, topology };
         const output = await block.apply(x_TD, routeStep);
         x_TD = output.x_TD;
         if (output.moe) layers.push({ layer: at, routing: output.moe.routing });
       }
       const logits_TV = matmul(rmsNorm(x_TD, norm_D), table_VD, { transposeB: true });
       const loss_T = crossEntropy(logits_TV, target_T);
-      return { loss: meanAll(loss_T), loss_T, losses: sumByName(layers), layers };
+      return { loss: meanAll(loss_T), loss_T, losses: sumByName(layers), layers, topology };
     },
   };
 }

@@ -20,6 +20,12 @@ export interface ModelSize {
   readonly vocabulary: number;
   readonly steps: number;
   readonly learningRate: number;
+  /** Ranks the model is laid out over: sequences and experts in equal blocks. Arithmetic stays in one place. */
+  readonly ranks: number;
+  /** Ranks that share a node. */
+  readonly ranksPerNode: number;
+  /** True: each rank trains on its own part of the text. False: every rank draws from all of it. */
+  readonly sharded: boolean;
 }
 
 /** Sizes by name. */
@@ -37,6 +43,9 @@ export const sizes = {
     vocabulary: 1024,
     steps: 60,
     learningRate: 5e-3,
+    ranks: 4,
+    ranksPerNode: 2,
+    sharded: false,
   },
   /** The default: a few seconds to a minute for a run on two cores. */
   small: {
@@ -49,8 +58,11 @@ export const sizes = {
     length: 64,
     batch: 16,
     vocabulary: 4096,
-    steps: 250,
+    steps: 200,
     learningRate: 3e-3,
+    ranks: 4,
+    ranksPerNode: 2,
+    sharded: false,
   },
   /** Minutes for a run on two cores. */
   base: {
@@ -65,6 +77,9 @@ export const sizes = {
     vocabulary: 8192,
     steps: 1000,
     learningRate: 1e-3,
+    ranks: 4,
+    ranksPerNode: 2,
+    sharded: false,
   },
 } as const satisfies Readonly<Record<string, ModelSize>>;
 

@@ -1,11 +1,20 @@
 // The MoE layer, where the parts meet: the router decides, rows are sorted by expert, experts compute on ragged
 // blocks, and each token sums what it is owed. It never asks which router or which experts it holds.
 import type { ExpertBank } from "../experts/expert.ts";
-import type { Router, RouteStep, Routing } from "../routers/router.ts";
+import type { Mixture, Router, RouteStep, Routing } from "../routers/router.ts";
 import type { Params } from "../tensor/init.ts";
-import { combineRows, dispatchRows, groupBy, type Groups, scaleGradient, take } from "../tensor/rows.ts";
+import { batchedMatmul } from "../tensor/products.ts";
+import {
+  combineRows,
+  dispatchRows,
+  groupBy,
+  type Groups,
+  scaleGradient,
+  take,
+  wholeNumbers,
+} from "../tensor/rows.ts";
 import { stage } from "../tensor/stage.ts";
-import { dims, type Tensor } from "../tensor/tensor.ts";
+import { dims, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 
 /** What a layer computed and how it routed. */
 export interface MoeOutput {
@@ -67,13 +76,17 @@ export function createMoeLayer(
           `Cannot apply the MoE layer: ${T} tokens are no whole number of sequences of ${step.length}`,
         );
       }
+      checkTopology(step, T, E);
       const routing = await stage("route", () => router.route(x_TD, step));
-      const { token_N, expert_N, weight_N, gradientWeight_N } = routing;
+      const mixture = routing.mixture;
+      if (mixture) checkMixture(mixture, T, step.length, E);
+      const moved = mixture ? stage("dispatch", () => slotsOf(mixture, x_TD, E)) : { ...routing, x_TD };
+      const { token_N, expert_N, weight_N, gradientWeight_N } = moved;
       const { N } = dims(token_N, "N");
       dims(expert_N, "N", { N });
       dims(weight_N, "N", { N });
       if (gradientWeight_N) dims(gradientWeight_N, "N", { N });
-      const sorted = stage("dispatch", () => sortRows(x_TD, routing, E));
+      const sorted = stage("dispatch", () => sortRows(moved.x_TD, moved, E));
       const rows_ND = stage(
         "experts",
         () =>
@@ -81,17 +94,62 @@ export function createMoeLayer(
             x_ND: sorted.x_ND,
             offset_O: sorted.byExpert.offset_O,
             expert_N: sorted.expertOfRow_N,
+            ...(step.training ? { random: step.random.split("experts") } : {}),
           }),
       );
       const y_TD = stage("dispatch", () => {
         const weighted_ND = gradientWeight_N
           ? scaleGradient(rows_ND, take(gradientWeight_N, sorted.byExpert.order_N))
           : rows_ND;
-        return combineRows(weighted_ND, weight_N, token_N, sorted.byExpert, sorted.byToken);
+        const combined = combineRows(weighted_ND, weight_N, token_N, sorted.byExpert, sorted.byToken);
+        return mixture ? tokensOf(mixture, combined) : combined;
       });
       return { y_TD, routing };
     },
   };
+}
+
+function checkTopology({ topology }: RouteStep, T: number, E: number): void {
+  if (!topology) return;
+  const { homeRank_T, rankOfExpert_E, nodeOfRank_R, ranks } = topology;
+  if (homeRank_T.length !== T || rankOfExpert_E.length !== E || nodeOfRank_R.length !== ranks) {
+    throw new RangeError(
+      `Cannot apply the MoE layer: its topology is for ${homeRank_T.length} tokens, ${rankOfExpert_E.length} experts ` +
+        `and ${nodeOfRank_R.length} ranks, not for ${T} tokens, ${E} experts and ${ranks} ranks`,
+    );
+  }
+}
+
+/** What the rest of a layer works on: rows, and assignments of rows to experts. */
+interface Moved extends Pick<Routing, "token_N" | "expert_N" | "weight_N" | "gradientWeight_N"> {
+  readonly x_TD: Tensor;
+}
+
+function checkMixture({ dispatch_BML, combine_BLM }: Mixture, T: number, L: number, E: number): void {
+  const { M } = dims(dispatch_BML, "BML", { B: T / L, L });
+  dims(combine_BLM, "BLM", { B: T / L, L, M });
+  if (M % E !== 0) {
+    throw new RangeError(`Cannot apply the MoE layer: ${M} slots are no equal number for ${E} experts`);
+  }
+}
+
+/** Slots in the place of tokens: weighted means of each sequence's tokens, each slot kept by its own expert. */
+function slotsOf({ dispatch_BML }: Mixture, x_TD: Tensor, E: number): Moved {
+  const [B, M, L] = dispatch_BML.shape;
+  const D = x_TD.shape[1];
+  const slots = batchedMatmul(dispatch_BML, reshape(x_TD, [B, L, D]));
+  return {
+    x_TD: reshape(slots, [B * M, D]),
+    token_N: wholeNumbers(x_TD, [B * M], (n) => n),
+    expert_N: wholeNumbers(x_TD, [B * M], (n) => Math.floor((n % M) / (M / E))),
+    weight_N: tensor(x_TD.backend, new Float32Array(B * M).fill(1), [B * M]),
+  };
+}
+
+function tokensOf({ combine_BLM }: Mixture, slots_ND: Tensor): Tensor {
+  const [B, L, M] = combine_BLM.shape;
+  const D = slots_ND.shape[1];
+  return reshape(batchedMatmul(combine_BLM, reshape(slots_ND, [B, M, D])), [B * L, D]);
 }
 
 interface SortedRows {
@@ -101,7 +159,7 @@ interface SortedRows {
   readonly expertOfRow_N: Tensor;
 }
 
-function sortRows(x_TD: Tensor, { token_N, expert_N }: Routing, E: number): SortedRows {
+function sortRows(x_TD: Tensor, { token_N, expert_N }: Moved, E: number): SortedRows {
   const byExpert = groupBy(expert_N, E);
   const byToken = groupBy(token_N, x_TD.shape[0]);
   return {

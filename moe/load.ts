@@ -1,6 +1,7 @@
 // What a layer reports: load before and after capacity and what was dropped, computed on the host from the routing of
 // one step. Padding appears in no number, because routers give it no expert.
 import { affine, divide, log, maximum, multiply, negate } from "../tensor/arithmetic.ts";
+import { localShareOf, type Topology } from "../routers/topology.ts";
 import { sumAll, sumLast } from "../tensor/reduce.ts";
 import { stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 
@@ -27,6 +28,10 @@ export interface RoutingValues {
   readonly choices: number | null;
   /** Mean entropy of the gate per token, nats, where the router has a distribution. */
   readonly gateEntropy: number | null;
+  /** Token of each assignment and where it comes from, for the local shares. */
+  readonly home?: { readonly token_N: Int32Array; readonly topology: Topology };
+  /** First experts that every token goes to: counted, but left out of the measures of balance. */
+  readonly shared?: number;
 }
 
 /** Load of one layer in one step: real tokens only, shares of what was wanted, 0 to 1. */
@@ -49,6 +54,12 @@ export interface Load {
   readonly maxOverMean: number;
   /** Experts that nobody wanted. */
   readonly deadExperts: number;
+  /**
+   * Share of wanted assignments on the token's own node, and on its own rank; null on one rank or with nothing wanted.
+   * Not of kept ones: drops by position spare the tokens of low ranks.
+   */
+  readonly localShare?: number | null;
+  readonly rankLocalShare?: number | null;
 }
 
 /**
@@ -83,21 +94,29 @@ export function loadOf(values: RoutingValues): Load {
     }
     if (expert_N[n] >= 0) kept[expert_N[n]]++;
   }
-  const total = sum(wanted);
-  const mean = total / E;
-  const variance = sum(wanted.map((load) => (load - mean) ** 2)) / E;
-  const entropy = -sum(wanted.map((load) => load === 0 ? 0 : load / total * Math.log(load / total)));
+  const routed = wanted.slice(values.shared ?? 0);
+  const total = sum(routed);
+  const mean = total / routed.length;
+  const variance = sum(routed.map((load) => (load - mean) ** 2)) / routed.length;
+  const entropy = -sum(routed.map((load) => load === 0 ? 0 : load / total * Math.log(load / total)));
   return {
     wanted,
     kept,
-    droppedShare: share(sum(droppedByChoice), total),
+    droppedShare: share(sum(droppedByChoice), sum(wanted)),
     droppedShareByChoice: droppedByChoice.map((dropped, choice) => share(dropped, wantedByChoice[choice])),
     gateEntropy: values.gateEntropy,
-    loadEntropy: E === 1 || total === 0 ? 1 : entropy / Math.log(E),
+    loadEntropy: routed.length === 1 || total === 0 ? 1 : entropy / Math.log(routed.length),
     coefficientOfVariation: share(Math.sqrt(variance), mean),
-    maxOverMean: share(Math.max(...wanted), mean),
-    deadExperts: wanted.filter((load) => load === 0).length,
+    maxOverMean: share(Math.max(...routed), mean),
+    deadExperts: routed.filter((load) => load === 0).length,
+    localShare: near(values, "node"),
+    rankLocalShare: near(values, "rank"),
   };
+}
+
+function near({ home, wanted_N }: RoutingValues, nearness: "node" | "rank"): number | null {
+  if (!home || home.topology.ranks === 1) return null;
+  return localShareOf(home.topology, home.token_N, wanted_N, nearness);
 }
 
 /** Wanted and dropped assignments by position in the sequence, added to running counts of `length` each. */

@@ -127,12 +127,28 @@ function loads(rows: readonly SummaryRow[]): string {
     }.`;
 }
 
+/**
+ * What routers that are not causal do to a language model's numbers, or null when all are causal. The one place that
+ * says so: the page's summary and the terminal both show it.
+ */
+export function leakWarning(series: readonly Series[]): string | null {
+  const leaking = series.filter(({ header }) => header.causal === false).map(({ name }) => name);
+  if (leaking.length === 0) return null;
+  const [are, their] = leaking.length > 1 ? ["are", "their"] : ["is", "its"];
+  return `${
+    list(leaking)
+  } ${are} not causal: what a token gets may depend on tokens after it, which are what the ` +
+    `model is to predict. So ${their} loss and perplexity may see the future, and say nothing about how well the ` +
+    "model would continue a text.";
+}
+
 /** Sentences of the summary, in order; `all` includes series without a finished run. */
 export function claims(all: readonly Series[], rows: readonly SummaryRow[]): string[] {
   const leftOut = all.flatMap((series) =>
     series.leftOut.map(({ header, reason }) => `Run ${header.run} ${reason} and is left out of all numbers.`)
   );
   if (rows.length === 0) return ["No run finished, so there are no results yet.", ...leftOut];
+  const warning = leakWarning(rows.map(({ series }) => series));
   const lowest = rows.reduce((a, b) => (b.loss.mean < a.loss.mean ? b : a));
   const seeds = estimate(rows.map(({ loss }) => loss.count));
   const counts = rows.every(({ loss }) => loss.count === seeds.mean)
@@ -141,6 +157,7 @@ export function claims(all: readonly Series[], rows: readonly SummaryRow[]): str
       Math.max(...rows.map(({ loss }) => loss.count))
     } seeds`;
   return [
+    ...(warning === null ? [] : [warning]),
     ...comparison(rows),
     ...(rows.length > 1
       ? [

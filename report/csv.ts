@@ -21,6 +21,8 @@ const columns = [
   "load_coefficient_of_variation",
   "load_max_over_mean",
   "dead_experts",
+  "local_share",
+  "rank_local_share",
   "validation_loss",
   "validation_perplexity",
 ] as const;
@@ -47,6 +49,8 @@ function rowsOf({ header, steps, evaluations }: RunRecord): Row[] {
       load_coefficient_of_variation: load.coefficientOfVariation,
       load_max_over_mean: load.maxOverMean,
       dead_experts: load.deadExperts,
+      local_share: load.localShare ?? null,
+      rank_local_share: load.rankLocalShare ?? null,
     }));
   });
   const validation = evaluations.map((row): Row => ({

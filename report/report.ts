@@ -28,7 +28,7 @@ export interface ReportedExperiment {
 }
 
 function summaryTable(rows: readonly SummaryRow[]): Content {
-  const columns = summaryColumns(rows[0].series.name);
+  const columns = summaryColumns(rows[0].series.name, rows);
   return [
     table(
       "Routers compared",

@@ -16,6 +16,8 @@ export interface SummaryRow {
   readonly coefficientOfVariation: number | null;
   readonly maxOverMean: number | null;
   readonly deadExperts: number | null;
+  /** Share of wanted assignments on the token's own node; null for runs on one rank. */
+  readonly localShare: number | null;
   readonly secondsPerStep: number | null;
   readonly tokensPerSecond: number | null;
 }
@@ -63,6 +65,7 @@ export function summaryRows(all: readonly Series[]): SummaryRow[] {
       coefficientOfVariation: lateMean(series, (load) => load.coefficientOfVariation),
       maxOverMean: lateMean(series, (load) => load.maxOverMean),
       deadExperts: lateMean(series, (load) => load.deadExperts),
+      localShare: lateMean(series, (load) => load.localShare ?? NaN),
       secondsPerStep: seconds,
       tokensPerSecond: seconds && tokens ? tokens / seconds : null,
     };
@@ -82,8 +85,13 @@ function shown(value: number | null, text: (value: number) => string): string {
   return value === null ? missing : text(value);
 }
 
-/** Columns after the router's name. */
-export function summaryColumns(baseline: string): SummaryColumn[] {
+/** Columns after the router's name; those about ranks only where a row has something to say. */
+export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): SummaryColumn[] {
+  const local: SummaryColumn = {
+    title: "Local",
+    about: "share of wanted assignments whose expert is on the token's own node",
+    cell: (row) => shown(row.localShare, percent),
+  };
   return [
     {
       title: "Validation loss",
@@ -118,6 +126,7 @@ export function summaryColumns(baseline: string): SummaryColumn[] {
       about: "experts that no token wanted, mean number a layer and step",
       cell: (row) => shown(row.deadExperts, (value) => fixed(value, 2)),
     },
+    ...(rows.some(({ localShare }) => localShare !== null) ? [local] : []),
     {
       title: "FLOP per token",
       wide: true,

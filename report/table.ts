@@ -1,6 +1,7 @@
 // The summary for a terminal: the page's table, without colours, so that it reads the same in a log.
 import Table from "cli-table3";
 import type { RunRecord, TimingRecord } from "../training/record.ts";
+import { leakWarning } from "./claims.ts";
 import { finished, seriesOf } from "./series.ts";
 import { summaryColumns, summaryRows } from "./summary.ts";
 
@@ -18,7 +19,7 @@ export function summaryTable(runs: readonly RunRecord[], timings: readonly Timin
   const rows = summaryRows(finished(all));
   const lines: string[] = [];
   if (rows.length > 0) {
-    const columns = summaryColumns(plain(rows[0].series.name)).filter(({ wide }) => !wide);
+    const columns = summaryColumns(plain(rows[0].series.name), rows).filter(({ wide }) => !wide);
     const table = new Table({
       head: ["Router", ...columns.map(({ title }) => title)],
       colAligns: ["left", ...columns.map(() => "right" as const)],
@@ -26,6 +27,8 @@ export function summaryTable(runs: readonly RunRecord[], timings: readonly Timin
     });
     table.push(...rows.map((row) => [plain(row.series.name), ...columns.map((column) => column.cell(row))]));
     lines.push(table.toString());
+    const warning = leakWarning(rows.map(({ series }) => series));
+    if (warning) lines.push(plain(warning));
   }
   for (const { leftOut } of all) {
     for (const { header, reason } of leftOut) {

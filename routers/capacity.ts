@@ -2,7 +2,7 @@
 // 8 experts, 2 choices and factor 1 their capacities run from 6 to 16), so each rule and order has a name.
 import { z } from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { affine, greater, toFloat, where } from "../tensor/arithmetic.ts";
+import { affine, greater, subtract, toFloat, where } from "../tensor/arithmetic.ts";
 import type { Random } from "../tensor/random.ts";
 import { count, take, wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
@@ -67,6 +67,8 @@ export const capacityRules = {
   vmoe: ({ T, E, K, factor }: CapacityTerms): number => align(ceil(K * factor * T / E), 4),
   /** FastMoE's GShard gate: int(ceil(f T) K / E). */
   fastmoe: ({ T, E, K, factor }: CapacityTerms): number => floor(ceil(factor * T) * K / E),
+  /** Expert choice, equation 1: n c / e tokens an expert; rounded down, as released code does. */
+  expertchoice: ({ T, E, factor }: CapacityTerms): number => floor(factor * T / E),
   /** Nothing is dropped. */
   dropless: ({ T, K }: CapacityTerms): number => T * K,
 };
@@ -80,6 +82,11 @@ function roundHalfEven(value: number): number {
   if (settledHalf - below !== 0.5) return Math.round(settledHalf);
   return below % 2 === 0 ? below : below + 1;
 }
+
+const dropOrders = ["position", "probability", "random", "batch-priority"] as const;
+
+/** Who is kept when an expert is full. */
+export type DropOrder = typeof dropOrders[number];
 
 const ruleNames = Object.keys(capacityRules) as [CapacityRule, ...CapacityRule[]];
 
@@ -103,7 +110,7 @@ export function capacityOptions(defaults: {
   capacityFactor: z.ZodDefault<z.ZodNumber>;
   evaluationCapacityFactor: z.ZodDefault<z.ZodNumber>;
   minimumCapacity: z.ZodDefault<z.ZodNumber>;
-  dropOrder: z.ZodDefault<z.ZodEnum<{ position: "position"; probability: "probability"; random: "random" }>>;
+  dropOrder: z.ZodDefault<z.ZodEnum<{ [Order in DropOrder]: Order }>>;
 } {
   return {
     capacityRule: z.enum(ruleNames).default(defaults.rule)
@@ -112,10 +119,10 @@ export function capacityOptions(defaults: {
     evaluationCapacityFactor: z.number().positive().max(1000).default(defaults.evaluationFactor)
       .describe("factor f in evaluation"),
     minimumCapacity: z.number().int().min(1).default(1).describe("least assignments an expert may keep"),
-    dropOrder: z.enum(["position", "probability", "random"]).default("position")
-      .describe(
-        "who is kept when an expert is full: the first, the most probable, or a random draw (in training)",
-      ),
+    dropOrder: z.enum(dropOrders).default("position").describe(
+      "who is kept when an expert is full: the first, the most probable, a random draw (in training), or tokens by " +
+        "their first choice's probability with all first choices before any second (V-MoE's batch priority)",
+    ),
   };
 }
 
@@ -125,7 +132,7 @@ export interface CapacityOptions {
   readonly capacityFactor: number;
   readonly evaluationCapacityFactor: number;
   readonly minimumCapacity: number;
-  readonly dropOrder: "position" | "probability" | "random";
+  readonly dropOrder: DropOrder;
 }
 
 /**
@@ -280,7 +287,23 @@ function rankInGroup(wanted_TK: Tensor, options: CapacityScope): Tensor {
       const [priority] = apply(kernels.uniform, [], { key0, key1, shape }, wanted_TK.backend);
       return apply(kernels.rankInGroup, [wanted_TK, reshape(priority, shape)], params)[0];
     }
+    case "batch-priority":
+      return apply(kernels.rankInGroup, [wanted_TK, batchPriority(options)], params)[0];
     default:
       return order satisfies never;
   }
+}
+
+/** -(place of the token by its first choice's probability + choice x scope): whole numbers, exact below 2^24. */
+function batchPriority({ probability_TK, scope }: CapacityScope): Tensor {
+  const [T, K] = probability_TK.shape;
+  const column_T1 = () => wholeNumbers(probability_TK, [T, 1], () => 0);
+  const [first_T1] = apply(kernels.takeAlong, [probability_TK, column_T1()], {});
+  const [place_T1] = apply(kernels.rankInGroup, [column_T1(), first_T1], {
+    groups: 1,
+    scope,
+    choiceMajor: false,
+  });
+  const behind_TK = Float32Array.from({ length: T * K }, (_, at) => -(at % K) * scope);
+  return subtract(tensor(probability_TK.backend, behind_TK, [T, K]), toFloat(place_T1));
 }

@@ -1,13 +1,14 @@
 // GShard top-2: the two most probable experts, weights normalised over the two before anything is dropped; the second
-// is drawn with probability 2 g2; capacity per group of tokens, all first choices before any second.
+// is drawn with probability 2 g2; capacity per group of tokens, all first choices before any second. Mesh-TensorFlow and
+// DeepSpeed choose the second expert by other rules, which are options here.
 import { z } from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { affine, divide, greater, multiply } from "../tensor/arithmetic.ts";
+import { add, affine, divide, greater, log, maximum, multiply, negate } from "../tensor/arithmetic.ts";
 import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax, sumLast } from "../tensor/reduce.ts";
-import { topK } from "../tensor/rows.ts";
-import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
+import { takeAlong, topK } from "../tensor/rows.ts";
+import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Random } from "../tensor/random.ts";
 import {
   capacityOf,
@@ -17,8 +18,9 @@ import {
   leaveOut,
   leaveOutPadding,
 } from "./capacity.ts";
+import { settled, sideBySide } from "./columns.ts";
 import { balanceLoss } from "./losses.ts";
-import type { RouterPlugin } from "./router.ts";
+import type { RouterPlugin, RouteStep } from "./router.ts";
 import { tokenChoice } from "./scoring.ts";
 
 /** Options of {@linkcode gshard}. */
@@ -26,7 +28,9 @@ export interface GshardOptions extends CapacityOptions {
   readonly groups: number;
   readonly balance: number;
   readonly balanceScale: "unit" | "paper";
-  readonly second: "random" | "always";
+  readonly second: "random" | "always" | "mesh-random" | "threshold" | "gumbel";
+  readonly secondThreshold: number;
+  readonly normalise: "before" | "after";
 }
 
 /** GShard's top-2 router (Lepikhin et al. 2020, algorithm 1). */
@@ -48,8 +52,15 @@ export const gshard: RouterPlugin<GshardOptions> = {
       .describe("weight of the balance loss (Mesh-TensorFlow's value; the paper names none)"),
     balanceScale: z.enum(["unit", "paper"]).default("unit")
       .describe("balanced reads 1 (released code), or 1 / E^2 (the paper's formula)"),
-    second: z.enum(["random", "always"]).default("random")
-      .describe("use the second expert with probability 2 g2 in training, or always"),
+    second: z.enum(["random", "always", "mesh-random", "threshold", "gumbel"]).default("random").describe(
+      "the second expert is used with probability 2 g2 in training; always; with probability g2 / secondThreshold in " +
+        "training, or where g2 is above it (Mesh-TensorFlow); or drawn among all others in training (DeepSpeed)",
+    ),
+    secondThreshold: z.number().gt(0).max(1).default(0.2).describe(
+      "threshold of Mesh-TensorFlow's two rules",
+    ),
+    normalise: z.enum(["before", "after"]).default("before")
+      .describe("weights sum to 1 over both choices, or over those that were kept (DeepSpeed)"),
   }),
   expertsPerToken: () => 2,
   create({ D, E }, options, init) {
@@ -57,7 +68,8 @@ export const gshard: RouterPlugin<GshardOptions> = {
     const gate_DE = init.parameter("gate", [D, E], truncatedNormal(1 / Math.sqrt(D)));
     return {
       params: { gate: gate_DE },
-      route(x_TD, { training, random, real_T }) {
+      route(x_TD, step) {
+        const { training, random, real_T } = step;
         const [T] = x_TD.shape;
         if (T % options.groups !== 0) {
           throw new RangeError(
@@ -65,12 +77,16 @@ export const gshard: RouterPlugin<GshardOptions> = {
           );
         }
         const scope = T / options.groups;
-        const probability_TE = softmax(matmul(x_TD, gate_DE));
-        const { value_TK, index_TK } = topK(probability_TE, 2);
-        const weight_TK = divide(value_TK, reshape(sumLast(value_TK), [T, 1])); // steps 2 and 4: g1, g2 over g1 + g2
+        const logit_TE = matmul(x_TD, gate_DE);
+        const probability_TE = softmax(logit_TE);
+        const index_TK = training && options.second === "gumbel"
+          ? drawSecond(logit_TE, random)
+          : topK(probability_TE, 2).index_TK;
+        const value_TK = takeAlong(probability_TE, index_TK);
+        const pairWeight_TK = divide(value_TK, reshape(sumLast(value_TK), [T, 1])); // steps 2 and 4: g1, g2 over g1 + g2
         const chosen_TK = leaveOutPadding(index_TK, real_T);
-        const drawn = training && options.second === "random";
-        const wanted_TK = drawn ? leaveOut(unluckySecond(weight_TK, random), chosen_TK) : chosen_TK;
+        const unused_TK = unusedSecond(stopGradient(pairWeight_TK), options, step);
+        const wanted_TK = unused_TK ? leaveOut(unused_TK, chosen_TK) : chosen_TK;
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
           capacity: capacityOf(options, { T: scope, E, K: 2 }, training, real_T),
@@ -81,6 +97,9 @@ export const gshard: RouterPlugin<GshardOptions> = {
           random,
           choiceMajor: true,
         });
+        const weight_TK = options.normalise === "before"
+          ? pairWeight_TK
+          : overKept(value_TK, settled(expert_TK));
         const balance = balanceLoss({ probability_TE, wanted_TK: chosen_TK, counts: "first", scope, real_T });
         const scale = options.balance * (options.balanceScale === "paper" ? 1 / (E * E) : 1);
         return tokenChoice({ wanted_TK, expert_TK, weight_TK }, {
@@ -92,12 +111,52 @@ export const gshard: RouterPlugin<GshardOptions> = {
   },
 };
 
-/** 1 for second choices that step 4 does not draw (2 g2 > rnd fails), 0 elsewhere. */
-function unluckySecond(weight_TK: Tensor, random: Random): Tensor {
-  const shape = weight_TK.shape;
+/** Weights that sum to 1 over kept choices; DeepSpeed's floor of the sum is the least step of f32 at 1. */
+function overKept(value_TK: Tensor, kept_TK: Tensor): Tensor {
+  const [T] = value_TK.shape;
+  const kept = multiply(value_TK, kept_TK);
+  const sum_T = sumLast(kept);
+  const short_T = affine(stopGradient(sum_T), -1, 2 ** -23);
+  const missing_T = maximum(short_T, tensor(sum_T.backend, [0], [1]));
+  return divide(kept, reshape(add(sum_T, missing_T), [T, 1]));
+}
+
+/** 1 for second choices that are not used, 0 elsewhere. Only a threshold speaks in evaluation, which has no noise. */
+function unusedSecond(
+  weight_TK: Tensor,
+  { second, secondThreshold }: GshardOptions,
+  { training, random }: RouteStep,
+): Tensor | null {
+  const { shape, backend } = weight_TK;
+  const draw = () => {
+    const [key0, key1] = random.split("second").key;
+    return apply(kernels.uniform, [], { key0, key1, shape }, backend)[0];
+  };
+  const onlySecond = (used_TK: Tensor) => multiply(affine(used_TK, -1, 1), tensor(backend, [0, 1], [2]));
+  switch (second) {
+    case "always":
+    case "gumbel":
+      return null;
+    case "random": // step 4: 2 g2 > rnd
+      return training ? onlySecond(greater(affine(weight_TK, 2, 0), draw())) : null;
+    case "mesh-random":
+      return training ? onlySecond(greater(affine(weight_TK, 1 / secondThreshold, 0), draw())) : null;
+    case "threshold":
+      return onlySecond(greater(weight_TK, tensor(backend, [secondThreshold], [1])));
+    default:
+      return second satisfies never;
+  }
+}
+
+/** The most probable expert and one drawn from the others in proportion to their probability (Gumbel-max), [T, 2]. */
+function drawSecond(logit_TE: Tensor, random: Random): Tensor {
+  const [T, E] = logit_TE.shape;
+  const { index_TK: first_T1 } = topK(stopGradient(logit_TE), 1);
   const [key0, key1] = random.split("second").key;
-  const [draw] = apply(kernels.uniform, [], { key0, key1, shape }, weight_TK.backend);
-  const drawn = greater(affine(weight_TK, 2, 0), draw);
-  const secondOnly = tensor(weight_TK.backend, [0, 1], [2]);
-  return multiply(affine(drawn, -1, 1), secondOnly);
+  const [draw] = apply(kernels.uniform, [], { key0, key1, shape: [T, E] }, logit_TE.backend);
+  const gumbel_TE = negate(log(negate(log(draw)))); // a draw of 0 gives -infinity: never chosen
+  const ones_T1 = tensor(logit_TE.backend, new Float32Array(T).fill(1), [T, 1]);
+  const [isFirst_TE] = apply(kernels.takeAlongGradient, [first_T1, ones_T1], { columns: E });
+  const others_TE = add(add(stopGradient(logit_TE), gumbel_TE), affine(isFirst_TE, -1e30, 0));
+  return sideBySide(first_T1, topK(others_TE, 1).index_TK);
 }

@@ -1,20 +1,24 @@
-// Hash: a fixed table from token id to expert; no gate, no weight, no loss, no capacity.
+// Hash: a fixed function of the text alone chooses the expert; no gate, no weight, no loss, no capacity. Where a token has
+// no predecessor, its own id takes the place of the previous one's.
 import { z } from "zod";
-import { take } from "../tensor/rows.ts";
-import { type Parameter, reshape, tensor } from "../tensor/tensor.ts";
+import * as kernels from "../kernels/mod.ts";
+import { take, wholeNumbers } from "../tensor/rows.ts";
+import { apply, type Parameter, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 import { leaveOutPadding } from "./capacity.ts";
-import type { RouterDims, RouterPlugin } from "./router.ts";
+import type { RouterDims, RouterPlugin, RouteStep } from "./router.ts";
 import { tokenChoice } from "./scoring.ts";
 
 /** Options of {@linkcode hash}. */
 export interface HashOptions {
+  readonly key: "token" | "previous" | "bigram" | "position";
   readonly table: "random" | "balanced";
 }
 
 /** Hash layers (Roller et al. 2021). */
 export const hash: RouterPlugin<HashOptions> = {
   name: "hash",
-  about: "A fixed table from token id to expert: random, or balanced by how often words occur in training.",
+  about:
+    "A fixed table from token id to expert, random or balanced by how often words occur; or by previous id, pair or position.",
   paper: {
     title: "Hash Layers For Large Sparse Models",
     year: 2021,
@@ -23,26 +27,62 @@ export const hash: RouterPlugin<HashOptions> = {
   },
   traits: { causal: true, balancedBy: "nothing", perToken: "exactly K", gradient: "none" },
   options: z.strictObject({
-    table: z.enum(["random", "balanced"]).default("balanced").describe("how ids are spread over experts"),
+    key: z.enum(["token", "previous", "bigram", "position"]).default("token")
+      .describe(
+        "what chooses the expert: the token's id, the one before it, both, or the place in the sequence",
+      ),
+    table: z.enum(["random", "balanced"]).default("balanced").describe(
+      "how keys are spread over experts; balanced positions take turns, bigrams are always hashed",
+    ),
   }),
   expertsPerToken: () => 1,
   create(dims, options, init) {
-    const table = options.table === "random"
-      ? randomTable(dims.V, dims.E, init.random.split("table").uniform(dims.V))
+    const { E } = dims;
+    const stream = init.random.split("table");
+    const byId = options.key === "token" || options.key === "previous";
+    const table = !byId
+      ? new Int32Array()
+      : options.table === "random"
+      ? randomTable(dims.V, E, stream.uniform(dims.V))
       : balancedTable(dims);
+    const expertsOf = ({ tokenId_T, length }: RouteStep, T: number): Tensor => {
+      switch (options.key) {
+        case "token":
+          return take(tensor(tokenId_T.backend, table, [dims.V]), tokenId_T);
+        case "previous":
+          return take(tensor(tokenId_T.backend, table, [dims.V]), previousOf(tokenId_T, length));
+        case "bigram": {
+          const params = { seed: stream.key[0], groups: E };
+          return apply(kernels.hashPairs, [previousOf(tokenId_T, length), tokenId_T], params)[0];
+        }
+        case "position": {
+          const experts = options.table === "random"
+            ? randomTable(length, E, stream.uniform(length))
+            : Int32Array.from({ length }, (_, position) => position % E);
+          return wholeNumbers(tokenId_T, [T], (t) => experts[t % length]);
+        }
+        default:
+          return options.key satisfies never;
+      }
+    };
     const params: Readonly<Record<string, Parameter>> = {};
     return {
       params,
-      route(x_TD, { tokenId_T, real_T }) {
+      route(x_TD, step) {
         const [T] = x_TD.shape;
-        const table_V = tensor(x_TD.backend, table, [dims.V]);
-        const wanted_TK = leaveOutPadding(reshape(take(table_V, tokenId_T), [T, 1]), real_T);
+        const wanted_TK = leaveOutPadding(reshape(expertsOf(step, T), [T, 1]), step.real_T);
         const weight_TK = tensor(x_TD.backend, new Float32Array(T).fill(1), [T, 1]);
         return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { losses: {} });
       },
     };
   },
 };
+
+/** The id before each token in its sequence; a sequence's first token stands in for its own predecessor. */
+function previousOf(tokenId_T: Tensor, length: number): Tensor {
+  const [T] = tokenId_T.shape;
+  return take(tokenId_T, wholeNumbers(tokenId_T, [T], (t) => t % length === 0 ? t : t - 1));
+}
 
 /** An expert drawn for each id. */
 export function randomTable(V: number, E: number, uniform_V: Float32Array): Int32Array {

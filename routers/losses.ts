@@ -1,8 +1,8 @@
 // Losses that shape routing. Systems normalise the balance loss differently (a balanced router reads 1, K or 1/E^2),
 // so the convention is an option with a name. All of them leave padding out.
-import { affine, multiply, square } from "../tensor/arithmetic.ts";
+import { affine, divide, multiply, square, subtract } from "../tensor/arithmetic.ts";
 import { matmul } from "../tensor/products.ts";
-import { logsumexp, sumAll } from "../tensor/reduce.ts";
+import { logsumexp, meanAll, sumAll } from "../tensor/reduce.ts";
 import * as kernels from "../kernels/mod.ts";
 import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 
@@ -47,19 +47,51 @@ export interface BalanceTerms {
  */
 export function balanceLoss(terms: BalanceTerms): Tensor {
   const { probability_TE, wanted_TK } = terms;
-  const [T, E] = probability_TE.shape;
+  const E = probability_TE.shape[1];
   const K = wanted_TK.shape[1];
-  const scopes = T / terms.scope;
-  const mean_ST = scopeMeans(probability_TE, terms.scope, terms.real_T);
-  const chosen_TE = chosen(wanted_TK, E, terms.counts === "first" ? 1 : K);
-  const share_SE = matmul(mean_ST, chosen_TE);
-  const mean_SE = matmul(mean_ST, probability_TE);
-  const scale = E / scopes / (terms.counts === "all-mean" ? K : 1);
-  return affine(sumAll(multiply(mean_SE, share_SE)), scale, 0);
+  const chosen_TE = chosenCounts(wanted_TK, E, terms.counts === "first" ? 1 : K);
+  return affine(shareLoss({ ...terms, chosen_TE }), E / (terms.counts === "all-mean" ? K : 1), 0);
 }
 
-/** How often each token's first `choices` choices name an expert, f32 [T, E]; a constant. */
-function chosen(wanted_TK: Tensor, E: number, choices: number): Tensor {
+/**
+ * sum_e f_e P_e per scope, averaged over scopes: f_e the mean of `chosen_TE` (a constant), P_e that of `probability_TE`.
+ * Shape [1].
+ * @example
+ * ```ts
+ * import { cpu, scalar, shareLoss, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const probability_TE = tensor(backend, [0.75, 0.25, 0.25, 0.75], [2, 2]);
+ * const chosen_TE = tensor(backend, [1, 0, 0, 1], [2, 2]);
+ * assertEquals(await scalar(shareLoss({ probability_TE, chosen_TE, scope: 2 })), 0.5); // 1 / E: balanced
+ * backend.close();
+ * ```
+ */
+export function shareLoss(
+  { probability_TE, chosen_TE, scope, real_T }: Omit<BalanceTerms, "wanted_TK" | "counts"> & {
+    chosen_TE: Tensor;
+  },
+): Tensor {
+  const scopes = probability_TE.shape[0] / scope;
+  const mean_ST = scopeMeans(probability_TE, scope, real_T);
+  const share_SE = matmul(mean_ST, chosen_TE);
+  const mean_SE = matmul(mean_ST, probability_TE);
+  return affine(sumAll(multiply(mean_SE, share_SE)), 1 / scopes, 0);
+}
+
+/**
+ * How often each token's first `choices` choices name an expert, f32 [T, E]; a constant.
+ * @example
+ * ```ts
+ * import { chosenCounts, cpu, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const wanted_TK = tensor(backend, Int32Array.of(2, 0, 1, -1), [2, 2]);
+ * assertEquals(await chosenCounts(wanted_TK, 3, 2).read(), Float32Array.of(1, 0, 1, 0, 1, 0));
+ * backend.close();
+ * ```
+ */
+export function chosenCounts(wanted_TK: Tensor, E: number, choices: number): Tensor {
   const [T, K] = wanted_TK.shape;
   const counted = Float32Array.from({ length: T * K }, (_, at) => at % K < choices ? 1 : 0);
   return apply(kernels.takeAlongGradient, [wanted_TK, tensor(wanted_TK.backend, counted, [T, K])], {
@@ -99,4 +131,26 @@ export function zLoss(logit_TE: Tensor, real_T?: Tensor): Tensor {
   const [T] = logit_TE.shape;
   const mean_1T = scopeMeans(logit_TE, T, real_T);
   return reshape(matmul(mean_1T, reshape(square(logsumexp(logit_TE)), [T, 1])), [1]);
+}
+
+/**
+ * Squared coefficient of variation, variance / (mean^2 + 1e-10) (Shazeer et al. 2017, section 4): 0 when even. The
+ * variance divides by E (`population`; V-MoE) or by E - 1 (`sample`; Tutel). Shape [1].
+ * @example
+ * ```ts
+ * import { cpu, scalar, squaredVariation, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const load_E = tensor(backend, [1, 3], [2]);
+ * assertEquals(await scalar(squaredVariation(load_E, "population")), 0.25);
+ * assertEquals(await scalar(squaredVariation(load_E, "sample")), 0.5);
+ * backend.close();
+ * ```
+ */
+export function squaredVariation(value_E: Tensor, variance: "population" | "sample"): Tensor {
+  const [E] = value_E.shape;
+  const mean = meanAll(value_E);
+  const terms = variance === "population" ? E : Math.max(1, E - 1);
+  const spread = affine(sumAll(square(subtract(value_E, mean))), 1 / terms, 0);
+  return divide(spread, affine(square(mean), 1, 1e-10));
 }

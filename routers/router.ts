@@ -4,6 +4,7 @@ import type { z } from "zod";
 import type { Init, Params } from "../tensor/init.ts";
 import type { Random } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Topology } from "./topology.ts";
 
 /** Where a router comes from. */
 export interface Paper {
@@ -35,6 +36,8 @@ export interface RouterDims {
   readonly V: number;
   /** How often each token id occurs in training text, where known. */
   readonly tokenCount_V?: Int32Array;
+  /** Tokens of one sequence in training, where known. */
+  readonly length?: number;
 }
 
 /** A router as a plugin. */
@@ -44,6 +47,10 @@ export interface RouterPlugin<Options> {
   /** One sentence. */
   readonly about: string;
   readonly paper: Paper;
+  /** What this file does where the paper is silent or released code differs; one sentence each. */
+  readonly readings?: readonly string[];
+  /** What is easily got wrong, or surprises; one sentence each. */
+  readonly pitfalls?: readonly string[];
   readonly traits: Traits;
   /** Defaults, ranges and one-line descriptions of the options. */
   readonly options: z.ZodType<Options, unknown>;
@@ -76,7 +83,7 @@ export interface RouterLoad {
 /** What a router may know besides the tokens. */
 export interface RouteStep {
   readonly training: boolean;
-  /** Training step, from 0. */
+  /** Training step, from 0; in evaluation, how many there have been. */
   readonly step: number;
   /** A stream of this layer and step. */
   readonly random: Random;
@@ -86,6 +93,8 @@ export interface RouteStep {
   readonly length: number;
   /** Padding mask, f32 [T]: 1 = a real token, 0 = padding. Absent = all real. */
   readonly real_T?: Tensor;
+  /** Home of each token and place of each expert. Absent = everything on one rank. */
+  readonly topology?: Topology;
 }
 
 /**
@@ -122,8 +131,26 @@ export interface Routing {
   readonly gradientWeight_N?: Tensor;
   /** How a sampled routing trains its router, where no gradient reaches it through weights. */
   readonly estimator?: ScoreFunction;
+  /** The first experts of the bank that every token goes to, left out of what is said about balance. Absent = 0. */
+  readonly shared?: number;
+  /**
+   * Soft routing: when present, this moves tokens instead of the assignments, which are then for reports only and name
+   * the tokens that weigh most with each expert.
+   */
+  readonly mixture?: Mixture;
   /** Added to the training loss as they are: already weighted, shape [1] each. */
   readonly losses: Readonly<Record<string, Tensor>>;
   /** The router's distribution over experts, f32 [T, E], where it has one; for reports only. */
   readonly probability_TE?: Tensor;
+}
+
+/**
+ * Experts see weighted means of a sequence's tokens, one a slot, and tokens get weighted means of slots back. M slots a
+ * sequence, M / E in a row for each expert.
+ */
+export interface Mixture {
+  /** Weight of token l of sequence b in slot m, f32 [B, M, L]. */
+  readonly dispatch_BML: Tensor;
+  /** Weight of slot m's output for token l of sequence b, f32 [B, L, M]. */
+  readonly combine_BLM: Tensor;
 }

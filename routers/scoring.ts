@@ -1,7 +1,8 @@
 // What most routers start with: a linear gate in f32, jitter on its input, and choices laid out as assignments.
 import * as kernels from "../kernels/mod.ts";
-import { affine, multiply } from "../tensor/arithmetic.ts";
+import { affine, divide, multiply, sqrt, square } from "../tensor/arithmetic.ts";
 import type { Random } from "../tensor/random.ts";
+import { sumFirst, sumLast } from "../tensor/reduce.ts";
 import { wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, type Tensor } from "../tensor/tensor.ts";
 import type { Routing } from "./router.ts";
@@ -22,6 +23,39 @@ export function jitter(x_TD: Tensor, epsilon: number, random: Random): Tensor {
   const [key0, key1] = random.split("jitter").key;
   const [noise] = apply(kernels.uniform, [], { key0, key1, shape: x_TD.shape }, x_TD.backend);
   return multiply(x_TD, affine(noise, 2 * epsilon, 1 - epsilon));
+}
+
+/**
+ * Rows scaled to length 1: x / sqrt(sum x^2 + epsilon).
+ * @example
+ * ```ts
+ * import { cpu, tensor, unitRows } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y_TD = unitRows(tensor(backend, [3, 4, 0, 0], [2, 2]), 1e-30);
+ * assertEquals(await y_TD.read(), Float32Array.of(3 / 5, 4 / 5, 0, 0));
+ * backend.close();
+ * ```
+ */
+export function unitRows(x_TD: Tensor, epsilon: number): Tensor {
+  const [T] = x_TD.shape;
+  return divide(x_TD, reshape(sqrt(affine(sumLast(square(x_TD)), 1, epsilon)), [T, 1]));
+}
+
+/**
+ * Columns scaled to length 1: w / sqrt(sum w^2 + epsilon).
+ * @example
+ * ```ts
+ * import { cpu, tensor, unitColumns } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const w_DE = unitColumns(tensor(backend, [3, 0, 4, 0], [2, 2]), 1e-30);
+ * assertEquals(await w_DE.read(), Float32Array.of(3 / 5, 0, 4 / 5, 0));
+ * backend.close();
+ * ```
+ */
+export function unitColumns(w_DE: Tensor, epsilon: number): Tensor {
+  return divide(w_DE, sqrt(affine(sumFirst(square(w_DE)), 1, epsilon)));
 }
 
 /**

@@ -1,10 +1,11 @@
-// Switch: each token goes to its most probable expert, weighted by that probability.
+// Switch: each token goes to its most probable expert, weighted by that probability. Of the paper's selective precision
+// nothing is left to choose: all arithmetic here is f32, the router's included.
 import { z } from "zod";
 import { truncatedNormal } from "../tensor/init.ts";
-import { affine } from "../tensor/arithmetic.ts";
+import { affine, where } from "../tensor/arithmetic.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";
-import { topK } from "../tensor/rows.ts";
+import { takeAlong, topK } from "../tensor/rows.ts";
 import {
   capacityOf,
   type CapacityOptions,
@@ -12,6 +13,8 @@ import {
   keepWithinCapacity,
   leaveOutPadding,
 } from "./capacity.ts";
+import { settled } from "./columns.ts";
+import { leaveFewBehind } from "./left_behind.ts";
 import { balanceLoss, zLoss } from "./losses.ts";
 import type { RouterPlugin } from "./router.ts";
 import { jitter, tokenChoice } from "./scoring.ts";
@@ -22,6 +25,7 @@ export interface SwitchOptions extends CapacityOptions {
   readonly balance: number;
   readonly z: number;
   readonly initScale: number;
+  readonly noTokenLeftBehind: number;
 }
 
 /** The Switch Transformer's router (Fedus, Zoph and Shazeer 2021). */
@@ -32,7 +36,8 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
     title: "Switch Transformers: Scaling to Trillion Parameter Models with Simple and Efficient Sparsity",
     year: 2021,
     identifier: "arXiv:2101.03961",
-    equations: "section 2.1; equations 3 to 6; section 2.4 (init); appendix C (jitter)",
+    equations:
+      "section 2.1; equations 3 to 6; section 2.4 (init); appendix B (no token left behind); appendix C (jitter)",
   },
   traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
   options: z.strictObject({
@@ -43,6 +48,9 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
     balance: z.number().min(0).default(0.01).describe("weight alpha of the balance loss"),
     z: z.number().min(0).default(0).describe("weight of the z-loss (ST-MoE; not in the Switch paper)"),
     initScale: z.number().positive().default(0.1).describe("s of the gate's init, sigma = sqrt(s / D)"),
+    noTokenLeftBehind: z.number().int().min(1).default(1).describe(
+      "experts a token tries, best first, before it is dropped; 1 = off, 4 in Mesh-TensorFlow; above 1 not causal",
+    ),
   }),
   expertsPerToken: () => 1,
   create({ D, E }, options, init) {
@@ -56,24 +64,37 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
         const probability_TE = softmax(logit_TE);
         const { value_TK, index_TK } = topK(probability_TE, 1);
         const wanted_TK = leaveOutPadding(index_TK, real_T);
-        const expert_TK = keepWithinCapacity(wanted_TK, {
+        const scope = {
           E,
           capacity: capacityOf(options, { T, E, K: 1 }, training, real_T),
           scope: T,
           dropOrder: options.dropOrder,
           training,
-          probability_TK: value_TK,
           random,
-          choiceMajor: false,
-        });
+        };
         const balance = balanceLoss({ probability_TE, wanted_TK, counts: "first", scope: T, real_T });
-        return tokenChoice({ wanted_TK, expert_TK, weight_TK: value_TK }, {
+        const rest = {
           probability_TE,
           losses: {
             balance: affine(balance, options.balance, 0),
             ...(options.z > 0 ? { z: affine(zLoss(logit_TE, real_T), options.z, 0) } : {}),
           },
+        };
+        const tries = Math.min(options.noTokenLeftBehind, E);
+        if (tries > 1) {
+          const { index_TK: choice_TK } = topK(probability_TE, tries);
+          const expert_TK = leaveFewBehind(choice_TK, { ...scope, probability_TE, real_T });
+          // The balance loss counts first choices; the routing wants what it got.
+          const last_TK = where(settled(expert_TK), expert_TK, wanted_TK);
+          const weight_TK = takeAlong(probability_TE, last_TK);
+          return tokenChoice({ wanted_TK: last_TK, expert_TK, weight_TK }, rest);
+        }
+        const expert_TK = keepWithinCapacity(wanted_TK, {
+          ...scope,
+          probability_TK: value_TK,
+          choiceMajor: false,
         });
+        return tokenChoice({ wanted_TK, expert_TK, weight_TK: value_TK }, rest);
       },
     };
   },

@@ -3,7 +3,7 @@
 import { shapeText, sizeOf } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
 import { sumAll, sumFirst, sumLast } from "./reduce.ts";
-import { apply, differentiable, reshape, type Tensor } from "./tensor.ts";
+import { apply, differentiable, reshape, stopGradient, type Tensor } from "./tensor.ts";
 
 type UnaryOp = Parameters<typeof kernels.unary.outputs>[1]["op"];
 type BinaryOp = Parameters<typeof kernels.binary.outputs>[1]["op"];
@@ -153,6 +153,59 @@ export function sqrt(x: Tensor): Tensor {
  */
 export function sigmoid(x: Tensor): Tensor {
   return unary("sigmoid", x);
+}
+
+/**
+ * log(1 + e^x), which stays above 0 where e^x does.
+ * @example
+ * ```ts
+ * import { cpu, softplus, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = softplus(tensor(backend, [0, 100], [2]));
+ * assertEquals(await y.read(), Float32Array.of(Math.log(2), 100));
+ * backend.close();
+ * ```
+ */
+export function softplus(x: Tensor): Tensor {
+  const step = (op: UnaryOp, y: Tensor) => apply(kernels.unary, [y], { op })[0];
+  const above = step("relu", x);
+  const size = binary("add", above, step("relu", step("negate", x)));
+  // With w = 1 + u as rounded, log(1 + u) = u log(w) / (w - 1): what rounding took is put back. Where w is 1, it is u.
+  const u = step("exp", step("negate", size));
+  const w = affine(u, 1, 1);
+  const rest = affine(w, 1, -1);
+  const ratio = binary("divide", binary("multiply", u, step("log", w)), rest);
+  const [small] = apply(kernels.where, [rest, ratio, u], {});
+  return differentiable(binary("add", above, small), [
+    [x, (gradient) => binary("multiply", gradient, step("sigmoid", x))],
+  ]);
+}
+
+/**
+ * Phi(x), the standard normal distribution function, taken from the derivative of gelu, Phi(x) + x phi(x).
+ * @example
+ * ```ts
+ * import { cpu, normalCdf, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = normalCdf(tensor(backend, [0, 20, -20], [3]));
+ * assertEquals(await y.read(), Float32Array.of(0.5, 1, 0));
+ * backend.close();
+ * ```
+ */
+export function normalCdf(x: Tensor): Tensor {
+  const density = affine(
+    apply(kernels.unary, [affine(apply(kernels.unary, [x], { op: "square" })[0], -0.5, 0)], { op: "exp" })[0],
+    1 / Math.sqrt(2 * Math.PI),
+    0,
+  );
+  const ones = affine(stopGradient(x), 0, 1);
+  const [slope] = apply(kernels.unaryGradient, [x, ones], { op: "gelu" });
+  const [bell] = apply(kernels.binary, [x, density], { op: "multiply" });
+  return differentiable(binary("subtract", slope, bell), [
+    [x, (gradient) => binary("multiply", gradient, density)],
+  ]);
 }
 
 /**

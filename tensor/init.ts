@@ -109,3 +109,47 @@ export function truncatedNormal(standardDeviation: number): Filler {
 export function uniformWithin(bound: number): Filler {
   return (random, count) => random.uniform(count).map((value) => (2 * value - 1) * bound);
 }
+
+/**
+ * A [rows, columns] matrix whose columns (rows, where those are fewer) are orthogonal and of length `gain`: normal vectors,
+ * each freed of those before it (Gram and Schmidt, twice, in f64).
+ * @throws {RangeError} when it is asked to fill another number of values.
+ * @example
+ * ```ts
+ * import { orthogonal, random } from "@switchyard/moe";
+ * import { assertAlmostEquals } from "@std/assert";
+ * const [a, b, c, d] = orthogonal(2, 2, 3)(random(0), 4); // columns (a, c) and (b, d)
+ * assertAlmostEquals(a * b + c * d, 0, 1e-5);
+ * assertAlmostEquals(Math.hypot(a, c), 3, 1e-5);
+ * ```
+ */
+export function orthogonal(rows: number, columns: number, gain: number): Filler {
+  return (random, count) => {
+    if (count !== rows * columns) {
+      throw new RangeError(`Cannot fill ${count} values with a ${rows} by ${columns} orthogonal matrix`);
+    }
+    const [vectors, length] = [Math.min(rows, columns), Math.max(rows, columns)];
+    const drawn = random.normal(count);
+    const found: Float64Array[] = [];
+    for (let at = 0; at < vectors; at++) {
+      const vector = Float64Array.from(drawn.subarray(at * length, (at + 1) * length));
+      for (let pass = 0; pass < 2; pass++) {
+        for (const other of found) {
+          const along = other.reduce((sum, value, i) => sum + value * vector[i], 0);
+          for (let i = 0; i < length; i++) vector[i] -= along * other[i];
+        }
+        const norm = Math.hypot(...vector);
+        for (let i = 0; i < length; i++) vector[i] /= norm;
+      }
+      found.push(vector);
+    }
+    const byColumn = columns <= rows;
+    return Float32Array.from(
+      { length: count },
+      (_, at) => {
+        const [row, column] = [Math.floor(at / columns), at % columns];
+        return gain * (byColumn ? found[column][row] : found[row][column]);
+      },
+    );
+  };
+}

@@ -1,6 +1,6 @@
 // Matrix products with gradients: dense, and grouped over ragged blocks of rows.
 import * as kernels from "../kernels/mod.ts";
-import { apply, differentiable, type Tensor } from "./tensor.ts";
+import { apply, differentiable, dims, reshape, type Tensor, tensor } from "./tensor.ts";
 
 /** Whether an operand of {@linkcode matmul} is stored transposed. */
 export interface MatmulOptions {
@@ -55,4 +55,25 @@ export function groupedMatmul(x_NK: Tensor, weight_EKM: Tensor, offset_O: Tensor
     [x_NK, (g) => apply(kernels.groupedMatmul, [g, weight_EKM, offset_O], { transposeB: true })[0]],
     [weight_EKM, (g) => apply(kernels.groupedWeightGradient, [x_NK, g, offset_O], {})[0]],
   ]);
+}
+
+/**
+ * One product for each of B pairs: [B, N, K] [B, K, M] -> [B, N, M].
+ * @throws {RangeError} when the shapes do not fit.
+ * @example
+ * ```ts
+ * import { batchedMatmul, cpu, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const a_BNK = tensor(backend, [1, 2, 3, 4], [2, 1, 2]);
+ * const b_BKM = tensor(backend, [10, 1, 100, 1], [2, 2, 1]);
+ * assertEquals(await batchedMatmul(a_BNK, b_BKM).read(), Float32Array.of(12, 304));
+ * backend.close();
+ * ```
+ */
+export function batchedMatmul(a_BNK: Tensor, b_BKM: Tensor): Tensor {
+  const { B, N, K } = dims(a_BNK, "BNK");
+  const { M } = dims(b_BKM, "BKM", { B, K });
+  const offset_O = tensor(a_BNK.backend, Int32Array.from({ length: B + 1 }, (_, b) => b * N), [B + 1]);
+  return reshape(groupedMatmul(reshape(a_BNK, [B * N, K]), b_BKM, offset_O), [B, N, M]);
 }

@@ -237,6 +237,44 @@ export function topK(score_TE: Tensor, k: number): { value_TK: Tensor; index_TK:
 }
 
 /**
+ * The reverse of {@linkcode takeAlong}: [T, K] values put at column indices of zeros, [T, E]; index -1 is left out.
+ * @example
+ * ```ts
+ * import { cpu, putAlong, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const index_TK = tensor(backend, Int32Array.of(2, 0), [1, 2]);
+ * const y_TE = putAlong(tensor(backend, [5, 7], [1, 2]), index_TK, 4);
+ * assertEquals(await y_TE.read(), Float32Array.of(7, 0, 5, 0));
+ * backend.close();
+ * ```
+ */
+export function putAlong(value_TK: Tensor, index_TK: Tensor, columns: number): Tensor {
+  return differentiable(apply(kernels.takeAlongGradient, [index_TK, value_TK], { columns })[0], [[
+    value_TK,
+    (gradient) => apply(kernels.takeAlong, [gradient, index_TK], {})[0],
+  ]]);
+}
+
+/**
+ * The last two axes swapped: [..., R, C] -> [..., C, R].
+ * @example
+ * ```ts
+ * import { cpu, tensor, transpose } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const y = transpose(tensor(backend, [1, 2, 3, 4, 5, 6], [2, 3]));
+ * assertEquals(y.shape, [3, 2]);
+ * assertEquals(await y.read(), Float32Array.of(1, 4, 2, 5, 3, 6));
+ * backend.close();
+ * ```
+ */
+export function transpose(x: Tensor): Tensor {
+  const swap = (y: Tensor) => apply(kernels.transpose, [y], {})[0];
+  return differentiable(swap(x), [[x, swap]]);
+}
+
+/**
  * Whole numbers computed on the host from their place, i32, on the backend of `like`.
  * @example
  * ```ts

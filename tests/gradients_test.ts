@@ -5,7 +5,7 @@ import { sizeOf } from "../kernels/kernel.ts";
 import * as arithmetic from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
-import { groupedMatmul, matmul } from "../tensor/products.ts";
+import { batchedMatmul, groupedMatmul, matmul } from "../tensor/products.ts";
 import { random } from "../tensor/random.ts";
 import * as reduce from "../tensor/reduce.ts";
 import * as rows from "../tensor/rows.ts";
@@ -40,6 +40,8 @@ const cases: readonly OpCase[] = [
   { name: "square", shapes: [[7]], apply: arithmetic.square },
   { name: "sqrt", shapes: [[7]], apply: arithmetic.sqrt, domain: positive },
   { name: "sigmoid", shapes: [[7]], apply: arithmetic.sigmoid },
+  { name: "softplus", shapes: [[7]], apply: arithmetic.softplus },
+  { name: "normalCdf", shapes: [[7]], apply: arithmetic.normalCdf },
   { name: "affine", shapes: [[7]], apply: (x) => arithmetic.affine(x, -2.5, 3) },
   { name: "add", shapes: [[3, 4], [3, 4]], apply: arithmetic.add },
   { name: "add per column", shapes: [[3, 4], [4]], apply: arithmetic.add },
@@ -80,6 +82,7 @@ const cases: readonly OpCase[] = [
     shapes: [[7, 3], [3, 3, 4]],
     apply: (x, w) => groupedMatmul(x, w, int([0, 2, 2, 6])),
   },
+  { name: "batchedMatmul", shapes: [[2, 3, 4], [2, 4, 5]], apply: batchedMatmul },
   { name: "embedding", shapes: [[4, 3]], apply: (table) => rows.embedding(table, int([3, 0, 3, -1, 1])) },
   {
     name: "dispatchRows",
@@ -93,6 +96,8 @@ const cases: readonly OpCase[] = [
       rows.combineRows(y, weight, token_N(), rows.groupBy(key_N(), 3), rows.groupBy(token_N(), 3)),
   },
   { name: "takeAlong", shapes: [[3, 4]], apply: (x) => rows.takeAlong(x, int([1, 1, 0, 3, -1, 2], [3, 2])) },
+  { name: "putAlong", shapes: [[3, 2]], apply: (x) => rows.putAlong(x, int([1, 0, 3, -1, 2, 0], [3, 2]), 4) },
+  { name: "transpose", shapes: [[2, 3, 5]], apply: rows.transpose },
   { name: "topK", shapes: [[4, 6]], apply: (x) => rows.topK(x, 2).value_TK },
   { name: "rmsNorm", shapes: [[3, 8], [8]], apply: (x, gain) => transformer.rmsNorm(x, gain) },
   { name: "rope", shapes: [[6, 24]], apply: (x) => transformer.rope(x, { length: 3, heads: 2 }) },

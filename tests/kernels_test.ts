@@ -123,7 +123,7 @@ for (const [exported, kernel] of kernels) {
     });
   }
 
-  for (const variant of gpuVariants) {
+  for (const variant of kernel.gpu ? gpuVariants : []) {
     gpuTest(`${kernel.name}: all cases on WebGPU, ${variant.about}`, async () => {
       await checkOnGpu(await variant.backend(), kernel, variant.about);
     });

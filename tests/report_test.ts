@@ -527,3 +527,25 @@ Deno.test("seven routers of three seeds and 300 steps stay below three megabytes
   const html = renderReport(experiment, runs, timings);
   assert(html.length < 3e6, `${html.length} characters`);
 });
+
+Deno.test("routers that are not causal are named before any number, on the page and in a terminal", () => {
+  const leaking = (made: MadeUp, seed: number): RunRecord => {
+    const record = recordOf(made, seed);
+    return { ...record, header: { ...record.header, causal: false } };
+  };
+  const seeds = [0, 1, 2];
+  const of = (gshard: typeof recordOf, hash: typeof recordOf) => [
+    ...seeds.map((seed) => ({ ...recordOf(routers.switch, seed) })),
+    ...seeds.map((seed) => gshard(routers.gshard, seed)),
+    ...seeds.map((seed) => hash(routers.hash, seed)),
+  ];
+  const [first] = claimsOf(renderReport(experiment, of(leaking, leaking), []));
+  assert(first.startsWith("gshard and hash are not causal: what a token gets may depend on tokens after it"));
+  assert(first.includes("their loss and perplexity may see the future"));
+  const one = of(leaking, recordOf);
+  assert(claimsOf(renderReport(experiment, one, []))[0].startsWith("gshard is not causal"));
+  assert(summaryTable(one, []).includes("gshard is not causal"));
+  const none = of(recordOf, recordOf);
+  assert(!renderReport(experiment, none, []).includes("not causal"));
+  assert(!summaryTable(none, []).includes("not causal"));
+});

@@ -9,7 +9,10 @@ import { gpuTest, openGpu } from "./gpu.ts";
 
 // Each kernel has its own type of params; what is passed always comes from the kernel's own cases.
 // deno-lint-ignore no-explicit-any
-const kernels = Object.values(all) as Kernel<any>[];
+const kernels = (Object.values(all) as Kernel<any>[]).flatMap((kernel) => {
+  const { name, cases, gpu, wgsl } = kernel;
+  return gpu && wgsl ? [{ name, cases, gpu, wgsl }] : [];
+});
 const shared = openGpu();
 
 const hardware: GpuFacts = { software: false, workgroupsPerDimension: 65535 };

@@ -149,11 +149,16 @@ function routerTable(found: readonly Loaded<RouterPlugin<unknown>>[]): string {
     `| [\`${name}\`](${file}) | ${cell(paper.title)}, ${paper.year}, ${reference(paper.identifier)} | ` +
     `${traits.causal ? "yes" : "no"} | ${traits.balancedBy} | ${traits.perToken} | ${traits.gradient} |\n`
   );
-  const sections = found.map(({ plugin: { name, about, paper, options } }) =>
-    `### ${name}\n\n${about} Implements ${paper.equations}.\n\n${optionsTable(options)}\n`
+  const sections = found.map(({ plugin: { name, about, paper, readings, pitfalls, options } }) =>
+    `### ${name}\n\n${about} Implements ${paper.equations}.\n\n${notes("Our reading", readings)}` +
+    `${notes("Pitfalls", pitfalls)}${optionsTable(options)}\n`
   );
   return `| router | paper | causal | balanced by | experts per token | gradient |\n|---|---|---|---|---|---|\n` +
     `${rows.join("")}\n${sections.join("")}`;
+}
+
+function notes(title: string, sentences: readonly string[] = []): string {
+  return sentences.length === 0 ? "" : `${title}:\n\n${sentences.map((each) => `- ${each}\n`).join("")}\n`;
 }
 
 function expertTable(found: readonly Loaded<ExpertPlugin<unknown>>[]): string {

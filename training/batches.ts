@@ -35,6 +35,8 @@ export interface TrainingBatchOptions extends BatchShape {
   readonly random: Random;
   /** Steps taken before this one. */
   readonly step: number;
+  /** Parts the text is cut into, 1 when left out: the s-th block of rows draws from the s-th part. */
+  readonly shards?: number;
 }
 
 /** Windows with a target for each of their tokens. */
@@ -56,6 +58,15 @@ function windowsIn(dataset: Dataset, part: "train" | "validation", { batch, leng
   return windows;
 }
 
+/**
+ * Checks that a dataset can be trained on and validated with in windows of this shape.
+ * @throws {RangeError} when its training or validation text is shorter than one window.
+ */
+export function checkWindows(dataset: Dataset, shape: BatchShape): void {
+  windowsIn(dataset, "train", shape);
+  windowsIn(dataset, "validation", shape);
+}
+
 /** Full windows one epoch of training goes through. */
 export function windowsPerEpoch(dataset: Dataset, shape: BatchShape): number {
   return windowsIn(dataset, "train", shape);
@@ -72,19 +83,36 @@ function orderOf(random: Random, epoch: number, windows: number): Int32Array {
 }
 
 /**
- * The batch of one training step. Each epoch visits every full window of the training text once, in its own order; a batch
- * may straddle two epochs.
- * @throws {RangeError} when the training text is shorter than one window.
+ * The batch of one training step. Each epoch visits every full window of the training text once, in its own order; a
+ * batch may straddle two epochs. With shards, each block of rows goes through its own part of the text like that.
+ * @throws {RangeError} when the training text is shorter than one window a shard, or shards do not divide the batch.
+ * @example
+ * ```ts
+ * import { random } from "@switchyard/moe";
+ * import { parsePlainText, prepare, trainingBatch } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
+ * const batch = trainingBatch(dataset, { batch: 2, length: 8, random: random(0), step: 3 });
+ * assertEquals(batch.tokenId.length, 16);
+ * assertEquals(batch.target.slice(0, 7), batch.tokenId.slice(1, 8));
+ * ```
  */
 export function trainingBatch(dataset: Dataset, options: TrainingBatchOptions): Batch {
-  const { batch, length, random, step } = options;
-  const windows = windowsIn(dataset, "train", options);
+  const { batch, length, random, step, shards = 1 } = options;
+  const windows = Math.floor(windowsIn(dataset, "train", options) / shards);
+  const rows = batch / shards;
+  if (!Number.isInteger(rows) || windows < 1) {
+    throw new RangeError(
+      `Cannot make batches of ${batch} windows from ${shards} parts of ${dataset.name}: choose a number of parts ` +
+        "that divides the batch and leaves each part a window",
+    );
+  }
   const tokenId = new Int32Array(batch * length);
   const target = new Int32Array(batch * length);
   for (let row = 0; row < batch; row++) {
-    const place = step * batch + row;
+    const place = step * rows + row % rows;
     const order = orderOf(random, Math.floor(place / windows), windows);
-    const start = order[place % windows] * length;
+    const start = (Math.floor(row / rows) * windows + order[place % windows]) * length;
     tokenId.set(dataset.train.subarray(start, start + length), row * length);
     target.set(dataset.train.subarray(start + 1, start + 1 + length), row * length);
   }
@@ -94,6 +122,14 @@ export function trainingBatch(dataset: Dataset, options: TrainingBatchOptions): 
 /**
  * All full windows of the validation text, in order.
  * @throws {RangeError} when the validation text is shorter than one window.
+ * @example
+ * ```ts
+ * import { parsePlainText, prepare, validationBatches } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
+ * const batches = validationBatches(dataset, { batch: 8, length: 8 });
+ * assertEquals(batches.map(({ windows }) => windows), [8, 4]); // of 100 tokens
+ * ```
  */
 export function validationBatches(dataset: Dataset, shape: BatchShape): ValidationBatch[] {
   const { batch, length } = shape;

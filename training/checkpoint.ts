@@ -28,6 +28,14 @@ function elements(shape: readonly number[]): number {
 /**
  * Writes tensors and texts as safetensors.
  * @throws {RangeError} when a shape does not fit its values, or a tensor has the name the format keeps for texts.
+ * @example
+ * ```ts
+ * import { decodeCheckpoint, encodeCheckpoint } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const gate = { values: Float32Array.of(1, 2), shape: [2, 1] };
+ * const bytes = encodeCheckpoint({ gate }, { note: "mine" });
+ * assertEquals(decodeCheckpoint(bytes, "mine"), { tensors: { gate }, metadata: { note: "mine" } });
+ * ```
  */
 export function encodeCheckpoint(
   tensors: Readonly<Record<string, CheckpointTensor>>,
@@ -70,8 +78,16 @@ export function encodeCheckpoint(
 
 /**
  * Reads safetensors with 32-bit numbers. Every length and offset is checked before it is used.
- * @param name what to call the file in errors.
+ * @param name What to call the file in errors.
  * @throws {RangeError} when the bytes are cut short, damaged, or hold numbers of another kind.
+ * @example
+ * ```ts
+ * import { decodeCheckpoint, encodeCheckpoint } from "@switchyard/moe/training";
+ * import { assertThrows } from "@std/assert";
+ * const bytes = encodeCheckpoint({ gate: { values: Float32Array.of(1, 2), shape: [2] } }, {});
+ * const cut = bytes.subarray(0, bytes.length - 1);
+ * assertThrows(() => decodeCheckpoint(cut, "mine"), RangeError, "it is cut short");
+ * ```
  */
 export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
   const refuse = (found: string): never => {

@@ -58,6 +58,14 @@ function perplexityOf(counts: Int32Array, tokens: Int32Array): number {
 /**
  * Cuts a corpus into training and validation text and numbers its words.
  * @throws {RangeError} when the corpus has fewer than two documents or `validationShare` is out of range.
+ * @example
+ * ```ts
+ * import { parsePlainText, prepare } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
+ * assertEquals([dataset.train.length, dataset.validation.length], [900, 100]); // 20 documents, a tenth held out
+ * assertEquals(dataset.vocabulary.size, 6);
+ * ```
  */
 export function prepare(
   corpus: Corpus,

@@ -15,6 +15,7 @@ export interface Evaluation {
   /** Mean cross-entropy per token, nats. */
   readonly loss: number;
   readonly perplexity: number;
+  /** Tokens the mean is taken over. */
   readonly tokens: number;
 }
 
@@ -23,24 +24,60 @@ export interface DetailedEvaluation extends Evaluation {
   readonly specialisation: readonly Specialisation[];
 }
 
-/** Evaluates a model on some batches, without noise. */
+/**
+ * Evaluates a model on some batches, without noise.
+ * @param step Steps of training the model has behind it.
+ * @example
+ * ```ts
+ * import { cpu, createInit, createLanguageModel, findSize, random, switchRouter } from "@switchyard/moe";
+ * import { evaluate, parsePlainText, prepare, validationBatches } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
+ * const [size, V] = [findSize("tiny"), dataset.vocabulary.size];
+ * const plan = { size, V, tokenCount_V: dataset.countByToken, router: switchRouter, routerOptions: {} };
+ * const model = createLanguageModel(plan, createInit(backend, random(0)));
+ * const found = await evaluate(model, backend, validationBatches(dataset, size));
+ * assertEquals([found.tokens, found.perplexity], [96, Math.exp(found.loss)]);
+ * backend.close();
+ * ```
+ */
 export async function evaluate(
   model: LanguageModel,
   backend: Backend,
   batches: readonly ValidationBatch[],
+  step = 0,
 ): Promise<Evaluation> {
-  return await pass(model, backend, batches, () => Promise.resolve());
+  return await pass(model, backend, batches, step, () => Promise.resolve());
 }
 
-/** The same, counting experts by word, part of speech and genre. */
+/**
+ * The same, counting experts by word, part of speech and genre.
+ * @param dataset Where the batches are from.
+ * @example
+ * ```ts
+ * import { cpu, createInit, createLanguageModel, findSize, random, switchRouter } from "@switchyard/moe";
+ * import { evaluateInDetail, parsePlainText, prepare, validationBatches } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
+ * const [size, V] = [findSize("tiny"), dataset.vocabulary.size];
+ * const plan = { size, V, tokenCount_V: dataset.countByToken, router: switchRouter, routerOptions: {} };
+ * const model = createLanguageModel(plan, createInit(backend, random(0)));
+ * const found = await evaluateInDetail(model, backend, validationBatches(dataset, size), dataset);
+ * assertEquals(found.specialisation.map(({ layer, words }) => [layer, words.length]), [[1, size.experts]]);
+ * backend.close();
+ * ```
+ */
 export async function evaluateInDetail(
   model: LanguageModel,
   backend: Backend,
   batches: readonly ValidationBatch[],
   dataset: Dataset,
+  step = 0,
 ): Promise<DetailedEvaluation> {
   const counters = new Map<number, SpecialisationCounter>();
-  const found = await pass(model, backend, batches, async (batch, layers) => {
+  const found = await pass(model, backend, batches, step, async (batch, layers) => {
     const read = await Promise.all(
       layers.map(({ routing: { token_N, expert_N } }) => Promise.all([token_N.read(), expert_N.read()])),
     );
@@ -60,6 +97,7 @@ async function pass(
   model: LanguageModel,
   backend: Backend,
   batches: readonly ValidationBatch[],
+  step: number,
   look: (batch: ValidationBatch, layers: Layers) => Promise<void>,
 ): Promise<Evaluation> {
   let total = 0;
@@ -71,7 +109,7 @@ async function pass(
       tokenId_T: tensor(backend, batch.tokenId, [T]),
       target_T: tensor(backend, batch.target, [T]),
     };
-    const output = await model.forward(inputs, { training: false, step: 0, random: random(0) });
+    const output = await model.forward(inputs, { training: false, step, random: random(0) });
     const [loss] = await Promise.all([scalar(output.loss), look(batch, output.layers)]);
     total += T * loss;
     tokens += T;

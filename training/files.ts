@@ -139,3 +139,10 @@ export async function removeIfThere(path: string | URL): Promise<void> {
     throw new Error(`Cannot remove ${describe(path)}: ${reasonOf(cause)}`, { cause });
   }
 }
+
+/** Removes what a killed program left half-written in a folder. */
+export async function removePartial(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (/^\..+\.\d+\.partial$/.test(name)) await removeIfThere(`${folder}/${name}`);
+  }
+}

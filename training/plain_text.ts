@@ -40,6 +40,14 @@ function sentences(text: string): string[] {
 /**
  * Reads plain text: lower-case words and punctuation marks, `<end>` after each sentence, no tags.
  * @throws {RangeError} when the text holds no words.
+ * @example
+ * ```ts
+ * import { parsePlainText } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const { documents } = parsePlainText("A cat sat. It purred.", "cats");
+ * assertEquals(documents[0].words, ["a", "cat", "sat", ".", "<end>"]);
+ * assertEquals(documents[1].words, ["it", "purred", ".", "<end>"]);
+ * ```
  */
 export function parsePlainText(text: string, name: string): Corpus {
   const parts = pieces(text.replaceAll("\r\n", "\n").replace(/^\uFEFF/, "")).map((piece) =>

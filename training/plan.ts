@@ -23,7 +23,7 @@ export interface TrainOptions {
   readonly dataset: Dataset;
   /** Where to save; nothing is saved without it. */
   readonly store?: RunStore;
-  /** Continue from the store's checkpoint when there is one. */
+  /** Continue from the store's checkpoint when there is one; a finished run is taken as it is. */
   readonly resume?: boolean;
   /** Steps between checkpoints. */
   readonly checkpointEvery?: number;

@@ -17,6 +17,8 @@ export interface RunHeader {
   readonly router: string;
   /** Name of the router plugin. */
   readonly plugin: string;
+  /** False when a later token may change what an earlier one gets: perplexity then sees the future. Absent = true. */
+  readonly causal?: boolean;
   readonly routerOptions: Readonly<Record<string, unknown>>;
   readonly seed: number;
   readonly steps: number;

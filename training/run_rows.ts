@@ -1,5 +1,5 @@
 // The first and the last row of a run's record: what it is, and what came out.
-import type { LanguageModel } from "../models/language_model.ts";
+import { cutModel, type LanguageModel } from "../models/language_model.ts";
 import { parseOptions } from "../routers/registry.ts";
 import { validationBatches } from "./batches.ts";
 import { evaluateInDetail } from "./evaluate.ts";
@@ -10,26 +10,27 @@ import type { EndRow, RunHeader } from "./record.ts";
 import { scheduleDefaults } from "./schedule.ts";
 import type { ProgressState } from "./train_state.ts";
 
-/** First row of a run. */
-export async function headerOf(
+/** A run's first row, but for what only its weights can tell. */
+export type PlannedHeader = Omit<RunHeader, "parameters" | "initialWeights">;
+
+/** What a plan says about its run before there are weights. */
+export function plannedHeader(
   plan: TrainPlan,
-  options: TrainOptions,
-  model: LanguageModel,
-): Promise<RunHeader> {
-  const { dataset, backend } = options;
-  const routers = new Set(model.routerParams);
-  const shared = Object.fromEntries(Object.entries(model.params).filter(([name]) => !routers.has(name)));
+  { dataset, backend, version }: Pick<TrainOptions, "dataset" | "backend" | "version">,
+): PlannedHeader {
+  const { E, K, F, activeFlopPerToken } = cutModel({ ...plan, V: dataset.vocabulary.size });
   return {
     kind: "run",
     run: plan.run,
     router: plan.label,
     plugin: plan.router.name,
+    causal: plan.router.traits.causal,
     routerOptions: parseOptions(plan.router, plan.routerOptions) as Record<string, unknown>,
     seed: plan.seed,
     steps: plan.steps,
     size: plan.sizeName,
     model: { ...plan.size, optimizer: "AdamW", ...adamWDefaults, ...scheduleDefaults },
-    experts: { E: model.cut.E, K: model.cut.K, F: model.cut.F },
+    experts: { E, K, F },
     data: {
       corpus: dataset.name,
       vocabulary: dataset.vocabulary.size,
@@ -37,12 +38,50 @@ export async function headerOf(
       validationTokens: dataset.validation.length,
       unigramPerplexity: dataset.unigramPerplexity,
     },
-    activeFlopPerToken: model.cut.activeFlopPerToken,
+    activeFlopPerToken,
+    arithmetic: backend.arithmetic,
+    version,
+  };
+}
+
+/** First row of a run. */
+export async function headerOf(
+  plan: TrainPlan,
+  options: TrainOptions,
+  model: LanguageModel,
+): Promise<RunHeader> {
+  const routers = new Set(model.routerParams);
+  const shared = Object.fromEntries(Object.entries(model.params).filter(([name]) => !routers.has(name)));
+  return {
+    ...plannedHeader(plan, options),
     parameters: model.counts,
     initialWeights: await fingerprint(shared),
-    arithmetic: backend.arithmetic,
-    version: options.version,
   };
+}
+
+/**
+ * Checks that a stopped run was started as it would be now.
+ * @throws {RangeError} naming what differs, with both values.
+ */
+export function checkSameRun(found: RunHeader, wanted: PlannedHeader | RunHeader): void {
+  const differs = firstDifference(found, wanted);
+  if (differs) throw new RangeError(`Cannot resume ${found.run}: its ${differs}`);
+}
+
+function firstDifference(found: object, wanted: object, path = ""): string | null {
+  // Only the top of a planned header has less to say than what was found.
+  const keys = new Set(path === "" ? Object.keys(wanted) : [...Object.keys(wanted), ...Object.keys(found)]);
+  for (const key of keys) {
+    const [before, now] = [found, wanted].map((side) => (side as Record<string, unknown>)[key]);
+    if (JSON.stringify(before) === JSON.stringify(now)) continue;
+    const inside = isObject(before) && isObject(now) ? firstDifference(before, now, `${path}${key}.`) : null;
+    return inside ?? `${path}${key} was ${JSON.stringify(before)} and is now ${JSON.stringify(now)}`;
+  }
+  return null;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Last row of a run: validation over all held-out text, and what training counted. */
@@ -53,7 +92,13 @@ export async function endOf(
   state: ProgressState,
 ): Promise<EndRow> {
   const batches = validationBatches(dataset, plan.size);
-  const { loss, perplexity, specialisation } = await evaluateInDetail(model, backend, batches, dataset);
+  const { loss, perplexity, specialisation } = await evaluateInDetail(
+    model,
+    backend,
+    batches,
+    dataset,
+    plan.steps,
+  );
   const gradient = state.leastRouterGradient();
   if (plan.router.traits.gradient !== "none" && model.routerParams.length > 0 && !(gradient! > 0)) {
     throw new RangeError(

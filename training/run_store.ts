@@ -2,7 +2,14 @@
 // run stopped between the two resumes from the older step and writes the same rows again.
 import { type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 import { isMissing, readBytes, readText, removeIfThere, writeAtomic } from "./files.ts";
-import { parseRecord, type RecordRow, recordText, type RunRecord, type TimingRecord } from "./record.ts";
+import {
+  parseRecord,
+  type RecordRow,
+  recordText,
+  type RunHeader,
+  type RunRecord,
+  type TimingRecord,
+} from "./record.ts";
 
 /** What a stopped run left. */
 export interface SavedRun {
@@ -23,13 +30,27 @@ export interface RunStore {
   ): Promise<void>;
   /** Saves all rows and takes the checkpoint away. */
   finish(rows: readonly RecordRow[], timing: TimingRecord): Promise<void>;
+  /** First row of what is written, or null. */
+  header(): Promise<RunHeader | null>;
   /** A finished run's record, or null. */
   finished(): Promise<{ record: RunRecord; timing: TimingRecord } | null>;
   /** What a stopped run left, or null when there is no checkpoint. */
   saved(): Promise<SavedRun | null>;
 }
 
-/** Opens a run's files under `folder`, which must exist; nothing is read or written yet. */
+/**
+ * Opens a run's files under `folder`, which must exist; nothing is read or written yet.
+ * Its functions throw an Error that says why when a file cannot be read or written.
+ * @example
+ * ```ts
+ * import { openRunStore } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const folder = await Deno.makeTempDir();
+ * const store = openRunStore(folder, "switch-seed0");
+ * assertEquals([await store.saved(), await store.finished()], [null, null]);
+ * await Deno.remove(folder);
+ * ```
+ */
 export function openRunStore(folder: string, run: string): RunStore {
   const recordPath = `${folder}/${run}.jsonl`;
   const timingPath = `${folder}/${run}.timing.json`;
@@ -55,9 +76,15 @@ export function openRunStore(folder: string, run: string): RunStore {
       await write(rows, timing);
       await removeIfThere(checkpointPath);
     },
+    async header() {
+      return (await load())?.record.header ?? null;
+    },
     async finished() {
       const found = await load();
-      return found?.record.end ? found : null;
+      if (!found?.record.end) return null;
+      // A run stopped between its record and this leaves its last checkpoint behind.
+      await removeIfThere(checkpointPath);
+      return found;
     },
     async saved() {
       if (await isMissing(checkpointPath)) return null;

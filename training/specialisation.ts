@@ -54,7 +54,14 @@ export function countSpecialisation(layer: number, E: number, dataset: Dataset):
 
 /**
  * Mutual information of row and column of a table of counts, in nats, with the Miller-Madow correction for finite
- * counts: H is raised by (occupied cells - 1) / 2n. Never below 0.
+ * counts (Miller 1955): H is raised by (occupied cells - 1) / 2n. Never below 0.
+ * @example
+ * ```ts
+ * import { mutualInformation } from "@switchyard/moe/training";
+ * import { assertAlmostEquals, assertEquals } from "@std/assert";
+ * assertEquals(mutualInformation([[50, 50], [50, 50]]), 0);
+ * assertAlmostEquals(mutualInformation([[50, 0], [0, 50]]), Math.log(2) + 1 / 200);
+ * ```
  */
 export function mutualInformation(table: readonly (readonly number[])[]): number {
   const rows = table.map((row) => row.reduce((sum, value) => sum + value, 0));

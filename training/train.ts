@@ -16,7 +16,7 @@ import {
   type StepTiming,
   type TimingRecord,
 } from "./record.ts";
-import { endOf, headerOf } from "./run_rows.ts";
+import { checkSameRun, endOf, headerOf, plannedHeader } from "./run_rows.ts";
 import { learningRateAt, scheduleDefaults } from "./schedule.ts";
 import { createProgressState, restoreProgress } from "./train_state.ts";
 import { trainStep } from "./train_step.ts";
@@ -27,12 +27,39 @@ const EVALUATIONS = 5;
 const CHECKPOINT_EVERY = 50;
 const TURN_MILLISECONDS = 100;
 
-/** Trains one plan and returns its record. */
+/**
+ * Trains one plan and returns its record, and the timings that are no part of it.
+ * @throws {RangeError} when the text is too short for the size, or the run to resume was started otherwise; {Error}
+ * when `store` cannot write.
+ * @example
+ * ```ts
+ * import { cpu, findSize, switchRouter } from "@switchyard/moe";
+ * import { parsePlainText, prepare, train } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
+ * const plan = { size: findSize("tiny"), sizeName: "tiny", router: switchRouter, routerOptions: {}, seed: 0 };
+ * const machine = { threads: 1, machine: "mine" };
+ * const { record } = await train(
+ *   { ...plan, run: "switch-seed0", label: "switch", steps: 3 },
+ *   { backend, dataset, machine, version: "0.1.0" },
+ * );
+ * assertEquals(record.steps.map(({ step }) => step), [0, 1, 2]);
+ * assertEquals(record.end!.step, 3);
+ * backend.close();
+ * ```
+ */
 export async function train(
   plan: TrainPlan,
   options: TrainOptions,
 ): Promise<{ record: RunRecord; timing: TimingRecord }> {
   const { backend, dataset, store } = options;
+  const done = options.resume && store ? await store.finished() : null;
+  if (done) {
+    checkSameRun(done.record.header, plannedHeader(plan, options));
+    options.onStart?.(plan.steps);
+    return done;
+  }
   const streams = random(plan.seed);
   const model = createLanguageModel(
     { ...plan, V: dataset.vocabulary.size, tokenCount_V: dataset.countByToken },
@@ -41,17 +68,14 @@ export async function train(
   const optimizer = createAdamW(model.params);
   const header = await headerOf(plan, options, model);
   const state = createProgressState(model, optimizer);
+  using _weights = { [Symbol.dispose]: () => state.free() };
   const rows: RecordRow[] = [header];
   const timings: StepTiming[] = [];
   const timing = (): TimingRecord => ({ run: plan.run, ...options.machine, steps: timings });
 
   const saved = options.resume && store ? await store.saved() : null;
   if (saved) {
-    if (JSON.stringify(saved.record.header) !== JSON.stringify(header)) {
-      throw new RangeError(
-        `Cannot resume ${plan.run}: it was started with other options, weights or arithmetic`,
-      );
-    }
+    checkSameRun(saved.record.header, header);
     restoreProgress(state, saved);
     rows.push(...recordRows(saved.record).slice(1).filter((row) => rowIsBefore(row, state.step)));
     timings.push(...saved.timing.steps.filter(({ step }) => step < state.step));
@@ -85,7 +109,11 @@ export async function train(
     state.step++;
     options.onStep?.(row, stepTiming);
     if (state.step % evaluateEvery === 0 && state.step < plan.steps) {
-      rows.push({ kind: "evaluation", step: state.step, ...await evaluate(model, backend, quick) });
+      rows.push({
+        kind: "evaluation",
+        step: state.step,
+        ...await evaluate(model, backend, quick, state.step),
+      });
     }
     if (
       store && state.step < plan.steps && state.step % (options.checkpointEvery ?? CHECKPOINT_EVERY) === 0
@@ -96,7 +124,6 @@ export async function train(
   }
   rows.push(await endOf(plan, options, model, state));
   if (store) await store.finish(rows, timing());
-  state.free();
   return { record: recordOf(header, rows), timing: timing() };
 }
 

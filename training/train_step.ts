@@ -1,6 +1,6 @@
 // One training step. What it draws and which text it sees are functions of the seed and the step alone. Everything it
 // reads back is asked for together, at its end: on a GPU a wait costs the same for one number as for all.
-import type { LanguageModel } from "../models/language_model.ts";
+import type { LanguageModel, ModelOutput } from "../models/language_model.ts";
 import { countDropsByPosition, gateEntropy, loadOf, type RoutingValues } from "../moe/load.ts";
 import { add, square } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
@@ -34,7 +34,13 @@ export async function trainStep(
   const { backend, dataset } = options;
   const { batch, length } = plan.size;
   const streams = random(plan.seed);
-  const { tokenId, target } = trainingBatch(dataset, { batch, length, random: streams.split("data"), step });
+  const { tokenId, target } = trainingBatch(dataset, {
+    batch,
+    length,
+    random: streams.split("data"),
+    step,
+    shards: plan.size.sharded ? plan.size.ranks : 1,
+  });
   const T = batch * length;
   const inputs = { tokenId_T: tensor(backend, tokenId, [T]), target_T: tensor(backend, target, [T]) };
   const output = await model.forward(inputs, {
@@ -64,7 +70,7 @@ export async function trainStep(
     scalar(output.loss),
     scalar(norm),
     Promise.all(losses.map(([, value]) => scalar(value))),
-    readLoads(output.layers, model.cut.E, length, state),
+    readLoads(output, model.cut.E, length, state),
     Promise.all(sampledLosses.map(scalar)),
     ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
   ]);
@@ -88,7 +94,7 @@ export async function trainStep(
 }
 
 async function readLoads(
-  layers: Awaited<ReturnType<LanguageModel["forward"]>>["layers"],
+  { layers, topology }: ModelOutput,
   E: number,
   length: number,
   state: ProgressState,
@@ -100,15 +106,17 @@ async function readLoads(
     }),
   );
   return layers.map(({ layer, routing }, at) => {
-    const [token_N, wanted_N, expert_N, entropy] = read[at];
+    const [token_N, wanted_N, expert_N] = read[at] as Int32Array[];
     const values: RoutingValues = {
       E,
-      wanted_N: wanted_N as Int32Array,
-      expert_N: expert_N as Int32Array,
+      wanted_N,
+      expert_N,
       choices: routing.choices,
-      gateEntropy: entropy,
+      shared: routing.shared ?? 0,
+      gateEntropy: read[at][3],
+      home: { token_N, topology },
     };
-    countDropsByPosition(values, token_N as Int32Array, length, state.drops);
+    countDropsByPosition(values, token_N, length, state.drops);
     return { layer, ...loadOf(values) };
   });
 }

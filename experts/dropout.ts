@@ -1,0 +1,16 @@
+// Dropout of hidden units inside experts: Switch's expert dropout (section 2.4), in training only.
+import * as kernels from "../kernels/mod.ts";
+import { affine, greater, multiply } from "../tensor/arithmetic.ts";
+import type { Random } from "../tensor/random.ts";
+import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
+
+/** Hidden units, each zero with probability `share` and else divided by 1 - share; as they are without a stream. */
+export function dropUnits(hidden_NF: Tensor, share: number, random: Random | undefined): Tensor {
+  if (share === 0 || !random) return hidden_NF;
+  const { shape, backend } = hidden_NF;
+  const [key0, key1] = random.split("dropout").key;
+  const [draw] = apply(kernels.uniform, [], { key0, key1, shape }, backend);
+  // Draws are multiples of 2^-24, so half a step below the share keeps exactly the share of them.
+  const kept = greater(reshape(draw, shape), tensor(backend, [share - 2 ** -25], [1]));
+  return multiply(hidden_NF, affine(kept, 1 / (1 - share), 0));
+}

@@ -1,0 +1,62 @@
+// BASE: in training every expert gets equally many tokens, assigned so that the sum of affinities is as large as can be;
+// in evaluation each token takes its best expert. No loss, no capacity, no hyper-parameter.
+import { z } from "zod";
+import { sigmoid } from "../tensor/arithmetic.ts";
+import { normal, orthogonal } from "../tensor/init.ts";
+import { matmul } from "../tensor/products.ts";
+import { takeAlong, topK } from "../tensor/rows.ts";
+import { reshape } from "../tensor/tensor.ts";
+import { assignBalanced, scopeOf } from "./assignment.ts";
+import { leaveOutPadding } from "./capacity.ts";
+import type { RouterPlugin } from "./router.ts";
+import { tokenChoice } from "./scoring.ts";
+
+/** Options of {@linkcode base}. */
+export interface BaseOptions {
+  readonly groups: number;
+  readonly centroids: "orthogonal" | "normal";
+  readonly gain: number;
+}
+
+/** BASE layers (Lewis et al. 2021). */
+export const base: RouterPlugin<BaseOptions> = {
+  name: "base",
+  about:
+    "Exact balanced assignment of highest total affinity in training, best expert in evaluation; weight = sigmoid of the affinity.",
+  paper: {
+    title: "BASE Layers: Simplifying Training of Large, Sparse Models",
+    year: 2021,
+    identifier: "arXiv:2103.16716",
+    equations: "section 3; init as in the released code; exact where that finishes its auction approximately",
+  },
+  traits: { causal: false, balancedBy: "construction", perToken: "exactly K", gradient: "through weight" },
+  options: z.strictObject({
+    groups: z.number().int().min(1).default(1)
+      .describe("groups of tokens that are assigned separately, as workers are in the paper; divides T"),
+    centroids: z.enum(["orthogonal", "normal"]).default("orthogonal")
+      .describe("init of the experts' embeddings; the released code's is orthogonal"),
+    gain: z.number().positive().default(0.1).describe("length of each embedding at the start"),
+  }),
+  expertsPerToken: () => 1,
+  create({ D, E }, options, init) {
+    const fill = options.centroids === "orthogonal"
+      ? orthogonal(D, E, options.gain)
+      : normal(options.gain / Math.sqrt(D));
+    const centroid_DE = init.parameter("centroids", [D, E], fill);
+    return {
+      params: { centroids: centroid_DE },
+      route(x_TD, { training, real_T }) {
+        const [T] = x_TD.shape;
+        const affinity_TE = matmul(x_TD, centroid_DE); // h_t . w_e
+        const expert_TK = training
+          ? reshape(assignBalanced(affinity_TE, { scope: scopeOf(T, options.groups, "base"), real_T }), [
+            T,
+            1,
+          ])
+          : leaveOutPadding(topK(affinity_TE, 1).index_TK, real_T);
+        const weight_TK = sigmoid(takeAlong(affinity_TE, expert_TK));
+        return tokenChoice({ wanted_TK: expert_TK, expert_TK, weight_TK }, { losses: {} });
+      },
+    };
+  },
+};

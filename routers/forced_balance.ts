@@ -1,0 +1,60 @@
+// Forced balance: no gate at all, every expert gets the same load. For benchmarks that must not depend on what a router
+// learned, and as the even end of any comparison.
+import { z } from "zod";
+import * as kernels from "../kernels/mod.ts";
+import { take, wholeNumbers } from "../tensor/rows.ts";
+import { apply, reshape, tensor } from "../tensor/tensor.ts";
+import { leaveOutPadding } from "./capacity.ts";
+import type { RouterPlugin } from "./router.ts";
+import { tokenChoice } from "./scoring.ts";
+
+/** Options of {@linkcode forcedBalance}. */
+export interface ForcedBalanceOptions {
+  readonly k: number;
+  readonly mode: "even" | "random";
+}
+
+/** Even load without a gate, for benchmarks. */
+export const forcedBalance: RouterPlugin<ForcedBalanceOptions> = {
+  name: "forced-balance",
+  about: "Experts in turn, or in turn over shuffled tokens: even load without a gate, for benchmarks.",
+  paper: {
+    title: "Megatron-LM, --moe-router-force-load-balancing",
+    year: 2024,
+    identifier: "NVIDIA/Megatron-LM",
+    equations: "the idea; Megatron-LM draws random scores, which are even on average only",
+  },
+  readings: [
+    "random is exactly even too: experts in turn over shuffled tokens.",
+  ],
+  traits: { causal: true, balancedBy: "construction", perToken: "exactly K", gradient: "none" },
+  options: z.strictObject({
+    k: z.number().int().min(1).default(1).describe("experts a token goes to, each with weight 1 / k"),
+    mode: z.enum(["even", "random"]).default("even")
+      .describe("in turn over tokens, or in turn over tokens shuffled anew each training step"),
+  }),
+  expertsPerToken: ({ k }) => k,
+  create({ E }, { k: K, mode }) {
+    if (K > E) {
+      throw new RangeError(`Cannot make a forced-balance router: k is ${K}, and there are ${E} experts`);
+    }
+    return {
+      params: {},
+      route(x_TD, { training, random, real_T }) {
+        const [T] = x_TD.shape;
+        // Real tokens are numbered, and number i takes row i of the turns; padding has none.
+        const one_T1 = leaveOutPadding(wholeNumbers(x_TD, [T, 1], () => 0), real_T);
+        const [key0, key1] = random.split("order").key;
+        const order = mode === "random" && training
+          ? apply(kernels.uniform, [], { key0, key1, shape: [T, 1] }, x_TD.backend)
+          : [];
+        const numbering = { groups: 1, scope: T, choiceMajor: false };
+        const [number_T1] = apply(kernels.rankInGroup, [one_T1, ...order], numbering);
+        const turns_TK = wholeNumbers(x_TD, [T, K], (at) => at % E);
+        const wanted_TK = leaveOutPadding(take(turns_TK, reshape(number_T1, [T])), real_T);
+        const weight_TK = tensor(x_TD.backend, new Float32Array(T * K).fill(1 / K), [T, K]);
+        return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { losses: {} });
+      },
+    };
+  },
+};

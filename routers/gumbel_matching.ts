@@ -1,0 +1,54 @@
+// Gumbel-Matching: the balanced assignment that is best under log-probabilities plus Gumbel noise, so that loads are equal
+// and yet every token's expert is a sample; weights p / q undo what balancing did to its chances.
+import { z } from "zod";
+import { add } from "../tensor/arithmetic.ts";
+import { stopGradient } from "../tensor/tensor.ts";
+import { assignBalanced, balanceBySinkhorn, gumbelNoise, matchingImportance } from "./assignment.ts";
+import type { RouterPlugin } from "./router.ts";
+import { createSampledRouter, type SampledOptions, sampledOptions } from "./sampled.ts";
+
+/** Options of {@linkcode gumbelMatching}. */
+export interface GumbelMatchingOptions extends SampledOptions {
+  readonly proposal: "router" | "sinkhorn";
+  readonly sinkhornIterations: number;
+}
+
+/** Balanced Gumbel-Matching (Kool, Maddison and Mnih 2021). */
+export const gumbelMatching: RouterPlugin<GumbelMatchingOptions> = {
+  name: "gumbel-matching",
+  about:
+    "Samples a perfectly balanced assignment by solving it on Gumbel-perturbed log-probabilities, and weighs gradients by p / q to stay unbiased.",
+  paper: {
+    title: "Unbiased Gradient Estimation with Balanced Assignments for Mixtures of Experts",
+    year: 2021,
+    identifier: "arXiv:2109.11817",
+    equations:
+      "the balanced estimator as its abstract and figure 1 describe it; formulas derived here (equation numbers unconfirmed)",
+  },
+  traits: { causal: false, balancedBy: "construction", perToken: "exactly K", gradient: "score function" },
+  options: z.strictObject({
+    proposal: z.enum(["router", "sinkhorn"]).default("router")
+      .describe(
+        "what noise is added to: the router's distribution, or that balanced by Sinkhorn first (the same where E divides T)",
+      ),
+    sinkhornIterations: z.number().int().min(1).max(1000).default(20).describe(
+      "iterations of that balancing",
+    ),
+    ...sampledOptions,
+  }),
+  expertsPerToken: () => 1,
+  create(dims, options, init) {
+    return createSampledRouter("gumbel-matching", dims, options, init, (given_TE, balancing, random) => {
+      const logProbability_TE = stopGradient(given_TE);
+      const logProposal_TE = options.proposal === "sinkhorn"
+        ? balanceBySinkhorn(logProbability_TE, { ...balancing, iterations: options.sinkhornIterations })
+        : logProbability_TE;
+      // s_ij = log p~_ij + G_ij; z = argmax over balanced z of sum_i s_(i, z_i).
+      const score_TE = add(logProposal_TE, gumbelNoise(logProposal_TE, random));
+      const expert_T = assignBalanced(score_TE, balancing);
+      const importance = () =>
+        matchingImportance({ ...balancing, score_TE, expert_T, logProposal_TE, logProbability_TE });
+      return { wanted_T: expert_T, expert_T, importance };
+    });
+  },
+};

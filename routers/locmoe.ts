@@ -1,0 +1,160 @@
+// LocMoE: top-1 of a gate that needs no learning, a loss that keeps tokens on their node, and a capacity never below the
+// least that lets an expert meet a token it is meant for. The gate has no parameters: training moves x.
+import { z } from "zod";
+import * as kernels from "../kernels/mod.ts";
+import { add, affine, greater, maximum, multiply, relu } from "../tensor/arithmetic.ts";
+import type { Params } from "../tensor/init.ts";
+import { matmul } from "../tensor/products.ts";
+import type { Random } from "../tensor/random.ts";
+import { softmax } from "../tensor/reduce.ts";
+import { takeAlong, topK } from "../tensor/rows.ts";
+import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import {
+  capacityOf,
+  type CapacityOptions,
+  capacityOptions,
+  keepWithinCapacity,
+  leaveOutPadding,
+} from "./capacity.ts";
+import { type BoundForm, capacityBound } from "./capacity_bound.ts";
+import { checkChunks, chunkMeans, orthogonalGate, orthonormalColumns } from "./grap.ts";
+import { localityLoss, type LocalityOptions, localityOptions } from "./locality.ts";
+import { balanceLoss } from "./losses.ts";
+import type { RouterPlugin } from "./router.ts";
+import { tokenChoice } from "./scoring.ts";
+
+/** Options of {@linkcode locmoe}. */
+export interface LocmoeOptions extends CapacityOptions, LocalityOptions {
+  readonly gate: "grap" | "orthogonal";
+  readonly rectify: boolean;
+  readonly ties: "score" | "random";
+  readonly noise: number;
+  readonly capacity: "factor" | "bound" | "larger";
+  readonly bound: BoundForm;
+  readonly delta: number;
+  readonly balance: number;
+}
+
+/** LocMoE's router (Li et al. 2024). */
+export const locmoe: RouterPlugin<LocmoeOptions> = {
+  name: "locmoe",
+  about:
+    "Top-1 of grouped average pooling, a loss for experts on the token's node, capacity above a lower bound.",
+  paper: {
+    title: "LocMoE: A Low-Overhead MoE for Large Language Model Training",
+    year: 2024,
+    identifier: "arXiv:2401.13920",
+    equations: "equations 2 to 9; mu, D_l, the use of the bound and eps of equation 2 are our reading",
+  },
+  traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
+  options: z.strictObject({
+    gate: z.enum(["grap", "orthogonal"]).default("grap")
+      .describe(
+        "chunk means without parameters (equation 4), or a learned gate kept orthogonal with the same norms",
+      ),
+    rectify: z.boolean().default(true).describe("ReLU before the softmax (equation 2)"),
+    ties: z.enum(["score", "random"]).default("score").describe(
+      "who takes a token all of whose rectified scores are 0: the highest score before ReLU, or a random draw (in " +
+        "evaluation always the same)",
+    ),
+    noise: z.number().min(0).default(0)
+      .describe("eps of equation 2, uniform in [-noise, noise) in training; the paper does not define it"),
+    capacity: z.enum(["factor", "bound", "larger"]).default("larger")
+      .describe("capacity by rule and factor, by the lower bound of equation 9, or the larger of both"),
+    bound: z.enum(["exact", "erfc", "exponential"]).default("exact").describe("form of the lower bound"),
+    delta: z.number().gt(0).lt(1).default(0.03)
+      .describe("least cosine of a token an expert is meant for; 0.03 was measured in the paper's model"),
+    ...capacityOptions({ rule: "ceil", factor: 1.25, evaluationFactor: 2 }),
+    balance: z.number().min(0).default(0.01).describe("weight alpha of the balance loss (equation 5)"),
+    ...localityOptions(),
+  }),
+  expertsPerToken: () => 1,
+  create({ D, E }, options, init) {
+    if (options.gate === "grap") checkChunks("locmoe", D, E);
+    if (E > D) {
+      throw new RangeError(`Cannot make router "locmoe": ${E} rows of width ${D} are never orthogonal`);
+    }
+    const bound = capacityBound(options.bound, { E, D: Math.max(2, D), delta: options.delta });
+    const params: Params = options.gate === "grap"
+      ? {}
+      : { gate: init.parameter("gate", [D, E], orthonormalColumns(D, E)) };
+    const fixedTies = init.random.split("ties");
+    return {
+      params,
+      route(x_TD, { training, random, real_T, topology }) {
+        const [T] = x_TD.shape;
+        // Equation 4; the mean is the whole weight, there is no second division by D / E.
+        const mean_TE = options.gate === "grap"
+          ? chunkMeans(x_TD, E)
+          : matmul(x_TD, orthogonalGate(params.gate));
+        const score_TE = training && options.noise > 0 ? noisy(mean_TE, options.noise, random) : mean_TE;
+        const gate_TE = options.rectify ? relu(score_TE) : score_TE; // equation 2
+        const probability_TE = softmax(gate_TE);
+        const wanted_TK = leaveOutPadding(
+          options.ties === "score"
+            // Where any score is above 0 its order is that of the rectified ones.
+            ? topK(stopGradient(score_TE), 1).index_TK
+            : topAmongEqual(gate_TE, training ? random.split("ties") : fixedTies),
+          real_T,
+        );
+        const expert_TK = keepWithinCapacity(wanted_TK, {
+          E,
+          capacity: capacityFor(options, bound, { T, E, training, real_T }),
+          scope: T,
+          dropOrder: options.dropOrder,
+          training,
+          probability_TK: takeAlong(stopGradient(probability_TE), wanted_TK),
+          random,
+          choiceMajor: false,
+        });
+        const balance = balanceLoss({ probability_TE, wanted_TK, counts: "first", scope: T, real_T });
+        const locality = options.locality === 0 ? null : localityLoss({
+          probability_TE,
+          topology,
+          near: options.localityNear,
+          smoothing: options.localitySmoothing,
+          real_T,
+        });
+        // Equation 3: the kept weight is the softmax probability, not 1.
+        return tokenChoice({ wanted_TK, expert_TK, weight_TK: takeAlong(probability_TE, wanted_TK) }, {
+          probability_TE,
+          losses: {
+            balance: affine(balance, options.balance, 0),
+            ...(locality ? { locality: affine(locality, options.locality, 0) } : {}),
+          },
+        });
+      },
+    };
+  },
+};
+
+/** Assignments an expert may keep: section 3.2's rule, equation 9's bound, or the larger, from `minimumCapacity` to T. */
+function capacityFor(
+  options: LocmoeOptions,
+  bound: number,
+  { T, E, training, real_T }: { T: number; E: number; training: boolean; real_T: Tensor | undefined },
+): number | Tensor {
+  const byFactor = capacityOf(options, { T, E, K: 1 }, training, real_T);
+  if (options.capacity === "factor") return byFactor;
+  const byBound = Math.max(options.minimumCapacity, Math.min(Math.ceil(bound), T));
+  if (options.capacity === "bound") return byBound;
+  return typeof byFactor === "number"
+    ? Math.max(byFactor, byBound)
+    : maximum(byFactor, tensor(byFactor.backend, [byBound], [1]));
+}
+
+function noisy(score_TE: Tensor, noise: number, random: Random): Tensor {
+  const [key0, key1] = random.split("noise").key;
+  const [draw] = apply(kernels.uniform, [], { key0, key1, shape: score_TE.shape }, score_TE.backend);
+  return add(score_TE, affine(draw, 2 * noise, -noise));
+}
+
+/** The highest of each row, drawn evenly where several are equal, [T, 1]. */
+function topAmongEqual(score_TE: Tensor, random: Random): Tensor {
+  const [T] = score_TE.shape;
+  const [key0, key1] = random.key;
+  const { value_TK } = topK(stopGradient(score_TE), 1);
+  const below_TE = greater(affine(stopGradient(score_TE), -1, 0), reshape(affine(value_TK, -1, 0), [T, 1]));
+  const [draw] = apply(kernels.uniform, [], { key0, key1, shape: score_TE.shape }, score_TE.backend);
+  return topK(multiply(affine(below_TE, -1, 1), affine(draw, 1, 1)), 1).index_TK;
+}

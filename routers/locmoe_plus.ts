@@ -1,0 +1,282 @@
+// LocMoE+ (later Expert-Token Resonance): tokens choose experts by cosine, then experts keep the best of the tokens that
+// chose them. What one token gets depends on the whole batch, later tokens included: not causal, but for mode "tcr".
+import { z } from "zod";
+import { affine, divide, exp, maximum, multiply, relu, square } from "../tensor/arithmetic.ts";
+import type { Params } from "../tensor/init.ts";
+import { meanAll, scalar, softmax, sumAll } from "../tensor/reduce.ts";
+import { takeAlong, topK } from "../tensor/rows.ts";
+import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import {
+  capacityOf,
+  type CapacityOptions,
+  capacityOptions,
+  keepWithinCapacity,
+  leaveOutPadding,
+} from "./capacity.ts";
+import { settled } from "./columns.ts";
+import { checkChunks, chunkMeans, cosineToChunks } from "./grap.ts";
+import { localityLoss, type LocalityOptions, localityOptions } from "./locality.ts";
+import { balanceLoss } from "./losses.ts";
+import { chooseTokens, keepMutual, keptByExperts, softmaxOver, weightOfSlots } from "./resonance.ts";
+import type { RouterPlugin, RouteStep, Routing } from "./router.ts";
+import { tokenChoice } from "./scoring.ts";
+
+/** Options of {@linkcode locmoePlus}. */
+export interface LocmoePlusOptions extends Omit<CapacityOptions, "dropOrder">, LocalityOptions {
+  readonly mode: "both" | "tcr" | "ecr" | "schedule";
+  readonly scheduleSteps: number;
+  readonly evaluation: "same" | "tcr";
+  readonly choices: number;
+  readonly scope: "global" | "rank";
+  readonly threshold: number | null;
+  readonly bound: "dynamic" | "fixed" | "off";
+  readonly delta: number;
+  readonly deltaFrom: "mean" | "largest";
+  readonly boundEvery: number;
+  readonly boundMemory: number;
+  readonly weight: "softmax" | "kept" | "locmoe";
+  readonly balance: number;
+}
+
+const { dropOrder: _, ...capacity } = capacityOptions({ rule: "ceil", factor: 1.1, evaluationFactor: 2 });
+
+/** LocMoE+'s router (Li et al. 2024). */
+export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
+  name: "locmoe-plus",
+  about:
+    "Top-l by cosine, then each expert keeps the best of those who chose it, up to a share of their affinity.",
+  paper: {
+    title: "Expert-Token Resonance MoE (first version: LocMoE+)",
+    year: 2024,
+    identifier: "arXiv:2406.00023",
+    equations:
+      "equations 2 to 6; corollary 6 (schedule); remark 7 (bound); tau, weights, cadence and scope are ours",
+  },
+  traits: { causal: false, balancedBy: "loss", perToken: "varies", gradient: "through weight" },
+  options: z.strictObject({
+    mode: z.enum(["both", "tcr", "ecr", "schedule"]).default("both").describe(
+      "both sides, tokens alone (kept in order of position: causal), experts alone among all tokens, or tcr and from " +
+        "`scheduleSteps` on ecr",
+    ),
+    scheduleSteps: z.number().int().min(0).default(100).describe("steps of tcr in mode schedule (ours)"),
+    evaluation: z.enum(["same", "tcr"]).default("same")
+      .describe("in evaluation, the mode of training, or tcr, which looks at no later token"),
+    choices: z.number().int().min(1).default(1).describe(
+      "l: experts a token chooses (equation 5); timings used 1",
+    ),
+    scope: z.enum(["global", "rank"]).default("global").describe(
+      "experts rank the tokens of all ranks together (our reading of global-level rearrangement), or of each rank alone",
+    ),
+    threshold: z.number().gt(0).max(1).nullable().default(0.8).describe(
+      "tau: an expert keeps its best tokens until they hold this share of its affinity; null = up to capacity (the paper " +
+        "prints no value)",
+    ),
+    bound: z.enum(["dynamic", "fixed", "off"]).default("dynamic")
+      .describe(
+        "least an expert keeps: exp(D d^2 / (2 - d^2)) / E with d measured in training, d = delta, or none",
+      ),
+    delta: z.number().gt(0).lt(1).default(0.03).describe(
+      "d of a fixed bound, and of a dynamic one before training",
+    ),
+    deltaFrom: z.enum(["mean", "largest"]).default("mean")
+      .describe("d: tokens' largest affinity, averaged over the batch, or the largest of the batch"),
+    boundEvery: z.number().int().min(1).default(1).describe(
+      "steps between measurements of d; above 1, each reads one number back (ours)",
+    ),
+    boundMemory: z.number().min(0).lt(1).default(0).describe(
+      "share of the former d kept at each measurement; above 0, each reads one number back (ours)",
+    ),
+    ...capacity,
+    weight: z.enum(["softmax", "kept", "locmoe"]).default("softmax").describe(
+      "softmax of a token's affinities over all experts, over those that kept it, or of its rectified chunk means",
+    ),
+    balance: z.number().min(0).default(0.01).describe("weight alpha of the balance loss over top-l choices"),
+    ...localityOptions(),
+  }),
+  expertsPerToken: ({ choices }) => choices,
+  create({ D, E }, options) {
+    checkChunks("locmoe-plus", D, E);
+    if (options.choices > E) {
+      throw new RangeError(
+        `Cannot make router "locmoe-plus": a token cannot choose ${options.choices} of ${E} experts`,
+      );
+    }
+    if (options.scope === "rank" && options.mode !== "both" && options.mode !== "tcr") {
+      throw new RangeError(
+        `Cannot make router "locmoe-plus": mode "${options.mode}" ranks all tokens; choose scope "global"`,
+      );
+    }
+    // With neither cadence nor memory, d is each batch's own, in evaluation too.
+    const remembers = options.bound === "dynamic" && (options.boundEvery > 1 || options.boundMemory > 0);
+    let remembered = options.delta;
+    const params: Params = {};
+    return {
+      params,
+      ...(remembers
+        ? {
+          state: () => ({ delta: Float32Array.of(remembered) }),
+          restore: ({ delta }: Readonly<Record<string, Float32Array>>) => {
+            remembered = delta[0];
+          },
+        }
+        : {}),
+      async route(x_TD, step) {
+        const { training, real_T, topology } = step;
+        const [T] = x_TD.shape;
+        const mean_TE = chunkMeans(x_TD, E); // equations 2 and 3
+        const affinity_TE = cosineToChunks(mean_TE, x_TD); // equation 4
+        if (remembers && training && step.step % options.boundEvery === 0) {
+          const found = await scalar(largestAffinity(affinity_TE, options, real_T));
+          remembered = Math.fround(options.boundMemory * remembered + (1 - options.boundMemory) * found);
+        }
+        const { index_TK } = topK(stopGradient(affinity_TE), options.choices); // equation 5
+        const wanted_TK = leaveOutPadding(index_TK, real_T);
+        const probability_TE = softmax(options.weight === "locmoe" ? relu(mean_TE) : affinity_TE);
+        const balance = balanceLoss({ probability_TE, wanted_TK, counts: "all-mean", scope: T, real_T });
+        const locality = options.locality === 0 ? null : localityLoss({
+          probability_TE,
+          topology,
+          near: options.localityNear,
+          smoothing: options.localitySmoothing,
+          real_T,
+        });
+        const losses = {
+          balance: affine(balance, options.balance, 0),
+          ...(locality ? { locality: affine(locality, options.locality, 0) } : {}),
+        };
+        const scores: Scores = { affinity_TE, probability_TE, wanted_TK };
+        const delta = options.bound === "dynamic" && !remembers
+          ? largestAffinity(affinity_TE, options, real_T)
+          : tensor(x_TD.backend, [remembered], [1]);
+        const least = leastKept(options, D, E, delta);
+        return {
+          ...(sideOf(options, step) === "ecr"
+            ? byExperts(scores, options, least, step)
+            : byTokens(scores, options, least, step)),
+          probability_TE,
+          losses,
+        };
+      },
+    };
+  },
+};
+
+interface Scores {
+  readonly affinity_TE: Tensor;
+  readonly probability_TE: Tensor;
+  readonly wanted_TK: Tensor;
+}
+
+type Assignments = Omit<Routing, "losses" | "probability_TE">;
+
+function sideOf(
+  { mode, evaluation, scheduleSteps }: LocmoePlusOptions,
+  step: RouteStep,
+): "both" | "tcr" | "ecr" {
+  if (!step.training && evaluation === "tcr") return "tcr";
+  if (mode !== "schedule") return mode;
+  return step.step < scheduleSteps ? "tcr" : "ecr"; // corollary 6: tokens choose well early, experts late
+}
+
+/** Equation 5 alone, or equations 5 and 6. */
+function byTokens(
+  { affinity_TE, probability_TE, wanted_TK }: Scores,
+  options: LocmoePlusOptions,
+  least: Tensor,
+  step: RouteStep,
+): Assignments {
+  const [T, E] = affinity_TE.shape;
+  const K = options.choices;
+  const scope = scopeOf(options, T, step);
+  const most = capacityOf(
+    { ...options, dropOrder: "position" },
+    { T: scope, E, K },
+    step.training,
+    step.real_T,
+  );
+  const affinity_TK = takeAlong(affinity_TE, wanted_TK);
+  const expert_TK = sideOf(options, step) === "tcr"
+    ? keepWithinCapacity(wanted_TK, {
+      E,
+      capacity: most,
+      scope,
+      dropOrder: "position",
+      training: step.training,
+      probability_TK: affinity_TK,
+      random: step.random,
+      choiceMajor: false,
+    })
+    // The printed equation 6 says Bottom-C; its text, and this, keeps the highest affinities.
+    : keepMutual(wanted_TK, affinity_TK, { E, scope, rule: { threshold: options.threshold, least, most } });
+  const weight_TK = options.weight === "kept"
+    ? softmaxOver(affinity_TK, settled(expert_TK))
+    : takeAlong(probability_TE, wanted_TK);
+  return tokenChoice({ wanted_TK, expert_TK, weight_TK }, { losses: {} });
+}
+
+/** Equation 6 with every token in front of every expert. */
+function byExperts(
+  { affinity_TE, probability_TE }: Scores,
+  options: LocmoePlusOptions,
+  least: Tensor,
+  { training, real_T }: RouteStep,
+): Assignments {
+  const [T, E] = affinity_TE.shape;
+  const terms = { T, E, K: options.choices };
+  const positional = { ...options, dropOrder: "position" } as const;
+  const slots = Math.min(T, capacityOf(positional, terms, training));
+  const most = capacityOf(positional, terms, training, real_T);
+  const choice = chooseTokens(affinity_TE, slots, { threshold: options.threshold, least, most }, real_T);
+  const weight_TE = options.weight === "kept"
+    ? softmaxOver(affinity_TE, keptByExperts(choice, T))
+    : probability_TE;
+  const N = E * slots;
+  const expert_N = reshape(choice.expert_EC, [N]);
+  return {
+    token_N: reshape(choice.token_EC, [N]),
+    expert_N,
+    wanted_N: expert_N,
+    weight_N: reshape(weightOfSlots(weight_TE, choice), [N]),
+    choices: null,
+  };
+}
+
+/** Tokens ranked together: all, or those of one rank, whose homes must then be equal blocks. */
+function scopeOf({ scope }: LocmoePlusOptions, T: number, { topology }: RouteStep): number {
+  if (scope === "global" || !topology) return T;
+  const size = T / topology.ranks;
+  if (!topology.homeRank_T.every((rank, t) => rank === Math.floor(t / size))) {
+    throw new RangeError(
+      `Cannot route with locmoe-plus: scope "rank" needs the ${T} tokens in equal blocks, one for each of ${topology.ranks} ranks`,
+    );
+  }
+  return size;
+}
+
+/** C_min = exp(D d^2 / (2 - d^2)) / E (remark 7), f32 [1], at least the minimum; infinite, it is bounded by capacity. */
+function leastKept(
+  { bound, minimumCapacity }: LocmoePlusOptions,
+  D: number,
+  E: number,
+  delta: Tensor,
+): Tensor {
+  const least = tensor(delta.backend, [minimumCapacity], [1]);
+  if (bound === "off") return least;
+  const squared = square(delta);
+  const power = affine(divide(squared, affine(squared, -1, 2)), D, 0);
+  return maximum(affine(exp(power), 1 / E, 0), least);
+}
+
+/** d of remark 7, f32 [1]: tokens' largest affinity, averaged over the batch, or the batch's largest. */
+function largestAffinity(
+  affinity_TE: Tensor,
+  { deltaFrom }: LocmoePlusOptions,
+  real_T: Tensor | undefined,
+): Tensor {
+  const [T] = affinity_TE.shape;
+  const each_T = reshape(topK(stopGradient(affinity_TE), 1).value_TK, [T]);
+  const real = real_T ? multiply(each_T, real_T) : each_T;
+  if (deltaFrom === "largest") return reshape(topK(reshape(real, [1, T]), 1).value_TK, [1]);
+  if (!real_T) return meanAll(real);
+  return divide(sumAll(real), maximum(sumAll(real_T), tensor(real.backend, [1], [1])));
+}

@@ -1,0 +1,135 @@
+// The expert side of LocMoE+: of the tokens in front of it, an expert keeps the best until they hold a share tau of the
+// affinity, never fewer than the lower bound asks for and never more than its capacity.
+import * as kernels from "../kernels/mod.ts";
+import {
+  add,
+  affine,
+  divide,
+  exp,
+  greater,
+  maximum,
+  multiply,
+  subtract,
+  toFloat,
+} from "../tensor/arithmetic.ts";
+import { matmul } from "../tensor/products.ts";
+import { sumLast } from "../tensor/reduce.ts";
+import { take, takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";
+import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import { leaveOut } from "./capacity.ts";
+
+/** How many an expert keeps. */
+export interface KeepRule {
+  /** tau; null keeps up to the capacity. */
+  readonly threshold: number | null;
+  /** C_min, f32 [1], not rounded: an expert keeps every token whose rank is below it, up to `most`. */
+  readonly least: Tensor;
+  /** C_max of every scope, or of each: f32 [scopes]. */
+  readonly most: number | Tensor;
+}
+
+/**
+ * Token choice, then expert choice among those who chose it (LocMoE+, equations 5 and 6): the wanted experts [T, K]
+ * with -1 where the expert did not keep the token.
+ * @param affinity_TK Affinity of each choice. @param scope Tokens ranked together.
+ */
+export function keepMutual(
+  wanted_TK: Tensor,
+  affinity_TK: Tensor,
+  { E, scope, rule }: { readonly E: number; readonly scope: number; readonly rule: KeepRule },
+): Tensor {
+  const params = { groups: E, scope, choiceMajor: false };
+  const affinity = stopGradient(affinity_TK);
+  const [rank_TK] = apply(kernels.rankInGroup, [wanted_TK, affinity], params);
+  return leaveOut(refused(wanted_TK, rank_TK, affinity, E, scope, rule), wanted_TK);
+}
+
+/** What experts take when they alone choose. */
+export interface ExpertChoice {
+  /** Token of each slot, i32 [E, C], best first. */
+  readonly token_EC: Tensor;
+  /** Expert of each slot, or -1 where it is free. */
+  readonly expert_EC: Tensor;
+}
+
+/** Expert choice among all real tokens, by affinity [T, E], in C slots each; ties to the earlier token. */
+export function chooseTokens(affinity_TE: Tensor, C: number, rule: KeepRule, real_T?: Tensor): ExpertChoice {
+  const [T, E] = affinity_TE.shape;
+  const like = affinity_TE;
+  const real_ET = real_T
+    ? add(turn(stopGradient(affinity_TE)), affine(real_T, FAR, -FAR))
+    : turn(stopGradient(affinity_TE));
+  // A threshold is a share of what all tokens offer; without one the best C are enough.
+  const S = rule.threshold === null ? C : T;
+  const ranked = topK(real_ET, S);
+  const padding_ES = greater(affine(ranked.value_TK, -1, 0), tensor(like.backend, [FAR / 2], [1]));
+  const expert_ES = leaveOut(padding_ES, wholeNumbers(like, [E, S], (at) => Math.floor(at / S)));
+  const rank_ES = wholeNumbers(like, [E, S], (at) => at % S);
+  const kept_ES = leaveOut(refused(expert_ES, rank_ES, ranked.value_TK, E, E, rule), expert_ES);
+  const slot_N = wholeNumbers(like, [E * C], (at) => Math.floor(at / C) * S + at % C);
+  const slots = (x_ES: Tensor) => reshape(take(reshape(x_ES, [E * S]), slot_N), [E, C]);
+  return { token_EC: slots(ranked.index_TK), expert_EC: slots(kept_ES) };
+}
+
+/** Further from any cosine than cosines are from each other, but small enough to leave padding in order. */
+const FAR = 1e6;
+
+/** 1 for entries their group does not keep: those ranked at or behind min(most, max(count to the threshold, least)). */
+function refused(
+  key_TK: Tensor,
+  rank_TK: Tensor,
+  affinity_TK: Tensor,
+  E: number,
+  scope: number,
+  { threshold, least, most }: KeepRule,
+): Tensor {
+  const rank = toFloat(rank_TK);
+  const overCapacity = greater(rank, lastRank(rank, scope, most));
+  if (threshold === null) return overCapacity;
+  const params = { groups: E, scope, share: threshold };
+  const [count_TK] = apply(kernels.countToShare, [key_TK, rank_TK, affinity_TK], params);
+  const limit = maximum(toFloat(count_TK), least);
+  return maximum(overCapacity, affine(greater(limit, rank), -1, 1));
+}
+
+/** What ranks must stay below, between whole numbers: one value, or one for each row. */
+function lastRank(rank_TK: Tensor, scope: number, most: number | Tensor): Tensor {
+  if (typeof most === "number") return tensor(rank_TK.backend, [most - 0.5], [1]);
+  if (most.shape[0] === 1) return affine(most, 1, -0.5);
+  const [T] = rank_TK.shape;
+  const most_T = take(most, wholeNumbers(rank_TK, [T], (t) => Math.floor(t / scope)));
+  return affine(reshape(most_T, [T, 1]), 1, -0.5);
+}
+
+/** Rows and columns swapped, exactly: a product with ones and zeros. */
+function turn(x_TE: Tensor): Tensor {
+  const [, E] = x_TE.shape;
+  const identity = Float32Array.from({ length: E * E }, (_, at) => at % (E + 1) === 0 ? 1 : 0);
+  return matmul(tensor(x_TE.backend, identity, [E, E]), x_TE, { transposeB: true });
+}
+
+/** A weight for each slot of an {@linkcode ExpertChoice} from weights [T, E], with gradient. */
+export function weightOfSlots(weight_TE: Tensor, { token_EC }: ExpertChoice): Tensor {
+  return takeAlong(turn(weight_TE), token_EC);
+}
+
+/** 1 where an expert kept a token, [T, E], from an {@linkcode ExpertChoice}. */
+export function keptByExperts({ token_EC, expert_EC }: ExpertChoice, T: number): Tensor {
+  const free =
+    apply(kernels.binary, [affine(toFloat(expert_EC), -1, 0), tensor(token_EC.backend, [0], [1])], {
+      op: "greater",
+    })[0];
+  const [kept_ET] = apply(kernels.takeAlongGradient, [token_EC, affine(free, -1, 1)], { columns: T });
+  const E = token_EC.shape[0];
+  const identity = Float32Array.from({ length: E * E }, (_, at) => at % (E + 1) === 0 ? 1 : 0);
+  return matmul(kept_ET, tensor(kept_ET.backend, identity, [E, E]), { transposeA: true });
+}
+
+/** Softmax of scores [T, K] over the entries whose mask is 1; rows without any give 0. */
+export function softmaxOver(score_TK: Tensor, mask_TK: Tensor): Tensor {
+  const [T] = score_TK.shape;
+  const { value_TK } = topK(stopGradient(score_TK), 1);
+  const part_TK = multiply(exp(subtract(score_TK, reshape(value_TK, [T, 1]))), mask_TK);
+  const sum_T = affine(sumLast(part_TK), 1, 1e-30);
+  return divide(part_TK, reshape(sum_T, [T, 1]));
+}

@@ -1,0 +1,78 @@
+// Sinkhorn (S-BASE): experts by the largest entries of an entropy-balanced transport plan in training, of the logits in
+// evaluation. The plan carries no gradient, and its largest entries balance loads nearly, not exactly.
+import { z } from "zod";
+import { sigmoid } from "../tensor/arithmetic.ts";
+import { truncatedNormal } from "../tensor/init.ts";
+import { matmul } from "../tensor/products.ts";
+import { softmax } from "../tensor/reduce.ts";
+import { takeAlong, topK } from "../tensor/rows.ts";
+import { balanceBySinkhorn } from "./assignment.ts";
+import {
+  capacityOf,
+  type CapacityOptions,
+  capacityOptions,
+  keepWithinCapacity,
+  leaveOutPadding,
+} from "./capacity.ts";
+import type { RouterPlugin } from "./router.ts";
+import { tokenChoice } from "./scoring.ts";
+
+/** Options of {@linkcode sinkhorn}. */
+export interface SinkhornOptions extends CapacityOptions {
+  readonly choices: number;
+  readonly iterations: number;
+  readonly initScale: number;
+}
+
+/** Sinkhorn routing (Clark et al. 2022, in the form of Megatron-Core). */
+export const sinkhorn: RouterPlugin<SinkhornOptions> = {
+  name: "sinkhorn",
+  about:
+    "Top-k of an entropy-balanced plan in training, of the logits in evaluation; weight = sigmoid of the logit.",
+  paper: {
+    title: "Unified Scaling Laws for Routed Language Models",
+    year: 2022,
+    identifier: "arXiv:2202.01169",
+    equations:
+      "Sinkhorn-BASE in the form of Megatron-Core (the paper's own gate, temperature and iterations are unconfirmed), in the log domain",
+  },
+  // The plan is balanced; its largest entries are nearly so, which is nothing to rely on.
+  traits: { causal: false, balancedBy: "nothing", perToken: "up to K", gradient: "through weight" },
+  options: z.strictObject({
+    choices: z.number().int().min(1).default(1).describe("experts per token, K"),
+    iterations: z.number().int().min(1).max(1000).default(10)
+      .describe("Sinkhorn iterations; a fixed number, where Megatron-Core goes on to a tolerance of 1e-4"),
+    ...capacityOptions({ rule: "dropless", factor: 1, evaluationFactor: 1 }),
+    initScale: z.number().positive().default(0.1).describe("s of the gate's init, sigma = sqrt(s / D)"),
+  }),
+  expertsPerToken: ({ choices }) => choices,
+  create({ D, E }, options, init) {
+    const K = options.choices;
+    const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
+    return {
+      params: { gate: gate_DE },
+      route(x_TD, { training, random, real_T }) {
+        const [T] = x_TD.shape;
+        if (K > E) throw new RangeError(`Cannot route with sinkhorn: choices = ${K} exceeds ${E} experts`);
+        const logit_TE = matmul(x_TD, gate_DE);
+        const plan_TE = training
+          ? balanceBySinkhorn(logit_TE, { scope: T, real_T, iterations: options.iterations })
+          : logit_TE;
+        const wanted_TK = leaveOutPadding(topK(plan_TE, K).index_TK, real_T);
+        const weight_TE = K === 1 ? sigmoid(logit_TE) : softmax(logit_TE);
+        const weight_TK = takeAlong(weight_TE, wanted_TK);
+        const expert_TK = keepWithinCapacity(wanted_TK, {
+          E,
+          capacity: capacityOf(options, { T, E, K }, training, real_T),
+          scope: T,
+          dropOrder: options.dropOrder,
+          training,
+          probability_TK: weight_TK,
+          random,
+          choiceMajor: true,
+        });
+        return tokenChoice({ wanted_TK, expert_TK, weight_TK }, { losses: {} });
+      },
+    };
+  },
+};

@@ -1,0 +1,80 @@
+// Skip: experts are drawn from the router's distribution, an expert with too many tokens skips a random part of them, and
+// those it keeps count for the skipped, so that gradients stay unbiased.
+import { z } from "zod";
+import { add } from "../tensor/arithmetic.ts";
+import { topK } from "../tensor/rows.ts";
+import { reshape, stopGradient } from "../tensor/tensor.ts";
+import { gumbelNoise, skipImportance } from "./assignment.ts";
+import {
+  capacityOf,
+  type CapacityOptions,
+  capacityOptions,
+  keepWithinCapacity,
+  leaveOutPadding,
+} from "./capacity.ts";
+import type { RouterPlugin } from "./router.ts";
+import { createSampledRouter, type SampledOptions, sampledOptions } from "./sampled.ts";
+
+/** Options of {@linkcode skip}. */
+export interface SkipOptions
+  extends SampledOptions, Pick<CapacityOptions, "capacityRule" | "capacityFactor" | "minimumCapacity"> {}
+
+const { capacityRule, capacityFactor, minimumCapacity } = capacityOptions({
+  rule: "ceil",
+  factor: 1,
+  evaluationFactor: 1,
+});
+
+/** The skip estimator (Kool, Maddison and Mnih 2021). */
+export const skip: RouterPlugin<SkipOptions> = {
+  name: "skip",
+  about:
+    "Samples an expert per token, skips a random part where there are too many, and weighs gradients by n / c to stay unbiased.",
+  paper: {
+    title: "Unbiased Gradient Estimation with Balanced Assignments for Mixtures of Experts",
+    year: 2021,
+    identifier: "arXiv:2109.11817",
+    equations:
+      "the skip estimator as its abstract and figure 1 describe it; formulas derived here (equation numbers unconfirmed)",
+  },
+  traits: { causal: false, balancedBy: "nothing", perToken: "up to K", gradient: "score function" },
+  options: z.strictObject({ capacityRule, capacityFactor, minimumCapacity, ...sampledOptions }),
+  expertsPerToken: () => 1,
+  create(dims, options, init) {
+    const { E } = dims;
+    return createSampledRouter(
+      "skip",
+      dims,
+      options,
+      init,
+      (logProbability_TE, { scope, real_T }, random) => {
+        const [T] = logProbability_TE.shape;
+        // z_i = argmax_j (log p_ij + G_ij): a draw from p_i.
+        const score_TE = add(stopGradient(logProbability_TE), gumbelNoise(logProbability_TE, random));
+        const { value_TK, index_TK } = topK(score_TE, 1);
+        const wanted_TK = leaveOutPadding(index_TK, real_T);
+        const rule = {
+          ...options,
+          evaluationCapacityFactor: options.capacityFactor,
+          dropOrder: "random",
+        } as const;
+        const capacity = capacityOf(rule, { T: scope, E, K: 1 }, true, real_T);
+        // A random subset, not the first: who is kept must not depend on place, or the weights below correct nothing.
+        const expert_TK = keepWithinCapacity(wanted_TK, {
+          E,
+          capacity,
+          scope,
+          dropOrder: "random",
+          training: true,
+          probability_TK: value_TK,
+          random,
+          choiceMajor: false,
+        });
+        const [wanted_T, expert_T] = [reshape(wanted_TK, [T]), reshape(expert_TK, [T])];
+        // w_i = delta_i max(1, n_(z_i) / c).
+        const importance = () => skipImportance({ wanted_T, expert_T, E, capacity }, { scope });
+        return { wanted_T, expert_T, importance };
+      },
+    );
+  },
+};

@@ -1,0 +1,100 @@
+// Soft MoE: no token is sent anywhere. Each expert computes on slots, weighted means of a sequence's tokens, and each
+// token gets a weighted mean of what all slots gave. Every weight sees the whole sequence, so a decoder leaks the future.
+import { z } from "zod";
+import { add, affine, greater, multiply, where } from "../tensor/arithmetic.ts";
+import { constant, normal } from "../tensor/init.ts";
+import { matmul } from "../tensor/products.ts";
+import { softmax, sumLast } from "../tensor/reduce.ts";
+import { take, topK, transpose, wholeNumbers } from "../tensor/rows.ts";
+import { reshape, tensor } from "../tensor/tensor.ts";
+import type { RouterPlugin } from "./router.ts";
+import { unitColumns, unitRows } from "./scoring.ts";
+
+/** Options of {@linkcode soft}. */
+export interface SoftOptions {
+  readonly capacityFactor: number;
+  readonly slots: number | null;
+}
+
+/** Soft mixture of experts (Puigcerver et al. 2023). */
+export const soft: RouterPlugin<SoftOptions> = {
+  name: "soft",
+  about:
+    "Experts see weighted means of a sequence's tokens, tokens get weighted means of experts; not causal.",
+  paper: {
+    title: "From Sparse to Soft Mixtures of Experts",
+    year: 2023,
+    identifier: "arXiv:2308.00951",
+    equations: "section 2.1, equations 1 to 3; section 2.3 (normalisation)",
+  },
+  readings: [
+    "Slot inputs are means of the tokens as they are, not of the normalised ones.",
+    "Tokens mix within their own sequence, and padding weighs nothing.",
+    "Reports name, for each expert, as many tokens as it has slots: those that weigh most in " +
+    "its slots.",
+  ],
+  pitfalls: [
+    "Every token sees its whole sequence, future included: perplexity of a language model " +
+    "means nothing.",
+    "Dispatch and combine cost 4 T M D operations, M = slots a sequence; active FLOPs per " +
+    "token leave that out, as they do all of routing.",
+  ],
+  traits: { causal: false, balancedBy: "construction", perToken: "varies", gradient: "through weight" },
+  options: z.strictObject({
+    capacityFactor: z.number().positive().max(1000).default(1).describe("slots of all experts per token"),
+    slots: z.number().int().min(1).nullable().default(null).describe(
+      "slots of one expert in a sequence; null = L f / E, or 1 (released configurations) where L is not known",
+    ),
+  }),
+  expertsPerToken: ({ capacityFactor }) => capacityFactor,
+  create({ D, E, length }, options, init) {
+    const factor = options.capacityFactor;
+    const even = length === undefined ? 1 : Math.max(1, Math.round(factor * length / E));
+    const S = options.slots ?? even;
+    if (length !== undefined && S * E !== factor * length) {
+      throw new RangeError(
+        `Cannot make a soft router: ${S} slots for each of ${E} experts are not ${factor} per token in sequences of ` +
+          `${length} tokens, so its cost would be another than it says`,
+      );
+    }
+    const M = E * S;
+    const params = {
+      slots: init.parameter("slots", [D, M], normal(1 / Math.sqrt(D))),
+      scale: init.parameter("scale", [1], constant(1)),
+    };
+    return {
+      params,
+      route(x_TD, { length: L, real_T }) {
+        const [T] = x_TD.shape;
+        const B = T / L;
+        const slots_DM = multiply(unitColumns(params.slots, 1e-6), params.scale);
+        const logit_TM = matmul(unitRows(x_TD, 1e-6), slots_DM); // section 2.3
+        const perToken = (values_T: typeof x_TD) => reshape(values_T, [T, 1]);
+        // Padding weighs nothing in a slot that has a real token to show, and gets nothing back.
+        const among_TM = real_T ? add(logit_TM, perToken(affine(real_T, 1e30, -1e30))) : logit_TM;
+        const dispatch_BML = softmax(transpose(reshape(among_TM, [B, L, M]))); // equation 1
+        const combine_TM = real_T ? multiply(softmax(logit_TM), perToken(real_T)) : softmax(logit_TM); // equation 2
+
+        // For reports: an expert's tokens are those that weigh most in its slots, as many as it has slots.
+        const mass_TE = reshape(sumLast(reshape(transpose(dispatch_BML), [T * E, S])), [T, E]);
+        const real_TE = real_T ? multiply(mass_TE, perToken(real_T)) : mass_TE;
+        const C = Math.min(T, B * S);
+        const { value_TK: weight_EC, index_TK: token_EC } = topK(transpose(real_TE), C);
+        const token_N = reshape(token_EC, [E * C]);
+        const weight_N = reshape(weight_EC, [E * C]);
+        const expert_N = wholeNumbers(x_TD, [E * C], (n) => Math.floor(n / C));
+        const counted_N = real_T ? take(real_T, token_N) : greater(weight_N, tensor(x_TD.backend, [-1], [1]));
+        const heaviest_N = where(counted_N, expert_N, wholeNumbers(x_TD, [E * C], () => -1));
+        return {
+          token_N,
+          expert_N: heaviest_N,
+          wanted_N: heaviest_N,
+          weight_N,
+          choices: null,
+          losses: {},
+          mixture: { dispatch_BML, combine_BLM: reshape(combine_TM, [B, L, M]) },
+        };
+      },
+    };
+  },
+};

@@ -1,0 +1,94 @@
+// Runs `deno task experiments` as a user's shell would: the words and the permissions are those that deno.json gives.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import config from "../deno.json" with { type: "json" };
+import { madeUpParagraphs } from "./made_up_text.ts";
+
+const root = new URL("../", import.meta.url);
+
+/** What a command left behind. */
+export interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly error: string;
+}
+
+/** Words of the task after `deno`. */
+export function taskWords(): string[] {
+  const [deno, ...words] = config.tasks.experiments.command.split(" ");
+  assertEquals(deno, "deno");
+  for (const word of words) assert(/^[\w./=,:-]+$/.test(word), `"${word}" would need a shell to read`);
+  return words;
+}
+
+/** Environment of the command: no colours, whatever the tests were started with. */
+const env = { NO_COLOR: "1" };
+
+/** Starts the command. */
+export function startExperiments(words: readonly string[]): Deno.ChildProcess {
+  const args = [...taskWords(), ...words];
+  return new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: root,
+    env,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Runs the command to its end. */
+export async function experiments(...words: string[]): Promise<Outcome> {
+  return read(await startExperiments(words).output());
+}
+
+/** Runs the command through `shell`, which finds the words of the command in "$@". */
+export async function experimentsInShell(
+  shell: readonly string[],
+  script: string,
+  words: readonly string[],
+): Promise<Outcome> {
+  const [program, ...args] = [...shell, script, "sh", Deno.execPath(), ...taskWords(), ...words];
+  return read(await new Deno.Command(program, { args, cwd: root, env, stdin: "null" }).output());
+}
+
+function read({ code, stdout, stderr }: Deno.CommandOutput): Outcome {
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, out: text(stdout), error: text(stderr) };
+}
+
+/** Runs the command and expects it to end well. */
+export async function succeed(...words: string[]): Promise<string> {
+  const { code, out, error } = await experiments(...words);
+  assertEquals([code, error], [0, ""], out);
+  return out;
+}
+
+/** Checks that a command was refused in one sentence that names `named`, before any training. */
+export function assertRefused({ code, out, error }: Outcome, named: readonly string[], about: string): void {
+  assert(code !== 0, `${about}: accepted`);
+  assert(/^Cannot [^\n]+\n$/.test(error), `${about}: not one sentence but ${JSON.stringify(error)}`);
+  for (const name of named) assertStringIncludes(error, name, about);
+  assert(!/^run \d/m.test(out), `${about}: trained before it was refused\n${out}`);
+}
+
+/** A temporary folder with `text.txt`, enough for the tiny size, in it. */
+export async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "switchyard " });
+  try {
+    await Deno.writeTextFile(`${folder}/text.txt`, madeUpParagraphs());
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Every file under a folder with its text, by path from it. */
+export function filesIn(folder: string, below = ""): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { name, isDirectory } of Deno.readDirSync(`${folder}/${below}`)) {
+    const path = `${below}${name}`;
+    if (isDirectory) { for (const [inner, text] of filesIn(folder, `${path}/`)) found.set(inner, text); }
+    else found.set(path, new TextDecoder("latin1").decode(Deno.readFileSync(`${folder}/${path}`)));
+  }
+  return found;
+}

@@ -1,0 +1,177 @@
+// A router of one's own: one file, brought along with --plugin or put into routers/, is compared, reported and held to
+// the contract like any other.
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { AnyRouterPlugin } from "../routers/registry.ts";
+import { parseRecord } from "../training/record.ts";
+import { assertRefused, experiments, filesIn, inFolder, succeed } from "./experiments_command.ts";
+import { madeUpParagraphs } from "./made_up_text.ts";
+import { routerContract } from "./router_contract.ts";
+
+const root = new URL("../", import.meta.url);
+
+/** What somebody with a new idea writes. */
+const source =
+  `// Sigmoid: the best-scored expert takes the token, weighted by how sure its score is on its own.
+import {
+  leaveOutPadding,
+  matmul,
+  normal,
+  type RouterPlugin,
+  sigmoid,
+  tokenChoice,
+  topK,
+} from "@switchyard/moe";
+import { z } from "zod";
+
+/** Options of {@linkcode sigmoidGate}. */
+export interface SigmoidGateOptions {
+  readonly scale: number;
+}
+
+/** A gate whose experts are judged one by one. */
+export const sigmoidGate: RouterPlugin<SigmoidGateOptions> = {
+  name: "sigmoid-gate",
+  about: "Top-1 of independent sigmoid scores, weight = the score; nobody is dropped.",
+  paper: {
+    title: "Sigmoid gate",
+    year: 2025,
+    identifier: "unpublished",
+    equations: "nothing published yet",
+  },
+  traits: { causal: true, balancedBy: "nothing", perToken: "exactly K", gradient: "through weight" },
+  options: z.strictObject({
+    scale: z.number().positive().default(0.5).describe("standard deviation of a fresh gate's scores"),
+  }),
+  expertsPerToken: () => 1,
+  create({ D, E }, { scale }, init) {
+    const gate_DE = init.parameter("gate", [D, E], normal(scale / Math.sqrt(D)));
+    return {
+      params: { gate: gate_DE },
+      route(x_TD, { real_T }) {
+        const { value_TK, index_TK } = topK(sigmoid(matmul(x_TD, gate_DE)), 1);
+        const wanted_TK = leaveOutPadding(index_TK, real_T);
+        return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK: value_TK }, { losses: {} });
+      },
+    };
+  },
+};
+
+export default sigmoidGate;
+`;
+
+const folder = await Deno.makeTempDir({ prefix: "switchyard 100%#" });
+globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+const file = `${folder}/sigmoid_gate.ts`;
+await Deno.writeTextFile(file, source);
+const { sigmoidGate } = await import(pathToFileURL(file).href) as { sigmoidGate: AnyRouterPlugin };
+
+routerContract(sigmoidGate);
+
+/** Runs Deno in a folder and expects it to end well. */
+async function deno(cwd: string | URL, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
+    cwd,
+    env: { NO_COLOR: "1" },
+  }).output();
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test("a plugin is one short file with two imports that checks, formatted and free of lint", async () => {
+  assert(source.split("\n").length < 60);
+  const imports = [...source.matchAll(/from "(.+)"/g)].map(([, from]) => from);
+  assertEquals(imports, ["@switchyard/moe", "zod"]);
+  for (const command of [["check"], ["fmt", "--check"], ["lint"]]) {
+    await deno(root, ...command, "--config", "deno.json", file);
+  }
+});
+
+Deno.test("a plugin is compared and reported beside the experiment's own routers", () =>
+  inFolder(async (place) => {
+    const tiny = ["--size", "tiny", "--steps", "3", "--seeds", "2", "--text", `${place}/text.txt`];
+    const out = await succeed(
+      ...[...tiny, "--plugin", file, "--set", "sigmoid-gate.scale=0.25"],
+      ...["--out", `${place}/out`],
+    );
+    const files = filesIn(`${place}/out`);
+    const runs = files.get("records.jsonl")!.split(/(?=^\{"kind":"run")/m).map((text) =>
+      parseRecord(text, "run")
+    );
+    const plugins = runs.map(({ header }) => header.plugin);
+    assertEquals(plugins.slice(0, 4), ["switch", "gshard", "hash", "sigmoid-gate"]);
+    assertEquals(plugins.length, 8);
+    for (const { header, end } of runs.filter(({ header }) => header.plugin === "sigmoid-gate")) {
+      assertEquals(header.routerOptions, { scale: 0.25 });
+      assert(end!.routerGradient! > 0, "no gradient reached the plugin's gate");
+      assertEquals(end!.keptShare, 1);
+    }
+    const report = new TextDecoder().decode(await Deno.readFile(`${place}/out/report.html`));
+    assertMatch(report, /<th[^>]*>(<[^>]+>)*sigmoid-gate<\/th>/);
+    assertMatch(out, /^│ sigmoid-gate /m);
+  }));
+
+Deno.test("a plugin can be named, listed by a path from here, and has to take part", () =>
+  inFolder(async (place) => {
+    const tiny = ["--size", "tiny", "--steps", "2", "--seeds", "1", "--text", `${place}/text.txt`];
+    const named = ["--plugin", file, "--routers", "sigmoid-gate", "--out", `${place}/out`];
+    await succeed(...tiny, ...named);
+    assertEquals(
+      [...filesIn(`${place}/out`).keys()].filter((path) => path.endsWith(".jsonl")).sort(),
+      ["records.jsonl", "runs/sigmoid-gate-seed0.jsonl"],
+    );
+    // The task starts in the checkout's folder, and a path is taken from there.
+    const up = "../".repeat(fileURLToPath(root).split("/").length - 2);
+    const list = await succeed("--list", "--plugin", `${up}${file.slice(1)}`);
+    assertMatch(list, /^ {2}sigmoid-gate +Top-1 of independent sigmoid scores/m);
+    assertStringIncludes(list, " sigmoid-gate.scale=0.5\n");
+    const left = await experiments("--plugin", file, "--routers", "switch", ...tiny);
+    assertRefused(left, ['"sigmoid-gate"', '"switch"', "--routers"], "a plugin left out");
+    const wrong = await experiments("--plugin", file, "--set", "sigmoid-gate.scale=0", ...tiny);
+    assertRefused(wrong, ["sigmoid-gate", "scale = 0", ">0"], "a plugin's option out of range");
+  }));
+
+/** Copies the files of the repository, as they are now, to a folder. */
+async function copyRepository(to: string): Promise<void> {
+  const { stdout } = await new Deno.Command("git", {
+    args: ["ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+    cwd: root,
+  }).output();
+  for (const path of new TextDecoder().decode(stdout).split("\0").filter((path) => path !== "")) {
+    await Deno.mkdir(`${to}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
+    await Deno.copyFile(new URL(path, root), `${to}/${path}`).catch((error) => {
+      // Taken away but not yet from git.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+}
+
+Deno.test("a router in the tree is one new file and `deno task index`", () =>
+  inFolder(async (copy) => {
+    await copyRepository(copy);
+    await deno(copy, "task", "new:router", "second-guess");
+    await deno(copy, "task", "index");
+    const before = new Map(filesIn(fileURLToPath(root), "routers/"));
+    const changed = [...filesIn(copy, "routers/")].filter(([path, text]) => before.get(path) !== text);
+    assertEquals(changed.map(([path]) => path).sort(), [
+      "routers/README.md",
+      "routers/mod.ts",
+      "routers/second_guess.ts",
+    ]);
+    const added = (path: string) => {
+      const old = new Set(before.get(path)!.split("\n"));
+      return changed.find(([name]) => name === path)![1].split("\n").filter((line) => !old.has(line));
+    };
+    assertEquals(added("routers/mod.ts"), [
+      'export { secondGuess, type SecondGuessOptions } from "./second_guess.ts";',
+    ]);
+    assertStringIncludes(added("routers/README.md").join("\n"), "(second_guess.ts)");
+
+    await Deno.writeTextFile(`${copy}/text.txt`, madeUpParagraphs());
+    const words = ["--size", "tiny", "--steps", "2", "--seeds", "1", "--text", `${copy}/text.txt`];
+    const routers = ["--routers", "second-guess,switch", "--out", `${copy}/out`];
+    const out = await deno(copy, "task", "experiments", ...words, ...routers);
+    assertMatch(out, /^│ second-guess /m);
+    assertStringIncludes(await Deno.readTextFile(`${copy}/out/report.html`), "second-guess");
+  }));

@@ -1,0 +1,296 @@
+// A run is a function of its command and seed: the same bytes whatever the threads, whether it was never stopped, asked
+// to stop or killed, and at no moment does a reader find half a file.
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { cpu } from "../cpu/backend.ts";
+import { sizes } from "../models/presets.ts";
+import { type AnyRouterPlugin, parseOptions, routers } from "../routers/registry.ts";
+import { tensor } from "../tensor/tensor.ts";
+import { decodeCheckpoint } from "../training/checkpoint.ts";
+import type { TrainOptions, TrainPlan } from "../training/plan.ts";
+import { parseRecord, recordRows, recordText } from "../training/record.ts";
+import { openRunStore } from "../training/run_store.ts";
+import { train } from "../training/train.ts";
+import { experimentsInShell, filesIn, inFolder, startExperiments, succeed } from "./experiments_command.ts";
+import { madeUpDataset } from "./made_up_text.ts";
+
+/** Long enough for two checkpoints a run. */
+const steps = 120;
+
+function words(folder: string, out: string, threads: number): string[] {
+  const size = ["--size", "tiny", "--steps", String(steps), "--seeds", "1"];
+  return [...size, "--threads", String(threads), "--text", `${folder}/text.txt`, "--out", `${folder}/${out}`];
+}
+
+/** Everything that must not depend on when and how fast a command ran. */
+function records(folder: string): Map<string, string> {
+  return new Map([...filesIn(folder)].filter(([path]) => /\.jsonl$|\.csv$|^experiment\.json$/.test(path)));
+}
+
+/** Reads every file that bears its final name and fails on half of one. */
+function checkWhole(folder: string): void {
+  for (const [path, text] of readWhatIsThere(folder)) {
+    if (path.endsWith(".partial")) continue;
+    if (path.endsWith(".safetensors")) {
+      decodeCheckpoint(Uint8Array.from(text, (letter) => letter.charCodeAt(0)), path);
+    } else if (path.endsWith(".jsonl")) {
+      assert(text.endsWith("\n"), `${path} ends within a line`);
+      for (const run of text.split(/(?=^\{"kind":"run")/m)) parseRecord(run, path);
+    } else if (path.endsWith(".json")) JSON.parse(text);
+    else if (path.endsWith(".html")) assert(text.trimEnd().endsWith("</html>"), `${path} is cut short`);
+    else assert(path.endsWith(".csv") && text.endsWith("\n"), `${path} is cut short`);
+  }
+}
+
+/** Files of a folder that another program is writing to: what goes away while it is read is left out. */
+function readWhatIsThere(folder: string): Map<string, string> {
+  for (;;) {
+    try {
+      return filesIn(folder);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+/**
+ * Starts a command and looks at its folder all the time; kills it when `enough` says so.
+ * @returns Whether it was killed, and how often it was looked at.
+ */
+async function watch(
+  command: readonly string[],
+  folder: string,
+  enough: (files: ReadonlyMap<string, string>) => boolean,
+): Promise<{ killed: boolean; looks: number }> {
+  const child = startExperiments(command);
+  let ended = false;
+  const output = child.output().finally(() => ended = true);
+  let looks = 0;
+  let killed = false;
+  while (!ended && !killed) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    const files = await Deno.stat(folder).then(() => readWhatIsThere(folder), () => new Map());
+    if (files.size > 0) {
+      checkWhole(folder);
+      looks++;
+    }
+    if (!ended && enough(files)) {
+      child.kill("SIGKILL");
+      killed = true;
+    }
+  }
+  const { code, stderr } = await output;
+  if (!killed) assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+  return { killed, looks };
+}
+
+Deno.test("a command writes the same bytes twice, on one thread and on two", () =>
+  inFolder(async (folder) => {
+    await succeed(...words(folder, "one", 1));
+    await succeed(...words(folder, "two", 2));
+    await succeed(...words(folder, "again", 2));
+    const one = records(`${folder}/one`);
+    assertEquals(one.size, 6);
+    assertEquals(records(`${folder}/two`), one);
+    assertEquals(records(`${folder}/again`), one);
+  }));
+
+Deno.test("a command killed in every run goes on to the same bytes, and never shows half a file", () =>
+  inFolder(async (folder) => {
+    await succeed(...words(folder, "whole", 1));
+    const out = `${folder}/killed`;
+    const command = words(folder, "killed", 2);
+    const checkpoints = new Set<string>();
+    let looks = 0;
+    let killed = true;
+    for (let start = 0; killed; start++) {
+      assert(start < 20, "resuming makes no headway");
+      // Killed at each run's first checkpoint of this start: sometimes with the next file half-written beside it.
+      const found = await watch([...command, ...(start > 0 ? ["--resume"] : [])], out, (files) => {
+        const fresh = [...files.keys()].find((path) =>
+          path.endsWith(".safetensors") && !checkpoints.has(path)
+        );
+        if (fresh) checkpoints.add(fresh);
+        return fresh !== undefined;
+      });
+      looks += found.looks;
+      killed = found.killed;
+    }
+    assertEquals(checkpoints.size, 3, "every run was to be killed once");
+    assert(looks > 20, `looked only ${looks} times`);
+    assertEquals(records(out), records(`${folder}/whole`));
+    assertEquals([...filesIn(out).keys()].sort(), [...filesIn(`${folder}/whole`).keys()].sort());
+  }));
+
+Deno.test("a command killed while it writes leaves a part that resuming clears away", () =>
+  inFolder(async (folder) => {
+    const out = `${folder}/out`;
+    const command = words(folder, "out", 1);
+    const { killed } = await watch(
+      command,
+      out,
+      (files) => [...files.keys()].some((path) => path.endsWith(".safetensors")),
+    );
+    assert(killed);
+    // What a kill between the first byte and the rename leaves, in both folders that are written to.
+    await Deno.writeTextFile(`${out}/.report.html.4711.partial`, "<html>");
+    await Deno.writeTextFile(`${out}/runs/.switch-seed0.jsonl.4711.partial`, '{"kind":"ru');
+    await succeed(...command, "--resume");
+    assertEquals([...filesIn(out).keys()].filter((path) => /partial|safetensors/.test(path)), []);
+  }));
+
+Deno.test("a finished command resumed writes the same again, and may be given more seeds", () =>
+  inFolder(async (folder) => {
+    const command = words(folder, "out", 1);
+    await succeed(...command);
+    const before = records(`${folder}/out`);
+    // A run stopped between its last row and taking its checkpoint away.
+    await Deno.writeTextFile(`${folder}/out/runs/hash-seed0.safetensors`, "left behind");
+    await succeed(...command, "--resume");
+    assertEquals(records(`${folder}/out`), before);
+    assert(!filesIn(`${folder}/out`).has("runs/hash-seed0.safetensors"));
+
+    await succeed(...command, "--seeds", "2", "--resume");
+    const after = records(`${folder}/out`);
+    assertEquals(after.get("runs/hash-seed0.jsonl"), before.get("runs/hash-seed0.jsonl"));
+    assert(after.has("runs/hash-seed1.jsonl"));
+    assert(after.get("records.jsonl")!.startsWith(before.get("records.jsonl")!));
+  }));
+
+Deno.test("an interrupted command says how to go on, and that works in a shell", () =>
+  inFolder(async (folder) => {
+    const child = startExperiments(words(folder, "it's out", 1));
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let shown = "";
+    while (!/^run 1/m.test(shown)) shown += (await reader.read()).value ?? "";
+    child.kill("SIGINT");
+    for (let part = await reader.read(); !part.done; part = await reader.read()) shown += part.value;
+    const { code } = await child.status;
+    await child.stderr.cancel();
+    assertEquals(code, 130);
+    assertMatch(shown, /\nStopped\. To go on: deno task experiments .+ --resume\n$/);
+    const [, rest] = shown.match(/deno task experiments (.+)\n$/)!;
+    const { code: then, error, out } = await experimentsInShell(["sh", "-c"], `exec "$@" ${rest}`, []);
+    assertEquals([then, error], [0, ""]);
+    assertStringIncludes(out, `Report: ${folder}/it's out/report.html`);
+  }));
+
+const dataset = madeUpDataset();
+const size = { ...sizes.tiny, batch: 2, width: 16, activeUnits: 16, learningRate: 0.02 };
+
+function planOf(router: AnyRouterPlugin, given: Partial<TrainPlan> = {}): TrainPlan {
+  const plan = { run: `${router.name}-seed3`, label: router.name, sizeName: "small one", seed: 3, steps: 9 };
+  return { ...plan, size, router, routerOptions: parseOptions(router), ...given };
+}
+
+/** Steps after which a run is stopped: before, at and after a checkpoint, and with none behind it. */
+const stops = [2, 4, 6, 8];
+
+for (const router of [...routers(), turnTaking()]) {
+  Deno.test(`${router.name}: a run stopped anywhere ends as if it had not been`, async () => {
+    const folder = await Deno.makeTempDir();
+    const backend = await cpu({ threads: 1 });
+    const options = { backend, dataset, machine: { threads: 1, machine: "" }, version: "0" };
+    const whole = await train(planOf(router), options);
+    for (const stop of stops) {
+      const store = openRunStore(folder, `${router.name}-${stop}`);
+      const stopping: TrainOptions = {
+        ...options,
+        store,
+        checkpointEvery: 4,
+        onStep: ({ step }) => {
+          if (step + 1 === stop) throw new Error("stopped here");
+        },
+      };
+      await assertRejects(() => train(planOf(router), stopping), Error, "stopped here");
+      const started: number[] = [];
+      const resumed = await train(planOf(router), {
+        ...options,
+        store,
+        resume: true,
+        checkpointEvery: 4,
+        onStart: (step) => started.push(step),
+      });
+      // The step a run is stopped in may have been the one before its checkpoint was written.
+      assertEquals(started, [stop > 4 ? 4 * Math.floor((stop - 1) / 4) : 0]);
+      assertEquals(recordText(recordRows(resumed.record)), recordText(recordRows(whole.record)));
+      assertEquals(resumed.timing.steps.map(({ step }) => step), whole.timing.steps.map(({ step }) => step));
+    }
+    backend.close();
+    await Deno.remove(folder, { recursive: true });
+  });
+}
+
+Deno.test("a run is not resumed under another plan, and says what differs", async () => {
+  const folder = await Deno.makeTempDir();
+  const backend = await cpu({ threads: 1 });
+  const options = { backend, dataset, machine: { threads: 1, machine: "" }, version: "0" };
+  const [router] = routers().filter(({ name }) => name === "switch");
+  for (const finished of [true, false]) {
+    const store = openRunStore(folder, String(finished));
+    const first = train(planOf(router), {
+      ...options,
+      store,
+      checkpointEvery: 2,
+      onStep: ({ step }) => {
+        if (!finished && step === 4) throw new Error("stopped here");
+      },
+    });
+    if (finished) await first;
+    else await assertRejects(() => first, Error, "stopped here");
+    const plain = await cpu({ threads: 1, relaxed: !backend.arithmetic.fusedMultiplyAdd });
+    const { fusedMultiplyAdd } = backend.arithmetic;
+    const others: readonly (readonly [Partial<TrainPlan>, Partial<TrainOptions>, string])[] = [
+      [{ seed: 4 }, {}, "its seed was 3 and is now 4"],
+      [{ steps: 10 }, {}, "its steps was 9 and is now 10"],
+      [{ size: { ...size, learningRate: 1 } }, {}, "its model.learningRate was 0.02 and is now 1"],
+      [{ routerOptions: { ...parseOptions(router), jitter: 0 } }, {}, "routerOptions.jitter was 0.01 and is"],
+      [{}, { version: "1" }, 'its version was "0" and is now "1"'],
+      [{}, { dataset: madeUpDataset({ seed: 8 }) }, "its data.unigramPerplexity was "],
+      [{}, { backend: plain }, `fusedMultiplyAdd was ${fusedMultiplyAdd} and is now ${!fusedMultiplyAdd}`],
+    ];
+    for (const [plan, given, message] of others) {
+      const again = () => train(planOf(router, plan), { ...options, ...given, store, resume: true });
+      await assertRejects(again, RangeError, message);
+    }
+    plain.close();
+  }
+  backend.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+/** A router that lives from its state alone: each step, tokens move on to the expert that was least wanted so far. */
+function turnTaking(): AnyRouterPlugin {
+  const hash = routers().find(({ name }) => name === "hash")!;
+  return {
+    ...hash,
+    name: "turn-taking",
+    options: hash.options,
+    create({ E }) {
+      let wanted_E = new Float32Array(E);
+      return {
+        params: {},
+        route(x_TD) {
+          const [T] = x_TD.shape;
+          const expert = wanted_E.indexOf(Math.min(...wanted_E));
+          const whole = (value: (token: number) => number) =>
+            tensor(x_TD.backend, Int32Array.from({ length: T }, (_, token) => value(token)), [T]);
+          const expert_N = whole((token) => token % 3 === 0 ? (expert + 1) % E : expert);
+          const weight_N = tensor(x_TD.backend, new Float32Array(T).fill(1), [T]);
+          return {
+            token_N: whole((token) => token),
+            expert_N,
+            wanted_N: expert_N,
+            weight_N,
+            choices: 1,
+            losses: {},
+          };
+        },
+        observe({ wanted }) {
+          wanted_E = wanted_E.map((sum, expert) => sum + wanted[expert]);
+        },
+        state: () => ({ wanted: wanted_E }),
+        restore: ({ wanted }) => void (wanted_E = Float32Array.from(wanted)),
+      };
+    },
+  };
+}

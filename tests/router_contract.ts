@@ -1,0 +1,873 @@
+// What every router must do, as a list of checks. A check says which traits it goes by, so a router is held to what it
+// claims and to nothing else; `routerContract` makes tests of the list for one plugin.
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertNotEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { z } from "zod";
+import { cpu, type CpuBackend } from "../cpu/backend.ts";
+import { feedForward } from "../experts/feed_forward.ts";
+import { createMoeLayer } from "../moe/layer.ts";
+import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
+import type { Router, RouterLoad, RouteStep, Routing, Traits } from "../routers/router.ts";
+import { add, multiply } from "../tensor/arithmetic.ts";
+import { gradients } from "../tensor/gradients.ts";
+import { createInit } from "../tensor/init.ts";
+import { memory } from "../tensor/memory.ts";
+import { random } from "../tensor/random.ts";
+import { scalar, sumAll } from "../tensor/reduce.ts";
+import { carriesGradient, type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
+
+/** Options to hold a plugin to its contract with. */
+export interface Variant {
+  /** Besides the defaults. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Whether training draws random numbers; nothing is checked where this is left out. */
+  readonly noisy?: boolean;
+  /** Traits that these options change: traits describe the defaults. */
+  readonly traits?: Partial<Traits>;
+  /** Experts that a tie of all E = 8 goes to, where they are not the lowest; null where inputs of zero are no tie. */
+  readonly ties?: readonly number[] | null;
+}
+
+/** A plugin with options, as a check sees it. */
+export interface Subject {
+  readonly plugin: AnyRouterPlugin;
+  readonly options: unknown;
+  readonly traits: Traits;
+  readonly noisy: boolean | undefined;
+  readonly ties: readonly number[] | null | undefined;
+}
+
+/** One promise of the contract. */
+export interface Check {
+  readonly name: string;
+  /** Absent: every router makes this promise. */
+  readonly applies?: (subject: Subject) => boolean;
+  run(subject: Subject): Promise<void> | void;
+}
+
+const one = await cpu({ threads: 1 });
+const two = await cpu({ threads: 2 });
+
+const V = 100;
+const E = 8;
+const D = 32;
+/** Counts that fall like those of words. */
+const tokenCount_V = Int32Array.from({ length: V }, (_, id) => Math.floor(1000 / (id + 1)));
+
+/** A batch on the host. */
+interface Tokens {
+  readonly T: number;
+  readonly D: number;
+  readonly length: number;
+  readonly x: Float32Array;
+  readonly id: Int32Array;
+  readonly real?: Float32Array;
+}
+
+/** Rows that share a direction, so that gates prefer some experts and capacities run out. */
+function tokensOf(
+  { T = 48, width = D, length = 16, seed = 1 }: {
+    T?: number;
+    width?: number;
+    length?: number;
+    seed?: number;
+  },
+): Tokens {
+  const stream = random(seed).split("tokens");
+  const common = stream.split("common").normal(width);
+  const own = stream.split("own").normal(T * width);
+  const ids = stream.split("id").uniform(T);
+  return {
+    T,
+    D: width,
+    length,
+    x: own.map((value, at) => value + common[at % width]),
+    id: Int32Array.from(ids, (u) => Math.floor(V * u * u)),
+  };
+}
+
+interface How {
+  readonly training?: boolean;
+  /** Seed of the step's random stream. */
+  readonly stream?: number;
+  /** Seed of the router's initial values. */
+  readonly seed?: number;
+  readonly E?: number;
+  readonly backend?: CpuBackend;
+  /** All parameters zero. */
+  readonly zeroed?: boolean;
+}
+
+/** What a router gave, on the host. */
+interface Routed {
+  readonly token: Int32Array;
+  readonly expert: Int32Array;
+  readonly wanted: Int32Array;
+  readonly weight: Float32Array;
+  readonly choices: number | null;
+  readonly shared: number;
+  readonly gradientWeight: Float32Array | null;
+  readonly losses: Readonly<Record<string, number>>;
+  readonly probability: Float32Array | null;
+  readonly estimator: { logProbability: Float32Array; importance: Float32Array; baseline: number } | null;
+}
+
+function create(subject: Subject, width: number, how: How): Router {
+  const backend = how.backend ?? one;
+  const init = createInit(backend, random(how.seed ?? 0).split("init"));
+  const router = subject.plugin.create({ D: width, E: how.E ?? E, V, tokenCount_V }, subject.options, init);
+  if (how.zeroed) {
+    for (const param of Object.values(router.params)) {
+      param.assign(tensor(backend, new Float32Array(param.shape.reduce((a, b) => a * b, 1)), param.shape));
+    }
+  }
+  return router;
+}
+
+function stepOf(tokens: Tokens, how: How): RouteStep {
+  const backend = how.backend ?? one;
+  const { T, length, id, real } = tokens;
+  return {
+    training: how.training ?? false,
+    step: 3,
+    random: random(how.stream ?? 0).split("step"),
+    tokenId_T: tensor(backend, id, [T]),
+    length,
+    ...(real ? { real_T: tensor(backend, real, [T]) } : {}),
+  };
+}
+
+async function route(subject: Subject, tokens: Tokens, how: How = {}): Promise<Routed> {
+  using _scope = memory();
+  const router = create(subject, tokens.D, how);
+  try {
+    const x_TD = tensor(how.backend ?? one, tokens.x, [tokens.T, tokens.D]);
+    return await read(await router.route(x_TD, stepOf(tokens, how)), tokens, how.E ?? E);
+  } finally {
+    free(router.params);
+  }
+}
+
+async function read(routing: Routing, tokens: Tokens, experts: number): Promise<Routed> {
+  const { token_N, expert_N, wanted_N, weight_N, gradientWeight_N, probability_TE, estimator } = routing;
+  const shape = token_N.shape;
+  assertEquals(shape.length, 1);
+  assertEquals([expert_N.shape, wanted_N.shape, weight_N.shape], [shape, shape, shape]);
+  assertEquals([token_N.dtype, expert_N.dtype, wanted_N.dtype, weight_N.dtype], ["i32", "i32", "i32", "f32"]);
+  if (gradientWeight_N) {
+    assertEquals([gradientWeight_N.shape, carriesGradient(gradientWeight_N)], [shape, false]);
+  }
+  if (probability_TE) assertEquals(probability_TE.shape, [tokens.T, experts]);
+  if (estimator) {
+    const { logProbability_T, importance_T } = estimator;
+    assertEquals([logProbability_T.shape, importance_T.shape], [[tokens.T], [tokens.T]]);
+    assert(!carriesGradient(importance_T), "importance weights carry a gradient");
+  }
+  const losses: Record<string, number> = {};
+  for (const [name, loss] of Object.entries(routing.losses)) {
+    assertEquals(loss.shape, [1], `loss "${name}"`);
+    losses[name] = await scalar(loss);
+  }
+  return {
+    token: await token_N.read() as Int32Array,
+    expert: await expert_N.read() as Int32Array,
+    wanted: await wanted_N.read() as Int32Array,
+    weight: await weight_N.read() as Float32Array,
+    choices: routing.choices,
+    shared: routing.shared ?? 0,
+    gradientWeight: gradientWeight_N ? await gradientWeight_N.read() as Float32Array : null,
+    losses,
+    probability: probability_TE ? await probability_TE.read() as Float32Array : null,
+    estimator: estimator
+      ? {
+        logProbability: await estimator.logProbability_T.read() as Float32Array,
+        importance: await estimator.importance_T.read() as Float32Array,
+        baseline: estimator.baseline,
+      }
+      : null,
+  };
+}
+
+/** A router at work on one batch in training, step after step. */
+async function withRouter<Found>(
+  subject: Subject,
+  body: (router: Router, step: (stream?: number) => Promise<Routed>) => Promise<Found>,
+): Promise<Found> {
+  const tokens = tokensOf({});
+  const router = create(subject, D, {});
+  try {
+    return await body(router, async (stream = 0) => {
+      using _scope = memory();
+      const routing = await router.route(
+        tensor(one, tokens.x, [tokens.T, D]),
+        stepOf(tokens, { training: true, stream }),
+      );
+      routing.estimator?.observeLoss?.(1.5);
+      return await read(routing, tokens, E);
+    });
+  } finally {
+    free(router.params);
+  }
+}
+
+function loadOf({ wanted, expert }: Routed): RouterLoad {
+  const count = (of: Int32Array) => {
+    const load = new Array<number>(E).fill(0);
+    for (const e of of) if (e >= 0) load[e]++;
+    return load;
+  };
+  return { wanted: count(wanted), kept: count(expert) };
+}
+
+function free(params: Readonly<Record<string, Parameter>>): void {
+  for (const param of Object.values(params)) param.backend.free(param.buffer);
+}
+
+function hasParameters(subject: Subject): boolean {
+  const { params } = create(subject, D, {});
+  free(params);
+  return Object.keys(params).length > 0;
+}
+
+/** Holds for any routing of any batch. */
+function assertSound(routed: Routed, tokens: Tokens, subject: Subject, experts = E): void {
+  const { token, expert, wanted, weight, choices, gradientWeight, losses, probability, estimator } = routed;
+  const keptPairs = new Set<string>();
+  const wantedPairs = new Set<string>();
+  for (let n = 0; n < token.length; n++) {
+    const at = `assignment ${n}`;
+    assert(token[n] >= 0 && token[n] < tokens.T, `${at}: token ${token[n]} of ${tokens.T}`);
+    assert(wanted[n] >= -1 && wanted[n] < experts, `${at}: expert ${wanted[n]} wanted, of ${experts}`);
+    assert(expert[n] === -1 || expert[n] === wanted[n], `${at}: ${wanted[n]} wanted, ${expert[n]} kept`);
+    assert(Number.isFinite(weight[n]) && weight[n] >= 0, `${at}: weight ${weight[n]}`);
+    if (wanted[n] >= 0) {
+      const pair = `${token[n]} to ${wanted[n]}`;
+      assert(!wantedPairs.has(pair), `${at}: token ${pair} twice`);
+      wantedPairs.add(pair);
+    }
+    if (expert[n] >= 0) {
+      keptPairs.add(`${token[n]} to ${expert[n]}`);
+      assert(
+        tokens.real === undefined || tokens.real[token[n]] === 1,
+        `${at}: padding has expert ${expert[n]}`,
+      );
+    }
+    if (tokens.real?.[token[n]] === 0) assertEquals(wanted[n], -1, `${at}: padding wants an expert`);
+  }
+  if (choices !== null) {
+    assertEquals(choices, subject.plugin.expertsPerToken(subject.options as never));
+    assertEquals([...token], Array.from({ length: tokens.T * choices }, (_, n) => Math.floor(n / choices)));
+  }
+  for (const [name, loss] of Object.entries(losses)) {
+    assert(Number.isFinite(loss), `loss "${name}" is ${loss}`);
+  }
+  assert(
+    gradientWeight === null || gradientWeight.every((w) => Number.isFinite(w) && w >= 0),
+    "gradient weights",
+  );
+  if (estimator) {
+    assert(Number.isFinite(estimator.baseline), `baseline ${estimator.baseline}`);
+    for (let t = 0; t < tokens.T; t++) {
+      const [log, importance] = [estimator.logProbability[t], estimator.importance[t]];
+      const isReal = tokens.real?.[t] !== 0;
+      assert(Number.isFinite(log) && log <= 2 ** -20, `token ${t}: log probability ${log}`);
+      assert(Number.isFinite(importance) && importance >= 0, `token ${t}: importance ${importance}`);
+      assert(isReal || importance === 0, `token ${t}: padding has importance ${importance}`);
+    }
+  }
+  if (probability) {
+    for (let t = 0; t < tokens.T; t++) {
+      const row = probability.subarray(t * experts, (t + 1) * experts);
+      // Each term carries one rounding of the division and one of the exponential; the sum adds one a term.
+      const tolerance = (experts + 4) * 2 ** -24;
+      assert(row.every((p) => p >= 0 && p <= 1 + tolerance), `token ${t}: probabilities ${row}`);
+      assertAlmostEquals(
+        row.reduce((sum, p) => sum + p, 0),
+        1,
+        tolerance,
+        `token ${t}: probabilities ${row}`,
+      );
+    }
+  }
+}
+
+/** What was decided for some tokens, in an order that does not depend on the layout. */
+function decisions(routed: Routed, of: (token: number) => boolean): string[] {
+  const found: string[] = [];
+  routed.token.forEach((token, n) => {
+    if (of(token) && routed.wanted[n] >= 0) {
+      found.push(`${token}: ${routed.wanted[n]}, kept ${routed.expert[n]}`);
+    }
+  });
+  return found.sort();
+}
+
+function expertsByToken(routed: Routed, T: number, of: "expert" | "wanted"): number[][] {
+  const found: number[][] = Array.from({ length: T }, () => []);
+  routed[of].forEach((expert, n) => expert >= 0 && found[routed.token[n]].push(expert));
+  return found;
+}
+
+/** Gradients of one of a router's effects. Reads "null" where none arrives. */
+async function gradientOf(
+  subject: Subject,
+  tokens: Tokens,
+  effect: "output" | "weights" | "losses" | "estimator",
+  how: How = {},
+): Promise<Record<string, Float32Array | null>> {
+  using _scope = memory();
+  const backend = how.backend ?? one;
+  const experts = how.E ?? E;
+  const init = createInit(backend, random(7).split("experts"));
+  const router = create(subject, tokens.D, how);
+  const bank = feedForward.create({ D: tokens.D, F: 16, E: experts }, feedForward.options.parse({}), init);
+  const x_TD = parameter(backend, tokens.x, [tokens.T, tokens.D]);
+  const targets: Record<string, Parameter> = { ...router.params, "the router's input": x_TD };
+  try {
+    const layer = createMoeLayer({ D: tokens.D, E: experts, router, experts: bank });
+    const { y_TD, routing } = await layer.apply(x_TD, stepOf(tokens, { training: true, ...how }));
+    const effects = {
+      output: () => inRandomDirection(y_TD),
+      weights: () => inRandomDirection(routing.weight_N),
+      losses: () => Object.values(routing.losses).reduce(add, tensor(backend, [0], [1])),
+      estimator: () => inRandomDirection(routing.estimator!.logProbability_T),
+    };
+    const loss = effects[effect]();
+    if (!carriesGradient(loss)) return Object.fromEntries(Object.keys(targets).map((name) => [name, null]));
+    const found = await gradients(loss, Object.values(targets));
+    const values = await Promise.all(found.map((gradient) => gradient ? gradient.read() : null));
+    return Object.fromEntries(
+      Object.keys(targets).map((name, at) => [name, values[at] as Float32Array | null]),
+    );
+  } finally {
+    free({
+      ...targets,
+      ...Object.fromEntries(Object.entries(bank.params).map(([k, v]) => [`expert ${k}`, v])),
+    });
+  }
+}
+
+/** A sum with random coefficients, so that no gradient cancels by symmetry. */
+function inRandomDirection(y: Tensor): Tensor {
+  const count = y.shape.reduce((product, dimension) => product * dimension, 1);
+  return sumAll(multiply(y, tensor(y.backend, random(9).split("direction").normal(count), y.shape)));
+}
+
+function assertArrives(gradient: Float32Array | null, name: string): void {
+  assert(gradient !== null, `no gradient reaches ${name}`);
+  assert(gradient.every(Number.isFinite), `the gradient of ${name} is not finite`);
+  assert(gradient.some((value) => value !== 0), `the gradient of ${name} is zero`);
+}
+
+/** What training a router must reach: its parameters, or what made its input where it has none. */
+function targetsOf(found: Record<string, Float32Array | null>): [string, Float32Array | null][] {
+  const parameters = Object.entries(found).filter(([name]) => name !== "the router's input");
+  return parameters.length > 0 ? parameters : Object.entries(found);
+}
+
+/** A batch whose tokens at some places are padding, full of what must not matter. */
+function padded(tokens: Tokens, isReal: (token: number) => boolean, content = 50): Tokens {
+  const real = Float32Array.from({ length: tokens.T }, (_, t) => isReal(t) ? 1 : 0);
+  const noise = random(content).split("padding");
+  const x = noise.normal(tokens.T * tokens.D).map((value, at) =>
+    real[Math.floor(at / tokens.D)] ? tokens.x[at] : content * value
+  );
+  const drawn = noise.split("id").uniform(tokens.T);
+  const id = tokens.id.map((value, t) => real[t] ? value : Math.floor(V * drawn[t]));
+  return { ...tokens, x, id, real };
+}
+
+/** A batch of the real tokens alone, in sequences of `length`. */
+function withoutPadding(tokens: Tokens, length: number): Tokens {
+  const kept = [...tokens.real!.keys()].filter((t) => tokens.real![t] === 1);
+  const x = new Float32Array(kept.length * tokens.D);
+  kept.forEach((t, at) => x.set(tokens.x.subarray(t * tokens.D, (t + 1) * tokens.D), at * tokens.D));
+  return { T: kept.length, D: tokens.D, length, x, id: Int32Array.from(kept, (t) => tokens.id[t]) };
+}
+
+/** Runs a body that may refuse: with one error in one clear sentence. */
+async function definedOrRefused(body: () => Promise<void>): Promise<void> {
+  try {
+    await body();
+  } catch (error) {
+    if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
+    assertMatch(error.message, /^Cannot [^\n]+$/);
+  }
+}
+
+interface Shape {
+  readonly about: string;
+  readonly tokens: Tokens;
+  readonly E?: number | "K";
+  readonly zeroed?: boolean;
+}
+
+const scaled = (tokens: Tokens, factor: number): Tokens => ({
+  ...tokens,
+  x: tokens.x.map((v) => v * factor),
+});
+
+const shapes: readonly Shape[] = [
+  { about: "one token", tokens: tokensOf({ T: 1, length: 1 }) },
+  { about: "fewer tokens than experts", tokens: tokensOf({ T: 3, length: 3 }) },
+  { about: "tokens that experts do not divide", tokens: tokensOf({ T: 13, length: 13 }) },
+  { about: "as many experts as choices", tokens: tokensOf({}), E: "K" },
+  { about: "one expert", tokens: tokensOf({}), E: 1 },
+  {
+    about: "all tokens equal",
+    tokens: {
+      ...tokensOf({}),
+      x: tokensOf({}).x.map((_, at, all) => all[at % D]),
+      id: new Int32Array(48).fill(7),
+    },
+  },
+  { about: "all inputs zero", tokens: scaled(tokensOf({}), 0) },
+  { about: "all parameters zero", tokens: tokensOf({}), zeroed: true },
+  { about: "inputs of 1e4", tokens: scaled(tokensOf({}), 1e4) },
+  { about: "inputs of 1e-30", tokens: scaled(tokensOf({}), 1e-30) },
+  { about: "nothing but padding", tokens: padded(tokensOf({}), () => false) },
+  { about: "a sequence of nothing but padding", tokens: padded(tokensOf({}), (t) => t < 16 || t >= 32) },
+  { about: "one real token", tokens: padded(tokensOf({}), (t) => t === 20) },
+];
+
+/** An option as JSON Schema shows it. */
+interface OptionSchema {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+  readonly anyOf?: readonly OptionSchema[];
+}
+
+function optionSchemas(plugin: AnyRouterPlugin): [string, OptionSchema][] {
+  const schema = z.toJSONSchema(plugin.options, { io: "input" }) as {
+    properties?: Record<string, OptionSchema>;
+  };
+  return Object.entries(schema.properties ?? {});
+}
+
+/** Values an option must refuse. */
+function wrongValues(option: OptionSchema): unknown[] {
+  const wrong: unknown[] = [{ wrong: true }];
+  if (option.anyOf) return wrong;
+  if (option.type === "number" || option.type === "integer") {
+    wrong.push("3", null, NaN, true);
+    if (option.type === "integer") wrong.push((option.minimum ?? 0) + 0.5);
+    if (option.minimum !== undefined) wrong.push(option.minimum - 1);
+    if (option.exclusiveMinimum !== undefined) wrong.push(option.exclusiveMinimum);
+    if (option.maximum !== undefined) wrong.push(option.maximum + 1);
+    if (option.exclusiveMaximum !== undefined) wrong.push(option.exclusiveMaximum);
+  } else if (option.type === "string") {
+    wrong.push(3, null);
+    if (option.enum) wrong.push("no such choice");
+  } else if (option.type === "boolean") {
+    wrong.push("true", 1, null);
+  }
+  return wrong;
+}
+
+const both = [false, true];
+
+/** The contract. */
+export const routerChecks: readonly Check[] = [
+  {
+    name: "says what it is, and describes every option",
+    run({ plugin }) {
+      assertMatch(plugin.name, /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/);
+      assertMatch(plugin.about, /^[^\n]+\.$/);
+      const { title, year, identifier, equations } = plugin.paper;
+      for (const text of [title, identifier, equations]) assert(text.trim() !== "");
+      assert(Number.isInteger(year) && year > 1990);
+      for (const [name, option] of optionSchemas(plugin)) {
+        assert(option.description, `option "${name}" has no description`);
+        assert("default" in option, `option "${name}" has no default`);
+      }
+    },
+  },
+  {
+    name: "options survive JSON, and defaults need nothing",
+    run({ plugin, options }) {
+      assertEquals(parseOptions(plugin, JSON.parse(JSON.stringify(options))), options);
+      assertEquals(parseOptions(plugin), parseOptions(plugin, {}));
+    },
+  },
+  {
+    name: "bad options are refused by the names of router and option",
+    run({ plugin }) {
+      const refuse = (given: unknown, ...names: string[]) => {
+        const { message } = assertThrows(() => parseOptions(plugin, given), RangeError) as RangeError;
+        assertMatch(message, /^Cannot [^\n]+$/);
+        for (const name of [`"${plugin.name}"`, ...names]) assertStringIncludes(message, name);
+      };
+      refuse({ "no such option": 1 }, "no such option");
+      for (const given of [null, 3, "text", []]) refuse(given);
+      for (const [name, option] of optionSchemas(plugin)) {
+        for (const value of wrongValues(option)) refuse({ [name]: value }, name);
+      }
+    },
+  },
+  {
+    name: "experts, tokens and weights are in range, padded or not",
+    async run(subject) {
+      const tokens = tokensOf({});
+      for (const training of both) {
+        assertSound(await route(subject, tokens, { training }), tokens, subject);
+        const some = padded(tokens, (t) => t % 16 < 11);
+        assertSound(await route(subject, some, { training }), some, subject);
+      }
+    },
+  },
+  {
+    name: "every token has exactly K distinct experts",
+    applies: ({ traits }) => traits.perToken === "exactly K",
+    async run(subject) {
+      const tokens = tokensOf({});
+      const K = subject.plugin.expertsPerToken(subject.options as never);
+      for (const training of both) {
+        for (const found of expertsByToken(await route(subject, tokens, { training }), tokens.T, "expert")) {
+          assertEquals([found.length, new Set(found).size], [K, K]);
+        }
+      }
+    },
+  },
+  {
+    name: "no token has more than K experts",
+    applies: ({ traits }) => traits.perToken === "up to K",
+    async run(subject) {
+      const tokens = tokensOf({});
+      const K = subject.plugin.expertsPerToken(subject.options as never);
+      for (const training of both) {
+        const routed = await route(subject, tokens, { training });
+        for (const found of expertsByToken(routed, tokens.T, "wanted")) assert(found.length <= K);
+      }
+    },
+  },
+  {
+    name: "causal: later tokens never change an earlier token's experts",
+    applies: ({ traits }) => traits.causal,
+    async run(subject) {
+      const tokens = tokensOf({});
+      for (const training of both) {
+        const before = await route(subject, tokens, { training });
+        // The last token of all, the last of the first sequence, and a whole second half.
+        for (const from of [47, 15, 24]) {
+          const until = from === 15 ? 16 : tokens.T;
+          for (let other = 0; other < 12; other++) {
+            const drawn = random(100 + other).normal(tokens.x.length);
+            const isChanged = (t: number) => t >= from && t < until;
+            const changed: Tokens = {
+              ...tokens,
+              x: tokens.x.map((v, at) => isChanged(Math.floor(at / D)) ? 3 * drawn[at] : v),
+              id: tokens.id.map((id, t) => isChanged(t) ? (id + 1 + other) % V : id),
+            };
+            const after = await route(subject, changed, { training });
+            const isEarlier = (t: number) => t < from;
+            assertEquals(decisions(after, isEarlier), decisions(before, isEarlier));
+          }
+        }
+      }
+    },
+  },
+  {
+    name: "balanced by construction: in training, loads differ by one at most",
+    applies: ({ traits }) => traits.balancedBy === "construction",
+    // Assignment routers (BASE) promise balance in training only: alone, a token cannot be balanced against others.
+    async run(subject) {
+      for (
+        const tokens of [
+          tokensOf({}),
+          tokensOf({ T: 45, length: 15 }),
+          padded(tokensOf({}), (t) => t % 16 < 11),
+        ]
+      ) {
+        const load = loadOf(await route(subject, tokens, { training: true })).kept;
+        assert(Math.max(...load) - Math.min(...load) <= 1, `loads ${load}`);
+      }
+    },
+  },
+  {
+    name: "balanced by a loss: it has one, and its gradient reaches every parameter",
+    applies: ({ traits }) => traits.balancedBy === "loss",
+    async run(subject) {
+      const { losses } = await route(subject, tokensOf({}), { training: true });
+      assert(Object.keys(losses).length > 0, "it has no loss");
+      const found = await gradientOf(subject, tokensOf({}), "losses");
+      for (const [name, gradient] of targetsOf(found)) assertArrives(gradient, name);
+    },
+  },
+  {
+    name: "gradients reach every parameter through weights and the layer's output",
+    applies: ({ traits }) => traits.gradient === "through weight",
+    async run(subject) {
+      const byWeight = await gradientOf(subject, tokensOf({}), "weights");
+      for (const [name, gradient] of targetsOf(byWeight)) assertArrives(gradient, name);
+      const byOutput = await gradientOf(subject, tokensOf({}), "output");
+      for (const [name, gradient] of targetsOf(byOutput)) assertArrives(gradient, name);
+    },
+  },
+  {
+    name: "no gradient: nothing travels through weights",
+    applies: ({ traits }) => traits.gradient === "none",
+    async run(subject) {
+      const byWeight = await gradientOf(subject, tokensOf({}), "weights");
+      for (const [name, gradient] of Object.entries(byWeight)) {
+        assertEquals(gradient, null, `a gradient reaches ${name}`);
+      }
+    },
+  },
+  {
+    name: "score function: training has an estimator, whose gradient reaches every parameter",
+    applies: ({ traits }) => traits.gradient === "score function",
+    async run(subject) {
+      const { estimator } = await route(subject, tokensOf({}), { training: true });
+      assert(estimator !== null, "it has no estimator");
+      assert(estimator.importance.some((weight) => weight > 0), "every importance weight is 0");
+      const found = await gradientOf(subject, tokensOf({}), "estimator");
+      for (const [name, gradient] of targetsOf(found)) assertArrives(gradient, name);
+    },
+  },
+  {
+    name: "no score function: it has no estimator",
+    applies: ({ traits }) => traits.gradient !== "score function",
+    async run(subject) {
+      assertEquals((await route(subject, tokensOf({}), { training: true })).estimator, null);
+    },
+  },
+  {
+    name: "balanced by a bias: told the loads, it evens them out",
+    applies: ({ traits }) => traits.balancedBy === "bias",
+    async run(subject) {
+      const largest = await withRouter(subject, async (router, step) => {
+        const found: number[] = [];
+        for (let at = 0; at < 400; at++) {
+          const routed = await step();
+          const load = loadOf(routed);
+          found.push(Math.max(...load.wanted.slice(routed.shared)));
+          router.observe!(load);
+        }
+        return found;
+      });
+      const mean = (loads: number[]) => loads.reduce((sum, load) => sum + load, 0) / loads.length;
+      const [before, after] = [mean(largest.slice(0, 20)), mean(largest.slice(-20))];
+      assert(after < before, `the fullest expert went from ${before} to ${after}`);
+    },
+  },
+  {
+    name: "what it carries beyond parameters survives a checkpoint",
+    async run(subject) {
+      const after = (saved?: Readonly<Record<string, Float32Array>>) =>
+        withRouter(subject, async (router, step) => {
+          assertEquals(
+            router.restore === undefined,
+            router.state === undefined,
+            "state without restore, or the reverse",
+          );
+          if (saved) router.restore?.(saved);
+          for (let at = saved ? 5 : 0; at < 5; at++) {
+            const routed = await step();
+            router.observe?.(loadOf(routed));
+          }
+          const state = router.state?.() ?? {};
+          // A checkpoint holds a copy: what happens next must not reach it.
+          const copy = Object.fromEntries(
+            Object.entries(state).map(([name, values]) => [name, values.slice()]),
+          );
+          const next = await step(9);
+          router.observe?.(loadOf(next));
+          assertEquals(state, copy, "the state handed out changed afterwards");
+          return { state: copy, next, then: { ...router.state?.() } };
+        });
+      const first = await after();
+      assertEquals(await after(first.state), first);
+      // An observer without a state would come back from a checkpoint as another router.
+      await withRouter(subject, (router) => {
+        assert(!router.observe || router.state, "it observes loads and has no state");
+        return Promise.resolve();
+      });
+    },
+  },
+  {
+    name: "what padding holds changes nothing, bit for bit",
+    async run(subject) {
+      for (const training of both) {
+        const with50 = await route(subject, padded(tokensOf({}), (t) => t % 16 < 11, 50), { training });
+        const with51 = await route(subject, padded(tokensOf({}), (t) => t % 16 < 11, 51), { training });
+        const isReal = (t: number) => t % 16 < 11;
+        assertEquals(decisions(with51, isReal), decisions(with50, isReal));
+        assertEquals(with51.losses, with50.losses);
+        const ofReal = ({ token, weight, estimator }: Routed) => [
+          [...weight].filter((_, n) => isReal(token[n])),
+          [...estimator?.logProbability ?? []].filter((_, t) => isReal(t)),
+          [...estimator?.importance ?? []].filter((_, t) => isReal(t)),
+        ];
+        assertEquals(ofReal(with51), ofReal(with50));
+      }
+    },
+  },
+  {
+    name: "a batch with padding is routed like the batch without it",
+    async run(subject) {
+      const some = padded(tokensOf({}), (t) => t % 16 < 12);
+      const none = withoutPadding(some, 12);
+      // Where training draws numbers, they fall on other places in a batch of another size.
+      for (const training of subject.noisy === false ? both : [false]) {
+        const [a, b] = [await route(subject, some, { training }), await route(subject, none, { training })];
+        const place = (t: number) => Math.floor(t / 16) * 12 + t % 16;
+        const moved: Routed = { ...a, token: a.token.map(place) };
+        const isReal = (n: number) => some.real![a.token[n]] === 1;
+        const only = { ...moved, wanted: moved.wanted.map((e, n) => isReal(n) ? e : -1) };
+        assertEquals(decisions(only, () => true), decisions(b, () => true));
+        assertEquals(Object.keys(a.losses), Object.keys(b.losses));
+        for (const [name, loss] of Object.entries(a.losses)) {
+          // Means of T terms over E experts, none above 1 in size: a rounding a term on both sides.
+          assertAlmostEquals(
+            loss,
+            b.losses[name],
+            2 * (48 + E) * 2 ** -24 * Math.max(1, Math.abs(loss)),
+            name,
+          );
+        }
+      }
+    },
+  },
+  {
+    name: "evaluation is free of noise, bit for bit",
+    async run(subject) {
+      const tokens = tokensOf({});
+      const [a, b] = [
+        await route(subject, tokens, { stream: 1 }),
+        await route(subject, tokens, { stream: 2 }),
+      ];
+      assertEquals(a, b);
+    },
+  },
+  {
+    name: "training draws random numbers if, and only if, it says so",
+    applies: ({ noisy }) => noisy !== undefined,
+    async run(subject) {
+      const tokens = tokensOf({});
+      const a = await route(subject, tokens, { training: true, stream: 1 });
+      const b = await route(subject, tokens, { training: true, stream: 2 });
+      if (subject.noisy) assertNotEquals(a, b);
+      else assertEquals(a, b);
+    },
+  },
+  {
+    name: "same seed, same routing, on one thread and on two, bit for bit",
+    async run(subject) {
+      const tokens = tokensOf({ T: 600, width: 64, length: 100 });
+      for (const training of both) {
+        const first = await route(subject, tokens, { training, backend: one });
+        assertEquals(await route(subject, tokens, { training, backend: one }), first);
+        assertEquals(await route(subject, tokens, { training, backend: two }), first);
+      }
+    },
+  },
+  {
+    name: "the caller's tensors are never changed, and nothing made is left behind",
+    async run(subject) {
+      const tokens = padded(tokensOf({}), (t) => t % 16 < 11);
+      const before = one.statistics().usedBytes;
+      for (const training of both) {
+        using _scope = memory();
+        const router = create(subject, D, {});
+        const x_TD = tensor(one, tokens.x, [tokens.T, D]);
+        const step = stepOf(tokens, { training });
+        const params = Object.values(router.params);
+        const values = () =>
+          Promise.all([x_TD, step.tokenId_T, step.real_T!, ...params].map((one) => one.read()));
+        const held = await values();
+        await router.route(x_TD, step);
+        assertEquals(await values(), held);
+        free(router.params);
+      }
+      assertEquals(one.statistics().usedBytes, before);
+    },
+  },
+  {
+    name: "ties go to the lower expert index",
+    applies: ({ traits, ties }) =>
+      traits.gradient !== "none" && traits.balancedBy !== "construction" && ties !== null,
+    async run(subject) {
+      const tokens = tokensOf({});
+      for (
+        const routed of [
+          await route(subject, scaled(tokens, 0)),
+          // Without parameters there is nothing to zero: scores then differ and no experts tie.
+          ...(hasParameters(subject) ? [await route(subject, tokens, { zeroed: true })] : []),
+        ]
+      ) {
+        if (routed.choices === null) continue; // experts choose: tokens tie, not experts
+        const lowest = [...subject.ties ?? Array.from({ length: routed.choices }, (_, choice) => choice)];
+        for (const found of expertsByToken(routed, tokens.T, "wanted")) assertEquals(found, lowest);
+      }
+    },
+  },
+  ...shapes.map(({ about, tokens, E: experts, zeroed = false }): Check => ({
+    name: `${about}: a defined result, or one clear error`,
+    async run(subject) {
+      const how = {
+        E: experts === "K" ? subject.plugin.expertsPerToken(subject.options as never) : experts ?? E,
+        zeroed,
+      };
+      for (const training of both) {
+        await definedOrRefused(async () => {
+          assertSound(await route(subject, tokens, { ...how, training }), tokens, subject, how.E);
+        });
+      }
+      await definedOrRefused(async () => {
+        for (const [name, gradient] of Object.entries(await gradientOf(subject, tokens, "output", how))) {
+          assert(
+            gradient === null || gradient.every(Number.isFinite),
+            `the gradient of ${name} is not finite`,
+          );
+        }
+      });
+    },
+  })),
+  {
+    name: "what it was not told of the corpus is refused in one clear sentence, or not needed",
+    async run({ plugin, options }) {
+      await definedOrRefused(async () => {
+        free((await plugin.create({ D, E, V }, options as never, createInit(one, random(0)))).params);
+      });
+    },
+  },
+];
+
+/** A plugin with the options of a variant. */
+export function subjectOf(plugin: AnyRouterPlugin, variant: Variant): Subject {
+  const options = parseOptions(plugin, variant.options);
+  assertInstanceOf(options, Object);
+  const traits = { ...plugin.traits, ...variant.traits };
+  return { plugin, options, traits, noisy: variant.noisy, ties: variant.ties };
+}
+
+/** Makes tests of the whole contract for a plugin, once for each variant of its options. */
+export function routerContract(
+  plugin: AnyRouterPlugin,
+  variants: readonly Variant[] = [{ options: {} }],
+): void {
+  for (const variant of variants) {
+    const subject = subjectOf(plugin, variant);
+    for (const check of routerChecks) {
+      if (check.applies && !check.applies(subject)) continue;
+      Deno.test({
+        name: `router ${plugin.name} ${JSON.stringify(variant.options)}: ${check.name}`,
+        fn: async () => await check.run(subject),
+      });
+    }
+  }
+}
