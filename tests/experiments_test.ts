@@ -16,6 +16,7 @@ import {
   filesIn,
   inFolder,
   succeed,
+  taskWords,
 } from "./experiments_command.ts";
 import { madeUpDataset, madeUpWords } from "./made_up_text.ts";
 
@@ -96,18 +97,24 @@ for (const { name, about } of all) {
     }));
 }
 
-Deno.test("every router trains on the Brown corpus, which knows parts of speech and genres", () =>
+Deno.test("the Brown corpus brings parts of speech and genres", () =>
   inFolder(async (folder) => {
-    const words = ["--routers", "all", "--size", "tiny", "--steps", "2", "--seeds", "1"];
+    const words = ["--routers", "switch,hash", "--size", "tiny", "--steps", "2", "--seeds", "1"];
     await succeed(...words, "--out", `${folder}/out`);
-    const records = checkResults(`${folder}/out`, { steps: 2, seeds: 1 });
-    assertEquals(records.map(({ header }) => header.plugin), routers().map(({ name }) => name));
-    for (const { header, end } of records) {
+    for (const { header, end } of checkResults(`${folder}/out`, { steps: 2, seeds: 1 })) {
       assertEquals(header.data.corpus, "brown");
       const [{ partsOfSpeech, genres, byPartOfSpeech }] = end!.specialisation;
       assertEquals([partsOfSpeech.length, genres.length], [13, 15]);
       assert(byPartOfSpeech.flat().some((count) => count > 0), `${header.run} counted no words`);
     }
+  }));
+
+Deno.test("--routers all takes every router there is", () =>
+  inFolder(async (folder) => {
+    const words = ["--routers", "all", "--size", "tiny", "--steps", "2", "--seeds", "1"];
+    await succeed(...words, "--text", `${folder}/text.txt`, "--out", `${folder}/out`);
+    const records = checkResults(`${folder}/out`, { steps: 2, seeds: 1 });
+    assertEquals(records.map(({ header }) => header.plugin), routers().map(({ name }) => name));
   }));
 
 Deno.test("--list and --help name everything there is", async () => {
@@ -138,6 +145,45 @@ Deno.test("--set reaches the router, and the record says so", () =>
     const [{ header }] = checkResults(`${folder}/deep/er/out`, { steps: 2, seeds: 1 });
     assertEquals([header.routerOptions.capacityFactor, header.routerOptions.jitter], [2, 0]);
   }));
+
+const canScript = await new Deno.Command("script", { args: ["-qec", "true", "/dev/null"], stdin: "null" })
+  .output().then(({ success }) => success, () => false);
+
+Deno.test({
+  name: "a terminal sees one live line, and gets its cursor back when stopped (needs the program script)",
+  ignore: !canScript,
+  fn: () =>
+    inFolder(async (folder) => {
+      const tiny = "--size tiny --steps 3000 --seeds 1 --text";
+      const child = new Deno.Command("script", {
+        // The shell tells its process number, which is the command's own after exec.
+        args: [
+          "-qec",
+          `echo "pid $$"; exec $DENO ${tiny} '${folder}/text.txt' --out '${folder}/out'`,
+          "/dev/null",
+        ],
+        cwd: new URL("../", import.meta.url),
+        env: { DENO: [Deno.execPath(), ...taskWords()].join(" "), NO_COLOR: "1", SHELL: "/bin/sh" },
+        stdin: "null",
+        stdout: "piped",
+      }).spawn();
+      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      let shown = "";
+      while (!/loss \d.* left/.test(shown)) shown += (await reader.read()).value ?? "";
+      Deno.kill(Number(shown.match(/pid (\d+)/)![1]), "SIGINT");
+      for (let part = await reader.read(); !part.done; part = await reader.read()) shown += part.value;
+      await child.status;
+      assertMatch(
+        shown,
+        /\d+% {2}run 1\/\d+ switch-seed0 {2}step \d+\/3000 {2}loss \d\.\d{3} {2}\d+ tokens\/s {2}\S+ left/,
+      );
+      assert(!/^run \d/m.test(shown), "a terminal gets plain lines too");
+      const [hidden, back] = ["\u001b[?25l", "\u001b[?25h"];
+      assert(shown.lastIndexOf(hidden) >= 0, "the cursor was never hidden");
+      assert(shown.lastIndexOf(back) > shown.lastIndexOf(hidden), "the cursor stays hidden");
+      assertStringIncludes(shown.slice(shown.lastIndexOf(back)), "Stopped. To go on: deno task experiments ");
+    }),
+});
 
 interface Mistake {
   readonly about: string;
@@ -200,13 +246,13 @@ const mistakes: readonly Mistake[] = [
   },
   { about: "an unknown option", words: ["--seed", "3"], named: ['"--seed"', "--seeds", "--steps"] },
   { about: "a short option", words: ["-s", "3"], named: ['"-s"', "--seeds"] },
-  ...["seeds", "steps", "threads", "vocabulary"].flatMap((option) =>
-    ["0", "-1", "1.5", "many"].map((value) => ({
-      about: `--${option}=${value}`,
-      words: [`--${option}=${value}`],
-      named: [`--${option} ${value}`, "a whole number from"],
-    }))
-  ),
+  ...["seeds=0", "seeds=-1", "seeds=1.5", "seeds=many", "steps=0", "threads=0", "vocabulary=1"].map((
+    word,
+  ) => ({
+    about: `--${word}`,
+    words: [`--${word}`],
+    named: [`--${word.replace("=", " ")}`, "a whole number from"],
+  })),
   { about: "more threads than there can be", words: ["--threads", "65"], named: ["--threads 65", "to 64"] },
   ...["size", "seeds", "steps", "threads", "vocabulary", "out", "text", "plugin"].map((option) => ({
     about: `--${option} without a value`,

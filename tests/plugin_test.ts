@@ -2,6 +2,7 @@
 // the contract like any other.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { compare } from "../experiments/compare.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { parseRecord } from "../training/record.ts";
 import { assertRefused, experiments, filesIn, inFolder, succeed } from "./experiments_command.ts";
@@ -100,8 +101,9 @@ Deno.test("a plugin is compared and reported beside the experiment's own routers
       parseRecord(text, "run")
     );
     const plugins = runs.map(({ header }) => header.plugin);
-    assertEquals(plugins.slice(0, 4), ["switch", "gshard", "hash", "sigmoid-gate"]);
-    assertEquals(plugins.length, 8);
+    const own = compare.variants({ routers: null, plugins: [], settings: {} }).map(({ label }) => label);
+    const seed = [...own, "sigmoid-gate"];
+    assertEquals(plugins, [...seed, ...seed]);
     for (const { header, end } of runs.filter(({ header }) => header.plugin === "sigmoid-gate")) {
       assertEquals(header.routerOptions, { scale: 0.25 });
       assert(end!.routerGradient! > 0, "no gradient reached the plugin's gate");
@@ -130,6 +132,14 @@ Deno.test("a plugin can be named, listed by a path from here, and has to take pa
     assertRefused(left, ['"sigmoid-gate"', '"switch"', "--routers"], "a plugin left out");
     const wrong = await experiments("--plugin", file, "--set", "sigmoid-gate.scale=0", ...tiny);
     assertRefused(wrong, ["sigmoid-gate", "scale = 0", ">0"], "a plugin's option out of range");
+  }));
+
+Deno.test("a plugin whose shapes do not fit is refused in one sentence before its first step ends", () =>
+  inFolder(async (place) => {
+    await Deno.writeTextFile(`${place}/wide.ts`, source.replace("weight_TK: value_TK", "weight_TK: x_TD"));
+    const tiny = ["--size", "tiny", "--steps", "2", "--seeds", "1", "--text", `${place}/text.txt`];
+    const words = ["--plugin", `${place}/wide.ts`, "--routers", "sigmoid-gate", "--out", `${place}/out`];
+    assertRefused(await experiments(...tiny, ...words), ["shape [256, 32]", "[256]"], "a wide weight");
   }));
 
 /** Copies the files of the repository, as they are now, to a folder. */
