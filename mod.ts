@@ -42,6 +42,10 @@ export type {
   CpuLaunch,
   DType,
   Fill,
+  GpuFacts,
+  GpuLaunch,
+  GpuPass,
+  GpuTable,
   HostArray,
   Kernel,
   NumberArray,
@@ -50,6 +54,9 @@ export type {
 export * as kernels from "./kernels/mod.ts";
 export { cpu, type CpuBackend, type CpuOptions } from "./cpu/backend.ts";
 export type { HeapStatistics } from "./cpu/heap.ts";
+export { webgpu, type WebgpuBackend, type WebgpuOptions, type WebgpuStatistics } from "./gpu/backend.ts";
+export { type AdapterChoice, type AdapterFacts, adapterFacts } from "./gpu/adapter.ts";
+export type { PoolStatistics } from "./gpu/pool.ts";
 
 export * from "./tensor/tensor.ts";
 export { type Memory, memory } from "./tensor/memory.ts";

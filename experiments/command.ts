@@ -6,6 +6,7 @@ import { findSize, type ModelSize, sizes } from "../models/presets.ts";
 import { findRouter, parseOptions, routers } from "../routers/registry.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import * as experiments from "./mod.ts";
+import { type DeviceName, findDevice } from "./device.ts";
 import type { Experiment } from "./experiment.ts";
 
 /** What the words ask for. */
@@ -18,6 +19,7 @@ export interface Command {
   readonly sizeName: string;
   readonly size: ModelSize;
   readonly steps: number;
+  readonly device: DeviceName;
   readonly threads: number | null;
   readonly out: string | null;
   readonly resume: boolean;
@@ -31,6 +33,7 @@ const strings = [
   "size",
   "out",
   "threads",
+  "device",
   "plugin",
   "set",
   "text",
@@ -109,6 +112,7 @@ export function readCommand(
     sizeName,
     size,
     steps,
+    device: findDevice(last(values, "device") ?? "cpu"),
     threads: wholeNumber(values, "threads", 1, 64),
     out: last(values, "out"),
     resume: flags.resume,
@@ -197,6 +201,7 @@ export function helpText(): string {
   --ranks N          ranks to lay the model out over, for routers and reports that look at places (default: the size's)
   --sharded          each rank trains on its own part of the text
   --vocabulary N     most words to number (default: the size's)
+  --device NAME      cpu (default), webgpu, or auto: a GPU when there is one, else the CPU
   --threads N        CPU threads, 1 to 64 (default: all cores; results do not depend on it)
   --out DIR          folder for records and report (default results/EXPERIMENT, numbered when taken)
   --resume           continue what a stopped command left in its folder

@@ -1,6 +1,5 @@
 // `deno task experiments`: checks everything a command asks for, prepares the text, trains, and writes the report.
 import config from "../deno.json" with { type: "json" };
-import { cpu } from "../cpu/backend.ts";
 import { stepsCsv } from "../report/csv.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
@@ -12,6 +11,7 @@ import { prepareFolder, readText, removePartial, writeAtomic } from "../training
 import { parsePlainText } from "../training/plain_text.ts";
 import { recordRows, recordText } from "../training/record.ts";
 import { type Command, helpText, listText, readCommand, splitWords } from "./command.ts";
+import { openDevice } from "./device.ts";
 import { checkMemory, weightsOf } from "./memory_check.ts";
 import { chooseFolder, settleFacts } from "./out_folder.ts";
 import { loadPlugin } from "./plugin.ts";
@@ -33,7 +33,8 @@ async function main(words: readonly string[]): Promise<void> {
   console.log(`Preparing ${command.text ?? "the Brown corpus"} ...`);
   const dataset = await prepareText(command);
   checkWindows(dataset, command.size);
-  checkMemory(command.size, dataset.vocabulary.size);
+  const device = await openDevice(command.device, command.threads);
+  checkMemory(command.size, dataset.vocabulary.size, device);
   const plans = planRuns(command, dataset.vocabulary.size);
   const runFolder = `${folder}/runs`;
   await prepareFolder(runFolder, neededBytes(command, dataset.vocabulary.size, plans.length));
@@ -45,17 +46,12 @@ async function main(words: readonly string[]): Promise<void> {
     vocabulary: dataset.vocabulary.size,
     corpus: dataset.name,
   });
-  const backend = await cpu(command.threads === null ? {} : { threads: command.threads });
-  const { threads, arithmetic } = backend;
   console.log(
     `${dataset.name}: ${dataset.train.length} training and ${dataset.validation.length} validation tokens, ` +
       `${dataset.vocabulary.size} words, unigram perplexity ${dataset.unigramPerplexity.toFixed(1)}`,
   );
   console.log(
-    `${plans.length} runs of ${command.steps} steps on the ${arithmetic.device} with ${threads} ` +
-      `thread${threads === 1 ? "" : "s"}${
-        arithmetic.fusedMultiplyAdd ? ", fused multiply-add" : ""
-      }; results in ${folder}/`,
+    `${plans.length} runs of ${command.steps} steps on ${device.about}; results in ${folder}/`,
   );
 
   const progress = createProgress(plans.length, plans.length * command.steps, Deno.stdout.isTerminal());
@@ -67,13 +63,13 @@ async function main(words: readonly string[]): Promise<void> {
   const finished = await runAll(plans, runFolder, {
     command,
     dataset,
-    backend,
+    device,
     machine:
       `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`,
     version: config.version,
     progress,
   });
-  backend.close();
+  device.backend.close();
   await writeResults(folder, command, finished, taskCommand(words));
   console.log(`\n${summaryTable(finished.runs, finished.timings)}`);
   console.log(`Unigram perplexity ${dataset.unigramPerplexity.toFixed(1)}.`);

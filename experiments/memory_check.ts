@@ -1,7 +1,6 @@
 // Refuses a model that cannot fit, before any training: better than running out of memory an hour later.
 import type { ModelSize } from "../models/presets.ts";
-
-const HEAP_BYTES = 2 ** 32;
+import type { Device } from "./device.ts";
 
 /**
  * Lower bound of what a training step holds: weights, gradients, moments and their successors, logits and their
@@ -23,12 +22,35 @@ export function weightsOf(size: ModelSize, vocabulary: number): number {
   return vocabulary * width + blocks * 4 * width ** 2 + networks * 2 * width * activeUnits;
 }
 
-/** @throws {RangeError} when a step needs more than the CPU backend's heap. */
-export function checkMemory(size: ModelSize, vocabulary: number): void {
+/** The largest arrays of a step: logits, embedding, a bank of experts' weights, hidden units. */
+export function largestArray(size: ModelSize, vocabulary: number): number {
+  const { width, activeUnits, experts, length, batch } = size;
+  const T = batch * length;
+  return 4 * Math.max(T * vocabulary, vocabulary * width, width * activeUnits * experts, T * activeUnits);
+}
+
+/** @throws {RangeError} when a step needs more than a device has, or an array is larger than it takes. */
+export function checkMemory(
+  size: ModelSize,
+  vocabulary: number,
+  device: Pick<Device, "about" | "heapBytes" | "largestBytes">,
+): void {
+  const what = `Cannot train with a vocabulary of ${vocabulary} words and width ${size.width}`;
   const bytes = leastBytes(size, vocabulary);
-  if (bytes <= HEAP_BYTES) return;
-  throw new RangeError(
-    `Cannot train with a vocabulary of ${vocabulary} words and width ${size.width}: a step needs at least ` +
-      `${(bytes / 2 ** 30).toFixed(1)} GiB and the CPU backend's heap ends at 4 GiB`,
-  );
+  if (bytes > device.heapBytes) {
+    throw new RangeError(
+      `${what}: a step needs at least ${gibibytes(bytes)} and the CPU backend's heap ends at 4 GiB`,
+    );
+  }
+  const largest = largestArray(size, vocabulary);
+  if (largest > device.largestBytes) {
+    throw new RangeError(
+      `${what}: its largest array takes ${gibibytes(largest)}, ${device.about} takes ` +
+        `${gibibytes(device.largestBytes)} an array`,
+    );
+  }
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }

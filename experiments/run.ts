@@ -1,14 +1,14 @@
 // Runs an experiment: every variant with every seed, seeds outermost, so that whatever has finished can be compared.
-import type { CpuBackend } from "../cpu/backend.ts";
 import { cutModel } from "../models/language_model.ts";
 import { parseOptions } from "../routers/registry.ts";
 import type { Dataset } from "../training/dataset.ts";
 import type { RunRecord, TimingRecord } from "../training/record.ts";
 import { checkSameRun, plannedHeader } from "../training/run_rows.ts";
-import { openRunStore } from "../training/run_store.ts";
+import { openRunStore, type RunStore } from "../training/run_store.ts";
 import type { TrainPlan } from "../training/plan.ts";
 import { train } from "../training/train.ts";
 import type { Command } from "./command.ts";
+import type { Device } from "./device.ts";
 import type { Variant } from "./experiment.ts";
 import type { Progress } from "./progress.ts";
 
@@ -22,7 +22,7 @@ export interface Finished {
 export interface RunSetting {
   readonly command: Command;
   readonly dataset: Dataset;
-  readonly backend: CpuBackend;
+  readonly device: Device;
   readonly machine: string;
   readonly version: string;
   readonly progress: Progress;
@@ -85,7 +85,8 @@ export async function runAll(
   folder: string,
   setting: RunSetting,
 ): Promise<Finished> {
-  const { command, dataset, backend, version, progress } = setting;
+  const { command, dataset, device, version, progress } = setting;
+  const { backend, threads } = device;
   const stores = plans.map((plan) => openRunStore(folder, plan.run));
   if (command.resume) {
     for (const [at, store] of stores.entries()) {
@@ -98,12 +99,12 @@ export async function runAll(
   const timings: TimingRecord[] = [];
   try {
     for (const [at, plan] of plans.entries()) {
-      const { record, timing } = await train(plan, {
+      const running = train(plan, {
         backend,
         dataset,
         store: stores[at],
         resume: command.resume,
-        machine: { threads: backend.threads, machine: setting.machine },
+        machine: { threads, machine: setting.machine },
         version,
         onStart: (step) => progress.skip(step),
         onStep: ({ step, loss }, { seconds }) =>
@@ -117,6 +118,7 @@ export async function runAll(
             seconds,
           }),
       });
+      const { record, timing } = await going(stores[at], plan, running);
       runs.push(record);
       timings.push(timing);
     }
@@ -125,6 +127,22 @@ export async function runAll(
   }
   checkEqualStarts(runs);
   return { runs, timings };
+}
+
+/** Adds to a failure of the machine (a lost device, say) where the run can go on from. */
+async function going<Result>(store: RunStore, { run }: TrainPlan, running: Promise<Result>): Promise<Result> {
+  try {
+    return await running;
+  } catch (error) {
+    // Values out of range are the command's fault; going on would fail the same way.
+    if (!(error instanceof Error) || error instanceof RangeError) throw error;
+    const saved = await store.saved();
+    const last = saved?.record.steps.at(-1);
+    const where = last
+      ? `its checkpoint after step ${last.step}: add --resume`
+      : "the start: nothing was saved";
+    throw new Error(`${error.message}. ${run} goes on from ${where}`, { cause: error });
+  }
 }
 
 function checkEqualStarts(runs: readonly RunRecord[]): void {

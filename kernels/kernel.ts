@@ -46,6 +46,48 @@ export interface CpuLaunch {
   readonly floats?: readonly number[];
 }
 
+/** What of a GPU its programs and grids are chosen by. */
+export interface GpuFacts {
+  /** Most workgroups along one dimension of a grid. */
+  readonly workgroupsPerDimension: number;
+  /** True for an adapter that computes on the CPU: loads cost it far more than arithmetic, barriers most of all. */
+  readonly software: boolean;
+}
+
+/** One dispatch. Arrays are numbered: a kernel's inputs first, then its outputs, then scratch arrays, then tables. */
+export interface GpuPass {
+  /** WGSL, one of the kernel's `wgsl`. */
+  readonly program: string;
+  /** Its entry point; `main` unless said otherwise. */
+  readonly entry?: string;
+  /** Arrays bound from binding 1 on for reading; all inputs unless said otherwise. */
+  readonly reads?: readonly number[];
+  /** Arrays bound after them for reading and writing; all outputs unless said otherwise. */
+  readonly writes?: readonly number[];
+  /** Values of the program's `override` constants: each set of them is a pipeline of its own. */
+  readonly constants?: Readonly<Record<string, number>>;
+  /** Whole numbers at the start of the uniforms in binding 0. */
+  readonly integers?: readonly number[];
+  /** 32-bit floats after them. */
+  readonly floats?: readonly number[];
+  readonly workgroups: readonly [number, number, number];
+}
+
+/** An array that depends on params alone, computed once and kept on the device. */
+export interface GpuTable {
+  /** Equal keys mean equal values. */
+  readonly key: string;
+  values(): HostArray;
+}
+
+/** How the WebGPU backend starts a kernel. Passes run one after the other; a grid without workgroups is left out. */
+export interface GpuLaunch {
+  readonly passes: readonly GpuPass[];
+  /** Types of arrays that one pass leaves for the next; they arrive with any content. */
+  readonly scratch?: readonly ArrayType[];
+  readonly tables?: readonly GpuTable[];
+}
+
 /** What one call costs: floating-point operations and bytes of compulsory traffic. */
 export interface Cost {
   readonly flop: number;
@@ -69,9 +111,14 @@ export interface Kernel<P> {
   /** Exported function of the WebAssembly module: `(from, to, arguments) => void` over units. */
   readonly wasm: string;
   cpu(inputs: readonly ArrayType[], params: P): CpuLaunch;
+  /** Every WGSL program that `gpu` may name. A kernel without `gpu` runs on the CPU alone; WebGPU refuses it by name. */
+  readonly wgsl?: readonly string[];
+  gpu?(inputs: readonly ArrayType[], params: P, facts: GpuFacts): GpuLaunch;
   cost(inputs: readonly ArrayType[], params: P): Cost;
   /** Rounding steps a result may have gone through (terms summed, polynomial error in epsilons). */
   rounding(inputs: readonly ArrayType[], params: P): number;
+  /** The same for WGSL programs, where they sum in another order or WGSL promises less than correct rounding. */
+  gpuRounding?(inputs: readonly ArrayType[], params: P): number;
   readonly cases: readonly Case<P>[];
 }
 

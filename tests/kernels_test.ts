@@ -1,5 +1,6 @@
-// The contract every kernel keeps: its CPU program agrees with its reference within the derived rounding (integers
-// exactly), gives the same bits however the work is cut over threads, and its shape rule explains what it refuses.
+// The contract every kernel keeps: its programs agree with its reference within the derived rounding (integers exactly),
+// on the CPU with the same bits however the work is cut over threads, on a GPU with either kind of programs and however
+// grids fold; and its shape rule explains what it refuses.
 import { assert, assertEquals } from "@std/assert";
 import { cpu, type CpuBackend } from "../cpu/backend.ts";
 import { sizeClass } from "../cpu/heap.ts";
@@ -17,7 +18,9 @@ import {
   sizeOf,
 } from "../kernels/kernel.ts";
 import * as all from "../kernels/mod.ts";
+import type { WebgpuBackend } from "../gpu/backend.ts";
 import { fill } from "./fill.ts";
+import { gpuTest, openGpu } from "./gpu.ts";
 
 const EPSILON = 2 ** -24;
 /** From here on a number rounds to infinity in f32. */
@@ -46,6 +49,13 @@ for (const relaxed of hasRelaxedSimd() ? [false, true] : [false]) {
     two: await cpu({ threads: 2, relaxed }),
   });
 }
+/** Hardware programs, those for software adapters, and grids that fold because a dimension takes 5 workgroups only. */
+const gpuVariants = [
+  { about: "programs for hardware", backend: openGpu({ software: false }) },
+  { about: "programs for software adapters", backend: openGpu({ software: true }) },
+  { about: "folded grids", backend: openGpu({ workgroupsPerDimension: 5 }) },
+];
+
 addEventListener("unload", () => {
   for (const { one, two } of variants) for (const backend of [one, two]) backend.close();
 });
@@ -86,10 +96,7 @@ for (const [exported, kernel] of kernels) {
       const types = each.inputs.map((input) => input.type);
       const inputs = each.inputs.map((input, at) => fill(input, `${kernel.name} ${each.about} ${at}`));
       const outputs = kernel.outputs(types, each.params);
-      const wanted = outputs.map((type): NumberArray =>
-        type.dtype === "f32" ? new Float64Array(sizeOf(type.shape)) : new Int32Array(sizeOf(type.shape))
-      );
-      kernel.reference(inputs, wanted, types, each.params);
+      const wanted = referenceOf(kernel, inputs, types, each.params);
       const rounding = kernel.rounding(types, each.params);
       for (const { relaxed, one, two } of variants) {
         const got = await compute(one, kernel, each, inputs);
@@ -113,6 +120,12 @@ for (const [exported, kernel] of kernels) {
           sameBits(`${kernel.name}, ${each.about}, output ${at}`, inPieces[at].values, got[at].values)
         );
       }
+    });
+  }
+
+  for (const variant of kernel.gpu ? gpuVariants : []) {
+    gpuTest(`${kernel.name}: all cases on WebGPU, ${variant.about}`, async () => {
+      await checkOnGpu(await variant.backend(), kernel, variant.about);
     });
   }
 
@@ -160,6 +173,49 @@ function refuses(kernel: AnyKernel, types: readonly ArrayType[], params: unknown
     );
     return true;
   }
+}
+
+/** Runs every case on arrays that held NaN before, with one read for all, and compares; inputs must be left alone. */
+async function checkOnGpu(backend: WebgpuBackend, kernel: AnyKernel, about: string): Promise<void> {
+  const all: Buffer[] = [];
+  const runs = kernel.cases.map((each) => {
+    const types = each.inputs.map((input) => input.type);
+    const inputs = each.inputs.map((input, at) => fill(input, `${kernel.name} ${each.about} ${at}`));
+    const outputs = kernel.outputs(types, each.params);
+    for (const { shape } of outputs) {
+      backend.free(backend.upload(new Float32Array(sizeOf(shape)).fill(NaN), shape));
+    }
+    const given = inputs.map((values, at) => backend.upload(values, types[at].shape));
+    const made = backend.run(kernel, given, each.params);
+    all.push(...given, ...made);
+    return { each, types, inputs, outputs, given, made };
+  });
+  const values = new Map<Buffer, HostArray>();
+  await Promise.all(all.map(async (buffer) => values.set(buffer, await backend.read(buffer))));
+  for (const { each, types, inputs, outputs, given, made } of runs) {
+    const where = `${kernel.name}, ${each.about}, WebGPU, ${about}`;
+    const wanted = referenceOf(kernel, inputs, types, each.params);
+    const rounding = (kernel.gpuRounding ?? kernel.rounding)(types, each.params);
+    outputs.forEach((type, at) => {
+      assertEquals(made[at].type, type);
+      compare(`${where}, output ${at}`, type, values.get(made[at])!, wanted[at], rounding);
+    });
+    given.forEach((buffer, at) => sameBits(`${where}, input ${at} after`, values.get(buffer)!, inputs[at]));
+  }
+  for (const buffer of all) backend.free(buffer);
+}
+
+function referenceOf(
+  kernel: AnyKernel,
+  inputs: readonly HostArray[],
+  types: readonly ArrayType[],
+  params: unknown,
+): NumberArray[] {
+  const wanted = kernel.outputs(types, params).map((type): NumberArray =>
+    type.dtype === "f32" ? new Float64Array(sizeOf(type.shape)) : new Int32Array(sizeOf(type.shape))
+  );
+  kernel.reference(inputs, wanted, types, params);
+  return wanted;
 }
 
 interface Result {

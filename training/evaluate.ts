@@ -78,12 +78,15 @@ export async function evaluateInDetail(
 ): Promise<DetailedEvaluation> {
   const counters = new Map<number, SpecialisationCounter>();
   const found = await pass(model, backend, batches, step, async (batch, layers) => {
-    for (const { layer, routing } of layers) {
+    const read = await Promise.all(
+      layers.map(({ routing: { token_N, expert_N } }) => Promise.all([token_N.read(), expert_N.read()])),
+    );
+    layers.forEach(({ layer }, at) => {
       const counter = counters.get(layer) ?? countSpecialisation(layer, model.cut.E, dataset);
       counters.set(layer, counter);
-      const [token_N, expert_N] = [await routing.token_N.read(), await routing.expert_N.read()];
-      counter.add({ ...batch, token_N: token_N as Int32Array, expert_N: expert_N as Int32Array });
-    }
+      const [token_N, expert_N] = read[at] as Int32Array[];
+      counter.add({ ...batch, token_N, expert_N });
+    });
   });
   return { ...found, specialisation: [...counters.values()].map((counter) => counter.finish()) };
 }
@@ -107,9 +110,9 @@ async function pass(
       target_T: tensor(backend, batch.target, [T]),
     };
     const output = await model.forward(inputs, { training: false, step, random: random(0) });
-    total += T * await scalar(output.loss);
+    const [loss] = await Promise.all([scalar(output.loss), look(batch, output.layers)]);
+    total += T * loss;
     tokens += T;
-    await look(batch, output.layers);
   }
   const loss = total / tokens;
   return { loss, perplexity: Math.exp(loss), tokens };

@@ -6,8 +6,8 @@ import type { Parameter } from "../tensor/tensor.ts";
 export async function fingerprint(params: Readonly<Record<string, Parameter>>): Promise<string> {
   let low = 0;
   let high = 0;
-  for (const name of Object.keys(params).sort()) {
-    const values = await params[name].read();
+  const names = Object.keys(params).sort();
+  for (const values of await Promise.all(names.map((name) => params[name].read()))) {
     const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
     let sumLow = 0;
     let sumHigh = 0;

@@ -62,9 +62,10 @@ export function createProgressState(model: LanguageModel, optimizer: AdamW): Pro
     },
     async save() {
       const tensors: Record<string, CheckpointTensor> = {};
-      for (const [name, param] of Object.entries(stored)) {
-        tensors[name] = { values: await param.read(), shape: param.shape };
-      }
+      const values = await Promise.all(Object.values(stored).map((param) => param.read()));
+      Object.entries(stored).forEach(([name, { shape }], at) =>
+        tensors[name] = { values: values[at], shape }
+      );
       for (const [name, values] of routerState(state.routers)) {
         tensors[name] = { values, shape: [values.length] };
       }

@@ -1,4 +1,5 @@
-// One training step. What it draws and which text it sees are functions of the seed and the step alone.
+// One training step. What it draws and which text it sees are functions of the seed and the step alone. Everything it
+// reads back is asked for together, at its end: on a GPU a wait costs the same for one number as for all.
 import type { LanguageModel, ModelOutput } from "../models/language_model.ts";
 import { countDropsByPosition, gateEntropy, loadOf, type RoutingValues } from "../moe/load.ts";
 import { add, square } from "../tensor/arithmetic.ts";
@@ -61,19 +62,26 @@ export async function trainStep(
     if (!gradient) throw new TypeError(`Cannot train ${plan.run}: no gradient reaches "${name}"`);
     byName[name] = gradient;
   });
-  for (const name of model.routerParams) await state.noteRouterGradient(name, sumAll(square(byName[name])));
+  const squares = model.routerParams.map((name) => sumAll(square(byName[name])));
   const norm = optimizer.update(byName, learningRate, step);
+  const sampledLosses = sampled.map((estimator) => weightedMeanLoss(output.loss_T, estimator));
 
+  const [loss, gradientNorm, lossValues, layers, observed] = await Promise.all([
+    scalar(output.loss),
+    scalar(norm),
+    Promise.all(losses.map(([, value]) => scalar(value))),
+    readLoads(output, model.cut.E, length, state),
+    Promise.all(sampledLosses.map(scalar)),
+    ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
+  ]);
   const row: StepRow = {
     kind: "step",
     step,
-    loss: await scalar(output.loss),
-    losses: Object.fromEntries(
-      await Promise.all(losses.map(async ([name, loss]) => [name, await scalar(loss)])),
-    ),
+    loss,
+    losses: Object.fromEntries(losses.map(([name], at) => [name, lossValues[at]])),
     learningRate,
-    gradientNorm: await scalar(norm),
-    layers: await readLoads(output, model.cut.E, length, state),
+    gradientNorm,
+    layers,
   };
   if (!Number.isFinite(row.loss) || !Number.isFinite(row.gradientNorm)) {
     throw new RangeError(
@@ -81,9 +89,7 @@ export async function trainStep(
     );
   }
   for (const { layer, ...load } of row.layers) model.routers[`blocks.${layer}.router`].observe?.(load);
-  for (const estimator of sampled) {
-    estimator.observeLoss?.(await scalar(weightedMeanLoss(output.loss_T, estimator)));
-  }
+  sampled.forEach((estimator, at) => estimator.observeLoss?.(observed[at]));
   return row;
 }
 
@@ -93,20 +99,24 @@ async function readLoads(
   length: number,
   state: ProgressState,
 ): Promise<LayerLoad[]> {
-  const loads: LayerLoad[] = [];
-  for (const { layer, routing } of layers) {
-    const token_N = await routing.token_N.read() as Int32Array;
+  const read = await Promise.all(
+    layers.map(({ routing: { token_N, wanted_N, expert_N, probability_TE } }) => {
+      const entropy = probability_TE ? scalar(gateEntropy(probability_TE)) : null;
+      return Promise.all([token_N.read(), wanted_N.read(), expert_N.read(), entropy]);
+    }),
+  );
+  return layers.map(({ layer, routing }, at) => {
+    const [token_N, wanted_N, expert_N] = read[at] as Int32Array[];
     const values: RoutingValues = {
       E,
-      wanted_N: await routing.wanted_N.read() as Int32Array,
-      expert_N: await routing.expert_N.read() as Int32Array,
+      wanted_N,
+      expert_N,
       choices: routing.choices,
       shared: routing.shared ?? 0,
-      gateEntropy: routing.probability_TE ? await scalar(gateEntropy(routing.probability_TE)) : null,
+      gateEntropy: read[at][3],
       home: { token_N, topology },
     };
     countDropsByPosition(values, token_N, length, state.drops);
-    loads.push({ layer, ...loadOf(values) });
-  }
-  return loads;
+    return { layer, ...loadOf(values) };
+  });
 }

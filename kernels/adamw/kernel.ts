@@ -2,6 +2,9 @@
 // comes as an array, so that a step never waits for the gradient's norm.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match, shapeText } from "../kernel.ts";
 import { elements, elementwise, sameShape } from "../elementwise.ts";
+import { forEach, quads } from "../grid.ts";
+import { QUOTIENT, ROOT } from "../accuracy.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 /** `step` counts from 1; decay is `learningRate` times `weightDecay`. */
 export interface AdamwParams {
@@ -67,11 +70,34 @@ export const adamw: Kernel<AdamwParams> = {
       ],
     });
   },
+  wgsl: [program],
+  gpu(inputs, { learningRate, beta1, beta2, epsilon, weightDecay, step }, facts) {
+    const count = quads(elements(inputs));
+    return {
+      passes: [{
+        program,
+        integers: [count],
+        floats: [
+          beta1,
+          1 - beta1,
+          beta2,
+          1 - beta2,
+          learningRate / (1 - beta1 ** step),
+          1 / Math.sqrt(1 - beta2 ** step),
+          epsilon,
+          learningRate * weightDecay,
+        ],
+        workgroups: forEach(count, facts),
+      }],
+    };
+  },
   cost(inputs) {
     return { flop: 16 * elements(inputs), bytes: 7 * bytesOf(inputs[0]) };
   },
   // Of the update: m' 4, v' 5 (halved by the root), bias corrections 2, root, sum, quotient, product; then two sums.
   rounding: () => 14,
+  // Its root and its quotient are counted with one rounding each.
+  gpuRounding: (inputs, params) => adamw.rounding(inputs, params) + ROOT + QUOTIENT - 2,
   cases: [
     adamwCase("odd size", [3, 7], 3),
     adamwCase("first step", [33], 1, 0),

@@ -1,6 +1,8 @@
 // x times a number plus a number: both come with the call, so that no array holds them.
 import { bytesOf, f32, type Kernel, match } from "../kernel.ts";
 import { elements, elementwise } from "../elementwise.ts";
+import { forEach, quads } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 /** y = x scale + shift. */
 export interface AffineParams {
@@ -23,6 +25,13 @@ export const affine: Kernel<AffineParams> = {
   wasm: "affine",
   cpu(inputs, { scale, shift }) {
     return elementwise(elements(inputs), 0.3, { floats: [scale, shift] });
+  },
+  wgsl: [program],
+  gpu(inputs, { scale, shift }, facts) {
+    const count = quads(elements(inputs));
+    return {
+      passes: [{ program, integers: [count], floats: [scale, shift], workgroups: forEach(count, facts) }],
+    };
   },
   cost(inputs) {
     return { flop: 2 * elements(inputs), bytes: 2 * bytesOf(inputs[0]) };

@@ -1,6 +1,10 @@
 // Causal self-attention of queries, keys and values that lie side by side, sequence by sequence and head by head. The
 // logarithm of each softmax's sum is a second output, so that the gradient can make the weights again.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
+import { grid } from "../grid.ts";
+import { QUOTIENT } from "../accuracy.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import math from "../math.wgsl" with { type: "text" };
 
 /** How rows are laid out. */
 export interface AttentionParams {
@@ -95,6 +99,22 @@ export const attention: Kernel<AttentionParams> = {
       floats: [1 / Math.sqrt(width)],
     };
   },
+  wgsl: [math + program],
+  gpu(inputs, params, facts) {
+    const { D, width, sequences } = attentionShape("attention", inputs[0], params);
+    const { length, heads } = params;
+    const blocks = Math.ceil(length / 8);
+    const slots = Math.ceil(width / 64);
+    const units = sequences * heads * blocks * slots;
+    return {
+      passes: [{
+        program: math + program,
+        integers: [D, width, heads, length, blocks, slots, units],
+        floats: [1 / Math.sqrt(width)],
+        workgroups: grid(units, facts),
+      }],
+    };
+  },
   cost(inputs, params) {
     const { T, D } = attentionShape("attention", inputs[0], params);
     const pairs = T * (params.length + 1) / 2;
@@ -105,6 +125,10 @@ export const attention: Kernel<AttentionParams> = {
     // the relative error of a weight (2 ulp of the exponential more), which a result sees above and below the line.
     const { width } = attentionShape("attention", inputs[0], params);
     return 2 * ((width + 2) * Math.sqrt(width) + 4) + params.length;
+  },
+  gpuRounding(inputs, params) {
+    // What is summed is scaled anew for every 64 keys: an exponential and a product each time. Then a quotient.
+    return attention.rounding(inputs, params) + 4 * Math.ceil(params.length / 64) + QUOTIENT;
   },
   cases: [
     attentionCase("two sequences, two heads", 14, 16, { length: 7, heads: 2 }),

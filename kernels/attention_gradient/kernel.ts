@@ -2,6 +2,10 @@
 // (Dao et al. 2022, arXiv:2205.14135, algorithm 4), so the forward pass need not keep them.
 import { type AttentionParams, type AttentionShape, attentionShape } from "../attention/kernel.ts";
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
+import { forEach, grid } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import math from "../math.wgsl" with { type: "text" };
+import means from "./gpu_mean.wgsl" with { type: "text" };
 
 /** The same as attention's. */
 export type AttentionGradientParams = AttentionParams;
@@ -64,6 +68,35 @@ export const attentionGradient: Kernel<AttentionGradientParams> = {
       grain: Math.max(1, Math.floor(65536 / (params.length * params.length * Math.max(8, width)))),
       integers: [D, params.length, params.heads, blockOf(params.length)],
       floats: [1 / Math.sqrt(width)],
+    };
+  },
+  wgsl: [means, math + program],
+  gpu(inputs, params, facts) {
+    const { T, D, width, sequences } = bind(inputs, params);
+    const { length, heads } = params;
+    const blocks = Math.ceil(length / 8);
+    const slots = Math.ceil(width / 64);
+    const units = sequences * heads * blocks * slots;
+    const common = {
+      program: math + program,
+      reads: [0, 2, 3, 5],
+      integers: [D, width, heads, length, blocks, slots, units],
+      floats: [1 / Math.sqrt(width)],
+      workgroups: grid(units, facts),
+    };
+    return {
+      scratch: [f32(T, heads)],
+      passes: [
+        {
+          program: means,
+          reads: [1, 3],
+          writes: [5],
+          integers: [T * heads, width],
+          workgroups: forEach(T * heads, facts),
+        },
+        { ...common, entry: "queries" },
+        { ...common, entry: "keysAndValues" },
+      ],
     };
   },
   cost(inputs, params) {

@@ -2,6 +2,9 @@
 // column, one value per row); general broadcasting would cost every kernel an index computation.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match, shapeText, sizeOf } from "../kernel.ts";
 import { elementwise, grainFor } from "../elementwise.ts";
+import { forEach, quads } from "../grid.ts";
+import { QUOTIENT } from "../accuracy.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 /** A function of two numbers; `greater` gives 1 or 0. */
 export type BinaryOp = "add" | "subtract" | "multiply" | "divide" | "maximum" | "minimum" | "greater";
@@ -67,10 +70,20 @@ export const binary: Kernel<BinaryParams> = {
     if (mode === "same" || mode === "scalar") return elementwise(sizeOf(inputs[0].shape), 0.4, { integers });
     return { units: rows, grain: grainFor(C * 0.4 + 2), integers: [sizeOf(inputs[0].shape), ...integers] };
   },
+  wgsl: [program],
+  gpu(inputs, { op }, facts) {
+    const { mode, C } = bind(inputs);
+    const size = sizeOf(inputs[0].shape);
+    const constants = { OP: names.indexOf(op), MODE: modes.indexOf(mode) };
+    const entry = mode === "same" ? "same" : "other";
+    const workgroups = forEach(quads(size), facts);
+    return { passes: [{ program, entry, constants, integers: [size, C], workgroups }] };
+  },
   cost(inputs) {
     return { flop: sizeOf(inputs[0].shape), bytes: bytesOf(inputs[0], ...inputs) };
   },
   rounding: () => 1,
+  gpuRounding: (_inputs, { op }) => op === "divide" ? QUOTIENT : 1,
   cases: [
     ...names.map((op) => binaryCase(`${op}, odd size`, op, [9, 7], [9, 7])),
     ...names.map((op) => binaryCase(`${op}, scalar`, op, [9, 7], [1])),

@@ -1,6 +1,8 @@
 // One row becomes many: the gradient of `sum_first`.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
 import { grainFor } from "../elementwise.ts";
+import { forEach } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 /** How often the row is repeated. */
 export interface BroadcastColumnsParams {
@@ -24,6 +26,11 @@ export const broadcastColumns: Kernel<BroadcastColumnsParams> = {
   cpu(inputs, { rows }) {
     const { C } = match("broadcast_columns", inputs, ["f32 C"]);
     return { units: rows, grain: grainFor(C * 0.2 + 10), integers: [C] };
+  },
+  wgsl: [program],
+  gpu(inputs, { rows }, facts) {
+    const { C } = match("broadcast_columns", inputs, ["f32 C"]);
+    return { passes: [{ program, integers: [rows * C, C], workgroups: forEach(rows * C, facts) }] };
   },
   cost(inputs, { rows }) {
     return { flop: 0, bytes: (1 + rows) * bytesOf(...inputs) };

@@ -1,6 +1,8 @@
 // Each value becomes a row of copies: the gradient of `sum_last`.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
 import { elements, grainFor } from "../elementwise.ts";
+import { forEach } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 /** How often each value is repeated. */
 export interface BroadcastRowsParams {
@@ -25,6 +27,11 @@ export const broadcastRows: Kernel<BroadcastRowsParams> = {
   wasm: "broadcastRows",
   cpu(inputs, { columns }) {
     return { units: elements(inputs), grain: grainFor(columns * 0.2 + 2), integers: [columns] };
+  },
+  wgsl: [program],
+  gpu(inputs, { columns }, facts) {
+    const size = elements(inputs) * columns;
+    return { passes: [{ program, integers: [size, columns], workgroups: forEach(size, facts) }] };
   },
   cost(inputs, { columns }) {
     return { flop: 0, bytes: (1 + columns) * bytesOf(...inputs) };

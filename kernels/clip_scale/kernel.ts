@@ -1,5 +1,8 @@
 // The factor that clips gradients to a norm, kept on the device: `adamw` reads it there.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
+import { QUOTIENT, ROOT } from "../accuracy.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import lanes from "../lanes.wgsl" with { type: "text" };
 
 /** The largest norm left as it is. */
 export interface ClipScaleParams {
@@ -26,11 +29,18 @@ export const clipScale: Kernel<ClipScaleParams> = {
   cpu(inputs, { maximum }) {
     return { units: 1, grain: 1, integers: [inputs[0].shape[0]], floats: [maximum] };
   },
+  wgsl: [lanes + program],
+  gpu(inputs, { maximum }) {
+    const integers = [inputs[0].shape[0]];
+    return { passes: [{ program: lanes + program, integers, floats: [maximum], workgroups: [1, 1, 1] }] };
+  },
   cost(inputs) {
     return { flop: inputs[0].shape[0] + 2, bytes: bytesOf(...inputs, f32(1), f32(1)) };
   },
   // Sums in f64; the maximum, the norm and the quotient are rounded.
   rounding: () => 4,
+  // The sum's additions count half under the root; then the root, the quotient and the maximum.
+  gpuRounding: ([{ shape: [S] }]) => Math.ceil((Math.ceil(S / 64) + 6) / 2) + ROOT + QUOTIENT + 1,
   cases: [
     clipScaleCase("clipped", [4, 5, 7], 1),
     clipScaleCase("left as it is", [4, 5, 7], 5),

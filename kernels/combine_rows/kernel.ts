@@ -1,6 +1,8 @@
 // Weighted sums of rows by group: what experts computed, back to tokens. Each group sums its own rows through the
 // order and offsets that group_by gave, so the result is the same on every run.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
+import { forEach } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 function bind(inputs: readonly ArrayType[]): Record<string, number> {
   const bound = match("combine_rows", inputs, ["f32 MD", "i32 N", "f32 N", "i32 N", "i32 O"]);
@@ -30,6 +32,20 @@ export const combineRows: Kernel<Record<string, never>> = {
   cpu(inputs) {
     const { G, D, M } = bind(inputs);
     return { units: G, grain: Math.max(1, Math.floor(16384 / Math.max(16, D))), integers: [M, D] };
+  },
+  wgsl: [program],
+  gpu(inputs, _params, facts) {
+    const { G, D, M } = bind(inputs);
+    const four = D % 4 === 0;
+    const width = four ? D / 4 : D;
+    return {
+      passes: [{
+        program,
+        entry: four ? "quads" : "singles",
+        integers: [G * width, width, M],
+        workgroups: forEach(G * width, facts),
+      }],
+    };
   },
   cost(inputs) {
     const { N, D, G } = bind(inputs);

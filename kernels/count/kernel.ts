@@ -1,6 +1,8 @@
 // How many keys fall into each group: an expert's load.
 import { bytesOf, type Case, i32, type Kernel, match } from "../kernel.ts";
 import { elements } from "../elementwise.ts";
+import { grid } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 /** Groups are numbered from 0 to `groups` - 1. */
 export interface CountParams {
@@ -23,6 +25,11 @@ export const count: Kernel<CountParams> = {
   wasm: "count",
   cpu(inputs, { groups }) {
     return { units: 1, grain: 1, integers: [elements(inputs), groups] };
+  },
+  wgsl: [program],
+  gpu(inputs, { groups }, facts) {
+    const workgroups = grid(Math.ceil(groups / 2048), facts);
+    return { passes: [{ program, integers: [elements(inputs), groups], workgroups }] };
   },
   cost(inputs, { groups }) {
     return { flop: 0, bytes: bytesOf(...inputs, i32(groups)) };

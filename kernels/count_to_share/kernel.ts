@@ -1,6 +1,11 @@
 // An adaptive threshold: how many of a group's entries, best first, hold a given share of the group's score (the expert
 // side of LocMoE+). Sums are taken in f32 in order of rank, in the reference too: a count has to match exactly.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
+import { grid } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+
+/** Three loops over a group's entries stay below the 65,535 trips after which lavapipe ends loops without a word. */
+const MOST_ON_SOFTWARE = 16384;
 
 /** What share of which groups' score is wanted. */
 export interface CountToShareParams {
@@ -87,6 +92,27 @@ export const countToShare: Kernel<CountToShareParams> = {
       grain: Math.max(1, Math.floor(8192 / (tokens * K + params.groups))),
       integers: [T, K, params.groups, tokens],
       floats: [params.share],
+    };
+  },
+  wgsl: [program],
+  gpu(inputs, params, facts) {
+    const { T, K, tokens } = bind(inputs, params);
+    if (facts.software && tokens * K > MOST_ON_SOFTWARE) {
+      throw new RangeError(
+        `Cannot run count_to_share: a scope has ${tokens * K} entries, at most ${MOST_ON_SOFTWARE} can be ` +
+          "counted on a GPU that is simulated on the CPU",
+      );
+    }
+    const scopes = T * K === 0 ? 0 : Math.ceil(T / tokens);
+    return {
+      scratch: [f32(T, K), i32(scopes * (params.groups + 1)), i32(scopes * params.groups)],
+      passes: [{
+        program,
+        writes: [3, 4, 5, 6],
+        integers: [T, K, params.groups, tokens, scopes],
+        floats: [params.share],
+        workgroups: grid(scopes, facts),
+      }],
     };
   },
   cost(inputs, params) {

@@ -2,6 +2,11 @@
 // their logarithms are stored: at [tokens, vocabulary] they would be the largest arrays of a step.
 import { bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
 import { grainFor } from "../elementwise.ts";
+import { forRows } from "../grid.ts";
+import { additionsInRow } from "../accuracy.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import lanes from "../lanes.wgsl" with { type: "text" };
+import math from "../math.wgsl" with { type: "text" };
 
 const EXP_FLOP = 20;
 const PATTERNS = ["f32 TV", "i32 T"];
@@ -32,6 +37,11 @@ export const crossEntropy: Kernel<Record<string, never>> = {
     const { T, V } = match("cross_entropy", inputs, PATTERNS);
     return { units: T, grain: grainFor(V + 20), integers: [V] };
   },
+  wgsl: [math + lanes + program],
+  gpu(inputs, _params, facts) {
+    const { T, V } = match("cross_entropy", inputs, PATTERNS);
+    return { passes: [{ program: math + lanes + program, integers: [T, V], ...forRows(T, V, facts) }] };
+  },
   cost(inputs) {
     const { T, V } = match("cross_entropy", inputs, PATTERNS);
     return { flop: T * V * (EXP_FLOP + 3), bytes: bytesOf(...inputs, f32(T), f32(T)) };
@@ -39,6 +49,9 @@ export const crossEntropy: Kernel<Record<string, never>> = {
   // As for logsumexp. The loss is log(sum) - (logit - largest), so large logits do not cancel.
   rounding(inputs) {
     return Math.ceil(Math.min(1024, match("cross_entropy", inputs, PATTERNS).V) / 8) + 14;
+  },
+  gpuRounding(inputs) {
+    return additionsInRow(match("cross_entropy", inputs, PATTERNS).V) + 14;
   },
   cases: [
     crossEntropyCase("odd size", 5, 7),

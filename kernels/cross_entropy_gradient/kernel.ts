@@ -1,6 +1,9 @@
 // Gradient of `cross_entropy` with respect to the logits, from the logsumexp it kept.
 import { bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
 import { grainFor } from "../elementwise.ts";
+import { forEach } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import math from "../math.wgsl" with { type: "text" };
 
 const EXP_FLOP = 20;
 const PATTERNS = ["f32 TV", "i32 T", "f32 T", "f32 T"];
@@ -26,6 +29,11 @@ export const crossEntropyGradient: Kernel<Record<string, never>> = {
   cpu(inputs) {
     const { T, V } = match("cross_entropy_gradient", inputs, PATTERNS);
     return { units: T, grain: grainFor(V + 20), integers: [V] };
+  },
+  wgsl: [math + program],
+  gpu(inputs, _params, facts) {
+    const { T, V } = match("cross_entropy_gradient", inputs, PATTERNS);
+    return { passes: [{ program: math + program, integers: [T * V, V], workgroups: forEach(T * V, facts) }] };
   },
   cost(inputs) {
     const { T, V } = match("cross_entropy_gradient", inputs, PATTERNS);

@@ -2,6 +2,8 @@
 // the array (-1 for a dropped assignment) gives zeros, or -1 in an array of whole numbers, where 0 would name a row; on
 // a device nothing can be thrown.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match, sizeOf } from "../kernel.ts";
+import { forEach } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 function bind(
   inputs: readonly ArrayType[],
@@ -51,6 +53,15 @@ export const gatherRows: Kernel<Record<string, never>> = {
       grain: Math.max(1, Math.floor(32768 / Math.max(8, W))),
       integers: scaled ? [R, W, 1] : [R, W, inputs[0].dtype === "i32" ? 0xFF : 0, 0],
     };
+  },
+  wgsl: [program],
+  gpu(inputs, _params, facts) {
+    const { R, N, W, scaled } = bind(inputs);
+    const four = W % 4 === 0;
+    const width = four ? W / 4 : W;
+    const entry = scaled ? (four ? "scaledQuads" : "scaledSingles") : four ? "quads" : "singles";
+    const integers = [N * width, width, R, inputs[0].dtype === "i32" ? -1 : 0];
+    return { passes: [{ program, entry, integers, workgroups: forEach(N * width, facts) }] };
   },
   cost(inputs) {
     const { N, W, scaled, y } = bind(inputs);

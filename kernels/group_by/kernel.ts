@@ -1,6 +1,18 @@
 // Stable counting sort by a small key: assignments by expert, or by token. A key outside the groups (-1 for a dropped
 // assignment) takes no place.
 import { type ArrayType, bytesOf, type Case, i32, type Kernel, match } from "../kernel.ts";
+import { forEach, grid } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import large from "./gpu_large.wgsl" with { type: "text" };
+import stable from "../stable.wgsl" with { type: "text" };
+
+/** Keys that one workgroup sorts alone; more are cut into chunks. */
+const ONE_WORKGROUP = 32768;
+/** Keys a workgroup takes at a time. */
+const ROUND = 256;
+/** Counts of groups by chunk, 16 MiB. */
+const MOST_COUNTS = 2 ** 22;
+const COUNTS_A_BLOCK = 4096;
 
 /** How many groups there are; keys run from 0 to `groups` - 1. */
 export interface GroupByParams {
@@ -42,6 +54,40 @@ export const groupBy: Kernel<GroupByParams> = {
     const { N, G } = bind(inputs, params);
     return { units: 1, grain: 1, integers: [N, G] };
   },
+  wgsl: [stable + program, stable + large],
+  gpu(inputs, params, facts) {
+    const { N, G } = bind(inputs, params);
+    if (N <= ONE_WORKGROUP) {
+      return {
+        scratch: [i32(G)],
+        passes: [{
+          program: stable + program,
+          writes: [1, 2, 3, 4],
+          integers: [N, G],
+          workgroups: [1, 1, 1],
+        }],
+      };
+    }
+    const chunks = Math.max(1, Math.min(Math.ceil(N / ROUND), Math.floor(MOST_COUNTS / G)));
+    const keysPerChunk = ROUND * Math.ceil(N / ROUND / chunks);
+    const blocks = Math.ceil(G * chunks / COUNTS_A_BLOCK);
+    const common = {
+      program: stable + large,
+      writes: [1, 2, 3, 4, 5],
+      integers: [N, G, chunks, keysPerChunk, blocks],
+    };
+    return {
+      scratch: [i32(G * chunks), i32(blocks + 1)],
+      passes: [
+        { ...common, entry: "clear", workgroups: forEach(G * chunks, facts) },
+        { ...common, entry: "rank", workgroups: grid(chunks, facts) },
+        { ...common, entry: "sumBlocks", workgroups: grid(blocks, facts) },
+        { ...common, entry: "sumSums", workgroups: [1, 1, 1] },
+        { ...common, entry: "addSums", workgroups: grid(blocks, facts) },
+        { ...common, entry: "place", workgroups: forEach(N, facts) },
+      ],
+    };
+  },
   cost(inputs, params) {
     const { N, G } = bind(inputs, params);
     return { flop: 0, bytes: bytesOf(...inputs, i32(N), i32(G + 1), i32(N)) };
@@ -58,6 +104,7 @@ export const groupBy: Kernel<GroupByParams> = {
     randomCase("one group", [100], 1),
     randomCase("top-2 of 64 experts", [512, 2], 64),
     randomCase("more groups than entries", [37], 1000),
+    randomCase("more entries than one workgroup sorts", [35_003], 77),
     randomCase("odd sizes in three dimensions", [3, 5, 67], 7),
   ],
 };

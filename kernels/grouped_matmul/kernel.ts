@@ -2,6 +2,11 @@
 // a group is known on the device only, so the launch covers any split of the rows.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
 import { tiling } from "../tiling.ts";
+import { grid } from "../grid.ts";
+import own from "./gpu.wgsl" with { type: "text" };
+import { productPrograms } from "../product.ts";
+
+const programs = productPrograms(own);
 
 /** Whether each group's matrix is stored transposed: `[E, M, K]` instead of `[E, K, M]`. */
 export interface GroupedMatmulParams {
@@ -51,6 +56,21 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
       units: (Math.floor(N / rows) + E + 1) * Math.ceil(M / columns),
       grain: 1,
       integers: [N, E, K, M, Number(params.transposeB), rows, columns],
+    };
+  },
+  wgsl: programs.all,
+  gpu(inputs, params, facts) {
+    const { N, E, K, M } = bind(inputs, params);
+    const { program, tileRows, tileColumns } = programs.choose([K, M], facts);
+    // Every group may end in a tile of its own, and so may the rows that belong to none.
+    const down = N === 0 ? 0 : Math.floor(N / tileRows) + E + 1;
+    return {
+      passes: [{
+        program,
+        constants: { TRANSPOSE_A: 0, TRANSPOSE_B: Number(params.transposeB) },
+        integers: [N, E, K, M],
+        workgroups: grid(down * Math.ceil(M / tileColumns), facts),
+      }],
     };
   },
   cost(inputs, params) {

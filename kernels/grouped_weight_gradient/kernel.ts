@@ -2,6 +2,11 @@
 // gradient. Rows past the last group take no part.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
 import { tiling } from "../tiling.ts";
+import { grid } from "../grid.ts";
+import own from "./gpu.wgsl" with { type: "text" };
+import { productPrograms } from "../product.ts";
+
+const programs = productPrograms(own);
 
 function bind(inputs: readonly ArrayType[]): Record<string, number> {
   const bound = match("grouped_weight_gradient", inputs, ["f32 NK", "f32 NM", "i32 O"]);
@@ -38,6 +43,19 @@ export const groupedWeightGradient: Kernel<Record<string, never>> = {
       units: E * Math.ceil(K / rows) * Math.ceil(M / columns),
       grain: 1,
       integers: [K, M, rows, columns],
+    };
+  },
+  wgsl: programs.all,
+  gpu(inputs, _params, facts) {
+    const { E, K, M } = bind(inputs);
+    const { program, tileRows, tileColumns } = programs.choose([K, M], facts);
+    return {
+      passes: [{
+        program,
+        constants: { TRANSPOSE_A: 1, TRANSPOSE_B: 0 },
+        integers: [E, K, M],
+        workgroups: grid(E * Math.ceil(K / tileRows) * Math.ceil(M / tileColumns), facts),
+      }],
     };
   },
   cost(inputs) {

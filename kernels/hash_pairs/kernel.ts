@@ -1,6 +1,8 @@
 // A fixed group for each pair of whole numbers: bigrams to experts. A table would need a row for every pair.
 import { bytesOf, type Case, type Fill, i32, type Kernel, match } from "../kernel.ts";
 import { elementwise } from "../elementwise.ts";
+import { forEach } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 /** Which of the many such functions, and how many groups. */
 export interface HashPairsParams {
@@ -45,6 +47,11 @@ export const hashPairs: Kernel<HashPairsParams> = {
   wasm: "hashPairs",
   cpu(inputs, { seed, groups }) {
     return elementwise(inputs[0].shape[0], 3, { integers: [seed, groups] });
+  },
+  wgsl: [program],
+  gpu(inputs, { seed, groups }, facts) {
+    const [N] = inputs[0].shape;
+    return { passes: [{ program, integers: [N, seed, groups], workgroups: forEach(N, facts) }] };
   },
   cost(inputs) {
     return { flop: 0, bytes: bytesOf(...inputs, inputs[0]) };

@@ -1,6 +1,11 @@
 // log sum e^x of rows, with the largest value taken out first. Routers' z-loss is its square.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
 import { grainFor, withoutLast } from "../elementwise.ts";
+import { forRows } from "../grid.ts";
+import { additionsInRow } from "../accuracy.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import lanes from "../lanes.wgsl" with { type: "text" };
+import math from "../math.wgsl" with { type: "text" };
 
 const EXP_FLOP = 20;
 
@@ -27,6 +32,11 @@ export const logsumexp: Kernel<Record<string, never>> = {
     const { rows, C } = match("logsumexp", inputs, ["f32 *C"]);
     return { units: rows, grain: grainFor(C + 20), integers: [C] };
   },
+  wgsl: [math + lanes + program],
+  gpu(inputs, _params, facts) {
+    const { rows, C } = match("logsumexp", inputs, ["f32 *C"]);
+    return { passes: [{ program: math + lanes + program, integers: [rows, C], ...forRows(rows, C, facts) }] };
+  },
   cost(inputs) {
     const { rows, C } = match("logsumexp", inputs, ["f32 *C"]);
     return { flop: rows * C * (EXP_FLOP + 3), bytes: bytesOf(...inputs, f32(rows)) };
@@ -34,6 +44,9 @@ export const logsumexp: Kernel<Record<string, never>> = {
   // As for softmax; a relative error of the sum is an absolute one of its logarithm.
   rounding(inputs) {
     return Math.ceil(Math.min(1024, match("logsumexp", inputs, ["f32 *C"]).C) / 8) + 12;
+  },
+  gpuRounding(inputs) {
+    return additionsInRow(match("logsumexp", inputs, ["f32 *C"]).C) + 12;
   },
   cases: [
     logsumexpCase("odd size", [5, 7]),

@@ -1,6 +1,11 @@
 // Dense matrix product in all transpositions.
 import { type ArrayType, bytesOf, f32, type Kernel, match } from "../kernel.ts";
 import { tiling } from "../tiling.ts";
+import { grid } from "../grid.ts";
+import own from "./gpu.wgsl" with { type: "text" };
+import { productPrograms } from "../product.ts";
+
+const programs = productPrograms(own);
 
 /** Whether an operand is read as its transpose. */
 export interface MatmulParams {
@@ -42,6 +47,22 @@ export const matmul: Kernel<MatmulParams> = {
       units: Math.ceil(M / rows) * Math.ceil(N / columns),
       grain: 1,
       integers: [M, N, K, Number(params.transposeA), Number(params.transposeB), rows, columns],
+    };
+  },
+  wgsl: programs.all,
+  gpu(inputs, params, facts) {
+    const { M, N, K } = bind(inputs, params);
+    const rowLengths = [params.transposeA ? M : K, params.transposeB ? K : N, N];
+    const { program, tileRows, tileColumns } = programs.choose(rowLengths, facts);
+    return {
+      passes: [{
+        program,
+        // Binding 3 holds offsets in grouped products, which share the files that load and store.
+        reads: [0, 1, 1],
+        constants: { TRANSPOSE_A: Number(params.transposeA), TRANSPOSE_B: Number(params.transposeB) },
+        integers: [M, N, K],
+        workgroups: grid(Math.ceil(M / tileRows) * Math.ceil(N / tileColumns), facts),
+      }],
     };
   },
   cost(inputs, params) {

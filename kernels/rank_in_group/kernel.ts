@@ -1,6 +1,11 @@
 // Where each assignment stands among those that want the same expert in the same scope: what capacity compares with.
 // Published systems differ in the order and the scope, so both are parameters here.
 import { type ArrayType, bytesOf, type Case, f32, type Fill, i32, type Kernel, match } from "../kernel.ts";
+import { grid } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import byPriority from "./gpu_priority.wgsl" with { type: "text" };
+import order from "../order.wgsl" with { type: "text" };
+import stable from "../stable.wgsl" with { type: "text" };
 
 /** In what order assignments are ranked, and among which. */
 export interface RankInGroupParams {
@@ -80,6 +85,31 @@ export const rankInGroup: Kernel<RankInGroupParams> = {
       units: Math.ceil(T / params.scope),
       grain: Math.max(1, Math.floor(8192 / each)),
       integers: [T, K, params.groups, tokens, ...last],
+    };
+  },
+  wgsl: [stable + program, order + byPriority],
+  gpu(inputs, params, facts) {
+    const { T, K, tokens, hasPriority } = bind(inputs, params);
+    const { groups, choiceMajor } = params;
+    const scopes = T * K === 0 ? 0 : Math.ceil(T / tokens);
+    const constants = { CHOICE_MAJOR: Number(choiceMajor) };
+    const integers = [T, K, groups, tokens, scopes];
+    if (hasPriority) {
+      const blocks = Math.ceil(tokens * K / 256);
+      const workgroups = grid(scopes * blocks, facts);
+      return {
+        passes: [{ program: order + byPriority, constants, integers: [...integers, blocks], workgroups }],
+      };
+    }
+    return {
+      scratch: [i32(scopes * groups)],
+      passes: [{
+        program: stable + program,
+        writes: [1, 2],
+        constants,
+        integers,
+        workgroups: grid(scopes, facts),
+      }],
     };
   },
   cost(inputs, params) {

@@ -1,6 +1,10 @@
 // Root-mean-square normalization of the last axis (Zhang and Sennrich 2019, arXiv:1910.07467, equation 4). The inverse
 // root mean square of each row is a second output because the gradient needs it.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
+import { forRows } from "../grid.ts";
+import { additionsInRow, QUOTIENT, ROOT } from "../accuracy.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import lanes from "../lanes.wgsl" with { type: "text" };
 
 /** What is added to the mean square before its root is taken. */
 export interface RmsNormParams {
@@ -43,6 +47,14 @@ export const rmsNorm: Kernel<RmsNormParams> = {
       floats: [params.epsilon],
     };
   },
+  wgsl: [lanes + program],
+  gpu(inputs, params, facts) {
+    const { rows, D } = bind(inputs, params);
+    const floats = [params.epsilon];
+    return {
+      passes: [{ program: lanes + program, integers: [rows, D], floats, ...forRows(rows, D, facts) }],
+    };
+  },
   cost(inputs, params) {
     const { rows, D } = bind(inputs, params);
     return { flop: 4 * rows * D, bytes: bytesOf(...inputs, inputs[0], f32(rows)) };
@@ -51,6 +63,10 @@ export const rmsNorm: Kernel<RmsNormParams> = {
     // Sixteen sums of positive terms, two roundings a term and five to add them; the root halves that. Then the
     // root's own rounding, epsilon's, and two products.
     return Math.ceil(bind(inputs, params).D / 16) + 3 + 4;
+  },
+  // The sum of squares and its mean count half under the root; then the root, the inverse and two products.
+  gpuRounding(inputs, params) {
+    return Math.ceil((additionsInRow(bind(inputs, params).D) + 1 + QUOTIENT) / 2) + ROOT + QUOTIENT + 3;
   },
   cases: [
     normCase("odd width", [7, 19]),

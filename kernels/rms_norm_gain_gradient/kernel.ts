@@ -1,5 +1,8 @@
 // Gradient of rms_norm for its gain: a sum over all rows.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match, shapeText } from "../kernel.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import { sumRows } from "../sums.ts";
+import sums from "../sum_first/gpu.wgsl" with { type: "text" };
 
 function bind(inputs: readonly ArrayType[]): Record<string, number> {
   const bound = match("rms_norm_gain_gradient", inputs, ["f32 *D", "f32 R", "f32 *D"]);
@@ -33,6 +36,11 @@ export const rmsNormGainGradient: Kernel<Record<string, never>> = {
       grain: Math.max(1, Math.floor(1024 / Math.max(1, rows))),
       integers: [rows, D],
     };
+  },
+  wgsl: [program, sums],
+  gpu(inputs, _params, facts) {
+    const { rows, D } = bind(inputs);
+    return sumRows(program, inputs.length, rows, D, sums, facts);
   },
   cost(inputs) {
     const { rows, D } = bind(inputs);

@@ -1,5 +1,9 @@
 // Gradient of rms_norm for its input. The part along x goes away, because a longer row normalizes to the same one.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match, shapeText } from "../kernel.ts";
+import { forRows } from "../grid.ts";
+import { additionsInRow, QUOTIENT } from "../accuracy.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import lanes from "../lanes.wgsl" with { type: "text" };
 
 function bind(inputs: readonly ArrayType[]): Record<string, number> {
   const bound = match("rms_norm_gradient", inputs, ["f32 *D", "f32 D", "f32 R", "f32 *D"]);
@@ -37,6 +41,11 @@ export const rmsNormGradient: Kernel<Record<string, never>> = {
     const { rows, D } = bind(inputs);
     return { units: rows, grain: Math.max(1, Math.floor(16384 / Math.max(16, D))), integers: [D] };
   },
+  wgsl: [lanes + program],
+  gpu(inputs, _params, facts) {
+    const { rows, D } = bind(inputs);
+    return { passes: [{ program: lanes + program, integers: [rows, D], ...forRows(rows, D, facts) }] };
+  },
   cost(inputs) {
     const { rows, D } = bind(inputs);
     return { flop: 8 * rows * D, bytes: bytesOf(...inputs, inputs[0]) };
@@ -46,6 +55,11 @@ export const rmsNormGradient: Kernel<Record<string, never>> = {
     // square of gain g, but x r in front of it may reach sqrt(D). Then four roundings more.
     const { D } = bind(inputs);
     return (3 * Math.ceil(D / 16) + 5) * Math.sqrt(D) + 4;
+  },
+  // As `rounding`, with the additions of a row here and the quotient of the mean.
+  gpuRounding(inputs) {
+    const { D } = bind(inputs);
+    return (additionsInRow(D) + 2 + QUOTIENT) * Math.sqrt(D) + 5;
   },
   cases: [
     gradientCase("odd width", [7, 19]),

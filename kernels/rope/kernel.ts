@@ -1,6 +1,22 @@
 // Rotary position embedding (Su et al. 2021, arXiv:2104.09864, equation 34) of queries and keys side by side with
 // values. Entry i of a head is paired with entry i + half, as in published checkpoints, not with its neighbour.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
+import { forEach } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+
+/** Cosine and sine of each position's angle for each pair, [length, half, 2], in f64 because angles reach thousands. */
+function turns(length: number, half: number, base: number): Float32Array {
+  const values = new Float32Array(2 * length * half);
+  for (let i = 0; i < half; i++) {
+    const frequency = base ** (-i / half);
+    for (let position = 0; position < length; position++) {
+      const at = 2 * (position * half + i);
+      values[at] = Math.cos(position * frequency);
+      values[at + 1] = Math.sin(position * frequency);
+    }
+  }
+  return values;
+}
 
 /** How rows are laid out and how fast they turn. */
 export interface RopeParams {
@@ -64,6 +80,22 @@ export const rope: Kernel<RopeParams> = {
       grain: Math.max(1, Math.floor(16384 / each)),
       integers: [T, D, params.length, params.heads, Number(params.inverse)],
       floats: [params.base],
+    };
+  },
+  wgsl: [program],
+  gpu(inputs, params, facts) {
+    const { T, D, half } = bind(inputs, params);
+    const { length, heads, inverse } = params;
+    const base = Math.fround(params.base);
+    return {
+      tables: [{ key: `${length} ${half} ${base}`, values: () => turns(length, half, base) }],
+      passes: [{
+        program,
+        reads: [0, 2],
+        constants: { INVERSE: Number(inverse) },
+        integers: [T * D, D, D / heads / 2, length],
+        workgroups: forEach(T * D, facts),
+      }],
     };
   },
   cost(inputs, params) {

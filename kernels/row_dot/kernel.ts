@@ -1,6 +1,8 @@
 // Dot products of chosen pairs of rows: the gradient of a routing weight is the dot of its token's gradient with the
 // row its expert computed.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
+import { grid } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 function bind(inputs: readonly ArrayType[]): Record<string, number> {
   return match("row_dot", inputs, ["f32 RD", "i32 N", "f32 QD", "i32 N"]);
@@ -23,6 +25,11 @@ export const rowDot: Kernel<Record<string, never>> = {
   cpu(inputs) {
     const { R, Q, N, D } = bind(inputs);
     return { units: N, grain: Math.max(1, Math.floor(32768 / Math.max(16, D))), integers: [R, Q, D] };
+  },
+  wgsl: [program],
+  gpu(inputs, _params, facts) {
+    const { R, Q, N, D } = bind(inputs);
+    return { passes: [{ program, integers: [N, D, R, Q], workgroups: grid(Math.ceil(N / 4), facts) }] };
   },
   cost(inputs) {
     const { N, D } = bind(inputs);

@@ -1,6 +1,11 @@
 // Softmax of rows. The largest value is subtracted first, so no exponential overflows.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
 import { grainFor } from "../elementwise.ts";
+import { forRows } from "../grid.ts";
+import { additionsInRow, QUOTIENT } from "../accuracy.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import lanes from "../lanes.wgsl" with { type: "text" };
+import math from "../math.wgsl" with { type: "text" };
 
 const EXP_FLOP = 20;
 
@@ -26,6 +31,11 @@ export const softmax: Kernel<Record<string, never>> = {
     const { rows, C } = match("softmax", inputs, ["f32 *C"]);
     return { units: rows, grain: grainFor(C * 1.2 + 20), integers: [C] };
   },
+  wgsl: [math + lanes + program],
+  gpu(inputs, _params, facts) {
+    const { rows, C } = match("softmax", inputs, ["f32 *C"]);
+    return { passes: [{ program: math + lanes + program, integers: [rows, C], ...forRows(rows, C, facts) }] };
+  },
   cost(inputs) {
     const { rows, C } = match("softmax", inputs, ["f32 *C"]);
     return { flop: rows * C * (EXP_FLOP + 4), bytes: 2 * bytesOf(...inputs) };
@@ -34,6 +44,9 @@ export const softmax: Kernel<Record<string, never>> = {
   // and the division.
   rounding(inputs) {
     return Math.ceil(Math.min(1024, match("softmax", inputs, ["f32 *C"]).C) / 8) + 12;
+  },
+  gpuRounding(inputs) {
+    return additionsInRow(match("softmax", inputs, ["f32 *C"]).C) + 11 + QUOTIENT;
   },
   cases: [
     softmaxCase("odd size", [5, 7]),

@@ -1,6 +1,9 @@
 // Gradient of softmax, from its result: the input is not needed.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
 import { grainFor, sameShape } from "../elementwise.ts";
+import { forRows } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import lanes from "../lanes.wgsl" with { type: "text" };
 
 const PATTERNS = ["f32 *C", "f32 *C"];
 
@@ -24,6 +27,11 @@ export const softmaxGradient: Kernel<Record<string, never>> = {
   cpu(inputs) {
     const { rows, C } = match("softmax_gradient", inputs, PATTERNS);
     return { units: rows, grain: grainFor(C * 0.6 + 8), integers: [C] };
+  },
+  wgsl: [lanes + program],
+  gpu(inputs, _params, facts) {
+    const { rows, C } = match("softmax_gradient", inputs, PATTERNS);
+    return { passes: [{ program: lanes + program, integers: [rows, C], ...forRows(rows, C, facts) }] };
   },
   cost(inputs) {
     const { rows, C } = match("softmax_gradient", inputs, PATTERNS);

@@ -1,6 +1,8 @@
 // Sum over all rows, the gradient of whatever was repeated for each row (a bias, a gain).
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
 import { grainFor } from "../elementwise.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import { sumRows } from "../sums.ts";
 
 export const sumFirst: Kernel<Record<string, never>> = {
   name: "sum_first",
@@ -18,6 +20,11 @@ export const sumFirst: Kernel<Record<string, never>> = {
   cpu(inputs) {
     const { rows, C } = match("sum_first", inputs, ["f32 *C"]);
     return { units: Math.ceil(C / 16), grain: grainFor(rows * 4), integers: [rows, C] };
+  },
+  wgsl: [program],
+  gpu(inputs, _params, facts) {
+    const { rows, C } = match("sum_first", inputs, ["f32 *C"]);
+    return sumRows(program, inputs.length, rows, C, program, facts);
   },
   cost(inputs) {
     const { rows, C } = match("sum_first", inputs, ["f32 *C"]);

@@ -1,6 +1,9 @@
 // Sum along the last axis. Blocks of 1024 terms are summed in f32 and joined in f64, so long rows stay exact.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
 import { grainFor, withoutLast } from "../elementwise.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import lanes from "../lanes.wgsl" with { type: "text" };
+import { sumColumns } from "../sums.ts";
 
 export const sumLast: Kernel<Record<string, never>> = {
   name: "sum_last",
@@ -21,6 +24,11 @@ export const sumLast: Kernel<Record<string, never>> = {
   cpu(inputs) {
     const { rows, C } = match("sum_last", inputs, ["f32 *C"]);
     return { units: rows, grain: grainFor(C * 0.2 + 4), integers: [C] };
+  },
+  wgsl: [lanes + program],
+  gpu(inputs, _params, facts) {
+    const { rows, C } = match("sum_last", inputs, ["f32 *C"]);
+    return sumColumns(lanes + program, rows, C, facts);
   },
   cost(inputs) {
     const { rows, C } = match("sum_last", inputs, ["f32 *C"]);

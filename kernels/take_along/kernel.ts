@@ -1,6 +1,8 @@
 // Chosen entries of each row, such as the scores of the chosen experts. An index outside the row (-1 for no choice)
 // gives 0.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
+import { forEach } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 function bind(inputs: readonly ArrayType[]): Record<string, number> {
   return match("take_along", inputs, ["any TE", "i32 TK"]);
@@ -26,6 +28,11 @@ export const takeAlong: Kernel<Record<string, never>> = {
   cpu(inputs) {
     const { T, E, K } = bind(inputs);
     return { units: T, grain: Math.max(1, Math.floor(8192 / Math.max(1, K))), integers: [E, K] };
+  },
+  wgsl: [program],
+  gpu(inputs, _params, facts) {
+    const { T, E, K } = bind(inputs);
+    return { passes: [{ program, integers: [T * K, E, K], workgroups: forEach(T * K, facts) }] };
   },
   cost(inputs) {
     const { T, K } = bind(inputs);

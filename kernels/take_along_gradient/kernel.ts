@@ -1,5 +1,7 @@
 // Gradient of take_along: puts each gradient back into its row. Where an index repeats, gradients add in order.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
+import { forEach } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 /** Entries in a row of what take_along read. */
 export interface TakeAlongGradientParams {
@@ -36,6 +38,11 @@ export const takeAlongGradient: Kernel<TakeAlongGradientParams> = {
   cpu(inputs, params) {
     const { T, E, K } = bind(inputs, params);
     return { units: T, grain: Math.max(1, Math.floor(16384 / Math.max(1, 4 * K + E))), integers: [E, K] };
+  },
+  wgsl: [program],
+  gpu(inputs, params, facts) {
+    const { T, E, K } = bind(inputs, params);
+    return { passes: [{ program, integers: [T * E, E, K], workgroups: forEach(T * E, facts) }] };
   },
   cost(inputs, params) {
     const { T, E, K } = bind(inputs, params);

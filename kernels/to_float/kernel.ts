@@ -1,6 +1,8 @@
 // Whole numbers as floats: exact up to 2^24, rounded to the nearest beyond.
 import { bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
 import { elements, elementwise } from "../elementwise.ts";
+import { forEach, quads } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 export const toFloat: Kernel<Record<string, never>> = {
   name: "to_float",
@@ -15,6 +17,11 @@ export const toFloat: Kernel<Record<string, never>> = {
   wasm: "toFloat",
   cpu(inputs) {
     return elementwise(elements(inputs), 0.3);
+  },
+  wgsl: [program],
+  gpu(inputs, _params, facts) {
+    const count = quads(elements(inputs));
+    return { passes: [{ program, integers: [count], workgroups: forEach(count, facts) }] };
   },
   cost(inputs) {
     return { flop: elements(inputs), bytes: 2 * bytesOf(inputs[0]) };

@@ -1,6 +1,13 @@
 // The k highest entries of each row, highest first. Equal entries go to the lower index, on every backend; NaN counts
 // as -infinity and comes out as that, so that one bad score cannot displace good ones.
 import { type ArrayType, bytesOf, type Case, f32, type Fill, i32, type Kernel, match } from "../kernel.ts";
+import { grid } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import wide from "./gpu_wide.wgsl" with { type: "text" };
+import order from "../order.wgsl" with { type: "text" };
+
+/** Up to this many entries times choices, going through a row again for each choice is fastest on a GPU. */
+const FEW = 2048;
 
 /** How many entries of each row are wanted. */
 export interface TopKParams {
@@ -48,6 +55,18 @@ export const topK: Kernel<TopKParams> = {
   cpu(inputs, params) {
     const { T, E } = bind(inputs, params);
     return { units: T, grain: Math.max(1, Math.floor(16384 / E)), integers: [E, params.k] };
+  },
+  wgsl: [order + program, order + wide],
+  gpu(inputs, params, facts) {
+    const { T, E } = bind(inputs, params);
+    const { k } = params;
+    if (E * k <= FEW) {
+      const workgroups = grid(Math.ceil(T / 64), facts);
+      return { passes: [{ program: order + program, integers: [T, E, k], workgroups }] };
+    }
+    const blocks = Math.ceil(E / 256);
+    const workgroups = grid(T * blocks, facts);
+    return { passes: [{ program: order + wide, integers: [T, E, k, blocks], workgroups }] };
   },
   cost(inputs, params) {
     const { T, E } = bind(inputs, params);

@@ -1,6 +1,8 @@
 // Swaps the last two axes. Products read operands either way round, so this is for what looks along the other axis:
 // experts that rank tokens, slots that average over them.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
+import { grid } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 /** Columns one unit of work moves: what a cache line holds. */
 const BLOCK = 16;
@@ -34,6 +36,12 @@ export const transpose: Kernel<Record<string, never>> = {
       grain: Math.max(1, Math.floor(1024 / Math.max(1, R))),
       integers: [R, C],
     };
+  },
+  wgsl: [program],
+  gpu(inputs, _params, facts) {
+    const { rows, R, C } = bind(inputs);
+    const workgroups = grid(rows * Math.ceil(R / 16) * Math.ceil(C / 16), facts);
+    return { passes: [{ program, integers: [rows, R, C], workgroups }] };
   },
   cost(inputs) {
     return { flop: 0, bytes: 2 * bytesOf(...inputs) };

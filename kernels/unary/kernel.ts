@@ -2,6 +2,10 @@
 import { bytesOf, f32, type Kernel, match } from "../kernel.ts";
 import { elements, elementwise } from "../elementwise.ts";
 import { type UnaryOp, unaryOperation, unaryOps, type UnaryParams } from "./operations.ts";
+import { forEach, quads } from "../grid.ts";
+import { QUOTIENT, ROOT } from "../accuracy.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import math from "../math.wgsl" with { type: "text" };
 
 export type { UnaryOp, UnaryParams };
 
@@ -30,12 +34,22 @@ export const unary: Kernel<UnaryParams> = {
     const { operation, number } = unaryOperation("unary", params.op);
     return elementwise(elements(inputs), 0.2 + operation.flop / 30, { integers: [number] });
   },
+  wgsl: [math + program],
+  gpu(inputs, { op }, facts) {
+    const count = quads(elements(inputs));
+    const constants = { OP: unaryOperation("unary", op).number };
+    return {
+      passes: [{ program: math + program, constants, integers: [count], workgroups: forEach(count, facts) }],
+    };
+  },
   cost(inputs, params) {
     const { operation } = unaryOperation("unary", params.op);
     return { flop: operation.flop * elements(inputs), bytes: 2 * bytesOf(inputs[0]) };
   },
   // No function is further than 4 ulp (8 epsilons) from the truth; gelu's polynomial and bell add a few.
   rounding: (_inputs, params) => params.op === "gelu" ? 12 : 8,
+  // No value takes more than one root or quotient; what a quotient is off counts twice in gelu's tail.
+  gpuRounding: (inputs, params) => unary.rounding(inputs, params) + Math.max(ROOT, 2 * QUOTIENT),
   cases: [
     ...unaryOps.map((op) => ({
       about: `${op}, odd size`,

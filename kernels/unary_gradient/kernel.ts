@@ -2,6 +2,10 @@
 import { bytesOf, f32, type Kernel, match } from "../kernel.ts";
 import { elements, elementwise, sameShape } from "../elementwise.ts";
 import { type UnaryOp, unaryOperation, unaryOps, type UnaryParams } from "../unary/operations.ts";
+import { forEach, quads } from "../grid.ts";
+import { QUOTIENT, ROOT } from "../accuracy.ts";
+import program from "./gpu.wgsl" with { type: "text" };
+import math from "../math.wgsl" with { type: "text" };
 
 const NORMAL = { kind: "normal" } as const;
 const POSITIVE = { kind: "uniform", low: 0.1, high: 4 } as const;
@@ -29,12 +33,22 @@ export const unaryGradient: Kernel<UnaryParams> = {
     const { operation, number } = unaryOperation("unary_gradient", params.op);
     return elementwise(elements(inputs), 0.3 + operation.flop / 30, { integers: [number] });
   },
+  wgsl: [math + program],
+  gpu(inputs, { op }, facts) {
+    const count = quads(elements(inputs));
+    const constants = { OP: unaryOperation("unary_gradient", op).number };
+    return {
+      passes: [{ program: math + program, constants, integers: [count], workgroups: forEach(count, facts) }],
+    };
+  },
   cost(inputs, params) {
     const { operation } = unaryOperation("unary_gradient", params.op);
     return { flop: (operation.flop + 1) * elements(inputs), bytes: 3 * bytesOf(inputs[0]) };
   },
   // As for `unary`; gelu adds x times the bell and the product with g.
   rounding: (_inputs, params) => params.op === "gelu" ? 24 : 10,
+  // No derivative takes more than a root and a quotient, or a quotient squared.
+  gpuRounding: (inputs, params) => unaryGradient.rounding(inputs, params) + ROOT + 2 * QUOTIENT,
   cases: [
     ...unaryOps.map((op) => ({
       about: `${op}, odd size`,

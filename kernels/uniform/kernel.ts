@@ -2,6 +2,8 @@
 // the same.
 import { bytesOf, type Case, f32, type Kernel, match, sizeOf } from "../kernel.ts";
 import { elementwise } from "../elementwise.ts";
+import { forEach } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 import { threefry } from "../threefry.ts";
 
 /** A 64-bit key in two halves, each a whole number from 0 to 2^32 - 1, and the shape of what to draw. */
@@ -36,6 +38,11 @@ export const uniform: Kernel<UniformParams> = {
   wasm: "uniform",
   cpu(_inputs, { key0, key1, shape }) {
     return elementwise(sizeOf(shape), 4, { integers: [key0, key1] });
+  },
+  wgsl: [program],
+  gpu(_inputs, { key0, key1, shape }, facts) {
+    const blocks = Math.ceil(sizeOf(shape) / 2);
+    return { passes: [{ program, integers: [blocks, key0, key1], workgroups: forEach(blocks, facts) }] };
   },
   cost(_inputs, { shape }) {
     return { flop: 0, bytes: bytesOf(f32(...shape)) };

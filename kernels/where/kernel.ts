@@ -1,6 +1,8 @@
 // Picks element by element. Words are copied as they are, so a and b may be of either element type.
 import { bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
 import { elements, elementwise, sameShape } from "../elementwise.ts";
+import { forEach, quads } from "../grid.ts";
+import program from "./gpu.wgsl" with { type: "text" };
 
 const NORMAL = { kind: "normal" } as const;
 const INTEGERS = { kind: "integers", low: -9, below: 9 } as const;
@@ -27,6 +29,12 @@ export const where: Kernel<Record<string, never>> = {
   wasm: "where",
   cpu(inputs) {
     return elementwise(elements(inputs), 0.5, { integers: [Number(inputs[0].dtype === "f32")] });
+  },
+  wgsl: [program],
+  gpu(inputs, _params, facts) {
+    const count = quads(elements(inputs));
+    const constants = { FLOAT_MASK: Number(inputs[0].dtype === "f32") };
+    return { passes: [{ program, constants, integers: [count], workgroups: forEach(count, facts) }] };
   },
   cost(inputs) {
     return { flop: 0, bytes: bytesOf(...inputs, inputs[1]) };

@@ -1,0 +1,60 @@
+// Where an experiment's arithmetic runs. Hardware is taken only when asked for: records of one command are equal byte
+// for byte on one kind of arithmetic, and a default that looks at the machine would make them differ by where they ran.
+import { cpu } from "../cpu/backend.ts";
+import { adapterFacts } from "../gpu/adapter.ts";
+import { webgpu } from "../gpu/backend.ts";
+import type { Backend } from "../kernels/kernel.ts";
+
+const names = ["cpu", "webgpu", "auto"] as const;
+
+/** `auto` is a hardware adapter when there is one, else the CPU. */
+export type DeviceName = typeof names[number];
+
+/** An opened device. */
+export interface Device {
+  readonly backend: Backend & { close(): void };
+  /** Threads that compute; the GPU's are not counted. */
+  readonly threads: number;
+  /** What it is, and why, in a few words. */
+  readonly about: string;
+  /** The most an array and all arrays together may take, in bytes. */
+  readonly largestBytes: number;
+  readonly heapBytes: number;
+}
+
+/** @throws {RangeError} when there is no device of that name. */
+export function findDevice(name: string): DeviceName {
+  const found = names.find((each) => each === name);
+  if (found) return found;
+  throw new RangeError(`Cannot use --device ${name}: there are ${names.join(", ")}`);
+}
+
+/** Opens a device. @throws {Error} when WebGPU is asked for and there is no adapter. */
+export async function openDevice(name: DeviceName, threads: number | null): Promise<Device> {
+  const adapter = name === "auto" ? await adapterFacts() : null;
+  const why = name === "auto" && (adapter === null || adapter.software)
+    ? ` (no GPU found${adapter ? `: ${adapter.name} computes on the CPU` : ""})`
+    : "";
+  if (name === "webgpu" || (adapter !== null && !adapter.software)) {
+    const backend = await webgpu();
+    const { arithmetic, largestBytes } = backend;
+    const about = `WebGPU on ${arithmetic.device}${backend.software ? ", which computes on the CPU" : ""}`;
+    return { backend, threads: 1, about: about + multiplyAdd(backend), largestBytes, heapBytes: Infinity };
+  }
+  const backend = await cpu(threads === null ? {} : { threads });
+  const counted = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
+  return {
+    backend,
+    threads: backend.threads,
+    about: `the CPU with ${counted}${multiplyAdd(backend)}${why}`,
+    largestBytes: HEAP_BYTES,
+    heapBytes: HEAP_BYTES,
+  };
+}
+
+/** What a WebAssembly memory can grow to. */
+const HEAP_BYTES = 2 ** 32;
+
+function multiplyAdd({ arithmetic }: Backend): string {
+  return arithmetic.fusedMultiplyAdd ? ", fused multiply-add" : "";
+}

@@ -1,0 +1,91 @@
+// Which GPU: a hardware adapter when there is one, the limits its programs need, and what it says about itself.
+
+/** What is known of an adapter before it is opened. */
+export interface AdapterFacts {
+  /** As drivers call it, such as "llvmpipe (LLVM 15.0.6, 256 bits)". */
+  readonly name: string;
+  /** True when it computes on the CPU: for tests, never for speed. */
+  readonly software: boolean;
+}
+
+/** Which adapter to take. */
+export interface AdapterChoice {
+  /** `"hardware"` refuses adapters that compute on the CPU. Default `"any"`, hardware first. */
+  readonly adapter?: "any" | "hardware";
+}
+
+const SOFTWARE = /llvmpipe|lavapipe|swiftshader|softpipe|microsoft basic render|warp/i;
+
+/** What every WebGPU adapter gives and every program keeps to. */
+const NEEDED = {
+  maxStorageBuffersPerShaderStage: 8,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupStorageSize: 16384,
+} as const;
+
+function factsOf(adapter: GPUAdapter): AdapterFacts {
+  const { description, device, vendor, isFallbackAdapter } = adapter.info;
+  const name = description || [vendor, device].filter((word) => word !== "").join(" ") || "unnamed adapter";
+  return { name, software: isFallbackAdapter === true || SOFTWARE.test(name) };
+}
+
+/** The best adapter there is, or null. */
+export async function findAdapter(
+  choice: AdapterChoice = {},
+): Promise<{ adapter: GPUAdapter; facts: AdapterFacts } | null> {
+  const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) return null;
+  const facts = factsOf(adapter);
+  return choice.adapter === "hardware" && facts.software ? null : { adapter, facts };
+}
+
+/**
+ * What the best adapter is, without opening it; null when there is none.
+ *
+ * @example
+ * ```ts
+ * import { adapterFacts } from "@switchyard/moe";
+ * import { assert } from "@std/assert";
+ * const adapter = await adapterFacts();
+ * assert(adapter === null || adapter.name.length > 0);
+ * ```
+ */
+export async function adapterFacts(): Promise<AdapterFacts | null> {
+  return (await findAdapter())?.facts ?? null;
+}
+
+/** An opened adapter. */
+export interface OpenDevice {
+  readonly device: GPUDevice;
+  readonly facts: AdapterFacts;
+  /** Largest array in bytes. */
+  readonly largestBytes: number;
+}
+
+/**
+ * Opens the best adapter with the limits programs need and the largest arrays it offers.
+ * @throws {Error} when there is no adapter, or it offers too little.
+ */
+export async function openDevice(choice: AdapterChoice): Promise<OpenDevice> {
+  const found = await findAdapter(choice);
+  if (!found) {
+    const kind = choice.adapter === "hardware" ? "hardware adapter" : "adapter";
+    throw new Error(
+      `Cannot open WebGPU: there is no ${kind}. On Linux a Vulkan driver must be installed (a GPU's own, or ` +
+        `mesa-vulkan-drivers to compute on the CPU); --device cpu needs none`,
+    );
+  }
+  const { adapter, facts } = found;
+  for (const [name, least] of Object.entries(NEEDED)) {
+    const offered = adapter.limits[name as keyof typeof NEEDED];
+    if (offered < least) {
+      throw new Error(`Cannot open WebGPU on ${facts.name}: ${name} is ${offered}, programs need ${least}`);
+    }
+  }
+  const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
+  const device = await adapter.requestDevice({
+    requiredFeatures: adapter.features.has("timestamp-query") ? ["timestamp-query"] : [],
+    requiredLimits: { ...NEEDED, maxStorageBufferBindingSize, maxBufferSize },
+  });
+  return { device, facts, largestBytes: Math.min(maxStorageBufferBindingSize, maxBufferSize) };
+}

@@ -1,0 +1,291 @@
+// The WebGPU backend: every array is a buffer of a pool, every kernel a few dispatches, queued in one command encoder
+// until a read needs them or enough have come together. Only `read` waits.
+import {
+  type Arithmetic,
+  type ArrayType,
+  type Backend,
+  type Buffer,
+  type GpuFacts,
+  type GpuPass,
+  type HostArray,
+  type Kernel,
+  shapeText,
+  sizeOf,
+} from "../kernels/kernel.ts";
+import { type AdapterChoice, openDevice } from "./adapter.ts";
+import { watchDevice } from "./failure.ts";
+import { createPipelines } from "./pipelines.ts";
+import { type Block, createPool, type PoolStatistics } from "./pool.ts";
+import { fusesMultiplyAdd } from "./probe.ts";
+import { createReadBack, type Wanted } from "./read_back.ts";
+import { createTimestamps } from "./timestamps.ts";
+import { createUniforms } from "./uniforms.ts";
+
+/** Choices for {@linkcode webgpu}. */
+export interface WebgpuOptions extends AdapterChoice {
+  /** Dispatches after which queued work is handed to the device without waiting for a read. Default 1024. */
+  readonly dispatchesPerSubmit?: number;
+  /** Measures seconds by kernel where the adapter has timestamps. It makes everything slower. Default false. */
+  readonly profile?: boolean;
+  /** Programs for adapters that compute on the CPU (true) or for hardware. Default: what the adapter is. */
+  readonly software?: boolean;
+  /** Most workgroups along one dimension of a grid; smaller than the device's only to test how grids fold. */
+  readonly workgroupsPerDimension?: number;
+}
+
+/** What a WebGPU backend has done and holds. */
+export interface WebgpuStatistics extends PoolStatistics {
+  readonly dispatches: number;
+  readonly submits: number;
+  readonly reads: number;
+  readonly pipelines: number;
+  readonly bindGroups: number;
+  /** Seconds by kernel on the device, when `profile` is on and the adapter has timestamps. */
+  readonly kernelSeconds: Readonly<Record<string, number>>;
+}
+
+/** A WebGPU backend: a {@linkcode Backend} that says what it uses. */
+export interface WebgpuBackend extends Backend {
+  readonly name: "webgpu";
+  readonly software: boolean;
+  /** Largest array in bytes. */
+  readonly largestBytes: number;
+  statistics(): WebgpuStatistics;
+  /** Gives the device back. The backend must not be used afterwards. */
+  close(): void;
+}
+
+interface WebgpuBuffer extends Buffer {
+  readonly block: Block;
+}
+
+/**
+ * Opens the WebGPU backend on the best adapter there is.
+ *
+ * @example
+ * ```ts
+ * import { adapterFacts, webgpu } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * if (await adapterFacts()) {
+ *   const backend = await webgpu();
+ *   const buffer = backend.upload(Float32Array.of(1, 2, 3), [3]);
+ *   assertEquals(await backend.read(buffer), Float32Array.of(1, 2, 3));
+ *   backend.close();
+ * }
+ * ```
+ * @throws {Error} when there is no adapter.
+ */
+export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend> {
+  const { device, facts: adapter, largestBytes } = await openDevice(options);
+  const { maxComputeWorkgroupsPerDimension, minUniformBufferOffsetAlignment } = device.limits;
+  const facts: GpuFacts = {
+    software: options.software ?? adapter.software,
+    workgroupsPerDimension: Math.min(
+      options.workgroupsPerDimension ?? Infinity,
+      maxComputeWorkgroupsPerDimension,
+    ),
+  };
+  const failure = watchDevice(device, adapter.name);
+  const arithmetic: Arithmetic = {
+    device: adapter.name,
+    fusedMultiplyAdd: await fusesMultiplyAdd(device),
+  };
+  const dispatchesPerSubmit = options.dispatchesPerSubmit ?? 1024;
+  const pool = createPool(device, largestBytes);
+  const uniforms = createUniforms(device, minUniformBufferOffsetAlignment);
+  const pipelines = createPipelines(device, uniforms, largestBytes);
+  const readBack = createReadBack(device);
+  const timestamps = options.profile && device.features.has("timestamp-query")
+    ? createTimestamps(device)
+    : null;
+  const tables = new Map<string, Block>();
+
+  let encoder: GPUCommandEncoder | null = null;
+  let pass: GPUComputePassEncoder | null = null;
+  let queued = 0;
+  let dispatches = 0;
+  let submits = 0;
+  let reads = 0;
+  /** Freed while reads wait for their copies; nothing may write there yet. */
+  let freed: Block[] = [];
+  let wanted: { readonly copy: Wanted; done(): void; failed(error: unknown): void }[] = [];
+
+  function endPass(): void {
+    pass?.end();
+    pass = null;
+  }
+
+  function submit(): void {
+    endPass();
+    if (!encoder) return;
+    timestamps?.encode(encoder);
+    uniforms.upload();
+    device.queue.submit([encoder.finish()]);
+    encoder = null;
+    queued = 0;
+    submits++;
+  }
+
+  function passFor(kernel: string): GPUComputePassEncoder {
+    encoder ??= device.createCommandEncoder();
+    if (!timestamps) return pass ??= encoder.beginComputePass();
+    endPass();
+    return pass = encoder.beginComputePass({ timestampWrites: timestamps.mark(kernel) });
+  }
+
+  function dispatch(kernel: string, step: GpuPass, reading: Block[], writing: Block[]): void {
+    const [x, y, z] = step.workgroups;
+    if (x * y * z === 0) return;
+    const { integers = [], floats = [] } = step;
+    if (timestamps?.full()) submit();
+    let offset = uniforms.place(integers, floats);
+    if (offset === null) {
+      submit();
+      offset = uniforms.place(integers, floats)!;
+    }
+    const encoding = passFor(kernel);
+    encoding.setPipeline(pipelines.pipeline(kernel, step));
+    encoding.setBindGroup(0, pipelines.bindGroup(reading, writing), [offset]);
+    encoding.dispatchWorkgroups(x, y, z);
+    for (const block of reading) block.lastSubmit = submits;
+    for (const block of writing) block.lastSubmit = submits;
+    dispatches++;
+    if (++queued >= dispatchesPerSubmit) submit();
+  }
+
+  function allocate(type: ArrayType): WebgpuBuffer {
+    return { type, block: pool.take(bytesFor(type)) };
+  }
+
+  function bytesFor({ shape }: ArrayType): number {
+    const bytes = 4 * sizeOf(shape);
+    if (bytes > largestBytes) {
+      throw new RangeError(
+        `Cannot place an array of shape ${shapeText(shape)} on ${adapter.name}: it takes ${bytes} bytes, ` +
+          `the adapter binds at most ${largestBytes}`,
+      );
+    }
+    return bytes;
+  }
+
+  function write(values: HostArray, type: ArrayType): Block {
+    const block = pool.takeIdle(bytesFor(type), submits);
+    if (values.length > 0) device.queue.writeBuffer(block.buffer, 0, values as BufferSource);
+    return block;
+  }
+
+  function tableOf(key: string, values: () => HostArray): Block {
+    let block = tables.get(key);
+    if (!block) {
+      const made = values();
+      tables.set(key, block = write(made, { dtype: "f32", shape: [made.length] }));
+    }
+    return block;
+  }
+
+  /** Submits what is queued with all copies wanted so far, and resolves them together. */
+  async function resolveReads(): Promise<void> {
+    const batch = wanted;
+    wanted = [];
+    reads++;
+    try {
+      failure.check("read");
+      endPass();
+      encoder ??= device.createCommandEncoder();
+      const copies = batch.map(({ copy }) => copy);
+      for (const { from } of copies) from.lastSubmit = submits;
+      const staging = readBack.encode(encoder, copies);
+      for (const block of freed) pool.release(block);
+      freed = [];
+      submit();
+      await readBack.finish(staging, copies);
+      await timestamps?.collect();
+      failure.check("read");
+      for (const { done } of batch) done();
+    } catch (error) {
+      const reason = failure.reason("read") ?? error;
+      for (const { failed } of batch) failed(reason);
+    }
+  }
+
+  return {
+    name: "webgpu",
+    arithmetic,
+    software: facts.software,
+    largestBytes,
+    upload(values, shape) {
+      failure.check("upload");
+      if (values.length !== sizeOf(shape)) {
+        throw new RangeError(`Cannot upload ${values.length} values as shape ${shapeText(shape)}`);
+      }
+      const type: ArrayType = { dtype: values instanceof Float32Array ? "f32" : "i32", shape: [...shape] };
+      const buffer: WebgpuBuffer = { type, block: write(values, type) };
+      return buffer;
+    },
+    run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P): Buffer[] {
+      failure.check(`run ${kernel.name}`);
+      if (!kernel.gpu) {
+        throw new TypeError(
+          `Cannot run ${kernel.name}: it has no WGSL program, only the CPU backend runs it`,
+        );
+      }
+      const types = inputs.map((input) => input.type);
+      const outputs = kernel.outputs(types, params).map(allocate);
+      const { passes, scratch = [], tables = [] } = kernel.gpu(types, params, facts);
+      const blocks = inputs.map(blockOf);
+      for (const output of outputs) blocks.push(output.block);
+      const scratchBlocks = scratch.map((type) => pool.take(bytesFor(type)));
+      blocks.push(...scratchBlocks);
+      for (const { key, values } of tables) blocks.push(tableOf(`${kernel.name} ${key}`, values));
+      for (const step of passes) {
+        const reads = step.reads ?? inputs.map((_, at) => at);
+        const writes = step.writes ?? outputs.map((_, at) => inputs.length + at);
+        const bound = { ...step, reads, writes };
+        dispatch(kernel.name, bound, reads.map((at) => blocks[at]), writes.map((at) => blocks[at]));
+      }
+      for (const block of scratchBlocks) pool.release(block);
+      return outputs;
+    },
+    read(buffer) {
+      const size = sizeOf(buffer.type.shape);
+      const values = buffer.type.dtype === "f32" ? new Float32Array(size) : new Int32Array(size);
+      const block = blockOf(buffer);
+      return new Promise((resolve, reject) => {
+        if (wanted.length === 0) queueMicrotask(() => void resolveReads());
+        wanted.push({ copy: { from: block, values }, done: () => resolve(values), failed: reject });
+      });
+    },
+    alias(buffer, shape) {
+      if (sizeOf(shape) !== sizeOf(buffer.type.shape)) {
+        throw new RangeError(`Cannot view shape ${shapeText(buffer.type.shape)} as ${shapeText(shape)}`);
+      }
+      const view: WebgpuBuffer = {
+        type: { dtype: buffer.type.dtype, shape: [...shape] },
+        block: blockOf(buffer),
+      };
+      return view;
+    },
+    free(buffer) {
+      if (wanted.length > 0) freed.push(blockOf(buffer));
+      else pool.release(blockOf(buffer));
+    },
+    statistics() {
+      return {
+        ...pool.statistics(),
+        ...pipelines.statistics(),
+        dispatches,
+        submits,
+        reads,
+        kernelSeconds: Object.fromEntries(timestamps?.seconds ?? []),
+      };
+    },
+    close() {
+      failure.close();
+      device.destroy();
+    },
+  };
+}
+
+function blockOf(buffer: Buffer): Block {
+  return (buffer as WebgpuBuffer).block;
+}

@@ -1,0 +1,90 @@
+// Programs compiled once for each set of constants, and bind groups made once for each set of buffers: creating them
+// costs far more than a dispatch, and a training step asks for the same ones again and again.
+import type { GpuPass } from "../kernels/kernel.ts";
+import type { Block } from "./pool.ts";
+import { UNIFORM_BYTES, type Uniforms } from "./uniforms.ts";
+
+const MOST_BIND_GROUPS = 16384;
+
+/** Caches of one device. */
+export interface Pipelines {
+  pipeline(kernel: string, pass: GpuPass): GPUComputePipeline;
+  bindGroup(reads: readonly Block[], writes: readonly Block[]): GPUBindGroup;
+  statistics(): { readonly pipelines: number; readonly bindGroups: number };
+}
+
+interface Layout {
+  readonly group: GPUBindGroupLayout;
+  readonly pipeline: GPUPipelineLayout;
+}
+
+/** Layout: uniforms in binding 0, arrays to read from 1 on, then arrays to write. `largest` limits what is bound. */
+export function createPipelines(device: GPUDevice, uniforms: Uniforms, largest: number): Pipelines {
+  const layouts = new Map<string, Layout>();
+  const modules = new Map<string, GPUShaderModule>();
+  const pipelines = new Map<string, Map<string, GPUComputePipeline>>();
+  const bindGroups = new Map<string, GPUBindGroup>();
+  let made = 0;
+
+  function layoutOf(reads: number, writes: number): Layout {
+    const key = `${reads},${writes}`;
+    let layout = layouts.get(key);
+    if (!layout) {
+      const visibility = GPUShaderStage.COMPUTE;
+      const entries: GPUBindGroupLayoutEntry[] = [
+        { binding: 0, visibility, buffer: { type: "uniform", hasDynamicOffset: true } },
+      ];
+      for (let at = 1; at <= reads + writes; at++) {
+        const type = at <= reads ? "read-only-storage" : "storage";
+        entries.push({ binding: at, visibility, buffer: { type } });
+      }
+      const group = device.createBindGroupLayout({ entries });
+      layout = { group, pipeline: device.createPipelineLayout({ bindGroupLayouts: [group] }) };
+      layouts.set(key, layout);
+    }
+    return layout;
+  }
+
+  return {
+    pipeline(kernel, { program, entry = "main", constants = {}, reads = [], writes = [] }) {
+      let ofProgram = pipelines.get(program);
+      if (!ofProgram) pipelines.set(program, ofProgram = new Map());
+      let key = `${entry} ${reads.length} ${writes.length}`;
+      for (const name in constants) key += ` ${name}=${constants[name]}`;
+      let pipeline = ofProgram.get(key);
+      if (!pipeline) {
+        let module = modules.get(program);
+        if (!module) {
+          modules.set(program, module = device.createShaderModule({ label: kernel, code: program }));
+        }
+        pipeline = device.createComputePipeline({
+          label: kernel,
+          layout: layoutOf(reads.length, writes.length).pipeline,
+          compute: { module, entryPoint: entry, constants: { ...constants } },
+        });
+        ofProgram.set(key, pipeline);
+        made++;
+      }
+      return pipeline;
+    },
+    bindGroup(reads, writes) {
+      let key = `${reads.length}`;
+      for (const block of reads) key += ` ${block.number}`;
+      for (const block of writes) key += ` ${block.number}`;
+      let group = bindGroups.get(key);
+      if (!group) {
+        if (bindGroups.size >= MOST_BIND_GROUPS) bindGroups.clear();
+        const entries: GPUBindGroupEntry[] = [
+          { binding: 0, resource: { buffer: uniforms.buffer, offset: 0, size: UNIFORM_BYTES } },
+        ];
+        for (const { buffer, bytes } of [...reads, ...writes]) {
+          entries.push({ binding: entries.length, resource: { buffer, size: Math.min(bytes, largest) } });
+        }
+        group = device.createBindGroup({ layout: layoutOf(reads.length, writes.length).group, entries });
+        bindGroups.set(key, group);
+      }
+      return group;
+    },
+    statistics: () => ({ pipelines: made, bindGroups: bindGroups.size }),
+  };
+}

@@ -1,0 +1,67 @@
+// Numbers that dispatches read, in a ring of small slots. Equal numbers share a slot, so a step that repeats the last
+// one uploads nothing; what is new since the last submit goes up in at most two writes.
+
+const SLOTS = 2048;
+/** What one dispatch may read. */
+export const UNIFORM_BYTES = 128;
+
+/** Uniforms of one device. */
+export interface Uniforms {
+  readonly buffer: GPUBuffer;
+  /** Offset of a slot with these numbers; null when every slot is taken by commands not yet submitted. */
+  place(integers: readonly number[], floats: readonly number[]): number | null;
+  /** Uploads what is new. Must come right before a submit. */
+  upload(): void;
+}
+
+/** A ring on a device; `alignment` is the device's for offsets. */
+export function createUniforms(device: GPUDevice, alignment: number): Uniforms {
+  const slotBytes = Math.max(UNIFORM_BYTES, alignment);
+  const buffer = device.createBuffer({
+    size: SLOTS * slotBytes,
+    usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+  });
+  const words = new Int32Array(SLOTS * slotBytes / 4);
+  const floatWords = new Float32Array(words.buffer);
+  const slotOf = new Map<string, number>();
+  const keys: (string | undefined)[] = new Array(SLOTS);
+  /** Slots that commands not yet submitted read. */
+  const pending = new Set<number>();
+  let next = 0;
+  let firstNew = SLOTS;
+  let afterNew = 0;
+
+  return {
+    buffer,
+    place(integers, floats) {
+      const key = `${integers};${floats}`;
+      let slot = slotOf.get(key);
+      if (slot === undefined) {
+        if (pending.size >= SLOTS) return null;
+        while (pending.has(next)) next = (next + 1) % SLOTS;
+        slot = next;
+        next = (next + 1) % SLOTS;
+        const old = keys[slot];
+        if (old !== undefined) slotOf.delete(old);
+        keys[slot] = key;
+        slotOf.set(key, slot);
+        let at = slot * slotBytes / 4;
+        for (const value of integers) words[at++] = value;
+        for (const value of floats) floatWords[at++] = value;
+        firstNew = Math.min(firstNew, slot);
+        afterNew = Math.max(afterNew, slot + 1);
+      }
+      pending.add(slot);
+      return slot * slotBytes;
+    },
+    upload() {
+      if (afterNew > firstNew) {
+        const at = firstNew * slotBytes;
+        device.queue.writeBuffer(buffer, at, words, at / 4, (afterNew - firstNew) * slotBytes / 4);
+      }
+      pending.clear();
+      firstNew = SLOTS;
+      afterNew = 0;
+    },
+  };
+}

@@ -1,0 +1,166 @@
+// o = softmax(q k^T scale) v over each row's past in its sequence, and the softmax's logsumexp. qkv [rows, 3 width] with
+// heads side by side, o [rows, width], logsumexp [rows, heads].
+// A workgroup takes 8 queries of a head and 64 columns of its values: 64 keys at a time, one an invocation, with the running
+// maximum and sum of Dao et al. 2022 (arXiv:2205.14135, algorithm 1); then an invocation owns a column of the result.
+// Numbers of 8 queries stand in two vectors, so that all of them stay in registers.
+
+struct Given {
+  width: u32,
+  headWidth: u32,
+  heads: u32,
+  length: u32,
+  blocks: u32,
+  slots: u32,
+  units: u32,
+  scale: f32,
+}
+@group(0) @binding(0) var<uniform> given: Given;
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;
+@group(0) @binding(2) var<storage, read_write> o: array<f32>;
+@group(0) @binding(3) var<storage, read_write> logsumexp: array<f32>;
+
+const QUERIES = 8u;
+const KEYS = 64u;
+const DEPTH = 16u;
+// One more, so that keys of neighbours lie in different banks.
+const STRIDE = 17u;
+const HIDDEN = -3e38;
+
+// [depth][half of the queries], [key][depth], [key][half of the queries]
+var<workgroup> queryTile: array<vec4f, 32>;
+var<workgroup> keyTile: array<f32, 1088>;
+var<workgroup> weight: array<vec4f, 128>;
+// [eighth of the keys][half of the queries]
+var<workgroup> partial: array<vec4f, 16>;
+
+fn exponentials(x: vec4f) -> vec4f {
+  return vec4f(exponential(x.x), exponential(x.y), exponential(x.z), exponential(x.w));
+}
+
+fn logarithms(x: vec4f) -> vec4f {
+  return vec4f(logarithm(x.x), logarithm(x.y), logarithm(x.z), logarithm(x.w));
+}
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let unit = group.y * groups.x + group.x;
+  if (unit >= given.units) {
+    return;
+  }
+  let slot = unit % given.slots;
+  let first = (unit / given.slots % given.blocks) * QUERIES;
+  let head = (unit / given.slots / given.blocks) % given.heads;
+  let sequence = (unit / given.slots / given.blocks / given.heads) * given.length;
+  let stride = 3u * given.width;
+  let queries = head * given.headWidth;
+  let keys = given.width + queries;
+  let values = given.width + keys;
+  let end = min(first + QUERIES, given.length);
+  let column = slot * 64u + lane;
+  let ahead = vec4u(0u, 1u, 2u, 3u);
+
+  var lowMost = vec4f(HIDDEN);
+  var highMost = vec4f(HIDDEN);
+  var lowSum = vec4f(0.0);
+  var highSum = vec4f(0.0);
+  var low = vec4f(0.0);
+  var high = vec4f(0.0);
+  for (var start = 0u; start < end; start += KEYS) {
+    var lowScore = vec4f(0.0);
+    var highScore = vec4f(0.0);
+    for (var depth = 0u; depth < given.headWidth; depth += DEPTH) {
+      for (var i = lane; i < QUERIES * DEPTH; i += 64u) {
+        let query = i / DEPTH;
+        let at = depth + i % DEPTH;
+        var value = 0.0;
+        if (first + query < given.length && at < given.headWidth) {
+          value = qkv[(sequence + first + query) * stride + queries + at];
+        }
+        queryTile[2u * (i % DEPTH) + query / 4u][query % 4u] = value;
+      }
+      for (var i = lane; i < KEYS * DEPTH; i += 64u) {
+        let row = start + i / DEPTH;
+        let at = depth + i % DEPTH;
+        var value = 0.0;
+        if (row < end && at < given.headWidth) {
+          value = qkv[(sequence + row) * stride + keys + at];
+        }
+        keyTile[(i / DEPTH) * STRIDE + i % DEPTH] = value;
+      }
+      workgroupBarrier();
+      for (var d = 0u; d < DEPTH; d++) {
+        let key = keyTile[lane * STRIDE + d];
+        lowScore += queryTile[2u * d] * key;
+        highScore += queryTile[2u * d + 1u] * key;
+      }
+      workgroupBarrier();
+    }
+    let seen = vec4u(start + lane) <= vec4u(first) + ahead;
+    let highSeen = vec4u(start + lane) <= vec4u(first + 4u) + ahead;
+    lowScore = select(vec4f(HIDDEN), lowScore * given.scale, seen);
+    highScore = select(vec4f(HIDDEN), highScore * given.scale, highSeen);
+
+    // Largest scores: of an eighth of the keys by 16 invocations, then of all by all.
+    weight[2u * lane] = lowScore;
+    weight[2u * lane + 1u] = highScore;
+    workgroupBarrier();
+    if (lane < 16u) {
+      var most = vec4f(HIDDEN);
+      for (var key = 0u; key < 8u; key++) {
+        most = max(most, weight[2u * (8u * (lane / 2u) + key) + lane % 2u]);
+      }
+      partial[lane] = most;
+    }
+    workgroupBarrier();
+    var newLow = lowMost;
+    var newHigh = highMost;
+    for (var eighth = 0u; eighth < 8u; eighth++) {
+      newLow = max(newLow, partial[2u * eighth]);
+      newHigh = max(newHigh, partial[2u * eighth + 1u]);
+    }
+    let lowFactor = exponentials(lowMost - newLow);
+    let highFactor = exponentials(highMost - newHigh);
+    lowMost = newLow;
+    highMost = newHigh;
+    weight[2u * lane] = exponentials(lowScore - lowMost);
+    weight[2u * lane + 1u] = exponentials(highScore - highMost);
+    workgroupBarrier();
+
+    lowSum *= lowFactor;
+    highSum *= highFactor;
+    low *= lowFactor;
+    high *= highFactor;
+    let shown = min(KEYS, end - start);
+    for (var key = 0u; key < shown; key++) {
+      let lowWeight = weight[2u * key];
+      let highWeight = weight[2u * key + 1u];
+      lowSum += lowWeight;
+      highSum += highWeight;
+      var value = 0.0;
+      if (column < given.headWidth) {
+        value = qkv[(sequence + start + key) * stride + values + column];
+      }
+      low += lowWeight * value;
+      high += highWeight * value;
+    }
+    workgroupBarrier();
+  }
+
+  low /= lowSum;
+  high /= highSum;
+  let lowLog = lowMost + logarithms(lowSum);
+  let highLog = highMost + logarithms(highSum);
+  for (var query = 0u; first + query < end; query++) {
+    let row = sequence + first + query;
+    if (column < given.headWidth) {
+      o[row * given.width + queries + column] = select(low, high, query >= 4u)[query % 4u];
+    }
+    if (column == 0u) {
+      logsumexp[row * given.heads + head] = select(lowLog, highLog, query >= 4u)[query % 4u];
+    }
+  }
+}

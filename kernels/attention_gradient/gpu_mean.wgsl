@@ -1,0 +1,28 @@
+// mean[t, h] = sum of g o over the columns of head h: what a query's weights take off their gradients. g and o
+// [rows, width], mean [rows, heads]. One invocation for a row and head.
+
+struct Given {
+  size: u32,
+  headWidth: u32,
+}
+@group(0) @binding(0) var<uniform> given: Given;
+@group(0) @binding(1) var<storage, read> o: array<f32>;
+@group(0) @binding(2) var<storage, read> g: array<f32>;
+@group(0) @binding(3) var<storage, read_write> mean: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.y * groups.x + group.x) * 256u + lane;
+  if (i >= given.size) {
+    return;
+  }
+  var sum = 0.0;
+  for (var at = i * given.headWidth; at < (i + 1u) * given.headWidth; at++) {
+    sum += g[at] * o[at];
+  }
+  mean[i] = sum;
+}

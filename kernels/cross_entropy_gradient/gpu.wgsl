@@ -1,0 +1,30 @@
+// dlogits[t, v] = g[t] (e^(logits[t, v] - logsumexp[t]) - [v = target[t]]); 0 where the target is outside the columns.
+// logits [size / columns, columns]. One invocation for an element.
+
+struct Given {
+  size: u32,
+  columns: u32,
+}
+@group(0) @binding(0) var<uniform> given: Given;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> targets: array<i32>;
+@group(0) @binding(3) var<storage, read> sums: array<f32>;
+@group(0) @binding(4) var<storage, read> g: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dlogits: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.y * groups.x + group.x) * 256u + lane;
+  if (i >= given.size) {
+    return;
+  }
+  let t = i / given.columns;
+  let word = u32(targets[t]);
+  let probability = exponential(logits[i] - sums[t]);
+  let back = g[t] * (probability - select(0.0, 1.0, word == i % given.columns));
+  dlogits[i] = select(0.0, back, word < given.columns);
+}

@@ -1,0 +1,21 @@
+// Operands and result of a product as groups of four numbers: every row that is read along begins on such a group, and so
+// does every row of the result. What lies past an array's end may be read (WebGPU keeps that harmless), not used.
+
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
+
+fn fourOfA(at: u32) -> vec4f {
+  return a[at / 4u];
+}
+
+fn fourOfB(at: u32) -> vec4f {
+  return b[at / 4u];
+}
+
+// Stores the first `count` of four numbers: four, or none.
+fn storeFour(at: u32, four: vec4f, count: u32) {
+  if (count > 0u) {
+    c[at / 4u] = four;
+  }
+}

@@ -1,0 +1,236 @@
+// The WebGPU runtime: programs without warnings and all in use, memory that is used again, reads that share a wait,
+// uploads that never overtake what is queued, and errors that say what happened.
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { webgpu } from "../gpu/backend.ts";
+import { openDevice } from "../gpu/adapter.ts";
+import type { GpuFacts, GpuPass, Kernel } from "../kernels/kernel.ts";
+import * as all from "../kernels/mod.ts";
+import { gpuTest, openGpu } from "./gpu.ts";
+
+// Each kernel has its own type of params; what is passed always comes from the kernel's own cases.
+// deno-lint-ignore no-explicit-any
+const kernels = (Object.values(all) as Kernel<any>[]).flatMap((kernel) => {
+  const { name, cases, gpu, wgsl } = kernel;
+  return gpu && wgsl ? [{ name, cases, gpu, wgsl }] : [];
+});
+const shared = openGpu();
+
+const hardware: GpuFacts = { software: false, workgroupsPerDimension: 65535 };
+const software: GpuFacts = { software: true, workgroupsPerDimension: 65535 };
+
+function passes(): { readonly name: string; readonly pass: GpuPass }[] {
+  return kernels.flatMap(({ name, cases, gpu }) =>
+    cases.flatMap(({ inputs, params }) =>
+      [hardware, software].flatMap((facts) =>
+        gpu(inputs.map(({ type }) => type), params, facts).passes.map((pass) => ({ name, pass }))
+      )
+    )
+  );
+}
+
+Deno.test("every program and entry point is reached by a case", () => {
+  const used = new Set(
+    passes().filter(({ pass: { workgroups: [x, y, z] } }) => x * y * z > 0)
+      .map(({ pass: { program, entry = "main" } }) => `${entry} ${program}`),
+  );
+  const unused = kernels.flatMap(({ name, wgsl }) =>
+    wgsl.flatMap((program) => {
+      const entries = [...program.matchAll(/@compute[^{]*?fn (\w+)/g)].map(([, entry]) => entry);
+      assert(entries.length > 0, `a program of ${name} has no entry point`);
+      return entries.filter((entry) => !used.has(`${entry} ${program}`)).map((entry) => `${name} ${entry}`);
+    })
+  );
+  assertEquals(unused, []);
+  for (const { name, pass } of passes()) {
+    const kernel = kernels.find((each) => each.name === name)!;
+    assert(kernel.wgsl.includes(pass.program), `${name} runs a program that it does not list`);
+  }
+});
+
+Deno.test("programs open with what they compute, and keep to what every adapter gives", () => {
+  for (const { name, wgsl } of kernels) {
+    for (const program of wgsl) {
+      assert(program.startsWith("// "), `a program of ${name} does not say what it computes`);
+      for (const [, size] of program.matchAll(/@workgroup_size\((.*?)\)/g)) {
+        const invocations = size.split(",").map((text) => Number(text) || 64).reduce((a, b) => a * b);
+        assert(invocations <= 256, `${name}: workgroups of ${size}`);
+      }
+    }
+  }
+  for (const { name, pass } of passes()) {
+    const bound = (pass.reads?.length ?? 0) + (pass.writes?.length ?? 0);
+    assert(bound <= 8, `${name} binds ${bound} arrays`);
+  }
+});
+
+gpuTest("programs compile without a word", async () => {
+  const { device } = await openDevice({});
+  const said: string[] = [];
+  device.addEventListener("uncapturederror", (event) => event.preventDefault());
+  for (const { name, wgsl } of kernels) {
+    for (const code of wgsl) {
+      const { messages } = await device.createShaderModule({ code }).getCompilationInfo();
+      for (const { type, message, lineNum } of messages) said.push(`${name}:${lineNum} ${type}: ${message}`);
+    }
+  }
+  device.destroy();
+  assertEquals(said, []);
+});
+
+gpuTest("reads called together share one submit and one wait", async () => {
+  const backend = await shared();
+  const before = backend.statistics();
+  const buffers = [1, 2, 3].map((value) => backend.upload(Float32Array.of(value, -value), [2]));
+  const sums = buffers.map((buffer) => backend.run(all.affine, [buffer], { scale: 2, shift: 1 })[0]);
+  const found = await Promise.all([...buffers, ...sums].map((buffer) => backend.read(buffer)));
+  assertEquals(found.map((values) => [...values]), [[1, -1], [2, -2], [3, -3], [3, -1], [5, -3], [7, -5]]);
+  const after = backend.statistics();
+  assertEquals([after.submits - before.submits, after.reads - before.reads], [1, 1]);
+  for (const buffer of [...buffers, ...sums]) backend.free(buffer);
+});
+
+gpuTest("what is freed while a read waits keeps its values for it", async () => {
+  const backend = await shared();
+  const kept = backend.upload(Float32Array.of(1, 2, 3), [3]);
+  const reading = backend.read(kept);
+  backend.free(kept);
+  const others = [7, 8, 9].map((value) => {
+    const given = backend.upload(new Float32Array(3).fill(value), [3]);
+    const [made] = backend.run(all.affine, [given], { scale: 1, shift: 0 });
+    return [given, made];
+  }).flat();
+  assertEquals([...await reading], [1, 2, 3]);
+  for (const buffer of others) backend.free(buffer);
+});
+
+gpuTest("an upload does not overtake queued work on the memory it gets", async () => {
+  const backend = await shared();
+  const results = Array.from({ length: 20 }, (_, at) => {
+    const given = backend.upload(new Float32Array(64).fill(at), [64]);
+    const [made] = backend.run(all.affine, [given], { scale: 1, shift: 0 });
+    backend.free(given);
+    return made;
+  });
+  const found = await Promise.all(results.map((buffer) => backend.read(buffer)));
+  assertEquals(found.map((values) => values[63]), results.map((_, at) => at));
+  for (const buffer of results) backend.free(buffer);
+});
+
+gpuTest(
+  "equal work takes no new memory, pipelines or bind groups, whatever numbers it is given",
+  async () => {
+    const backend = await webgpu();
+    const work = async (round: number) => {
+      for (let at = 0; at < 3000; at++) {
+        const given = backend.upload(Float32Array.of(at, round), [2]);
+        const [made] = backend.run(all.affine, [given], { scale: at, shift: round });
+        if (at === 2999) {
+          assertEquals([...await backend.read(made)], [
+            2999 * 2999 + round,
+            round * 2999 + round,
+          ]);
+        }
+        backend.free(given);
+        backend.free(made);
+      }
+    };
+    for (let round = 0; round < 3; round++) await work(round);
+    const before = backend.statistics();
+    for (let round = 3; round < 6; round++) await work(round);
+    const after = backend.statistics();
+    assertEquals(
+      [after.heldBytes, after.usedBytes, after.pipelines],
+      [before.heldBytes, before.usedBytes, before.pipelines],
+    );
+    assertEquals(after.usedBytes, 0);
+    assert(after.submits - before.submits >= 9, "queued work is handed over without a read");
+    backend.close();
+  },
+);
+
+gpuTest("a list of more than 65,535 workgroups folds", async () => {
+  const backend = await shared();
+  const rows = 70_000;
+  const x = backend.upload(Float32Array.from({ length: rows * 33 }, (_, at) => at % 33 === 0 ? 1 : 0), [
+    rows,
+    33,
+  ]);
+  const [sums] = backend.run(all.sumLast, [x], {});
+  assertEquals((await backend.read(sums)).findIndex((value) => value !== 1), -1);
+  backend.free(x);
+  backend.free(sums);
+});
+
+gpuTest("loops of more than 65,535 trips are split: every entry of a long sum counts", async () => {
+  const backend = await shared();
+  const size = 6_000_000;
+  const x = backend.upload(new Float32Array(size).fill(1), [size]);
+  const [sum] = backend.run(all.sumLast, [x], {});
+  const [squares] = backend.run(all.sumSquares, [x], {});
+  const columns = backend.alias(x, [size / 2, 2]);
+  const [pair] = backend.run(all.sumFirst, [columns], {});
+  const found = await Promise.all([sum, squares, pair].map((buffer) => backend.read(buffer)));
+  assertEquals(found.map((values) => [...values]), [[size], [size], [size / 2, size / 2]]);
+  for (const buffer of [x, sum, squares, pair]) backend.free(buffer);
+});
+
+gpuTest("an array larger than the adapter binds is refused in one sentence", async () => {
+  const backend = await shared();
+  const columns = backend.largestBytes / 4 + 1;
+  const one = backend.upload(Float32Array.of(1), [1]);
+  assertThrows(
+    () => backend.run(all.broadcastRows, [one], { columns }),
+    RangeError,
+    `takes ${4 * columns} bytes, the adapter binds at most ${backend.largestBytes}`,
+  );
+  assertThrows(
+    () => backend.upload(Float32Array.of(1), [2]),
+    RangeError,
+    "Cannot upload 1 values as shape [2]",
+  );
+  backend.free(one);
+});
+
+gpuTest("a program that does not compile is named, and everything after is refused", async () => {
+  const backend = await webgpu();
+  const broken = "@compute @workgroup_size(1) fn main() { nonsense }";
+  const kernel: typeof all.affine = {
+    ...all.affine,
+    gpu: () => ({ passes: [{ program: broken, workgroups: [1, 1, 1] }] }),
+  };
+  const x = backend.upload(Float32Array.of(1), [1]);
+  const [y] = backend.run(kernel, [x], { scale: 1, shift: 0 });
+  await assertRejects(() => backend.read(y), Error, "affine");
+  assertThrows(() => backend.run(all.affine, [x], { scale: 1, shift: 0 }), Error, "Cannot run affine");
+  backend.close();
+});
+
+gpuTest("a closed backend and a lost device are said to be that", async () => {
+  const backend = await webgpu();
+  const x = backend.upload(Float32Array.of(1), [1]);
+  backend.close();
+  assertThrows(
+    () => backend.run(all.affine, [x], { scale: 1, shift: 0 }),
+    Error,
+    "the WebGPU backend is closed",
+  );
+  await assertRejects(() => backend.read(x), Error, "Cannot read: the WebGPU backend is closed");
+});
+
+gpuTest("seconds by kernel come from the device where it has timestamps", async () => {
+  const backend = await webgpu({ profile: true });
+  const x = backend.upload(new Float32Array(4096).fill(1), [64, 64]);
+  const made = Array.from(
+    { length: 1500 },
+    () => backend.run(all.affine, [x], { scale: 2, shift: 0 })[0],
+  );
+  const [product] = backend.run(all.matmul, [x, x], { transposeA: false, transposeB: false });
+  assertEquals((await backend.read(product))[0], 64);
+  const { kernelSeconds } = backend.statistics();
+  if (Object.keys(kernelSeconds).length > 0) {
+    assertEquals(Object.keys(kernelSeconds).sort(), ["affine", "matmul"]);
+    assert(kernelSeconds.affine > 0 && kernelSeconds.affine < 60, `${kernelSeconds.affine} seconds`);
+  }
+  for (const buffer of [x, product, ...made]) backend.free(buffer);
+  backend.close();
+});

@@ -1,0 +1,196 @@
+// Training on WebGPU: for every router the losses of ten steps are the CPU's within what rounding explains, routers
+// decide alike, and memory stays flat.
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { cpu } from "../cpu/backend.ts";
+import type { WebgpuStatistics } from "../gpu/backend.ts";
+import type { Backend } from "../kernels/kernel.ts";
+import { createLanguageModel } from "../models/language_model.ts";
+import { findSize, type ModelSize } from "../models/presets.ts";
+import { findRouter, parseOptions, routers } from "../routers/registry.ts";
+import type { AnyRouterPlugin } from "../routers/registry.ts";
+import { add } from "../tensor/arithmetic.ts";
+import { gradients } from "../tensor/gradients.ts";
+import { createInit } from "../tensor/init.ts";
+import { memory } from "../tensor/memory.ts";
+import { random } from "../tensor/random.ts";
+import { scalar } from "../tensor/reduce.ts";
+import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { createAdamW } from "../training/optimizer.ts";
+import { scoreFunctionLoss } from "../training/score_function.ts";
+import { gpuTest, openGpu } from "./gpu.ts";
+
+const EPSILON = 2 ** -24;
+const STEPS = 10;
+const V = 64;
+const shared = openGpu();
+
+const usual: ModelSize = { ...findSize("tiny"), length: 16, vocabulary: V, learningRate: 3e-3 };
+
+/** For many steps: two experts, sixteen tokens. */
+const least: ModelSize = {
+  ...usual,
+  width: 8,
+  heads: 1,
+  blocks: 1,
+  moeEvery: 1,
+  activeUnits: 16,
+  experts: 2,
+  length: 8,
+  batch: 2,
+};
+
+interface RunOptions {
+  readonly size?: ModelSize;
+  readonly steps?: number;
+  readonly afterStep?: () => void;
+}
+
+interface Trace {
+  readonly losses: readonly number[];
+  /** Experts of all assignments of all layers, step by step. */
+  readonly experts: readonly Int32Array[];
+}
+
+/** Trains on random text in which a word is often followed by the next higher one. */
+async function run(
+  backend: Backend,
+  router: AnyRouterPlugin,
+  { size = usual, steps = STEPS, afterStep = () => {} }: RunOptions = {},
+): Promise<Trace> {
+  const streams = random(1);
+  const model = createLanguageModel(
+    { size, V, tokenCount_V: new Int32Array(V).fill(1), router, routerOptions: parseOptions(router) },
+    createInit(backend, streams.split("init")),
+  );
+  const optimizer = createAdamW(model.params);
+  const names = Object.keys(model.params);
+  const T = size.batch * size.length;
+  const losses: number[] = [];
+  const experts: Int32Array[] = [];
+  for (let step = 0; step < steps; step++) {
+    using _scope = memory();
+    const drawn = streams.split("text").split(step).uniform(2 * T);
+    const word = new Int32Array(T + 1);
+    for (let t = 1; t <= T; t++) {
+      word[t] = drawn[2 * t - 2] < 0.7 ? (word[t - 1] + 1) % V : Math.floor(drawn[2 * t - 1] * V);
+    }
+    const output = await model.forward({
+      tokenId_T: tensor(backend, word.slice(0, T), [T]),
+      target_T: tensor(backend, word.slice(1), [T]),
+    }, { training: true, step, random: streams.split("routing").split(step) });
+    const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
+    const total = [
+      ...Object.values(output.losses),
+      ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T, estimator)),
+    ].reduce(add, output.loss);
+    const found = await gradients(total, Object.values(model.params));
+    const byName: Record<string, Tensor> = {};
+    names.forEach((name, at) => byName[name] = found[at]!);
+    optimizer.update(byName, size.learningRate, step);
+    const [loss, ...chosen] = await Promise.all([
+      scalar(output.loss),
+      ...output.layers.map(({ routing }) => routing.expert_N.read()),
+    ]);
+    losses.push(loss);
+    experts.push(...chosen as Int32Array[]);
+    afterStep();
+  }
+  for (const name of names) {
+    for (const { buffer } of [model.params[name], ...Object.values(optimizer.moments[name])]) {
+      backend.free(buffer);
+    }
+  }
+  return { losses, experts };
+}
+
+/** A backend that adds up the roundings its results may have gone through, on itself and on a GPU. */
+function counting(backend: Backend): { backend: Backend; roundings(): number } {
+  let roundings = 0;
+  return {
+    roundings: () => roundings,
+    backend: {
+      ...backend,
+      run(kernel, inputs, params) {
+        const types = inputs.map((input) => input.type);
+        const own = kernel.rounding(types, params);
+        roundings += own + (kernel.gpuRounding?.(types, params) ?? own);
+        return backend.run(kernel, inputs, params);
+      },
+    },
+  };
+}
+
+const onCpu = await cpu({ threads: 1 });
+addEventListener("unload", () => onCpu.close());
+
+/** Routers with a kernel that has no WGSL program yet. */
+const onCpuOnly: Readonly<Record<string, string>> = {
+  base: "balanced_assignment",
+  "gumbel-matching": "balanced_assignment",
+};
+
+for (const [name, kernel] of Object.entries(onCpuOnly)) {
+  gpuTest(`${name}: WebGPU says which kernel it lacks`, async () => {
+    using _scope = memory();
+    const backend = await shared();
+    await assertRejects(
+      () => run(backend, findRouter(name)),
+      TypeError,
+      `Cannot run ${kernel}: it has no WGSL`,
+    );
+  });
+}
+
+for (const { name } of routers().filter(({ name }) => !(name in onCpuOnly))) {
+  gpuTest(`${name}: ten steps on WebGPU are those on the CPU`, async () => {
+    const router = findRouter(name);
+    const tolerances: number[] = [];
+    const counted = counting(onCpu);
+    // Roundings have nothing to do with each other, so their variances add: a third of a squared epsilon each, of
+    // numbers about as large as a loss (4). Six standard deviations of both backends' sum are allowed.
+    const wanted = await run(counted.backend, router, {
+      afterStep: () => tolerances.push(6 * 4 * EPSILON * Math.sqrt(counted.roundings() / 3)),
+    });
+    const found = await run(await shared(), router);
+    wanted.losses.forEach((loss, step) => {
+      const off = Math.abs(found.losses[step] - loss);
+      assert(
+        off <= tolerances[step],
+        `step ${step}: ${found.losses[step]}, CPU ${loss}, tolerance ${tolerances[step]}`,
+      );
+    });
+    assert(wanted.losses[STEPS - 1] < wanted.losses[0], "it learns");
+    const decided = wanted.experts.flatMap((list) => [...list]);
+    const other = found.experts.flatMap((list) => [...list]).filter((expert, at) =>
+      expert !== decided[at]
+    ).length;
+    const worst = Math.max(...wanted.losses.map((loss, step) => Math.abs(found.losses[step] - loss)));
+    console.log(
+      `${name}: losses differ by at most ${worst.toExponential(1)} (tolerance ${
+        tolerances[STEPS - 1].toExponential(1)
+      }), ` +
+        `${other} of ${decided.length} decisions differ`,
+    );
+    assert(other / decided.length < 0.001, `${other} of ${decided.length} decisions differ`);
+  });
+}
+
+gpuTest("memory on the GPU is flat over 500 steps", async () => {
+  const backend = await shared();
+  // Rotary tables are kept from the first run on.
+  await run(backend, findRouter("switch"), { size: least, steps: 1 });
+  const before = backend.statistics();
+  const held: WebgpuStatistics[] = [];
+  await run(backend, findRouter("switch"), {
+    size: least,
+    steps: 500,
+    afterStep: () => held.push(backend.statistics()),
+  });
+  const [early, last] = [held[20], held[499]];
+  console.log(
+    `GPU memory after 20 steps: ${early.heldBytes} bytes in ${early.blocks} blocks; after 500: ${last.heldBytes} ` +
+      `in ${last.blocks}. ${last.pipelines} pipelines, ${last.bindGroups} bind groups`,
+  );
+  assertEquals([last.heldBytes, last.usedBytes], [early.heldBytes, early.usedBytes]);
+  assertEquals(backend.statistics().usedBytes, before.usedBytes);
+});
