@@ -1,0 +1,80 @@
+// The CPU backend itself: the same bits without SharedArrayBuffer, a heap that reuses what is freed, and errors that say
+// what to do.
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { cpu } from "../cpu/backend.ts";
+import { sizeClass } from "../cpu/heap.ts";
+import { hasRelaxedSimd } from "../cpu/module.ts";
+import { attention, matmul, softmax } from "../kernels/mod.ts";
+import { random } from "../tensor/random.ts";
+
+async function results(options: Parameters<typeof cpu>[0]): Promise<Float32Array[]> {
+  using backend = await cpu(options);
+  const draw = (name: string, shape: number[]) =>
+    backend.upload(random(5).split(name).normal(shape[0] * shape[1]), shape);
+  const [product] = backend.run(matmul, [draw("a", [61, 300]), draw("b", [300, 45])], {
+    transposeA: false,
+    transposeB: false,
+  });
+  const [share] = backend.run(softmax, [product], {});
+  const [attended] = backend.run(attention, [draw("qkv", [66, 48])], { length: 33, heads: 2 });
+  return await Promise.all(
+    [product, share, attended].map((buffer) => backend.read(buffer) as Promise<Float32Array>),
+  );
+}
+
+Deno.test("without SharedArrayBuffer there is one thread, and the same bits", async () => {
+  using backend = await cpu({ shared: false, threads: 8 });
+  assertEquals(backend.threads, 1);
+  assertEquals(await results({ shared: false }), await results({ threads: 2 }));
+  assertEquals(
+    await results({ shared: false, relaxed: false }),
+    await results({ threads: 3, relaxed: false }),
+  );
+});
+
+Deno.test("the backend says which multiply-add it uses", async () => {
+  using plain = await cpu({ threads: 1, relaxed: false });
+  using found = await cpu({ threads: 1 });
+  assertEquals(plain.arithmetic, { device: "cpu", fusedMultiplyAdd: false });
+  assertEquals(found.arithmetic.fusedMultiplyAdd, hasRelaxedSimd());
+});
+
+Deno.test("freed memory is handed out again, and a block is at most a quarter too large", async () => {
+  using backend = await cpu({ threads: 1 });
+  backend.free(backend.upload(new Float32Array(1000), [1000]));
+  const { carvedBytes } = backend.statistics();
+  for (let at = 0; at < 100; at++) {
+    backend.free(backend.upload(new Float32Array(1000 - at % 7), [1000 - at % 7]));
+  }
+  assertEquals(backend.statistics().carvedBytes, carvedBytes);
+  for (const bytes of [1, 64, 65, 1000, 4097, 123_456_789]) {
+    assert(sizeClass(bytes) >= bytes && sizeClass(bytes) <= Math.max(64, 1.25 * bytes + 64), `${bytes}`);
+  }
+});
+
+Deno.test("what cannot be done is refused in one sentence", async () => {
+  await assertRejects(
+    () => cpu({ threads: 0 }),
+    RangeError,
+    "Cannot start 0 threads: choose a whole number from 1 to 64",
+  );
+  await assertRejects(() => cpu({ threads: 1.5 }), RangeError, "1.5");
+  const backend = await cpu({ threads: 1 });
+  assertThrows(() => backend.upload(new Float32Array(3), [2, 2]), RangeError, "3 values as shape [2, 2]");
+  assertThrows(() => backend.upload(new Float32Array(1), [0.5, 2]), RangeError, "whole numbers");
+  const buffer = backend.upload(new Float32Array(6), [2, 3]);
+  assertThrows(() => backend.alias(buffer, [4]), RangeError, "Cannot view shape [2, 3] as [4]");
+  const wide = backend.upload(new Float32Array(40_000), [40_000, 1]);
+  const row = backend.upload(new Float32Array(40_000), [1, 40_000]);
+  const params = { transposeA: false, transposeB: false };
+  assertThrows(
+    () => backend.run(matmul, [wide, row], params),
+    RangeError,
+    "a WebAssembly heap ends at 4294967296 bytes",
+  );
+  backend.free(buffer);
+  assertThrows(() => backend.free(buffer), RangeError, "it is not allocated");
+  backend.close();
+  assertThrows(() => backend.run(softmax, [wide], {}), TypeError, "the CPU backend is closed");
+  assertThrows(() => backend.upload(new Float32Array(1), [1]), TypeError, "the CPU backend is closed");
+});
