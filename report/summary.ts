@@ -134,12 +134,6 @@ export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): S
       cell: ({ series }) => compact(series.header.activeFlopPerToken),
     },
     {
-      title: "Parameters",
-      wide: true,
-      about: "all, active or not",
-      cell: ({ series }) => compact(series.header.parameters.total),
-    },
-    {
       title: "Tokens per s",
       about: "training tokens a second at the median step",
       cell: (row) => shown(row.tokensPerSecond, compact),
