@@ -12,9 +12,8 @@ import {
   subtract,
   toFloat,
 } from "../tensor/arithmetic.ts";
-import { matmul } from "../tensor/products.ts";
 import { sumLast } from "../tensor/reduce.ts";
-import { take, takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";
+import { take, takeAlong, topK, transpose, wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import { leaveOut } from "./capacity.ts";
 
@@ -57,8 +56,8 @@ export function chooseTokens(affinity_TE: Tensor, C: number, rule: KeepRule, rea
   const [T, E] = affinity_TE.shape;
   const like = affinity_TE;
   const real_ET = real_T
-    ? add(turn(stopGradient(affinity_TE)), affine(real_T, FAR, -FAR))
-    : turn(stopGradient(affinity_TE));
+    ? add(transpose(stopGradient(affinity_TE)), affine(real_T, FAR, -FAR))
+    : transpose(stopGradient(affinity_TE));
   // A threshold is a share of what all tokens offer; without one the best C are enough.
   const S = rule.threshold === null ? C : T;
   const ranked = topK(real_ET, S);
@@ -101,16 +100,9 @@ function lastRank(rank_TK: Tensor, scope: number, most: number | Tensor): Tensor
   return affine(reshape(most_T, [T, 1]), 1, -0.5);
 }
 
-/** Rows and columns swapped, exactly: a product with ones and zeros. */
-function turn(x_TE: Tensor): Tensor {
-  const [, E] = x_TE.shape;
-  const identity = Float32Array.from({ length: E * E }, (_, at) => at % (E + 1) === 0 ? 1 : 0);
-  return matmul(tensor(x_TE.backend, identity, [E, E]), x_TE, { transposeB: true });
-}
-
 /** A weight for each slot of an {@linkcode ExpertChoice} from weights [T, E], with gradient. */
 export function weightOfSlots(weight_TE: Tensor, { token_EC }: ExpertChoice): Tensor {
-  return takeAlong(turn(weight_TE), token_EC);
+  return takeAlong(transpose(weight_TE), token_EC);
 }
 
 /** 1 where an expert kept a token, [T, E], from an {@linkcode ExpertChoice}. */
@@ -120,9 +112,7 @@ export function keptByExperts({ token_EC, expert_EC }: ExpertChoice, T: number):
       op: "greater",
     })[0];
   const [kept_ET] = apply(kernels.takeAlongGradient, [token_EC, affine(free, -1, 1)], { columns: T });
-  const E = token_EC.shape[0];
-  const identity = Float32Array.from({ length: E * E }, (_, at) => at % (E + 1) === 0 ? 1 : 0);
-  return matmul(kept_ET, tensor(kept_ET.backend, identity, [E, E]), { transposeA: true });
+  return transpose(kept_ET);
 }
 
 /** Softmax of scores [T, K] over the entries whose mask is 1; rows without any give 0. */

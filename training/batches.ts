@@ -67,11 +67,6 @@ export function checkWindows(dataset: Dataset, shape: BatchShape): void {
   windowsIn(dataset, "validation", shape);
 }
 
-/** Full windows one epoch of training goes through. */
-export function windowsPerEpoch(dataset: Dataset, shape: BatchShape): number {
-  return windowsIn(dataset, "train", shape);
-}
-
 // One epoch's order is asked for once a window; it is the same each time.
 let latest: { key: string; order: Int32Array } | undefined;
 
