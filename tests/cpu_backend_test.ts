@@ -2,7 +2,7 @@
 // what to do.
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
-import { sizeClass } from "../cpu/heap.ts";
+import { createHeap, sizeClass } from "../cpu/heap.ts";
 import { hasRelaxedSimd } from "../cpu/module.ts";
 import { attention, matmul, softmax } from "../kernels/mod.ts";
 import { random } from "../tensor/random.ts";
@@ -50,6 +50,72 @@ Deno.test("freed memory is handed out again, and a block is at most a quarter to
   for (const bytes of [1, 64, 65, 1000, 4097, 123_456_789]) {
     assert(sizeClass(bytes) >= bytes && sizeClass(bytes) <= Math.max(64, 1.25 * bytes + 64), `${bytes}`);
   }
+});
+
+/** A heap of `kibibytes` that cannot grow past that. */
+function smallHeap(kibibytes: number) {
+  const pages = kibibytes / 64;
+  return createHeap(new WebAssembly.Memory({ initial: 1, maximum: pages }), 0);
+}
+
+Deno.test("where memory ends, free blocks of other sizes are joined and cut up", () => {
+  const heap = smallHeap(1024);
+  const KiB = 1024;
+  const small = Array.from({ length: 256 }, () => heap.allocate(4 * KiB));
+  assertThrows(() => heap.allocate(1), RangeError, "Cannot allocate 1 bytes on the CPU backend");
+  for (const address of small) heap.release(address);
+  // Larger than any block there was, then smaller, then as before.
+  const large = heap.allocate(896 * KiB);
+  const rest = heap.allocate(128 * KiB);
+  heap.release(large);
+  heap.release(rest);
+  const again = Array.from({ length: 256 }, () => heap.allocate(4 * KiB));
+  assertEquals(new Set(again).size, 256);
+  assertEquals(heap.statistics(), { usedBytes: 1024 * KiB, carvedBytes: 1024 * KiB });
+});
+
+Deno.test("blocks never overlap, and memory runs out only when no free piece is large enough", () => {
+  const pages = 32;
+  const heap = smallHeap(64 * pages);
+  const held = new Map<number, number>();
+  const draw = random(7).uniform(20_000);
+  let refused = 0;
+  const longestGap = () => {
+    const blocks = [...held].sort(([a], [b]) => a - b);
+    let [longest, end] = [0, 0];
+    for (const [address, bytes] of [...blocks, [pages * 65536, 0]]) {
+      assert(address >= end, `a block at ${address} starts within one that ends at ${end}`);
+      longest = Math.max(longest, address - end);
+      end = address + bytes;
+    }
+    return longest;
+  };
+  for (let at = 0; at < 10_000; at++) {
+    // Fills up, then empties by turns, so that sizes and places change.
+    const fills = draw[2 * at] < (at % 2000 < 1200 ? 0.7 : 0.3);
+    if (fills || held.size === 0) {
+      const bytes = Math.ceil(draw[2 * at + 1] ** 4 * 400_000) + 1;
+      const size = sizeClass(bytes);
+      try {
+        const address = heap.allocate(bytes);
+        held.set(address, size);
+      } catch (error) {
+        assert(error instanceof RangeError);
+        assert(longestGap() < size, `${size} bytes refused with ${longestGap()} free in a row`);
+        refused++;
+      }
+    } else {
+      const address = [...held.keys()][Math.floor(draw[2 * at + 1] * held.size)];
+      heap.release(address);
+      held.delete(address);
+    }
+    if (at % 50 === 0) longestGap();
+  }
+  assert(refused > 50, `memory ran out only ${refused} times`);
+  const usedBytes = [...held.values()].reduce((sum, bytes) => sum + bytes, 0);
+  assertEquals(heap.statistics().usedBytes, usedBytes);
+  for (const address of held.keys()) heap.release(address);
+  assertEquals(heap.allocate(pages * 65536), 0);
 });
 
 Deno.test("what cannot be done is refused in one sentence", async () => {
