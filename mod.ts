@@ -49,6 +49,7 @@ export type {
   HostArray,
   Kernel,
   NumberArray,
+  QueueCounts,
 } from "./kernels/kernel.ts";
 /** Every kernel by name, for `apply`: what a router of your own needs beyond the ops. */
 export * as kernels from "./kernels/mod.ts";
@@ -68,7 +69,7 @@ export * from "./tensor/reduce.ts";
 export * from "./tensor/products.ts";
 export * from "./tensor/rows.ts";
 export * from "./tensor/transformer.ts";
-export { stage, takeStageSeconds } from "./tensor/stage.ts";
+export { stage, takeStageDispatches, takeStageSeconds } from "./tensor/stage.ts";
 
 export * from "./routers/mod.ts";
 export { type Decisions, recordDecisions, type Recording, replay } from "./routers/replay.ts";

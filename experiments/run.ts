@@ -137,11 +137,10 @@ async function going<Result>(store: RunStore, { run }: TrainPlan, running: Promi
     // Values out of range are the command's fault; going on would fail the same way.
     if (!(error instanceof Error) || error instanceof RangeError) throw error;
     const saved = await store.saved();
-    const last = saved?.record.steps.at(-1);
-    const where = last
-      ? `its checkpoint after step ${last.step}: add --resume`
-      : "the start: nothing was saved";
-    throw new Error(`${error.message}. ${run} goes on from ${where}`, { cause: error });
+    const where = saved
+      ? `with --resume from ${store.checkpointPath}, saved after step ${saved.record.steps.length}`
+      : "from its start with --resume: nothing of it was saved";
+    throw new Error(`${error.message}; ${run} goes on ${where}`, { cause: error });
   }
 }
 

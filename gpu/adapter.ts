@@ -87,5 +87,7 @@ export async function openDevice(choice: AdapterChoice): Promise<OpenDevice> {
     requiredFeatures: adapter.features.has("timestamp-query") ? ["timestamp-query"] : [],
     requiredLimits: { ...NEEDED, maxStorageBufferBindingSize, maxBufferSize },
   });
-  return { device, facts, largestBytes: Math.min(maxStorageBufferBindingSize, maxBufferSize) };
+  // Bindings end on whole words, and some adapters offer one byte less than a power of two.
+  const largestBytes = 256 * Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 256);
+  return { device, facts, largestBytes };
 }

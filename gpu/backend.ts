@@ -9,6 +9,7 @@ import {
   type GpuPass,
   type HostArray,
   type Kernel,
+  type QueueCounts,
   shapeText,
   sizeOf,
 } from "../kernels/kernel.ts";
@@ -34,12 +35,11 @@ export interface WebgpuOptions extends AdapterChoice {
 }
 
 /** What a WebGPU backend has done and holds. */
-export interface WebgpuStatistics extends PoolStatistics {
-  readonly dispatches: number;
-  readonly submits: number;
-  readonly reads: number;
+export interface WebgpuStatistics extends PoolStatistics, QueueCounts {
   readonly pipelines: number;
   readonly bindGroups: number;
+  /** Bytes of dispatches' numbers uploaded so far. */
+  readonly uniformBytes: number;
   /** Seconds by kernel on the device, when `profile` is on and the adapter has timestamps. */
   readonly kernelSeconds: Readonly<Record<string, number>>;
 }
@@ -50,6 +50,7 @@ export interface WebgpuBackend extends Backend {
   readonly software: boolean;
   /** Largest array in bytes. */
   readonly largestBytes: number;
+  readonly counts: QueueCounts;
   statistics(): WebgpuStatistics;
   /** Gives the device back. The backend must not be used afterwards. */
   close(): void;
@@ -93,7 +94,7 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
   const dispatchesPerSubmit = options.dispatchesPerSubmit ?? 1024;
   const pool = createPool(device, largestBytes);
   const uniforms = createUniforms(device, minUniformBufferOffsetAlignment);
-  const pipelines = createPipelines(device, uniforms, largestBytes);
+  const pipelines = createPipelines(device, uniforms);
   const readBack = createReadBack(device);
   const timestamps = options.profile && device.features.has("timestamp-query")
     ? createTimestamps(device)
@@ -103,9 +104,7 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
   let encoder: GPUCommandEncoder | null = null;
   let pass: GPUComputePassEncoder | null = null;
   let queued = 0;
-  let dispatches = 0;
-  let submits = 0;
-  let reads = 0;
+  const counts = { dispatches: 0, submits: 0, reads: 0 };
   /** Freed while reads wait for their copies; nothing may write there yet. */
   let freed: Block[] = [];
   let wanted: { readonly copy: Wanted; done(): void; failed(error: unknown): void }[] = [];
@@ -123,7 +122,7 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
     device.queue.submit([encoder.finish()]);
     encoder = null;
     queued = 0;
-    submits++;
+    counts.submits++;
   }
 
   function passFor(kernel: string): GPUComputePassEncoder {
@@ -147,9 +146,9 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
     encoding.setPipeline(pipelines.pipeline(kernel, step));
     encoding.setBindGroup(0, pipelines.bindGroup(reading, writing), [offset]);
     encoding.dispatchWorkgroups(x, y, z);
-    for (const block of reading) block.lastSubmit = submits;
-    for (const block of writing) block.lastSubmit = submits;
-    dispatches++;
+    for (const block of reading) block.lastSubmit = counts.submits;
+    for (const block of writing) block.lastSubmit = counts.submits;
+    counts.dispatches++;
     if (++queued >= dispatchesPerSubmit) submit();
   }
 
@@ -169,7 +168,7 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
   }
 
   function write(values: HostArray, type: ArrayType): Block {
-    const block = pool.takeIdle(bytesFor(type), submits);
+    const block = pool.takeIdle(bytesFor(type), counts.submits);
     if (values.length > 0) device.queue.writeBuffer(block.buffer, 0, values as BufferSource);
     return block;
   }
@@ -187,13 +186,13 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
   async function resolveReads(): Promise<void> {
     const batch = wanted;
     wanted = [];
-    reads++;
+    counts.reads++;
     try {
       failure.check("read");
       endPass();
       encoder ??= device.createCommandEncoder();
       const copies = batch.map(({ copy }) => copy);
-      for (const { from } of copies) from.lastSubmit = submits;
+      for (const { from } of copies) from.lastSubmit = counts.submits;
       const staging = readBack.encode(encoder, copies);
       for (const block of freed) pool.release(block);
       freed = [];
@@ -203,7 +202,7 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
       failure.check("read");
       for (const { done } of batch) done();
     } catch (error) {
-      const reason = failure.reason("read") ?? error;
+      const reason = await failure.explain("read", error);
       for (const { failed } of batch) failed(reason);
     }
   }
@@ -269,13 +268,13 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
       if (wanted.length > 0) freed.push(blockOf(buffer));
       else pool.release(blockOf(buffer));
     },
+    counts,
     statistics() {
       return {
         ...pool.statistics(),
         ...pipelines.statistics(),
-        dispatches,
-        submits,
-        reads,
+        ...uniforms.statistics(),
+        ...counts,
         kernelSeconds: Object.fromEntries(timestamps?.seconds ?? []),
       };
     },

@@ -5,8 +5,8 @@
 export interface Failure {
   /** @throws {Error} with the first failure, if there was one, or when the backend is closed. */
   check(action: string): void;
-  /** The same as an error to reject with; null when all is well. */
-  reason(action: string): Error | null;
+  /** What to reject with after `error`, which a lost device throws without saying that it is lost. */
+  explain(action: string, error: unknown): Promise<Error>;
   /** From now on everything is refused as closed. */
   close(): void;
 }
@@ -24,14 +24,15 @@ export function watchDevice(device: GPUDevice, name: string): Failure {
       ? `${name} ran out of memory${error.message ? ` (${error.message})` : ""}`
       : `${name} reported: ${error.message}`;
   });
-  function reason(action: string): Error | null {
-    return found === null ? null : new Error(`Cannot ${action}: ${found}`);
-  }
   return {
-    reason,
+    async explain(action, error) {
+      // The event that says why comes a moment after what it spoils.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      found ??= `${name} reported: ${error instanceof Error ? error.message : error}`;
+      return new Error(`Cannot ${action}: ${found}`, { cause: error });
+    },
     check(action) {
-      const error = reason(action);
-      if (error) throw error;
+      if (found !== null) throw new Error(`Cannot ${action}: ${found}`);
     },
     close() {
       found = "the WebGPU backend is closed";

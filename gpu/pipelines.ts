@@ -18,8 +18,8 @@ interface Layout {
   readonly pipeline: GPUPipelineLayout;
 }
 
-/** Layout: uniforms in binding 0, arrays to read from 1 on, then arrays to write. `largest` limits what is bound. */
-export function createPipelines(device: GPUDevice, uniforms: Uniforms, largest: number): Pipelines {
+/** Layout: uniforms in binding 0, arrays to read from 1 on, then arrays to write. */
+export function createPipelines(device: GPUDevice, uniforms: Uniforms): Pipelines {
   const layouts = new Map<string, Layout>();
   const modules = new Map<string, GPUShaderModule>();
   const pipelines = new Map<string, Map<string, GPUComputePipeline>>();
@@ -78,7 +78,7 @@ export function createPipelines(device: GPUDevice, uniforms: Uniforms, largest: 
           { binding: 0, resource: { buffer: uniforms.buffer, offset: 0, size: UNIFORM_BYTES } },
         ];
         for (const { buffer, bytes } of [...reads, ...writes]) {
-          entries.push({ binding: entries.length, resource: { buffer, size: Math.min(bytes, largest) } });
+          entries.push({ binding: entries.length, resource: { buffer, size: bytes } });
         }
         group = device.createBindGroup({ layout: layoutOf(reads.length, writes.length).group, entries });
         bindGroups.set(key, group);

@@ -1,5 +1,6 @@
-// Memory for arrays on a GPU: buffers in size classes of 1/4 steps, kept in lists when freed. A training step asks for
-// the same sizes again and again, so after the first steps nothing is created anew.
+// Memory for arrays on a GPU: buffers in size classes of 1/4 steps, kept in lists when freed. A step that asks for what
+// the step before asked for gets the same blocks in the same places, so that its bind groups are there already: of the
+// free blocks of a class the one made first is always taken.
 
 const ALIGN = 256;
 
@@ -52,6 +53,17 @@ export function createPool(device: GPUDevice, largest: number): Pool {
     return list;
   }
 
+  /** Where a block is in its sorted list, or belongs. */
+  function placeOf(list: readonly Block[], { number }: Block): number {
+    let [low, high] = [0, list.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (list[middle].number < number) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   function use(block: Block): Block {
     usedBytes += block.bytes;
     return block;
@@ -66,12 +78,12 @@ export function createPool(device: GPUDevice, largest: number): Pool {
     return use({ number: blocks++, buffer, bytes, lastSubmit: -1 });
   }
 
-  const classOf = (bytes: number) => Math.min(sizeClass(bytes), Math.ceil(largest / ALIGN) * ALIGN);
+  const classOf = (bytes: number) => Math.min(sizeClass(bytes), largest);
 
   return {
     take(bytes) {
       const size = classOf(bytes);
-      const block = listOf(size).pop();
+      const block = listOf(size).shift();
       return block ? use(block) : create(size);
     },
     takeIdle(bytes, submit) {
@@ -82,7 +94,8 @@ export function createPool(device: GPUDevice, largest: number): Pool {
     },
     release(block) {
       usedBytes -= block.bytes;
-      listOf(block.bytes).push(block);
+      const list = listOf(block.bytes);
+      list.splice(placeOf(list, block), 0, block);
     },
     statistics: () => ({ usedBytes, heldBytes, blocks }),
   };

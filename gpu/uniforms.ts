@@ -1,5 +1,5 @@
 // Numbers that dispatches read, in a ring of small slots. Equal numbers share a slot, so a step that repeats the last
-// one uploads nothing; what is new since the last submit goes up in at most two writes.
+// one uploads nothing; what is new since the last submit goes up in one write.
 
 const SLOTS = 2048;
 /** What one dispatch may read. */
@@ -12,6 +12,7 @@ export interface Uniforms {
   place(integers: readonly number[], floats: readonly number[]): number | null;
   /** Uploads what is new. Must come right before a submit. */
   upload(): void;
+  statistics(): { readonly uniformBytes: number };
 }
 
 /** A ring on a device; `alignment` is the device's for offsets. */
@@ -25,11 +26,18 @@ export function createUniforms(device: GPUDevice, alignment: number): Uniforms {
   const floatWords = new Float32Array(words.buffer);
   const slotOf = new Map<string, number>();
   const keys: (string | undefined)[] = new Array(SLOTS);
-  /** Slots that commands not yet submitted read. */
-  const pending = new Set<number>();
+  /** Slots that commands not yet submitted read, and those that the commands before them read. */
+  let pending = new Set<number>();
+  let recent = new Set<number>();
   let next = 0;
   let firstNew = SLOTS;
   let afterNew = 0;
+  let uniformBytes = 0;
+
+  /** What the last submit read is kept for the next, which is likely to repeat it, while there is room. */
+  function kept(slot: number): boolean {
+    return pending.has(slot) || (recent.has(slot) && pending.size + recent.size < SLOTS);
+  }
 
   return {
     buffer,
@@ -38,7 +46,7 @@ export function createUniforms(device: GPUDevice, alignment: number): Uniforms {
       let slot = slotOf.get(key);
       if (slot === undefined) {
         if (pending.size >= SLOTS) return null;
-        while (pending.has(next)) next = (next + 1) % SLOTS;
+        while (kept(next)) next = (next + 1) % SLOTS;
         slot = next;
         next = (next + 1) % SLOTS;
         const old = keys[slot];
@@ -57,11 +65,15 @@ export function createUniforms(device: GPUDevice, alignment: number): Uniforms {
     upload() {
       if (afterNew > firstNew) {
         const at = firstNew * slotBytes;
-        device.queue.writeBuffer(buffer, at, words, at / 4, (afterNew - firstNew) * slotBytes / 4);
+        const bytes = (afterNew - firstNew) * slotBytes;
+        device.queue.writeBuffer(buffer, at, words, at / 4, bytes / 4);
+        uniformBytes += bytes;
       }
+      [recent, pending] = [pending, recent];
       pending.clear();
       firstNew = SLOTS;
       afterNew = 0;
     },
+    statistics: () => ({ uniformBytes }),
   };
 }

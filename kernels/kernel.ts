@@ -134,6 +134,14 @@ export interface Arithmetic {
   readonly fusedMultiplyAdd: boolean;
 }
 
+/** Work that a backend has handed to its device so far; the numbers grow. */
+export interface QueueCounts {
+  readonly dispatches: number;
+  readonly submits: number;
+  /** Waits for values; reads asked for together are one. */
+  readonly reads: number;
+}
+
 /** Where arithmetic runs. `run` queues and never waits; `read` is the only wait. */
 export interface Backend {
   readonly name: "cpu" | "webgpu";
@@ -146,6 +154,8 @@ export interface Backend {
   /** The same memory under another shape of equal size. Only the original is freed. */
   alias(buffer: Buffer, shape: readonly number[]): Buffer;
   free(buffer: Buffer): void;
+  /** On backends that queue alone. */
+  readonly counts?: QueueCounts;
 }
 
 /** Product of a shape's dimensions. */

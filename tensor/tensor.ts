@@ -10,7 +10,7 @@ import {
   sizeOf,
 } from "../kernels/kernel.ts";
 import { disown, own } from "./memory.ts";
-import { currentStage } from "./stage.ts";
+import { bookDispatches, currentStage } from "./stage.ts";
 
 /** Values with a shape on a backend. */
 export interface Tensor {
@@ -164,11 +164,14 @@ export function apply<P>(kernel: Kernel<P>, inputs: readonly Tensor[], params: P
       throw new TypeError(`Cannot run ${kernel.name}: its inputs lie on two backends`);
     }
   }
-  return backend.run(kernel, inputs.map((input) => input.buffer), params).map((buffer) => {
+  const before = backend.counts?.dispatches ?? 0;
+  const made = backend.run(kernel, inputs.map((input) => input.buffer), params).map((buffer) => {
     const result = wrap(backend, buffer);
     own(result);
     return result;
   });
+  if (backend.counts) bookDispatches(backend.counts.dispatches - before);
+  return made;
 }
 
 /**

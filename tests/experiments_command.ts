@@ -23,9 +23,13 @@ export function taskWords(): string[] {
 /** Environment of the command: no colours, whatever the tests were started with. */
 const env = { NO_COLOR: "1" };
 
-/** Starts the command. */
-export function startExperiments(words: readonly string[]): Deno.ChildProcess {
-  const args = [...taskWords(), ...words];
+/** Starts the command; `before` are options of Deno's own, in front of the task's. */
+export function startExperiments(
+  words: readonly string[],
+  before: readonly string[] = [],
+): Deno.ChildProcess {
+  const [run, ...task] = taskWords();
+  const args = [run, ...before, ...task, ...words];
   return new Deno.Command(Deno.execPath(), {
     args,
     cwd: root,

@@ -32,6 +32,7 @@ export type {
   RunHeader,
   RunRecord,
   Specialisation,
+  StepQueue,
   StepRow,
   StepTiming,
   TimingRecord,

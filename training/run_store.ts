@@ -21,6 +21,8 @@ export interface SavedRun {
 
 /** A run's place on disk. */
 export interface RunStore {
+  /** Where a checkpoint is, while there is one. */
+  readonly checkpointPath: string;
   /** Saves rows so far and a checkpoint. */
   save(
     rows: readonly RecordRow[],
@@ -68,6 +70,7 @@ export function openRunStore(folder: string, run: string): RunStore {
     };
   }
   return {
+    checkpointPath,
     async save(rows, timing, tensors, metadata) {
       await write(rows, timing);
       await writeAtomic(checkpointPath, encodeCheckpoint(tensors, metadata));

@@ -1,0 +1,169 @@
+// A device that is lost or runs out of memory: one sentence says so and names the checkpoint, what was written is whole,
+// and going on ends in the same bits.
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { openDevice } from "../experiments/device.ts";
+import { checkMemory } from "../experiments/memory_check.ts";
+import { webgpu, type WebgpuBackend } from "../gpu/backend.ts";
+import { affine, broadcastRows } from "../kernels/mod.ts";
+import { sizes } from "../models/presets.ts";
+import { findRouter, parseOptions } from "../routers/registry.ts";
+import type { TrainOptions, TrainPlan } from "../training/plan.ts";
+import { recordRows, recordText } from "../training/record.ts";
+import { openRunStore } from "../training/run_store.ts";
+import { train } from "../training/train.ts";
+import { experiments, filesIn, inFolder, startExperiments } from "./experiments_command.ts";
+import { adapter, gpuTest } from "./gpu.ts";
+import { madeUpDataset } from "./made_up_text.ts";
+import { openedDevices } from "./opened_devices.ts";
+
+/** A backend and its device. */
+async function opened(): Promise<{ backend: WebgpuBackend; device: GPUDevice }> {
+  using noted = openedDevices();
+  const backend = await webgpu();
+  return { backend, device: noted.devices[0] };
+}
+
+const lost = /^Cannot [a-z_ ]+: the device .+ was lost \(destroyed.*\)$/;
+
+gpuTest("a device lost at any moment is said to be lost, by whatever comes next", async () => {
+  const moments: Record<string, (device: GPUDevice) => void | Promise<void>> = {
+    "before work is queued": (device) => device.destroy(),
+    "while values are read": (device) => queueMicrotask(() => device.destroy()),
+    "long before": async (device) => {
+      device.destroy();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    },
+  };
+  for (const [moment, lose] of Object.entries(moments)) {
+    const { backend, device } = await opened();
+    const x = backend.upload(Float32Array.of(1, 2), [2]);
+    const use = async () => {
+      await lose(device);
+      const [y] = backend.run(affine, [x], { scale: 2, shift: 0 });
+      await backend.read(y);
+    };
+    const error = await assertRejects(use, Error);
+    assertMatch(error.message, lost, moment);
+    // From then on at once.
+    assertMatch(assertThrows(() => backend.upload(Float32Array.of(1), [1]), Error).message, lost, moment);
+  }
+});
+
+const dataset = madeUpDataset();
+const size = { ...sizes.tiny, batch: 2, width: 16, activeUnits: 16, learningRate: 0.02 };
+const router = findRouter("switch");
+const plan: TrainPlan = {
+  ...{ run: "switch-seed0", label: "switch", sizeName: "small one", seed: 0, steps: 8 },
+  ...{ size, router, routerOptions: parseOptions(router) },
+};
+
+gpuTest(
+  "a run whose device is lost or closed keeps its checkpoint and goes on to the same bits",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const given = { dataset, machine: { threads: 1, machine: "" }, version: "0", checkpointEvery: 3 };
+    const first = await opened();
+    const whole = await train(plan, { ...given, backend: first.backend });
+    first.backend.close();
+    for (const [how, step] of [["lost", 2], ["lost", 4], ["lost", 5], ["closed", 4]] as const) {
+      const { backend, device } = await opened();
+      const store = openRunStore(folder, `${how} at ${step}`);
+      const options: TrainOptions = {
+        ...{ ...given, store, backend },
+        onStep: (row) => {
+          if (row.step === step) how === "lost" ? device.destroy() : backend.close();
+        },
+      };
+      const { message } = await assertRejects(() => train(plan, options), Error);
+      if (how === "lost") assertMatch(message, lost);
+      else assertMatch(message, /^Cannot [a-z ]+: the WebGPU backend is closed$/);
+      // Lost in the step that ends with a checkpoint: the one before still counts.
+      const saved = await store.saved();
+      assertEquals(saved?.record.steps.length, step + 1 > 3 ? 3 : undefined);
+
+      const again = await webgpu();
+      const resumed = await train(plan, { ...given, store, backend: again, resume: true });
+      assertEquals(recordText(recordRows(resumed.record)), recordText(recordRows(whole.record)));
+      again.close();
+    }
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+/** Runs a command to its end; graphics drivers may have their say on stderr. */
+async function finish(words: readonly string[]): Promise<void> {
+  const { code, out, error } = await experiments(...words);
+  assertEquals(code, 0, out + error);
+}
+
+gpuTest(
+  "a command whose device is lost fails with the checkpoint's name, and resumes to the same bytes",
+  () =>
+    inFolder(async (folder) => {
+      const words = (out: string) => [
+        ...["--device", "webgpu", "--routers", "switch", "--seeds", "1", "--size", "tiny", "--steps", "120"],
+        ...["--text", `${folder}/text.txt`, "--out", `${folder}/${out}`],
+      ];
+      await finish(words("whole"));
+      const preload = ["--preload", new URL("lose_device.ts", import.meta.url).pathname];
+      const { code, stderr } = await startExperiments(words("lost"), preload).output();
+      const said = new TextDecoder().decode(stderr).split("\n").filter((line) => line.startsWith("Cannot "));
+      const checkpoint = `${folder}/lost/runs/switch-seed0.safetensors`;
+      assertEquals([code, said.length], [1, 1], said.join("\n"));
+      assertMatch(said[0], /^Cannot [a-z_ ]+: the device .+ was lost \(destroyed/);
+      assert(
+        said[0].endsWith(`; switch-seed0 goes on with --resume from ${checkpoint}, saved after step 50`),
+      );
+      const left = filesIn(`${folder}/lost`);
+      assertEquals([...left.keys()].filter((path) => path.includes("partial")), []);
+      assert(left.has("runs/switch-seed0.safetensors"), "the checkpoint is there");
+
+      await finish([...words("lost"), "--resume"]);
+      const [resumed, whole] = ["lost", "whole"].map((out) => filesIn(`${folder}/${out}`));
+      assertEquals(resumed.get("records.jsonl"), whole.get("records.jsonl"));
+      assertEquals([...resumed.keys()].sort(), [...whole.keys()].sort());
+    }),
+);
+
+gpuTest(
+  "memory that runs out is said to have run out, and nothing is read from what is not there",
+  async () => {
+    const { backend } = await opened();
+    const columns = backend.largestBytes / 4;
+    const one = backend.upload(Float32Array.of(7), [1]);
+    const before = backend.statistics().heldBytes;
+    const [wide] = backend.run(broadcastRows, [one], { columns });
+    const error = await backend.read(wide).then(
+      (values) => values.at(-1) === 7 ? null : "wrong values",
+      (e) => e,
+    );
+    // SwiftShader offers arrays of 1 GiB and has no memory for one; others keep what they offer.
+    const short = /swiftshader/i.test(adapter!.name);
+    if (short) {
+      assertMatch(error?.message, /^Cannot read: .+ ran out of memory/);
+      assertThrows(() => backend.run(affine, [one], { scale: 1, shift: 0 }), Error, "ran out of memory");
+    } else {
+      assertEquals(error, null);
+      assert(backend.statistics().heldBytes >= before + backend.largestBytes);
+    }
+    backend.close();
+  },
+);
+
+gpuTest("a model whose largest array the adapter does not bind is refused before any training", async () => {
+  const device = await openDevice("webgpu", null);
+  const T = sizes.tiny.batch * sizes.tiny.length;
+  const fits = device.largestBytes / (4 * T);
+  checkMemory(sizes.tiny, fits, device);
+  const { message } = assertThrows(() => checkMemory(sizes.tiny, fits + 1, device), RangeError);
+  assertMatch(message, /^Cannot train with a vocabulary of \d+ words [^\n]+ takes [\d.]+ GiB an array$/);
+  assertStringIncludes(message, adapter!.name);
+  device.backend.close();
+});

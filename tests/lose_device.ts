@@ -1,0 +1,14 @@
+// Preloaded before a command (`deno run --preload`): the WebGPU device is lost after so many submits, in the middle of
+// whatever the command does then.
+import { openedDevices } from "./opened_devices.ts";
+
+/** More than 60 steps of a run of 120 steps take, with their evaluations; fewer than all of them. */
+const SUBMITS = 90;
+
+const { devices } = openedDevices();
+const { submit } = GPUQueue.prototype;
+let submits = 0;
+GPUQueue.prototype.submit = function (commands) {
+  submit.call(this, commands);
+  if (++submits === SUBMITS) devices.at(-1)!.destroy();
+};
