@@ -25,6 +25,38 @@ export function stageMedians({ timings }: Series): Map<string, number> {
   );
 }
 
+/** Medians of what a step hands to a device, of those that queue; null where none does. */
+export function queueTable(series: readonly Series[]): Markup | null {
+  const queuing = series.flatMap((each) => {
+    const queues = each.timings.flatMap(({ steps }) => steps.flatMap(({ queue }) => queue ?? []));
+    return queues.length > 0 ? [{ name: each.name, queues }] : [];
+  });
+  if (queuing.length === 0) return null;
+  const known: readonly string[] = stages;
+  const found = new Set(
+    queuing.flatMap(({ queues }) =>
+      queues.flatMap(({ dispatchesByStage }) => Object.keys(dispatchesByStage))
+    ),
+  );
+  const names = [
+    ...known.filter((name) => found.has(name)),
+    ...[...found].filter((name) => !known.includes(name)).sort(),
+  ];
+  return table(
+    "Dispatches of a step by stage, gradients included; submits; waits for values",
+    ["Router", ...names, "Dispatches", "Submits", "Reads"],
+    queuing.map(({ name, queues }) => [
+      name,
+      ...names.map((stage) =>
+        String(median(queues.map(({ dispatchesByStage }) => dispatchesByStage[stage] ?? 0)))
+      ),
+      ...(["dispatches", "submits", "reads"] as const).map((count) =>
+        String(median(queues.map((queue) => queue[count])))
+      ),
+    ]),
+  );
+}
+
 // `rest` is what all routers share; it stays grey, so that the stages routers differ in stand out. Blues from dark to
 // light keep stages apart from the routers' own colours.
 function stageColor(stage: string, at: number): string {
@@ -101,6 +133,7 @@ median step exactly. Timings differ from run to run and between machines.${
           fixed(secondsPerStep(each)! * 1000, 2),
         ]),
       ),
+      queueTable(timed),
     ],
     key,
   );

@@ -234,6 +234,7 @@ function all(
 interface Found {
   readonly textContent: string;
   getAttribute(name: string): string | null;
+  querySelectorAll(text: string): Iterable<Found>;
 }
 
 function select(html: string, selectors: string): Found[] {
@@ -293,6 +294,33 @@ Deno.test("claims and table hold the intervals that come out by hand", () => {
   assert(cells[2].includes("+0.07 [−0.12, 0.26]"), cells[2]);
   // The median step is 40 ms although the mean is 56; 16 x 128 tokens in it are 51.2 thousand a second.
   for (const cell of cells) assert(cell.includes("51.2 k") && cell.includes("40.0"), cell);
+});
+
+Deno.test("where a device queues work, the report counts it; elsewhere it says nothing of it", () => {
+  const { runs, timings } = all(2);
+  assert(!renderReport(experiment, runs, timings).includes("Dispatches of a step"));
+  const queued = timings.map((timing): TimingRecord => ({
+    ...timing,
+    steps: timing.steps.map((row) => {
+      // One step in ten waits once more; routers other than hash score, which takes ten dispatches.
+      const route = timing.run.startsWith("hash") ? 1 : 11;
+      const dispatchesByStage = { solve: 2, rest: 70, experts: 16, route, dispatch: 21 };
+      return {
+        ...row,
+        queue: { dispatches: 109 + route, submits: 1, reads: row.step % 10 === 0 ? 2 : 1, dispatchesByStage },
+      };
+    }),
+  }));
+  const html = renderReport(experiment, runs, queued);
+  const found = select(html, ".scroll[aria-label^='Dispatches of a step'] tr").map((row) =>
+    Array.from(row.querySelectorAll("th, td"), ({ textContent }) => textContent)
+  );
+  assertEquals(found, [
+    ["Router", "route", "dispatch", "experts", "rest", "solve", "Dispatches", "Submits", "Reads"],
+    ["switch", "11", "21", "16", "70", "2", "120", "1", "1"],
+    ["gshard", "11", "21", "16", "70", "2", "120", "1", "1"],
+    ["hash", "1", "21", "16", "70", "2", "110", "1", "1"],
+  ]);
 });
 
 Deno.test("when every interval includes 0, no router is called better", () => {
