@@ -1,8 +1,10 @@
 // The CPU backend: every array lives in one WebAssembly heap, every kernel is a program of one WebAssembly module, and
 // threads share both. `run` computes before it returns, so `read` never waits.
 import {
+  type ArrayType,
   type Backend,
   type Buffer,
+  type DType,
   type HostArray,
   type Kernel,
   shapeText,
@@ -38,6 +40,7 @@ interface CpuBuffer extends Buffer {
   readonly address: number;
 }
 
+const DTYPES: readonly DType[] = ["f32", "i32"];
 const LIST_WORDS = 64;
 const CONTROL_BYTES = 512;
 
@@ -96,7 +99,14 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     floats = new Float32Array(memoryBuffer);
   }
 
-  function allocate(type: Buffer["type"]): CpuBuffer {
+  function allocate(type: ArrayType): CpuBuffer {
+    if (!DTYPES.includes(type.dtype)) {
+      throw new TypeError(
+        `Cannot place an array of ${type.dtype} on the CPU backend: it stores ${
+          DTYPES.join(" and ")
+        }; WebGPU stores ${type.dtype} too`,
+      );
+    }
     const address = heap.allocate(4 * sizeOf(type.shape));
     refresh();
     return { type, address };
@@ -116,6 +126,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     name: "cpu",
     threads,
     arithmetic: { device: "cpu", fusedMultiplyAdd },
+    dtypes: DTYPES,
     upload(values, shape) {
       if (!open) throw new TypeError("Cannot upload: the CPU backend is closed");
       if (shape.some((dimension) => !Number.isInteger(dimension) || dimension < 0)) {
@@ -130,6 +141,11 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     },
     run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P): Buffer[] {
       if (!open) throw new TypeError(`Cannot run ${kernel.name}: the CPU backend is closed`);
+      if (!kernel.cpu || !kernel.wasm) {
+        throw new TypeError(
+          `Cannot run ${kernel.name}: it has no WebAssembly program, only the WebGPU backend runs it`,
+        );
+      }
       const program = programNumber.get(kernel.wasm);
       if (program === undefined) {
         throw new TypeError(`Cannot run ${kernel.name}: no program named "${kernel.wasm}"`);

@@ -5,6 +5,7 @@ import {
   type ArrayType,
   type Backend,
   type Buffer,
+  bytesOf,
   type GpuFacts,
   type GpuPass,
   type HostArray,
@@ -156,11 +157,13 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
     return { type, block: pool.take(bytesFor(type)) };
   }
 
-  function bytesFor({ shape }: ArrayType): number {
-    const bytes = 4 * sizeOf(shape);
+  function bytesFor(type: ArrayType): number {
+    const bytes = bytesOf(type);
     if (bytes > largestBytes) {
       throw new RangeError(
-        `Cannot place an array of shape ${shapeText(shape)} on ${adapter.name}: it takes ${bytes} bytes, ` +
+        `Cannot place an array of shape ${
+          shapeText(type.shape)
+        } on ${adapter.name}: it takes ${bytes} bytes, ` +
           `the adapter binds at most ${largestBytes}`,
       );
     }
@@ -210,6 +213,7 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
   return {
     name: "webgpu",
     arithmetic,
+    dtypes: ["f32", "i32", "f16"],
     software: facts.software,
     largestBytes,
     upload(values, shape) {
@@ -246,12 +250,12 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
       return outputs;
     },
     read(buffer) {
-      const size = sizeOf(buffer.type.shape);
-      const values = buffer.type.dtype === "f32" ? new Float32Array(size) : new Int32Array(size);
+      const { dtype, shape } = buffer.type;
+      const values = dtype === "i32" ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape));
       const block = blockOf(buffer);
       return new Promise((resolve, reject) => {
         if (wanted.length === 0) queueMicrotask(() => void resolveReads());
-        wanted.push({ copy: { from: block, values }, done: () => resolve(values), failed: reject });
+        wanted.push({ copy: { from: block, dtype, values }, done: () => resolve(values), failed: reject });
       });
     },
     alias(buffer, shape) {

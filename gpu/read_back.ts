@@ -1,11 +1,13 @@
 // Reading arrays back: all reads called before the program next waits share one buffer, one submit and one map, because
 // waiting for a map costs the same for one number as for many arrays (11 ms in Deno).
-import type { HostArray } from "../kernels/kernel.ts";
+import { bytesPerElement, type DType, type HostArray } from "../kernels/kernel.ts";
 import { type Block, sizeClass } from "./pool.ts";
 
 /** A copy that was asked for. */
 export interface Wanted {
   readonly from: Block;
+  readonly dtype: DType;
+  /** f16 is widened to f32. */
   readonly values: HostArray;
 }
 
@@ -15,6 +17,24 @@ export interface ReadBack {
   encode(encoder: GPUCommandEncoder, wanted: readonly Wanted[]): GPUBuffer;
   /** Fills the values once the submit that holds the copies is done. */
   finish(staging: GPUBuffer, wanted: readonly Wanted[]): Promise<void>;
+}
+
+/** Bytes to copy: whole words, of which an odd number of f16 leaves half of the last one unused. */
+function bytesOf({ dtype, values }: Wanted): number {
+  return 4 * Math.ceil(bytesPerElement(dtype) * values.length / 4);
+}
+
+function viewOf(bytes: ArrayBuffer, at: number, { dtype, values: { length } }: Wanted) {
+  switch (dtype) {
+    case "f32":
+      return new Float32Array(bytes, at, length);
+    case "i32":
+      return new Int32Array(bytes, at, length);
+    case "f16":
+      return new Float16Array(bytes, at, length);
+    default:
+      return dtype satisfies never;
+  }
 }
 
 /** Staging buffers are kept and used again. */
@@ -32,12 +52,13 @@ export function createReadBack(device: GPUDevice): ReadBack {
 
   return {
     encode(encoder, wanted) {
-      const staging = take(wanted.reduce((sum, { values }) => sum + values.byteLength, 0));
+      const staging = take(wanted.reduce((sum, each) => sum + bytesOf(each), 0));
       let at = 0;
-      for (const { from, values } of wanted) {
-        if (values.byteLength === 0) continue;
-        encoder.copyBufferToBuffer(from.buffer, 0, staging, at, values.byteLength);
-        at += values.byteLength;
+      for (const each of wanted) {
+        const bytes = bytesOf(each);
+        if (bytes === 0) continue;
+        encoder.copyBufferToBuffer(each.from.buffer, 0, staging, at, bytes);
+        at += bytes;
       }
       return staging;
     },
@@ -45,12 +66,9 @@ export function createReadBack(device: GPUDevice): ReadBack {
       await staging.mapAsync(GPUMapMode.READ);
       const bytes = staging.getMappedRange();
       let at = 0;
-      for (const { values } of wanted) {
-        const copy = values instanceof Float32Array
-          ? new Float32Array(bytes, at, values.length)
-          : new Int32Array(bytes, at, values.length);
-        values.set(copy);
-        at += values.byteLength;
+      for (const each of wanted) {
+        each.values.set(viewOf(bytes, at, each));
+        at += bytesOf(each);
       }
       staging.unmap();
       free.push(staging);

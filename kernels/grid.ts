@@ -6,6 +6,8 @@ import type { GpuFacts } from "./kernel.ts";
 const INVOCATIONS = 256;
 /** Rows of up to this many columns are taken by one invocation each, longer ones by a workgroup. */
 const NARROW = 32;
+/** The same where barriers cost most: a program goes over a row three times, and lavapipe ends loops after 65,535 trips. */
+const NARROW_ON_SOFTWARE = 16_384;
 
 /** Workgroups in a list as a grid of at least that many. */
 export function grid(workgroups: number, { workgroupsPerDimension }: GpuFacts): [number, number, number] {
@@ -25,7 +27,7 @@ export function quads(elements: number): number {
 
 /** Entry point and grid of a program that treats rows: `narrow` or `wide`. */
 export function forRows(rows: number, columns: number, facts: GpuFacts) {
-  return columns <= NARROW
+  return columns <= (facts.software ? NARROW_ON_SOFTWARE : NARROW)
     ? { entry: "narrow", workgroups: forEach(rows, facts) }
     : { entry: "wide", workgroups: grid(rows, facts) };
 }

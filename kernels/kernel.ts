@@ -1,8 +1,8 @@
 // What a kernel is: its shape rule, its definition in plain loops, how it runs and what it costs.
 // This file imports nothing, so that a backend, a simulator or a browser can read kernels without any runtime.
 
-/** Element types a backend stores. Both take 4 bytes. */
-export type DType = "f32" | "i32";
+/** Element types: floats and whole numbers of 4 bytes, and floats of 2 bytes, which are stored but never computed in. */
+export type DType = "f32" | "i32" | "f16";
 
 /** The type of an array on a backend: element type and shape (row-major, at least one dimension). */
 export interface ArrayType {
@@ -10,7 +10,7 @@ export interface ArrayType {
   readonly shape: readonly number[];
 }
 
-/** Values on the host. */
+/** Values on the host; f16 is read as f32. */
 export type HostArray = Float32Array | Int32Array;
 
 /** What a reference reads and writes: f64 on the way, so that it is more exact than what it judges. */
@@ -108,9 +108,12 @@ export interface Kernel<P> {
     types: readonly ArrayType[],
     params: P,
   ): void;
-  /** Exported function of the WebAssembly module: `(from, to, arguments) => void` over units. */
-  readonly wasm: string;
-  cpu(inputs: readonly ArrayType[], params: P): CpuLaunch;
+  /**
+   * Exported function of the WebAssembly module: `(from, to, arguments) => void` over units. A kernel without `cpu` runs
+   * on WebGPU alone; the CPU refuses it by name.
+   */
+  readonly wasm?: string;
+  cpu?(inputs: readonly ArrayType[], params: P): CpuLaunch;
   /** Every WGSL program that `gpu` may name. A kernel without `gpu` runs on the CPU alone; WebGPU refuses it by name. */
   readonly wgsl?: readonly string[];
   gpu?(inputs: readonly ArrayType[], params: P, facts: GpuFacts): GpuLaunch;
@@ -147,6 +150,8 @@ export interface Backend {
   readonly name: "cpu" | "webgpu";
   /** What decides the last bits of results: on one machine, equal arithmetic gives equal bits. */
   readonly arithmetic: Arithmetic;
+  /** Element types it stores. */
+  readonly dtypes: readonly DType[];
   /** Copies host values in; the caller's array is never changed or kept. */
   upload(values: HostArray, shape: readonly number[]): Buffer;
   run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P): Buffer[];
@@ -165,6 +170,11 @@ export function sizeOf(shape: readonly number[]): number {
   return size;
 }
 
+/** What one element takes. */
+export function bytesPerElement(dtype: DType): number {
+  return dtype === "f16" ? 2 : 4;
+}
+
 /** A shape as text: `[2, 3]`. */
 export function shapeText(shape: readonly number[]): string {
   return `[${shape.join(", ")}]`;
@@ -173,7 +183,7 @@ export function shapeText(shape: readonly number[]): string {
 /** Compulsory traffic when every input is read once and every output written once. */
 export function bytesOf(...types: readonly ArrayType[]): number {
   let bytes = 0;
-  for (const type of types) bytes += 4 * sizeOf(type.shape);
+  for (const { dtype, shape } of types) bytes += bytesPerElement(dtype) * sizeOf(shape);
   return bytes;
 }
 
@@ -185,9 +195,14 @@ export function i32(...shape: number[]): ArrayType {
   return { dtype: "i32", shape };
 }
 
+export function f16(...shape: number[]): ArrayType {
+  return { dtype: "f16", shape };
+}
+
 /**
  * Checks inputs against patterns and binds their dimensions: `match("matmul", inputs, ["f32 MK", "f32 KN"])` gives
- * `{ M, K, N }`. `*` stands for any leading dimensions, bound as their product under the name `rows`.
+ * `{ M, K, N }`. `*` stands for any leading dimensions, bound as their product under the name `rows`; `f32|f16` takes
+ * either element type, `any` every one of 4 bytes.
  */
 export function match(
   kernel: string,
@@ -200,8 +215,11 @@ export function match(
   const bound: Record<string, number> = {};
   inputs.forEach((input, at) => {
     const [dtype, letters] = patterns[at].split(" ");
-    if (dtype !== "any" && input.dtype !== dtype) {
-      throw new TypeError(`Cannot run ${kernel}: input ${at} must be ${dtype}, not ${input.dtype}`);
+    const taken = dtype === "any" ? ["f32", "i32"] : dtype.split("|");
+    if (!taken.includes(input.dtype)) {
+      throw new TypeError(
+        `Cannot run ${kernel}: input ${at} must be ${taken.join(" or ")}, not ${input.dtype}`,
+      );
     }
     const names = [...letters];
     let dimensions = [...input.shape];

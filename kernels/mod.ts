@@ -35,6 +35,7 @@ export { sumSquares } from "./sum_squares/kernel.ts";
 export { takeAlong } from "./take_along/kernel.ts";
 export { takeAlongGradient } from "./take_along_gradient/kernel.ts";
 export { toFloat } from "./to_float/kernel.ts";
+export { toHalf } from "./to_half/kernel.ts";
 export { topK } from "./top_k/kernel.ts";
 export { transpose } from "./transpose/kernel.ts";
 export { unary } from "./unary/kernel.ts";

@@ -13,10 +13,10 @@ export function randomFrom(words: string): () => number {
   };
 }
 
-/** Values of one input. The list of a "values" fill is repeated until the array is full. */
+/** Values of one input, f16 as the f32 they are stored from without loss. The list of a "values" fill is repeated until the array is full. */
 export function fill(input: CaseInput, words: string): HostArray {
   const size = sizeOf(input.type.shape);
-  const values = input.type.dtype === "f32" ? new Float32Array(size) : new Int32Array(size);
+  const values = input.type.dtype === "i32" ? new Int32Array(size) : new Float32Array(size);
   const random = randomFrom(words);
   const how = input.fill;
   for (let i = 0; i < size; i++) {
@@ -38,5 +38,5 @@ export function fill(input: CaseInput, words: string): HostArray {
         how satisfies never;
     }
   }
-  return values;
+  return input.type.dtype === "f16" ? values.map(Math.f16round) : values;
 }

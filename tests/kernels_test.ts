@@ -1,7 +1,7 @@
 // The contract every kernel keeps: its programs agree with its reference within the derived rounding (integers exactly),
 // on the CPU with the same bits however the work is cut over threads, on a GPU with either kind of programs and however
 // grids fold; and its shape rule explains what it refuses.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { cpu, type CpuBackend } from "../cpu/backend.ts";
 import { sizeClass } from "../cpu/heap.ts";
 import { hasRelaxedSimd } from "../cpu/module.ts";
@@ -10,6 +10,7 @@ import {
   type ArrayType,
   type Buffer,
   type Case,
+  type DType,
   f32,
   type HostArray,
   type Kernel,
@@ -23,8 +24,8 @@ import { fill } from "./fill.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 
 const EPSILON = 2 ** -24;
-/** From here on a number rounds to infinity in f32. */
-const LARGEST = 2 ** 128 - 2 ** 103;
+/** From here on a number rounds to infinity. */
+const LARGEST: Readonly<Record<DType, number>> = { f32: 2 ** 128 - 2 ** 103, f16: 65520, i32: Infinity };
 
 // Each kernel has its own type of params; what the suite passes always comes from the kernel's own cases.
 // deno-lint-ignore no-explicit-any
@@ -62,12 +63,13 @@ addEventListener("unload", () => {
 
 Deno.test("there are kernels and every program belongs to one", () => {
   assert(kernels.length > 0);
-  assertEquals(kernels.map(([, kernel]) => kernel.wasm).sort(), [...programs].sort());
+  assertEquals(kernels.flatMap(([, kernel]) => kernel.wasm ?? []).sort(), [...programs].sort());
 });
 
 for (const [exported, kernel] of kernels) {
   Deno.test(`${kernel.name}: is declared in full`, () => {
-    assertEquals(kernel.wasm, exported, "the export and the program share one name");
+    assert(kernel.cpu || kernel.gpu, "runs somewhere");
+    if (kernel.cpu) assertEquals(kernel.wasm, exported, "the export and the program share one name");
     assertEquals(kernel.name, exported.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
     assert(/^[^\n]+\.$/.test(kernel.about), "about is one sentence");
     assert(kernel.cases.length > 0, "has cases");
@@ -80,7 +82,7 @@ for (const [exported, kernel] of kernels) {
       const types = each.inputs.map((input) => input.type);
       const { flop, bytes } = kernel.cost(types, each.params);
       const rounding = kernel.rounding(types, each.params);
-      const { units, grain } = kernel.cpu(types, each.params);
+      const { units, grain } = kernel.cpu?.(types, each.params) ?? { units: 0, grain: 1 };
       assert(
         Number.isFinite(flop) && flop >= 0 && Number.isFinite(bytes) && bytes >= 0,
         `${each.about}: cost`,
@@ -92,6 +94,13 @@ for (const [exported, kernel] of kernels) {
   });
 
   for (const each of kernel.cases) {
+    const { cpu } = kernel;
+    if (!cpu || typesOf(kernel, each).some(({ dtype }) => dtype === "f16")) {
+      Deno.test(`${kernel.name}: ${each.about}: the CPU refuses it by name`, () => {
+        for (const { one } of variants) refusedOnCpu(one, kernel, each);
+      });
+      continue;
+    }
     Deno.test(`${kernel.name}: ${each.about}`, async () => {
       const types = each.inputs.map((input) => input.type);
       const inputs = each.inputs.map((input, at) => fill(input, `${kernel.name} ${each.about} ${at}`));
@@ -112,7 +121,7 @@ for (const [exported, kernel] of kernels) {
         });
         const inPieces = await compute(
           two,
-          { ...kernel, cpu: (...a) => ({ ...kernel.cpu(...a), grain: 1 }) },
+          { ...kernel, cpu: (...a) => ({ ...cpu(...a), grain: 1 }) },
           each,
           inputs,
         );
@@ -140,10 +149,43 @@ for (const [exported, kernel] of kernels) {
     const otherKind = types.map((_, at) => types.map((type, i) => i === at ? swapped(type) : type));
     const refused = otherKind.filter((changed) => refuses(kernel, changed, each.params));
     assert(refused.length > 0, "an input of the wrong dtype");
+    types.forEach((type, at) => {
+      const half = types.map((each, i): ArrayType => i === at ? { dtype: "f16", shape: type.shape } : each);
+      const taken = kernel.cases.some(({ inputs }) => inputs[at]?.type.dtype === "f16");
+      assert(
+        taken || refuses(kernel, half, each.params),
+        `16-bit floats as input ${at}, which no case covers`,
+      );
+    });
     if (types.length === 1) return;
     const longer = types.map((_, at) => types.map((type, i) => i === at ? grown(type) : type));
     assert(longer.some((changed) => refuses(kernel, changed, each.params)), "an input that is too long");
   });
+}
+
+/** Types of a case's inputs and outputs. */
+function typesOf(kernel: AnyKernel, each: AnyCase): ArrayType[] {
+  const types = each.inputs.map((input) => input.type);
+  return [...types, ...kernel.outputs(types, each.params)];
+}
+
+/** 16-bit floats come from `to_half` alone, so a case that reads them is refused there. */
+function refusedOnCpu(backend: CpuBackend, kernel: AnyKernel, each: AnyCase): void {
+  const given = each.inputs.map((input, at) =>
+    backend.upload(fill(input, `${kernel.name} ${each.about} ${at}`), input.type.shape)
+  );
+  const half = each.inputs.findIndex(({ type }) => type.dtype === "f16");
+  const lacking = (name: string) =>
+    `Cannot run ${name}: it has no WebAssembly program, only the WebGPU backend runs it`;
+  if (half >= 0) {
+    assertThrows(() => backend.run(all.toHalf, [given[half]], {}), TypeError, lacking("to_half"));
+  } else {
+    const message = kernel.cpu
+      ? "Cannot place an array of f16 on the CPU backend: it stores f32 and i32; WebGPU stores f16 too"
+      : lacking(kernel.name);
+    assertThrows(() => backend.run(kernel, given, each.params), TypeError, message);
+  }
+  for (const buffer of given) backend.free(buffer);
 }
 
 function hasValues(input: { readonly type: ArrayType }): boolean {
@@ -177,7 +219,7 @@ function refuses(kernel: AnyKernel, types: readonly ArrayType[], params: unknown
 
 /** Runs every case on arrays that held NaN before, with one read for all, and compares; inputs must be left alone. */
 async function checkOnGpu(backend: WebgpuBackend, kernel: AnyKernel, about: string): Promise<void> {
-  const all: Buffer[] = [];
+  const buffers: Buffer[] = [];
   const runs = kernel.cases.map((each) => {
     const types = each.inputs.map((input) => input.type);
     const inputs = each.inputs.map((input, at) => fill(input, `${kernel.name} ${each.about} ${at}`));
@@ -185,13 +227,19 @@ async function checkOnGpu(backend: WebgpuBackend, kernel: AnyKernel, about: stri
     for (const { shape } of outputs) {
       backend.free(backend.upload(new Float32Array(sizeOf(shape)).fill(NaN), shape));
     }
-    const given = inputs.map((values, at) => backend.upload(values, types[at].shape));
+    const given = inputs.map((values, at) => {
+      const uploaded = backend.upload(values, types[at].shape);
+      if (types[at].dtype !== "f16") return uploaded;
+      const [half] = backend.run(all.toHalf, [uploaded], {});
+      backend.free(uploaded);
+      return half;
+    });
     const made = backend.run(kernel, given, each.params);
-    all.push(...given, ...made);
+    buffers.push(...given, ...made);
     return { each, types, inputs, outputs, given, made };
   });
   const values = new Map<Buffer, HostArray>();
-  await Promise.all(all.map(async (buffer) => values.set(buffer, await backend.read(buffer))));
+  await Promise.all(buffers.map(async (buffer) => values.set(buffer, await backend.read(buffer))));
   for (const { each, types, inputs, outputs, given, made } of runs) {
     const where = `${kernel.name}, ${each.about}, WebGPU, ${about}`;
     const wanted = referenceOf(kernel, inputs, types, each.params);
@@ -202,7 +250,7 @@ async function checkOnGpu(backend: WebgpuBackend, kernel: AnyKernel, about: stri
     });
     given.forEach((buffer, at) => sameBits(`${where}, input ${at} after`, values.get(buffer)!, inputs[at]));
   }
-  for (const buffer of all) backend.free(buffer);
+  for (const buffer of buffers) backend.free(buffer);
 }
 
 function referenceOf(
@@ -212,7 +260,7 @@ function referenceOf(
   params: unknown,
 ): NumberArray[] {
   const wanted = kernel.outputs(types, params).map((type): NumberArray =>
-    type.dtype === "f32" ? new Float64Array(sizeOf(type.shape)) : new Int32Array(sizeOf(type.shape))
+    type.dtype === "i32" ? new Int32Array(sizeOf(type.shape)) : new Float64Array(sizeOf(type.shape))
   );
   kernel.reference(inputs, wanted, types, params);
   return wanted;
@@ -273,19 +321,28 @@ async function compute(
   return results;
 }
 
+/** What storing a number within `tolerance` of `value` as f16 adds: half a step of its size, or of the smallest. */
+function halfStep(value: number, tolerance: number): number {
+  return Math.max(2 ** -11 * (Math.abs(value) + tolerance), 2 ** -25);
+}
+
 function compare(where: string, type: ArrayType, got: HostArray, want: NumberArray, rounding: number): void {
   assertEquals(got.length, want.length, `${where}: number of values`);
+  const largest = LARGEST[type.dtype];
   let magnitude = 1;
-  for (const value of want) if (Math.abs(value) < LARGEST) magnitude = Math.max(magnitude, Math.abs(value));
-  const tolerance = type.dtype === "f32" ? rounding * EPSILON * magnitude : 0;
+  for (const value of want) if (Math.abs(value) < largest) magnitude = Math.max(magnitude, Math.abs(value));
+  const tolerance = type.dtype === "i32" ? 0 : rounding * EPSILON * magnitude;
+  // A kernel without roundings is exact in f16 as well: its reference rounds.
+  const stored = type.dtype === "f16" && rounding > 0;
   let worst = -1;
   let worstExcess = 0;
   let wrong = 0;
   for (let i = 0; i < want.length; i++) {
-    if (type.dtype === "f32" && Math.abs(want[i]) >= LARGEST) want[i] = Math.sign(want[i]) * Infinity;
+    if (Math.abs(want[i]) >= largest) want[i] = Math.sign(want[i]) * Infinity;
     if (got[i] === want[i] || (Number.isNaN(got[i]) && Number.isNaN(want[i]))) continue;
     const distance = Math.abs(got[i] - want[i]);
-    if (Number.isFinite(want[i]) && distance <= tolerance) continue;
+    const allowed = tolerance + (stored ? halfStep(want[i], tolerance) : 0);
+    if (Number.isFinite(want[i]) && distance <= allowed) continue;
     wrong++;
     const excess = Number.isFinite(distance) ? distance : Infinity;
     if (worst < 0 || excess > worstExcess) [worst, worstExcess] = [i, excess];

@@ -14,6 +14,7 @@ function bind(
   const [x, index, scale] = inputs;
   const scaled = scale !== undefined;
   const { N } = match("gather_rows", inputs.slice(1), scaled ? ["i32 N", "f32 N"] : ["i32 N"]);
+  match("gather_rows", [x], ["any *"]);
   if (scaled && x.dtype !== "f32") {
     throw new TypeError("Cannot run gather_rows: input 0 must be f32 to be scaled");
   }
