@@ -3,7 +3,7 @@
 import { createLanguageModel } from "../models/language_model.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
-import { takeStageSeconds } from "../tensor/stage.ts";
+import { takeSeconds } from "../tensor/stage.ts";
 import { validationBatches } from "./batches.ts";
 import { evaluate } from "./evaluate.ts";
 import { createAdamW } from "./optimizer.ts";
@@ -13,6 +13,7 @@ import {
   recordRows,
   type RunHeader,
   type RunRecord,
+  secondsByStage,
   type StepTiming,
   type TimingRecord,
 } from "./record.ts";
@@ -86,13 +87,13 @@ export async function train(
   const evaluateEvery = Math.ceil(plan.steps / EVALUATIONS);
   const schedule = { peak: plan.size.learningRate, steps: plan.steps, ...scheduleDefaults };
   let lastTurn = 0;
-  takeStageSeconds();
   while (state.step < plan.steps) {
     if (performance.now() - lastTurn > TURN_MILLISECONDS) {
       await turn();
       lastTurn = performance.now();
     }
     const { step } = state;
+    takeSeconds();
     const start = performance.now();
     const row = await trainStep({
       plan,
@@ -103,7 +104,8 @@ export async function train(
       learningRate: learningRateAt(step, schedule),
     });
     const seconds = (performance.now() - start) / 1000;
-    const stepTiming = { step, seconds, stages: takeStageSeconds() };
+    const passes = takeSeconds();
+    const stepTiming = { step, seconds, stages: secondsByStage(passes), passes };
     rows.push(row);
     timings.push(stepTiming);
     state.step++;
@@ -120,7 +122,6 @@ export async function train(
     ) {
       await store.save(rows, timing(), ...await state.save());
     }
-    takeStageSeconds();
   }
   rows.push(await endOf(plan, options, model, state));
   if (store) await store.finish(rows, timing());
