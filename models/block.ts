@@ -53,7 +53,7 @@ export function createBlock(dims: BlockDims, moe: MoeLayer | null, init: Init): 
         return { x_TD: add(attended_TD, y_TD), moe: null };
       }
       const output = await moe.apply(normed_TD, step);
-      return { x_TD: stage("dispatch", () => add(attended_TD, output.y_TD)), moe: output };
+      return { x_TD: stage("combine", () => add(attended_TD, output.y_TD)), moe: output };
     },
   };
 }

@@ -97,7 +97,7 @@ export function createMoeLayer(
             ...(step.training ? { random: step.random.split("experts") } : {}),
           }),
       );
-      const y_TD = stage("dispatch", () => {
+      const y_TD = stage("combine", () => {
         const weighted_ND = gradientWeight_N
           ? scaleGradient(rows_ND, take(gradientWeight_N, sorted.byExpert.order_N))
           : rows_ND;

@@ -11,10 +11,10 @@ export interface Section {
 
 const light = `${
   colorVariables("light")
-} --ink: #1b1e21; --muted: #5a6168; --line: #d5d8da; --grid: #e4e6e6; --card: #ffffff; --stage-0: #123f6b; --stage-1: #4a8ac0; --stage-2: #a3c9e6; --rest: #d3d6d9; --good: #14622f; --bad: #9c1c1c;`;
+} --ink: #1b1e21; --muted: #5a6168; --line: #d5d8da; --grid: #e4e6e6; --card: #ffffff; --stage-0: #123f6b; --stage-1: #4a8ac0; --stage-2: #7fb0d9; --stage-3: #b9d8ee; --rest: #d3d6d9; --good: #14622f; --bad: #9c1c1c;`;
 const dark = `${
   colorVariables("dark")
-} --ink: #e7e9eb; --muted: #a4abb2; --line: #383d42; --grid: #2b3034; --card: #1d2125; --stage-0: #c4e0f7; --stage-1: #6aa9dc; --stage-2: #356994; --rest: #454b51; --good: #7fd69a; --bad: #ff9d96;`;
+} --ink: #e7e9eb; --muted: #a4abb2; --line: #383d42; --grid: #2b3034; --card: #1d2125; --stage-0: #c4e0f7; --stage-1: #6aa9dc; --stage-2: #3f78a8; --stage-3: #27506f; --rest: #454b51; --good: #7fd69a; --bad: #ff9d96;`;
 
 const style = `
 :root { color-scheme: light dark; ${light} }

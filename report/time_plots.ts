@@ -61,7 +61,7 @@ export function queueTable(series: readonly Series[]): Markup | null {
 // light keep stages apart from the routers' own colours.
 function stageColor(stage: string, at: number): string {
   if (stage === "rest") return "var(--rest)";
-  return at < 3 ? `var(--stage-${at})` : seriesColor(at);
+  return at < 4 ? `var(--stage-${at})` : seriesColor(at);
 }
 
 /** Stacked bars of stages and the same as a table; a sentence when nothing was timed. */

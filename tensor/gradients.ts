@@ -3,7 +3,7 @@
 import { shapeText, sizeOf } from "../kernels/kernel.ts";
 import { add } from "./arithmetic.ts";
 import { memory, release } from "./memory.ts";
-import { stage } from "./stage.ts";
+import { pass, stage } from "./stage.ts";
 import { carriesGradient, type Parameter, type Tensor, tensor } from "./tensor.ts";
 
 /** Parents before children, each once. */
@@ -43,7 +43,11 @@ function sorted(loss: Tensor): Tensor[] {
  * backend.close();
  * ```
  */
-export async function gradients(loss: Tensor, params: readonly Parameter[]): Promise<(Tensor | null)[]> {
+export function gradients(loss: Tensor, params: readonly Parameter[]): Promise<(Tensor | null)[]> {
+  return pass("backward", () => walkBack(loss, params));
+}
+
+async function walkBack(loss: Tensor, params: readonly Parameter[]): Promise<(Tensor | null)[]> {
   if (sizeOf(loss.shape) !== 1) {
     throw new RangeError(
       `Cannot differentiate a loss of shape ${shapeText(loss.shape)}: it must be one value`,

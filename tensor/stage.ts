@@ -1,40 +1,31 @@
-// Which part of a step the program is in: a name that ops remember, so that time spent and work queued in an op's
-// gradient are booked under the stage that made the op.
+// Where in a step the program is, on two axes: the stage (a part of the model; ops remember theirs, so that time spent and
+// work queued in an op's gradient are booked under the stage that made the op) and the pass that runs through all stages.
 
-let current = "rest";
+interface Place {
+  readonly pass: string;
+  readonly stage: string;
+}
+
+let current: Place = { pass: "forward", stage: "rest" };
 let since = performance.now();
-const seconds = new Map<string, number>();
+let seconds: Record<string, Record<string, number>> = {};
 const dispatches = new Map<string, number>();
 
 function book(): void {
   const now = performance.now();
-  seconds.set(current, (seconds.get(current) ?? 0) + (now - since) / 1000);
+  const row = seconds[current.pass] ??= {};
+  row[current.stage] = (row[current.stage] ?? 0) + (now - since) / 1000;
   since = now;
 }
 
-/** The stage the program is in. */
-export function currentStage(): string {
-  return current;
-}
-
-/**
- * Runs `body` (which may be asynchronous) under a stage's name; returns and throws what it does.
- * @example
- * ```ts
- * import { stage, takeStageSeconds } from "@switchyard/moe";
- * import { assertEquals } from "@std/assert";
- * assertEquals(stage("experts", () => 6 * 7), 42);
- * assertEquals("experts" in takeStageSeconds(), true);
- * ```
- */
-export function stage<T>(name: string, body: () => T): T {
+function within<T>(place: Place, body: () => T): T {
   const outer = current;
   const leave = () => {
     book();
     current = outer;
   };
   book();
-  current = name;
+  current = place;
   let result: T;
   try {
     result = body();
@@ -47,26 +38,59 @@ export function stage<T>(name: string, body: () => T): T {
   return result;
 }
 
+/** The stage the program is in. */
+export function currentStage(): string {
+  return current.stage;
+}
+
 /**
- * Seconds by stage since the last call; starts counting anew. `rest` is what no stage claims.
+ * Runs `body` (which may be asynchronous) under a stage's name; returns and throws what it does.
  * @example
  * ```ts
- * import { takeStageSeconds } from "@switchyard/moe";
+ * import { stage, takeSeconds } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * takeStageSeconds();
- * assertEquals(Object.keys(takeStageSeconds()), ["rest"]);
+ * assertEquals(stage("experts", () => 6 * 7), 42);
+ * assertEquals("experts" in takeSeconds().forward, true);
  * ```
  */
-export function takeStageSeconds(): Record<string, number> {
+export function stage<T>(name: string, body: () => T): T {
+  return within({ ...current, stage: name }, body);
+}
+
+/**
+ * Runs `body` (which may be asynchronous) as a pass: `backward`, `optimizer` or `reading`; all else is `forward`.
+ * @example
+ * ```ts
+ * import { pass, stage, takeSeconds } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(pass("backward", () => stage("experts", () => 6 * 7)), 42);
+ * assertEquals("experts" in takeSeconds().backward, true);
+ * ```
+ */
+export function pass<T>(name: string, body: () => T): T {
+  return within({ ...current, pass: name }, body);
+}
+
+/**
+ * Seconds by pass and stage since the last call; starts counting anew. `rest` is what no stage claims.
+ * @example
+ * ```ts
+ * import { takeSeconds } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * takeSeconds();
+ * assertEquals(Object.keys(takeSeconds().forward), ["rest"]);
+ * ```
+ */
+export function takeSeconds(): Record<string, Record<string, number>> {
   book();
-  const taken = Object.fromEntries(seconds);
-  seconds.clear();
+  const taken = seconds;
+  seconds = {};
   return taken;
 }
 
 /** Books dispatches that a backend queued under the stage the program is in. */
 export function bookDispatches(count: number): void {
-  dispatches.set(current, (dispatches.get(current) ?? 0) + count);
+  dispatches.set(current.stage, (dispatches.get(current.stage) ?? 0) + count);
 }
 
 /**

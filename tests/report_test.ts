@@ -204,8 +204,9 @@ export function timingOf(made: MadeUp, seed: number, { steps = 300 } = {}): Timi
     seconds: step % 10 === 0 ? 0.2 : 0.04,
     stages: {
       route: made.gate ? 0.003 : 0.001,
-      dispatch: 0.004,
+      dispatch: 0.003,
       experts: 0.012,
+      combine: 0.001,
       rest: made.gate ? 0.021 : 0.023,
     },
   }));

@@ -14,7 +14,7 @@ import { validationBatches } from "../training/batches.ts";
 import { evaluate, evaluateInDetail } from "../training/evaluate.ts";
 import { fingerprint } from "../training/fingerprint.ts";
 import type { TrainOptions, TrainPlan } from "../training/plan.ts";
-import { recordRows, recordText } from "../training/record.ts";
+import { passes, recordRows, recordText, stages } from "../training/record.ts";
 import { train } from "../training/train.ts";
 import { madeUpDataset } from "./made_up_text.ts";
 
@@ -61,6 +61,31 @@ Deno.test("every router with something to train reports the gradient that reache
   }
   const gated = routers().filter(({ traits }) => traits.gradient !== "none");
   assert(gated.some(({ name }) => name === "switch") && gated.some(({ name }) => name === "gshard"));
+});
+
+Deno.test("a step's time is booked by pass and stage, nothing twice and nothing left out", async () => {
+  const start = performance.now();
+  const { timing } = await train(planOf(findRouter("switch")), options);
+  const allSeconds = (performance.now() - start) / 1000;
+  let bookedSeconds = 0;
+  for (const step of timing.steps) {
+    const sum = (values: Readonly<Record<string, number>>) =>
+      Object.values(values).reduce((all, each) => all + each, 0);
+    assertEquals(Object.keys(step.stages).sort(), [...stages].sort());
+    assertEquals(Object.keys(step.passes!).sort(), [...passes].sort());
+    const { forward, backward, optimizer, reading } = step.passes!;
+    assertEquals(Object.keys(forward).sort(), [...stages].sort());
+    assertEquals(Object.keys(backward).sort(), [...stages].sort());
+    assertEquals([Object.keys(optimizer), Object.keys(reading)], [["rest"], ["rest"]]);
+    const booked = Object.values(step.passes!).map(sum).reduce((all, each) => all + each, 0);
+    assert(
+      Math.abs(booked - sum(step.stages)) < 1e-9 * booked,
+      `${booked} by pass, by stage ${sum(step.stages)}`,
+    );
+    assert(booked > step.seconds - 1e-9, `${booked} booked of ${step.seconds}`);
+    bookedSeconds += booked;
+  }
+  assert(bookedSeconds < allSeconds, `${bookedSeconds} booked of ${allSeconds}`);
 });
 
 Deno.test("a gate that nothing reaches is refused in the first step", async () => {

@@ -109,11 +109,14 @@ export interface RunRecord {
   readonly end: EndRow | null;
 }
 
-/** Seconds of one step by stage; `rest` is what no stage claims. */
+/** Seconds of one step. */
 export interface StepTiming {
   readonly step: number;
   readonly seconds: number;
+  /** By stage; `rest` is what no stage claims. */
   readonly stages: Readonly<Record<string, number>>;
+  /** The same by pass, then stage; absent in records from before passes were told apart. */
+  readonly passes?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** What was handed to the device, on backends that queue. */
   readonly queue?: StepQueue;
 }
@@ -133,7 +136,19 @@ export interface TimingRecord {
 }
 
 /** Stages every step is split into. */
-export const stages = ["route", "dispatch", "experts", "rest"] as const;
+export const stages = ["route", "dispatch", "experts", "combine", "rest"] as const;
+
+/** Passes a step goes through them in; `reading` is waiting for what the record keeps. */
+export const passes = ["forward", "backward", "optimizer", "reading"] as const;
+
+/** Seconds of each stage over all passes. */
+export function secondsByStage(timed: NonNullable<StepTiming["passes"]>): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const row of Object.values(timed)) {
+    for (const [stage, seconds] of Object.entries(row)) sums[stage] = (sums[stage] ?? 0) + seconds;
+  }
+  return sums;
+}
 
 /**
  * A record as JSON Lines: a row a line.

@@ -4,7 +4,7 @@ import type { Backend, QueueCounts } from "../kernels/kernel.ts";
 import { createLanguageModel } from "../models/language_model.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
-import { takeStageDispatches, takeStageSeconds } from "../tensor/stage.ts";
+import { takeSeconds, takeStageDispatches } from "../tensor/stage.ts";
 import { validationBatches } from "./batches.ts";
 import { evaluate } from "./evaluate.ts";
 import { createAdamW } from "./optimizer.ts";
@@ -14,6 +14,7 @@ import {
   recordRows,
   type RunHeader,
   type RunRecord,
+  secondsByStage,
   type StepQueue,
   type StepTiming,
   type TimingRecord,
@@ -88,14 +89,14 @@ export async function train(
   const evaluateEvery = Math.ceil(plan.steps / EVALUATIONS);
   const schedule = { peak: plan.size.learningRate, steps: plan.steps, ...scheduleDefaults };
   let lastTurn = 0;
-  takeStageSeconds();
-  takeStageDispatches();
   while (state.step < plan.steps) {
     if (performance.now() - lastTurn > TURN_MILLISECONDS) {
       await turn();
       lastTurn = performance.now();
     }
     const { step } = state;
+    takeSeconds();
+    takeStageDispatches();
     const start = performance.now();
     const before = { ...backend.counts };
     const row = await trainStep({
@@ -107,7 +108,13 @@ export async function train(
       learningRate: learningRateAt(step, schedule),
     });
     const seconds = (performance.now() - start) / 1000;
-    const stepTiming = { step, seconds, stages: takeStageSeconds(), ...queueSince(before, backend) };
+    const passes = takeSeconds();
+    const stepTiming = {
+      step,
+      seconds,
+      ...{ stages: secondsByStage(passes), passes },
+      ...queueSince(before, backend),
+    };
     rows.push(row);
     timings.push(stepTiming);
     state.step++;
@@ -124,8 +131,6 @@ export async function train(
     ) {
       await store.save(rows, timing(), ...await state.save());
     }
-    takeStageSeconds();
-    takeStageDispatches();
   }
   rows.push(await endOf(plan, options, model, state));
   if (store) await store.finish(rows, timing());

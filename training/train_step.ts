@@ -7,6 +7,7 @@ import { gradients } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
+import { pass } from "../tensor/stage.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { trainingBatch } from "./batches.ts";
 import type { AdamW } from "./optimizer.ts";
@@ -63,17 +64,18 @@ export async function trainStep(
     byName[name] = gradient;
   });
   const squares = model.routerParams.map((name) => sumAll(square(byName[name])));
-  const norm = optimizer.update(byName, learningRate, step);
+  const norm = pass("optimizer", () => optimizer.update(byName, learningRate, step));
   const sampledLosses = sampled.map((estimator) => weightedMeanLoss(output.loss_T, estimator));
 
-  const [loss, gradientNorm, lossValues, layers, observed] = await Promise.all([
-    scalar(output.loss),
-    scalar(norm),
-    Promise.all(losses.map(([, value]) => scalar(value))),
-    readLoads(output, model.cut.E, length, state),
-    Promise.all(sampledLosses.map(scalar)),
-    ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
-  ]);
+  const [loss, gradientNorm, lossValues, layers, observed] = await pass("reading", () =>
+    Promise.all([
+      scalar(output.loss),
+      scalar(norm),
+      Promise.all(losses.map(([, value]) => scalar(value))),
+      readLoads(output, model.cut.E, length, state),
+      Promise.all(sampledLosses.map(scalar)),
+      ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
+    ]));
   const row: StepRow = {
     kind: "step",
     step,
