@@ -68,6 +68,7 @@ export * from "./tensor/reduce.ts";
 export * from "./tensor/products.ts";
 export * from "./tensor/rows.ts";
 export * from "./tensor/transformer.ts";
+export { onHost } from "./tensor/on_host.ts";
 export { stage, takeStageSeconds } from "./tensor/stage.ts";
 
 export * from "./routers/mod.ts";
