@@ -69,6 +69,7 @@ export * from "./tensor/reduce.ts";
 export * from "./tensor/products.ts";
 export * from "./tensor/rows.ts";
 export * from "./tensor/transformer.ts";
+export { onHost } from "./tensor/on_host.ts";
 export { pass, stage, takeSeconds, takeStageDispatches } from "./tensor/stage.ts";
 
 export * from "./routers/mod.ts";

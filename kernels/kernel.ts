@@ -114,7 +114,10 @@ export interface Kernel<P> {
    */
   readonly wasm?: string;
   cpu?(inputs: readonly ArrayType[], params: P): CpuLaunch;
-  /** Every WGSL program that `gpu` may name. A kernel without `gpu` runs on the CPU alone; WebGPU refuses it by name. */
+  /**
+   * Every WGSL program that `gpu` may name. A kernel without `gpu` runs on the CPU alone; WebGPU refuses it by name, and
+   * `tensor/on_host.ts` takes it to the CPU where a caller says so.
+   */
   readonly wgsl?: readonly string[];
   gpu?(inputs: readonly ArrayType[], params: P, facts: GpuFacts): GpuLaunch;
   cost(inputs: readonly ArrayType[], params: P): Cost;

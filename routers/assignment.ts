@@ -15,6 +15,7 @@ import {
   toFloat,
 } from "../tensor/arithmetic.ts";
 import { memory } from "../tensor/memory.ts";
+import { onHost } from "../tensor/on_host.ts";
 import type { Random } from "../tensor/random.ts";
 import { logsumexp, softmax } from "../tensor/reduce.ts";
 import { take, takeAlong, wholeNumbers } from "../tensor/rows.ts";
@@ -30,11 +31,29 @@ export interface Balancing {
 
 /**
  * The assignment of highest total score in which loads of a scope differ by at most one: i32 [T], -1 for padding. Exact;
- * among equals the lowest experts for the first tokens. NaN and -infinity count as the least score.
+ * among equals the lowest experts for the first tokens. NaN and -infinity count as the least score. On WebGPU the scores
+ * (and the mask, where there is one) are read once and solved on the host.
  */
-export function assignBalanced(score_TE: Tensor, { scope, real_T }: Balancing): Tensor {
+export async function assignBalanced(score_TE: Tensor, { scope, real_T }: Balancing): Promise<Tensor> {
   const inputs = real_T ? [score_TE, real_T] : [score_TE];
-  return apply(kernels.balancedAssignment, inputs, { scope })[0];
+  const [expert_T] = await onHost(inputs, (found) => apply(kernels.balancedAssignment, found, { scope }));
+  return expert_T;
+}
+
+/**
+ * The same with v_j - v_(z_i), f32 [T, E]: what the other tokens gain in total when token i, now with z_i, goes to j.
+ * One read on WebGPU serves both.
+ */
+export async function matchBalanced(
+  score_TE: Tensor,
+  { scope, real_T }: Balancing,
+): Promise<{ readonly expert_T: Tensor; readonly gain_TE: Tensor }> {
+  const inputs = real_T ? [score_TE, real_T] : [score_TE];
+  const [expert_T, gain_TE] = await onHost(inputs, (found) => {
+    const [expert_T] = apply(kernels.balancedAssignment, found, { scope });
+    return [expert_T, apply(kernels.exchangeGain, [found[0], expert_T], { scope })[0]];
+  });
+  return { expert_T, gain_TE };
 }
 
 /** Tokens of one of `groups` equal groups. */
@@ -81,11 +100,10 @@ export function logSoftmax(logit_TE: Tensor): Tensor {
 }
 
 /** What {@linkcode matchingImportance} works on. */
-export interface Matching extends Balancing {
-  /** The scores that were assigned: log proposal plus Gumbel noise. */
-  readonly score_TE: Tensor;
-  /** Their balanced assignment. */
+export interface Matching extends Pick<Balancing, "real_T"> {
+  /** The balanced assignment of log proposal plus Gumbel noise, and what {@linkcode matchBalanced} found besides. */
   readonly expert_T: Tensor;
+  readonly gain_TE: Tensor;
   /** Distribution the noise was added to. */
   readonly logProposal_TE: Tensor;
   /** Distribution that is meant. */
@@ -98,11 +116,10 @@ export interface Matching extends Balancing {
  * for each token whatever the others' assignments are.
  */
 export function matchingImportance(matching: Matching): Tensor {
-  const { score_TE, expert_T, scope, real_T } = matching;
-  const [T] = score_TE.shape;
+  const { expert_T, gain_TE, real_T } = matching;
+  const [T] = expert_T.shape;
   const logProposal_TE = stopGradient(matching.logProposal_TE);
-  // v_j - v_(z_i), so that the term of z_i itself is log p~.
-  const [gain_TE] = apply(kernels.exchangeGain, [score_TE, expert_T], { scope });
+  // The gain is v_j - v_(z_i), so the term of z_i itself is log p~.
   const normaliser_T = logsumexp(add(logProposal_TE, gain_TE));
   const expert_TK = reshape(expert_T, [T, 1]);
   const own = (x_TE: Tensor) => reshape(takeAlong(stopGradient(x_TE), expert_TK), [T]);

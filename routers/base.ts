@@ -45,14 +45,12 @@ export const base: RouterPlugin<BaseOptions> = {
     const centroid_DE = init.parameter("centroids", [D, E], fill);
     return {
       params: { centroids: centroid_DE },
-      route(x_TD, { training, real_T }) {
+      async route(x_TD, { training, real_T }) {
         const [T] = x_TD.shape;
         const affinity_TE = matmul(x_TD, centroid_DE); // h_t . w_e
+        const balancing = () => ({ scope: scopeOf(T, options.groups, "base"), real_T });
         const expert_TK = training
-          ? reshape(assignBalanced(affinity_TE, { scope: scopeOf(T, options.groups, "base"), real_T }), [
-            T,
-            1,
-          ])
+          ? reshape(await assignBalanced(affinity_TE, balancing()), [T, 1])
           : leaveOutPadding(topK(affinity_TE, 1).index_TK, real_T);
         const weight_TK = sigmoid(takeAlong(affinity_TE, expert_TK));
         return tokenChoice({ wanted_TK: expert_TK, expert_TK, weight_TK }, { losses: {} });

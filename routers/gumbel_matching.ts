@@ -3,7 +3,13 @@
 import { z } from "zod";
 import { add } from "../tensor/arithmetic.ts";
 import { stopGradient } from "../tensor/tensor.ts";
-import { assignBalanced, balanceBySinkhorn, gumbelNoise, matchingImportance } from "./assignment.ts";
+import {
+  assignBalanced,
+  balanceBySinkhorn,
+  gumbelNoise,
+  matchBalanced,
+  matchingImportance,
+} from "./assignment.ts";
 import type { RouterPlugin } from "./router.ts";
 import { createSampledRouter, type SampledOptions, sampledOptions } from "./sampled.ts";
 
@@ -38,17 +44,20 @@ export const gumbelMatching: RouterPlugin<GumbelMatchingOptions> = {
   }),
   expertsPerToken: () => 1,
   create(dims, options, init) {
-    return createSampledRouter("gumbel-matching", dims, options, init, (given_TE, balancing, random) => {
+    return createSampledRouter("gumbel-matching", dims, options, init, async (given_TE, step) => {
       const logProbability_TE = stopGradient(given_TE);
       const logProposal_TE = options.proposal === "sinkhorn"
-        ? balanceBySinkhorn(logProbability_TE, { ...balancing, iterations: options.sinkhornIterations })
+        ? balanceBySinkhorn(logProbability_TE, { ...step, iterations: options.sinkhornIterations })
         : logProbability_TE;
       // s_ij = log p~_ij + G_ij; z = argmax over balanced z of sum_i s_(i, z_i).
-      const score_TE = add(logProposal_TE, gumbelNoise(logProposal_TE, random));
-      const expert_T = assignBalanced(score_TE, balancing);
-      const importance = () =>
-        matchingImportance({ ...balancing, score_TE, expert_T, logProposal_TE, logProbability_TE });
-      return { wanted_T: expert_T, expert_T, importance };
+      const score_TE = add(logProposal_TE, gumbelNoise(logProposal_TE, step.random));
+      if (!step.weighted) {
+        const expert_T = await assignBalanced(score_TE, step);
+        return { wanted_T: expert_T, expert_T, importance_T: null };
+      }
+      const { expert_T, gain_TE } = await matchBalanced(score_TE, step);
+      const matching = { expert_T, gain_TE, logProposal_TE, logProbability_TE, real_T: step.real_T };
+      return { wanted_T: expert_T, expert_T, importance_T: matchingImportance(matching) };
     });
   },
 };

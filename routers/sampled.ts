@@ -42,13 +42,20 @@ export const sampledOptions = {
   initScale: z.number().positive().default(0.1).describe("s of the gate's init, sigma = sqrt(s / D)"),
 } as const;
 
+/** What experts are drawn by. */
+export interface DrawStep extends Balancing {
+  readonly random: Random;
+  /** Whether importance weights are wanted. */
+  readonly weighted: boolean;
+}
+
 /** A drawn expert for every token. */
 export interface Draw {
   /** Before capacity and after it, i32 [T]; -1 for padding. */
   readonly wanted_T: Tensor;
   readonly expert_T: Tensor;
-  /** Importance weights, f32 [T]. */
-  importance(): Tensor;
+  /** Importance weights, f32 [T], where they are wanted. */
+  readonly importance_T: Tensor | null;
 }
 
 /** A router that draws experts in training and takes the most probable one, without capacity, in evaluation. */
@@ -57,10 +64,11 @@ export function createSampledRouter(
   { D, E, V }: RouterDims,
   options: SampledOptions,
   init: Init,
-  draw: (logProbability_TE: Tensor, balancing: Balancing, random: Random) => Draw,
+  draw: (logProbability_TE: Tensor, step: DrawStep) => Draw | Promise<Draw>,
 ): Router {
   const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
   const scoreFunction = options.gradient === "score-function";
+  const weighted = scoreFunction && options.weighted;
   const running = scoreFunction && options.baseline === "running-mean";
   // A model that knows nothing loses log V nats, so that is where the mean of no steps stands.
   let mean = Math.fround(Math.log(V));
@@ -71,7 +79,7 @@ export function createSampledRouter(
   return {
     params: { gate: gate_DE },
     ...(running ? state : {}),
-    route(x_TD, { training, random, real_T }) {
+    async route(x_TD, { training, random, real_T }) {
       const [T] = x_TD.shape;
       const logit_TE = matmul(x_TD, gate_DE);
       const logProbability_TE = logSoftmax(logit_TE);
@@ -91,17 +99,17 @@ export function createSampledRouter(
         const best_T = reshape(leaveOutPadding(topK(logProbability_TE, 1).index_TK, real_T), [T]);
         return chosen(best_T, best_T, {});
       }
-      const balancing: Balancing = { scope: scopeOf(T, options.groups, name), real_T };
-      const drawn = draw(logProbability_TE, balancing, random);
+      const scope = scopeOf(T, options.groups, name);
+      const drawn = await draw(logProbability_TE, { scope, real_T, random, weighted });
       const losses: Record<string, Tensor> = {};
       if (options.balance > 0) {
         const wanted_TK = reshape(drawn.wanted_T, [T, 1]);
-        const terms = { probability_TE, wanted_TK, counts: "first", scope: balancing.scope, real_T } as const;
+        const terms = { probability_TE, wanted_TK, counts: "first", scope, real_T } as const;
         losses.balance = affine(balanceLoss(terms), options.balance, 0);
       }
       const routing = chosen(drawn.wanted_T, drawn.expert_T, losses);
       if (!scoreFunction) return routing;
-      const importance_T = options.weighted ? drawn.importance() : keptMask(drawn.expert_T);
+      const importance_T = drawn.importance_T ?? keptMask(drawn.expert_T);
       return {
         ...routing,
         gradientWeight_N: importance_T,

@@ -47,7 +47,7 @@ export const skip: RouterPlugin<SkipOptions> = {
       dims,
       options,
       init,
-      (logProbability_TE, { scope, real_T }, random) => {
+      (logProbability_TE, { scope, real_T, random, weighted }) => {
         const [T] = logProbability_TE.shape;
         // z_i = argmax_j (log p_ij + G_ij): a draw from p_i.
         const score_TE = add(stopGradient(logProbability_TE), gumbelNoise(logProbability_TE, random));
@@ -72,8 +72,8 @@ export const skip: RouterPlugin<SkipOptions> = {
         });
         const [wanted_T, expert_T] = [reshape(wanted_TK, [T]), reshape(expert_TK, [T])];
         // w_i = delta_i max(1, n_(z_i) / c).
-        const importance = () => skipImportance({ wanted_T, expert_T, E, capacity }, { scope });
-        return { wanted_T, expert_T, importance };
+        const importance_T = weighted ? skipImportance({ wanted_T, expert_T, E, capacity }, { scope }) : null;
+        return { wanted_T, expert_T, importance_T };
       },
     );
   },

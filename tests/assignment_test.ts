@@ -8,6 +8,7 @@ import {
   balanceBySinkhorn,
   gumbelNoise,
   logSoftmax,
+  matchBalanced,
   matchingImportance,
 } from "../routers/assignment.ts";
 import { memory } from "../tensor/memory.ts";
@@ -27,7 +28,7 @@ function between(stream: Random, name: string, low: number, high: number): numbe
 
 async function assign(score: ArrayLike<number>, T: number, E: number): Promise<Int32Array> {
   using _scope = memory();
-  return await assignBalanced(matrix(score, T, E), { scope: T }).read() as Int32Array;
+  return await (await assignBalanced(matrix(score, T, E), { scope: T })).read() as Int32Array;
 }
 
 function loads(expert: Iterable<number>, E: number): number[] {
@@ -134,10 +135,8 @@ Deno.test("scopes and padding are balanced apart", async () => {
   const [T, E, scope] = [60, 4, 20];
   const score = random(3).normal(T * E);
   const real = random(4).uniform(T).map((u) => Number(u < 0.7));
-  const expert = await assignBalanced(matrix(score, T, E), {
-    scope,
-    real_T: tensor(backend, real, [T]),
-  }).read();
+  const expert_T = await assignBalanced(matrix(score, T, E), { scope, real_T: tensor(backend, real, [T]) });
+  const expert = await expert_T.read();
   for (let from = 0; from < T; from += scope) {
     const tokens = Array.from({ length: scope }, (_, at) => from + at).filter((t) => real[t] === 1);
     const alone = await assign(
@@ -165,16 +164,10 @@ Deno.test("importance weights equal those of enumerated conditionals", async () 
     const probability = await logProbability_TE.read();
     const noise = await gumbelNoise(logProposal_TE, stream).read();
     const score = Float32Array.from(proposal, (value, i) => value + noise[i]);
-    const score_TE = matrix(score, T, E);
-    const expert_T = assignBalanced(score_TE, { scope: T });
+    const { expert_T, gain_TE } = await matchBalanced(matrix(score, T, E), { scope: T });
     const expert = await expert_T.read();
-    const weight = await matchingImportance({
-      scope: T,
-      score_TE,
-      expert_T,
-      logProposal_TE,
-      logProbability_TE,
-    }).read();
+    const matching = { expert_T, gain_TE, logProposal_TE, logProbability_TE };
+    const weight = await matchingImportance(matching).read();
 
     // v[i, j]: best total of the others when token i is with expert j.
     const v = new Float64Array(T * E).fill(-Infinity);

@@ -1,5 +1,5 @@
 // Routers that sample or balance by assignment, one promise at a time; unbiased_test.ts measures their estimators.
-import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { createMoeLayer } from "../moe/layer.ts";
@@ -93,8 +93,8 @@ Deno.test("groups are balanced apart, and must divide the tokens", async () => {
     for (let group = 0; group < 4; group++) {
       assertEquals(loads(expert.subarray(12 * group, 12 * group + 12)), new Array(E).fill(2));
     }
-    assertThrows(
-      () => create(plugin, { groups: 5 }).route(tokens(48), stepOf(48)),
+    await assertRejects(
+      async () => await create(plugin, { groups: 5 }).route(tokens(48), stepOf(48)),
       RangeError,
       `Cannot route with ${plugin.name}: groups = 5 does not divide 48 tokens`,
     );
