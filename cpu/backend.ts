@@ -27,7 +27,7 @@ export interface CpuOptions {
    * `auto` to look for one, or `off` (default). The last bits of results depend on it, but not on the number of threads.
    */
   readonly blas?: "off" | "auto" | (string & Record<never, never>);
-  /** Products of fewer multiply-adds (M x N x K) stay in WebAssembly. Default: 64,000, from where the call pays. */
+  /** Products of fewer multiply-adds (M x N x K) stay in WebAssembly. Default: 40,000, from where a call pays. */
   readonly leastBlasProduct?: number;
 }
 
@@ -46,7 +46,7 @@ interface CpuBuffer extends Buffer {
   readonly address: number;
 }
 
-const LEAST_BLAS_PRODUCT = 64_000;
+const LEAST_BLAS_PRODUCT = 40_000;
 const LIST_WORDS = 64;
 const CONTROL_BYTES = 512;
 

@@ -22,9 +22,12 @@ export function setBlas(originAt: u64, leastProduct: i32): void {
   least = leastProduct;
 }
 
-/** Whether a product is given to the system's BLAS: the one place where that is chosen. */
+/**
+ * Whether a product is given to the system's BLAS: the one place where that is chosen. For a few rows packing costs more
+ * than it saves, in a library too; for few multiply-adds the call does.
+ */
 function suitsBlas(M: i32, N: i32, K: i32): bool {
-  return origin != 0 && <i64>M * <i64>N * <i64>K >= max<i64>(1, least);
+  return origin != 0 && M >= 8 && <i64>M * <i64>N * <i64>K >= max<i64>(1, least);
 }
 
 /** Computes what gemm is asked for when BLAS takes it; false when it is left to gemm. */
