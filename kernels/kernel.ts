@@ -138,6 +138,8 @@ export interface Arithmetic {
   readonly device: string;
   /** True when multiply and add round once. */
   readonly fusedMultiplyAdd: boolean;
+  /** Where the system's BLAS was asked for: its name and version, or `none` and why. */
+  readonly blas?: string;
 }
 
 /** Work that a backend has handed to its device so far; the numbers grow. */

@@ -158,7 +158,7 @@ gpuTest(
 );
 
 gpuTest("a model whose largest array the adapter does not bind is refused before any training", async () => {
-  const device = await openDevice("webgpu", null);
+  const device = await openDevice("webgpu", { threads: null, blas: "off" });
   const T = sizes.tiny.batch * sizes.tiny.length;
   const fits = device.largestBytes / (4 * T);
   checkMemory(sizes.tiny, fits, device);

@@ -45,7 +45,7 @@ const plan = {
 
 /** What `auto` says and computes on, and what a record would say. */
 async function auto(): Promise<{ about: string; name: string; recorded: string }> {
-  const { about, backend } = await openDevice("auto", 1);
+  const { about, backend } = await openDevice("auto", { threads: 1, blas: "off" });
   const header = plannedHeader(plan, { dataset: madeUpDataset(), backend, version: "0" });
   backend.close();
   return { about, name: backend.name, recorded: header.arithmetic.device };
@@ -57,7 +57,7 @@ Deno.test("without an adapter auto is the CPU, and webgpu is refused with what t
     assertEquals([name, recorded], ["cpu", "cpu"]);
     assertMatch(about, /^the CPU with 1 thread[^\n]* \(no GPU found\)$/);
     await assertRejects(
-      () => openDevice("webgpu", null),
+      () => openDevice("webgpu", { threads: null, blas: "off" }),
       Error,
       "Cannot open WebGPU: there is no adapter. On Linux a Vulkan driver must be installed",
     );
