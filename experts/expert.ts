@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { Init, Params } from "../tensor/init.ts";
 import type { Random } from "../tensor/random.ts";
+import type { SortedRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Sizes a bank is made for: model width, expert hidden width, experts. */
@@ -13,12 +14,10 @@ export interface ExpertDims {
 
 /** Rows sorted by expert. */
 export interface ExpertRows {
-  /** f32 [N, D]; rows past the last kept assignment are zeros. */
-  readonly x_ND: Tensor;
+  /** N rows of width D for `groupedMatmul`, which gathers what it reads; rows past the last kept assignment give 0. */
+  readonly rows: SortedRows;
   /** Where each expert's rows begin, i32 [E + 1]. */
   readonly offset_O: Tensor;
-  /** Expert of each row, i32 [N]; -1 past the last. */
-  readonly expert_N: Tensor;
   /** A stream of this layer and step in training; absent in evaluation, which is free of noise. */
   readonly random?: Random;
 }

@@ -1,9 +1,7 @@
 // Two-layer experts: act(x W_in + b_in) W_out + b_out with ReLU or exact GELU.
 import { z } from "zod";
-import { add, gelu, relu } from "../tensor/arithmetic.ts";
 import { constant } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";
-import { embedding } from "../tensor/rows.ts";
 import type { Parameter } from "../tensor/tensor.ts";
 import type { ExpertPlugin } from "./expert.ts";
 import { dropUnits } from "./dropout.ts";
@@ -42,7 +40,6 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
   flopPerToken: ({ D, F }) => 4 * D * F,
   create(dims, options, init) {
     const { D, F, E } = dims;
-    const activate = options.activation === "relu" ? relu : gelu;
     const in_EDF = unitsIn("in", dims, init);
     const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(F), init);
     const biases: Record<string, Parameter> = options.bias
@@ -53,15 +50,13 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
       : {};
     return {
       params: { in: in_EDF, out: out_EFD, ...biases },
-      apply({ x_ND, offset_O, expert_N, random }) {
-        const biased = (rows: typeof x_ND, name: string) =>
-          options.bias ? add(rows, embedding(biases[name], expert_N)) : rows;
-        const hidden_NF = dropUnits(
-          activate(biased(groupedMatmul(x_ND, in_EDF, offset_O), "inBias")),
-          options.dropout,
-          random,
-        );
-        return biased(groupedMatmul(hidden_NF, out_EFD, offset_O), "outBias");
+      apply({ rows, offset_O, random }) {
+        const hidden_NF = groupedMatmul(rows, in_EDF, offset_O, {
+          bias_EM: biases.inBias,
+          activation: options.activation,
+        });
+        const kept_NF = dropUnits(hidden_NF, options.dropout, random);
+        return groupedMatmul(kept_NF, out_EFD, offset_O, { bias_EM: biases.outBias });
       },
     };
   },

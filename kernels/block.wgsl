@@ -4,16 +4,18 @@
 override TRANSPOSE_A: bool;
 override TRANSPOSE_B: bool;
 
-// C[i, j] = sum over k < depth of A[i, k] B[k, j] for i < rows, j < columns; each begins somewhere in its array.
+// C[i, j] = sum over k < depth of A[i, k] B[k, j] for i < rows, j < columns; B and C begin somewhere in their array, A
+// at a row of it (counted as it is stored). `group` is which of a kernel's products this is.
 struct Product {
   rows: u32,
   columns: u32,
   depth: u32,
-  aBegin: u32,
+  aFirst: u32,
   aStride: u32,
   bBegin: u32,
   bStride: u32,
   cBegin: u32,
+  group: u32,
 }
 
 fn upToFour(begin: u32, end: u32) -> u32 {
@@ -29,15 +31,15 @@ fn storeBlock(p: Product, row: u32, column: u32, block: mat4x4f) {
   let count = upToFour(column, p.columns);
   let at = p.cBegin + row * p.columns + column;
   if (row < p.rows) {
-    storeFour(at, block[0], count);
+    storeFour(at, finished(p, row, column, block[0]), count);
   }
   if (row + 1u < p.rows) {
-    storeFour(at + p.columns, block[1], count);
+    storeFour(at + p.columns, finished(p, row + 1u, column, block[1]), count);
   }
   if (row + 2u < p.rows) {
-    storeFour(at + 2u * p.columns, block[2], count);
+    storeFour(at + 2u * p.columns, finished(p, row + 2u, column, block[2]), count);
   }
   if (row + 3u < p.rows) {
-    storeFour(at + 3u * p.columns, block[3], count);
+    storeFour(at + 3u * p.columns, finished(p, row + 3u, column, block[3]), count);
   }
 }

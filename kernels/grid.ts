@@ -9,6 +9,17 @@ const NARROW = 32;
 /** The same where barriers cost most: a program goes over a row three times, and lavapipe ends loops after 65,535 trips. */
 const NARROW_ON_SOFTWARE = 16_384;
 
+/** lavapipe ends an invocation's loops, in silence, when they have made this many trips in all. */
+const MOST_TRIPS = 65535;
+
+/** Refuses work that takes an invocation more trips through its loops than software adapters make. */
+export function checkTrips(kernel: string, work: string, trips: number, { software }: GpuFacts): void {
+  if (!software || trips <= MOST_TRIPS) return;
+  throw new RangeError(
+    `Cannot run ${kernel}: ${work} take ${trips} trips through a loop, software adapters make at most ${MOST_TRIPS}`,
+  );
+}
+
 /** Workgroups in a list as a grid of at least that many. */
 export function grid(workgroups: number, { workgroupsPerDimension }: GpuFacts): [number, number, number] {
   const rows = Math.ceil(workgroups / workgroupsPerDimension);

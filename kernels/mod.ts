@@ -9,6 +9,7 @@ export { broadcastColumns } from "./broadcast_columns/kernel.ts";
 export { broadcastRows } from "./broadcast_rows/kernel.ts";
 export { clipScale } from "./clip_scale/kernel.ts";
 export { combineRows } from "./combine_rows/kernel.ts";
+export { combineRowsGradient } from "./combine_rows_gradient/kernel.ts";
 export { count } from "./count/kernel.ts";
 export { countToShare } from "./count_to_share/kernel.ts";
 export { crossEntropy } from "./cross_entropy/kernel.ts";

@@ -1,7 +1,10 @@
 // Which WGSL computes a matrix product on a GPU: the one place where tile shapes are chosen. Two tiles, for hardware and
-// for adapters that compute on the CPU, and two ways to load, each a file; a program is one of each and the kernel's own.
+// for adapters that compute on the CPU, and two ways to load, each a file; a program is one of each, the kernel's own, and
+// what else it does (`plain.wgsl`: nothing).
+import { checkTrips } from "./grid.ts";
 import type { GpuFacts } from "./kernel.ts";
 import block from "./block.wgsl" with { type: "text" };
+import plain from "./plain.wgsl" with { type: "text" };
 import quads from "./quads.wgsl" with { type: "text" };
 import singles from "./singles.wgsl" with { type: "text" };
 import strip from "./strip.wgsl" with { type: "text" };
@@ -14,7 +17,13 @@ export interface ProductPrograms {
    * The program for an adapter and for rows of these lengths (both operands' as stored, and the result's), with how many
    * rows and columns of the result a workgroup takes.
    */
-  choose(rowLengths: readonly number[], facts: GpuFacts): ProductChoice;
+  choose(rowLengths: readonly number[], sums: ProductSums, facts: GpuFacts): ProductChoice;
+}
+
+/** What a workgroup goes through: terms of a sum at most, and groups to look for its own in. */
+export interface ProductSums {
+  readonly terms: number;
+  readonly groups?: number;
 }
 
 /** A program and the tile of a workgroup. */
@@ -24,19 +33,23 @@ export interface ProductChoice {
   readonly tileColumns: number;
 }
 
-/** The programs of a kernel whose own file is `own`. */
-export function productPrograms(own: string): ProductPrograms {
+/** Terms strip.wgsl adds in one trip of its loop. */
+const TERMS_A_TRIP = 4;
+
+/** The programs of the kernel `name` whose own file is `own`; `besides` stands in the place of plain.wgsl. */
+export function productPrograms(name: string, own: string, besides: string = plain): ProductPrograms {
+  const rest = besides + own;
   const programs = {
-    hardware: { quads: block + tile + quads + own, singles: block + tile + singles + own },
-    software: { quads: block + strip + quads + own, singles: block + strip + singles + own },
+    hardware: { quads: block + tile + quads + rest, singles: block + tile + singles + rest },
+    software: { quads: block + strip + quads + rest, singles: block + strip + singles + rest },
   };
   return {
     all: Object.values(programs).flatMap((each) => Object.values(each)),
-    choose(rowLengths, { software }) {
+    choose(rowLengths, { terms, groups = 0 }, facts) {
       const loads = rowLengths.every((length) => length % 4 === 0) ? "quads" : "singles";
-      return software
-        ? { program: programs.software[loads], tileRows: 16, tileColumns: 128 }
-        : { program: programs.hardware[loads], tileRows: 64, tileColumns: 64 };
+      if (!facts.software) return { program: programs.hardware[loads], tileRows: 64, tileColumns: 64 };
+      checkTrips(name, `sums of ${terms} terms`, groups + Math.ceil(terms / TERMS_A_TRIP), facts);
+      return { program: programs.software[loads], tileRows: 16, tileColumns: 128 };
     },
   };
 }

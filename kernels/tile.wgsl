@@ -1,7 +1,8 @@
 // A tile of a matrix product for hardware: 64 x 64 numbers of C by 64 invocations, 8 x 8 each in registers. Slices of
 // A and B, 16 deep, go through workgroup memory (8 KiB), four numbers at a time. Loads of the next slice are not overlapped
 // with arithmetic: several workgroups fit on a core, and one computes while another waits.
-// A program is block.wgsl, this, quads.wgsl or singles.wgsl, and which tile of which product it wants.
+// A program is block.wgsl, this, quads.wgsl or singles.wgsl, plain.wgsl or what a kernel has in its place, and which tile
+// of which product it wants.
 
 const INVOCATIONS = 64u;
 const TILE_ROWS = 64u;
@@ -21,10 +22,10 @@ fn loadSlices(p: Product, row: u32, column: u32, depth: u32, lane: u32) {
     let across = depth + i / 16u;
     let turned = 64u * (i % 4u) + own / 4u;
     if (TRANSPOSE_A) {
-      let four = fourOfA(p.aBegin + across * p.aStride + row + 4u * (i % 16u));
-      sliceA[i] = first(select(0u, 4u, across < p.depth), four);
+      let four = fourOfA(rowOfA(p, across) + row + 4u * (i % 16u));
+      sliceA[i] = first(select(0u, 4u, across < p.depth && hasRow(p, across)), four);
     } else {
-      let four = first(upToFour(along, p.depth), fourOfA(p.aBegin + (row + own) * p.aStride + along));
+      let four = first(upToFour(along, p.depth), fourOfA(rowOfA(p, row + own) + along));
       sliceA[turned][own % 4u] = four.x;
       sliceA[turned + 16u][own % 4u] = four.y;
       sliceA[turned + 32u][own % 4u] = four.z;

@@ -4,7 +4,6 @@ import type { RouteStep } from "../routers/router.ts";
 import { add, relu } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal, type Params } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
-import { stage } from "../tensor/stage.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import { attention, rmsNorm, rope } from "../tensor/transformer.ts";
 
@@ -52,8 +51,8 @@ export function createBlock(dims: BlockDims, moe: MoeLayer | null, init: Init): 
         const y_TD = matmul(relu(matmul(normed_TD, params.in)), params.out);
         return { x_TD: add(attended_TD, y_TD), moe: null };
       }
-      const output = await moe.apply(normed_TD, step);
-      return { x_TD: stage("combine", () => add(attended_TD, output.y_TD)), moe: output };
+      const output = await moe.apply(normed_TD, step, attended_TD);
+      return { x_TD: output.y_TD, moe: output };
     },
   };
 }

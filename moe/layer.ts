@@ -3,22 +3,15 @@
 import type { ExpertBank } from "../experts/expert.ts";
 import type { Mixture, Router, RouteStep, Routing } from "../routers/router.ts";
 import type { Params } from "../tensor/init.ts";
+import { add } from "../tensor/arithmetic.ts";
 import { batchedMatmul } from "../tensor/products.ts";
-import {
-  combineRows,
-  dispatchRows,
-  groupBy,
-  type Groups,
-  scaleGradient,
-  take,
-  wholeNumbers,
-} from "../tensor/rows.ts";
+import { assignmentsOf, combineRows, groupBy, sortRows, wholeNumbers } from "../tensor/rows.ts";
 import { stage } from "../tensor/stage.ts";
 import { dims, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 
 /** What a layer computed and how it routed. */
 export interface MoeOutput {
-  /** f32 [T, D]: sum over kept assignments of weight times expert output; 0 for a token nobody kept. */
+  /** f32 [T, D]: the residual, if given, plus the sum over kept assignments of weight times expert output. */
   readonly y_TD: Tensor;
   readonly routing: Routing;
 }
@@ -28,8 +21,11 @@ export interface MoeLayer {
   readonly D: number;
   readonly E: number;
   readonly params: { readonly router: Params; readonly experts: Params };
-  /** @param x_TD f32 [T, D]. The residual is the caller's. */
-  apply(x_TD: Tensor, step: RouteStep): Promise<MoeOutput>;
+  /**
+   * @param x_TD f32 [T, D].
+   * @param residual_TD Added to the result.
+   */
+  apply(x_TD: Tensor, step: RouteStep, residual_TD?: Tensor): Promise<MoeOutput>;
 }
 
 /**
@@ -68,8 +64,9 @@ export function createMoeLayer(
     D,
     E,
     params: { router: router.params, experts: experts.params },
-    async apply(x_TD, step) {
+    async apply(x_TD, step, residual_TD) {
       const { T } = dims(x_TD, "TD", { D });
+      if (residual_TD) dims(residual_TD, "TD", { T, D });
       dims(step.tokenId_T, "T", { T });
       if (T % step.length !== 0) {
         throw new RangeError(
@@ -86,23 +83,21 @@ export function createMoeLayer(
       dims(expert_N, "N", { N });
       dims(weight_N, "N", { N });
       if (gradientWeight_N) dims(gradientWeight_N, "N", { N });
-      const sorted = stage("dispatch", () => sortRows(moved.x_TD, moved, E));
-      const rows_ND = stage(
-        "experts",
-        () =>
-          experts.apply({
-            x_ND: sorted.x_ND,
-            offset_O: sorted.byExpert.offset_O,
-            expert_N: sorted.expertOfRow_N,
-            ...(step.training ? { random: step.random.split("experts") } : {}),
-          }),
-      );
+      const { assignments, rows } = stage("dispatch", () => {
+        const assignments = assignmentsOf(token_N, moved.x_TD.shape[0], moved.choices);
+        return { assignments, rows: sortRows(moved.x_TD, assignments, groupBy(expert_N, E)) };
+      });
+      const { byExpert } = rows;
+      const rows_ND = stage("experts", () =>
+        experts.apply({
+          rows,
+          offset_O: byExpert.offset_O,
+          ...(step.training ? { random: step.random.split("experts") } : {}),
+        }));
       const y_TD = stage("combine", () => {
-        const weighted_ND = gradientWeight_N
-          ? scaleGradient(rows_ND, take(gradientWeight_N, sorted.byExpert.order_N))
-          : rows_ND;
-        const combined = combineRows(weighted_ND, weight_N, token_N, sorted.byExpert, sorted.byToken);
-        return mixture ? tokensOf(mixture, combined) : combined;
+        const base_TD = mixture ? undefined : residual_TD;
+        const combined = combineRows(rows_ND, weight_N, assignments, byExpert, { gradientWeight_N, base_TD });
+        return mixture ? tokensOf(mixture, combined, residual_TD) : combined;
       });
       return { y_TD, routing };
     },
@@ -121,7 +116,7 @@ function checkTopology({ topology }: RouteStep, T: number, E: number): void {
 }
 
 /** What the rest of a layer works on: rows, and assignments of rows to experts. */
-interface Moved extends Pick<Routing, "token_N" | "expert_N" | "weight_N" | "gradientWeight_N"> {
+interface Moved extends Pick<Routing, "token_N" | "expert_N" | "weight_N" | "choices" | "gradientWeight_N"> {
   readonly x_TD: Tensor;
 }
 
@@ -143,29 +138,13 @@ function slotsOf({ dispatch_BML }: Mixture, x_TD: Tensor, E: number): Moved {
     token_N: wholeNumbers(x_TD, [B * M], (n) => n),
     expert_N: wholeNumbers(x_TD, [B * M], (n) => Math.floor((n % M) / (M / E))),
     weight_N: tensor(x_TD.backend, new Float32Array(B * M).fill(1), [B * M]),
+    choices: 1,
   };
 }
 
-function tokensOf({ combine_BLM }: Mixture, slots_ND: Tensor): Tensor {
+function tokensOf({ combine_BLM }: Mixture, slots_ND: Tensor, residual_TD: Tensor | undefined): Tensor {
   const [B, L, M] = combine_BLM.shape;
   const D = slots_ND.shape[1];
-  return reshape(batchedMatmul(combine_BLM, reshape(slots_ND, [B, M, D])), [B * L, D]);
-}
-
-interface SortedRows {
-  readonly x_ND: Tensor;
-  readonly byExpert: Groups;
-  readonly byToken: Groups;
-  readonly expertOfRow_N: Tensor;
-}
-
-function sortRows(x_TD: Tensor, { token_N, expert_N }: Moved, E: number): SortedRows {
-  const byExpert = groupBy(expert_N, E);
-  const byToken = groupBy(token_N, x_TD.shape[0]);
-  return {
-    x_ND: dispatchRows(x_TD, token_N, byExpert, byToken),
-    byExpert,
-    byToken,
-    expertOfRow_N: take(expert_N, byExpert.order_N),
-  };
+  const y_TD = reshape(batchedMatmul(combine_BLM, reshape(slots_ND, [B, M, D])), [B * L, D]);
+  return residual_TD ? add(residual_TD, y_TD) : y_TD;
 }

@@ -173,7 +173,9 @@ function sumByScope(x_TE: Tensor, { scope, real_T }: Balancing): Tensor {
   const [T] = x_TE.shape;
   const row_N = wholeNumbers(x_TE, [T], (at) => at);
   const offset_O = wholeNumbers(x_TE, [T / scope + 1], (at) => at * scope);
-  return apply(kernels.combineRows, [x_TE, row_N, real_T ?? ones(x_TE, [T]), row_N, offset_O], {})[0];
+  return real_T
+    ? apply(kernels.combineRows, [x_TE, row_N, real_T, row_N, offset_O], { weighted: true })[0]
+    : apply(kernels.combineRows, [x_TE, row_N, row_N, offset_O], {})[0];
 }
 
 /** What there is for each scope, for each of its tokens: [S, ...] -> [T, ...]. */

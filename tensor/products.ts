@@ -1,5 +1,7 @@
 // Matrix products with gradients: dense, and grouped over ragged blocks of rows.
+import type { Activation } from "../kernels/activation.ts";
 import * as kernels from "../kernels/mod.ts";
+import { type SortedRows, unsortGradient, wholeNumbers } from "./rows.ts";
 import { apply, differentiable, dims, reshape, type Tensor, tensor } from "./tensor.ts";
 
 /** Whether an operand of {@linkcode matmul} is stored transposed. */
@@ -33,8 +35,26 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   ]);
 }
 
+/** What {@linkcode groupedMatmul} does to its sums before they are stored. */
+export interface GroupedMatmulOptions {
+  /** A bias for each group, f32 [E, M]. */
+  readonly bias_EM?: Tensor | undefined;
+  readonly activation?: Activation | undefined;
+}
+
+/** What an activation was applied to, as a node of the tape, and the values that tell its derivative. */
+interface Activated {
+  readonly before: Tensor;
+  readonly kept: Tensor;
+  readonly activation: Activation;
+}
+
+/** Results of a product with an activation: a product of theirs multiplies its gradient by the derivative itself. */
+const activated = new WeakMap<Tensor, Activated>();
+
 /**
- * Rows of group e times matrix e: [N, K] [E, K, M] -> [N, M].
+ * Rows of group e times matrix e: [N, K] [E, K, M] -> [N, M], plus the group's bias and through an activation if wanted.
+ * @param x Rows one after the other, or sorted but not copied ({@linkcode sortRows}).
  * @param offset_O E + 1 whole numbers: group e holds rows offset[e] to offset[e + 1] - 1; rows past the last give 0.
  * @throws {RangeError} when the shapes do not fit; {TypeError} when element types do not.
  * @example
@@ -44,17 +64,58 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
  * const backend = await cpu({ threads: 1 });
  * const x_NK = tensor(backend, [1, 2, 3], [3, 1]);
  * const weight_EKM = tensor(backend, [10, 100], [2, 1, 1]);
- * const y_NM = groupedMatmul(x_NK, weight_EKM, tensor(backend, Int32Array.of(0, 1, 2), [3]));
- * assertEquals(await y_NM.read(), Float32Array.of(10, 200, 0));
+ * const offset_O = tensor(backend, Int32Array.of(0, 1, 2), [3]);
+ * assertEquals(await groupedMatmul(x_NK, weight_EKM, offset_O).read(), Float32Array.of(10, 200, 0));
+ * const bias_EM = tensor(backend, [-20, 1], [2, 1]);
+ * const y_NM = groupedMatmul(x_NK, weight_EKM, offset_O, { bias_EM, activation: "relu" });
+ * assertEquals(await y_NM.read(), Float32Array.of(0, 201, 0));
  * backend.close();
  * ```
  */
-export function groupedMatmul(x_NK: Tensor, weight_EKM: Tensor, offset_O: Tensor): Tensor {
-  const [y] = apply(kernels.groupedMatmul, [x_NK, weight_EKM, offset_O], { transposeB: false });
-  return differentiable(y, [
-    [x_NK, (g) => apply(kernels.groupedMatmul, [g, weight_EKM, offset_O], { transposeB: true })[0]],
-    [weight_EKM, (g) => apply(kernels.groupedWeightGradient, [x_NK, g, offset_O], {})[0]],
+export function groupedMatmul(
+  x: Tensor | SortedRows,
+  weight_EKM: Tensor,
+  offset_O: Tensor,
+  { bias_EM, activation }: GroupedMatmulOptions = {},
+): Tensor {
+  const sorted = "x_TD" in x ? x : null;
+  const source = "x_TD" in x ? x.x_TD : x;
+  const index = sorted ? [sorted.index_N] : [];
+  const each = sorted ? { each: sorted.each } : {};
+  const [y, before] = apply(
+    kernels.groupedMatmul,
+    [source, weight_EKM, offset_O, ...index, ...(bias_EM ? [bias_EM] : [])],
+    { transposeB: false, ...each, biased: bias_EM !== undefined, ...(activation ? { activation } : {}) },
+  );
+  const kept = before ?? y;
+  const factors = sorted ? undefined : activated.get(source);
+  const backwards = (g: Tensor) => {
+    const inputs = [g, weight_EKM, offset_O];
+    if (factors) {
+      const slope = { transposeB: true, slope: factors.activation };
+      return apply(kernels.groupedMatmul, [...inputs, factors.kept], slope)[0];
+    }
+    const [gradient_NK] = apply(kernels.groupedMatmul, inputs, { transposeB: true });
+    return sorted ? unsortGradient(gradient_NK, sorted) : gradient_NK;
+  };
+  const sum = differentiable(kept, [
+    [factors?.before ?? source, backwards],
+    [weight_EKM, (g) => apply(kernels.groupedWeightGradient, [source, g, offset_O, ...index], each)[0]],
+    ...(bias_EM ? [[bias_EM, (g: Tensor) => sumByGroup(g, offset_O)] as const] : []),
   ]);
+  if (!activation) return sum;
+  const result = differentiable(y, [[
+    sum,
+    (g) => apply(kernels.unaryGradient, [kept, g], { op: activation })[0],
+  ]]);
+  activated.set(result, { before: sum, kept, activation });
+  return result;
+}
+
+/** Sums of each group's rows, [N, M] -> [E, M]. */
+function sumByGroup(x_NM: Tensor, offset_O: Tensor): Tensor {
+  const row_N = wholeNumbers(x_NM, [x_NM.shape[0]], (at) => at);
+  return apply(kernels.combineRows, [x_NM, row_N, row_N, offset_O], {})[0];
 }
 
 /**

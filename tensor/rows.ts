@@ -1,7 +1,7 @@
 // Moving rows, with gradients. Gathering and combining are each other's gradient, and both are gathers underneath:
 // nothing adds into shared memory, so results do not depend on the order of threads.
 import * as kernels from "../kernels/mod.ts";
-import { apply, differentiable, reshape, stopGradient, type Tensor, tensor } from "./tensor.ts";
+import { apply, differentiable, reshape, type Tensor, tensor } from "./tensor.ts";
 
 /**
  * N keys sorted by key, all i32: `order` lists places, -1 at the end for keys left out; `offset` ([count + 1]) where
@@ -88,7 +88,8 @@ export function embedding(table_RD: Tensor, index_N: Tensor): Tensor {
   const rows = table_RD.shape[0];
   return differentiable(take(table_RD, index_N), [[table_RD, (gradient) => {
     const groups = groupBy(index_N, rows);
-    return combine(gradient, everyRow(gradient), ones(gradient), groups);
+    const inputs = [gradient, everyRow(gradient), groups.order_N, groups.offset_O];
+    return apply(kernels.combineRows, inputs, {})[0];
   }]]);
 }
 
@@ -96,52 +97,139 @@ function everyRow(x_ND: Tensor): Tensor {
   return tensor(x_ND.backend, Int32Array.from({ length: x_ND.shape[0] }, (_, at) => at), [x_ND.shape[0]]);
 }
 
-function ones(x_ND: Tensor): Tensor {
-  return tensor(x_ND.backend, new Float32Array(x_ND.shape[0]).fill(1), [x_ND.shape[0]]);
-}
-
-function combine(rows_MD: Tensor, index_N: Tensor, weight_N: Tensor, groups: Groups): Tensor {
-  return apply(kernels.combineRows, [rows_MD, index_N, weight_N, groups.order_N, groups.offset_O], {})[0];
+/** Tokens of N assignments, and how a token finds its own. */
+export interface Assignments {
+  readonly T: number;
+  /** Token of each assignment, i32 [N]. */
+  readonly token_N: Tensor;
+  /** Assignments of every token when they are laid out [T, each]; nothing is sorted then. */
+  readonly each?: number;
+  /** Assignments sorted by token otherwise. */
+  readonly byToken?: Groups;
 }
 
 /**
- * Tokens laid out for experts, [T, D] -> [N, D]: row p is the token of assignment `byExpert.order[p]`; rows past the
- * last kept assignment are zeros.
- * @param token_N Token of each assignment. @param byToken Assignments grouped by token.
+ * Assignments of T tokens from the token of each: laid out [T, each], or in any order (`each` null).
+ * @throws {RangeError} when `each` assignments of T tokens are not as many as there are.
  * @example
  * ```ts
- * import { cpu, dispatchRows, groupBy, tensor } from "@switchyard/moe";
+ * import { assignmentsOf, cpu, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const token_N = tensor(backend, Int32Array.of(1, 0, 1), [3]);
+ * const { byToken } = assignmentsOf(token_N, 2, null);
+ * assertEquals(await byToken!.order_N.read(), Int32Array.of(1, 0, 2));
+ * backend.close();
+ * ```
+ */
+export function assignmentsOf(token_N: Tensor, T: number, each: number | null): Assignments {
+  const [N] = token_N.shape;
+  if (each === null) return { T, token_N, byToken: groupBy(token_N, T) };
+  if (N !== T * each) {
+    throw new RangeError(`Cannot lay out ${N} assignments as ${each} of each of ${T} tokens`);
+  }
+  return { T, token_N, each };
+}
+
+/** Tokens laid out for experts, gathered only where a product reads them: row p is of assignment `byExpert.order[p]`. */
+export interface SortedRows {
+  /** f32 [T, D]. */
+  readonly x_TD: Tensor;
+  readonly assignments: Assignments;
+  readonly byExpert: Groups;
+  /** Row p is row floor(index[p] / each) of x; -1 past the last kept assignment. */
+  readonly index_N: Tensor;
+  readonly each: number;
+}
+
+/**
+ * Tokens sorted by expert, without copying them; {@linkcode groupedMatmul} takes the result.
+ * @param byExpert Assignments grouped by expert.
+ * @example
+ * ```ts
+ * import { assignmentsOf, cpu, groupBy, groupedMatmul, sortRows, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const token_N = tensor(backend, Int32Array.of(0, 1, 2), [3]);
+ * const byExpert = groupBy(tensor(backend, Int32Array.of(1, -1, 0), [3]), 2); // token 1 is dropped
+ * const rows = sortRows(tensor(backend, [10, 20, 30], [3, 1]), assignmentsOf(token_N, 3, 1), byExpert);
+ * const weight_EDF = tensor(backend, [1, 2], [2, 1, 1]);
+ * const y_NF = await groupedMatmul(rows, weight_EDF, byExpert.offset_O).read();
+ * assertEquals(y_NF, Float32Array.of(30, 20, 0));
+ * backend.close();
+ * ```
+ */
+export function sortRows(x_TD: Tensor, assignments: Assignments, byExpert: Groups): SortedRows {
+  const { each, token_N } = assignments;
+  return each === undefined
+    ? { x_TD, assignments, byExpert, index_N: take(token_N, byExpert.order_N), each: 1 }
+    : { x_TD, assignments, byExpert, index_N: byExpert.order_N, each };
+}
+
+/** Sums of rows by token: `row_N` the row of each assignment. */
+function sumByToken(
+  rows_MD: Tensor,
+  row_N: Tensor,
+  { each, byToken }: Assignments,
+  { weight_N, base_TD }: { readonly weight_N?: Tensor; readonly base_TD?: Tensor | undefined },
+): Tensor {
+  const inputs = [
+    ...[rows_MD, row_N],
+    ...(weight_N ? [weight_N] : []),
+    ...(byToken ? [byToken.order_N, byToken.offset_O] : []),
+    ...(base_TD ? [base_TD] : []),
+  ];
+  const params = { weighted: weight_N !== undefined, based: base_TD !== undefined };
+  return apply(kernels.combineRows, inputs, each === undefined ? params : { ...params, each })[0];
+}
+
+/** From a gradient of sorted rows to one of their tokens. */
+export function unsortGradient(gradient_ND: Tensor, { assignments, byExpert }: SortedRows): Tensor {
+  return sumByToken(gradient_ND, byExpert.position_N, assignments, {});
+}
+
+/**
+ * Tokens laid out for experts, copied: [T, D] -> [N, D]; rows past the last kept assignment are zeros.
+ * @example
+ * ```ts
+ * import { assignmentsOf, cpu, dispatchRows, groupBy, sortRows, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
  * const token_N = tensor(backend, Int32Array.of(0, 1, 2), [3]);
  * const expert_N = tensor(backend, Int32Array.of(1, -1, 0), [3]); // token 1 is dropped
  * const x_TD = tensor(backend, [10, 20, 30], [3, 1]);
- * const rows_ND = await dispatchRows(x_TD, token_N, groupBy(expert_N, 2), groupBy(token_N, 3)).read();
- * assertEquals(rows_ND.slice(0, 2), Float32Array.of(30, 10));
+ * const rows = sortRows(x_TD, assignmentsOf(token_N, 3, 1), groupBy(expert_N, 2));
+ * assertEquals(await dispatchRows(rows).read(), Float32Array.of(30, 10, 0));
  * backend.close();
  * ```
  */
-export function dispatchRows(x_TD: Tensor, token_N: Tensor, byExpert: Groups, byToken: Groups): Tensor {
-  const tokenOfRow = take(token_N, byExpert.order_N);
-  return differentiable(take(x_TD, tokenOfRow), [[
-    x_TD,
-    (gradient) => combine(gradient, byExpert.position_N, ones(byExpert.position_N), byToken),
-  ]]);
+export function dispatchRows(rows: SortedRows): Tensor {
+  const { x_TD, assignments: { token_N, each }, byExpert } = rows;
+  const token_P = each === undefined ? rows.index_N : take(token_N, byExpert.order_N);
+  return differentiable(take(x_TD, token_P), [[x_TD, (gradient) => unsortGradient(gradient, rows)]]);
+}
+
+/** What {@linkcode combineRows} may do besides. */
+export interface CombineOptions {
+  /** Scales the gradient that flows back into each assignment's row, f32 [N]; the sum is untouched. */
+  readonly gradientWeight_N?: Tensor | undefined;
+  /** What is added to, f32 [T, D]: the residual. */
+  readonly base_TD?: Tensor | undefined;
 }
 
 /**
  * Expert outputs summed back by token, [T, D]: y[t] = sum over assignments n of t of weight[n] rows[position[n]].
- * Gradients reach the rows and the weights.
+ * Gradients reach the rows, the weights and the base.
  * @example
  * ```ts
- * import { combineRows, cpu, groupBy, tensor } from "@switchyard/moe";
+ * import { assignmentsOf, combineRows, cpu, groupBy, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
  * const token_N = tensor(backend, Int32Array.of(0, 0, 1), [3]);
  * const expert_N = tensor(backend, Int32Array.of(1, 0, -1), [3]); // token 1 is dropped
  * const rows_ND = tensor(backend, [10, 20, 0], [3, 1]); // of expert 0, of expert 1, of nobody
  * const weight_N = tensor(backend, [0.5, 2, 1], [3]);
- * const y_TD = combineRows(rows_ND, weight_N, token_N, groupBy(expert_N, 2), groupBy(token_N, 2));
+ * const y_TD = combineRows(rows_ND, weight_N, assignmentsOf(token_N, 2, null), groupBy(expert_N, 2));
  * assertEquals(await y_TD.read(), Float32Array.of(30, 0));
  * backend.close();
  * ```
@@ -149,44 +237,28 @@ export function dispatchRows(x_TD: Tensor, token_N: Tensor, byExpert: Groups, by
 export function combineRows(
   rows_ND: Tensor,
   weight_N: Tensor,
-  token_N: Tensor,
+  assignments: Assignments,
   byExpert: Groups,
-  byToken: Groups,
+  { gradientWeight_N, base_TD }: CombineOptions = {},
 ): Tensor {
-  return differentiable(combine(rows_ND, byExpert.position_N, weight_N, byToken), [
+  const { token_N, each } = assignments;
+  const y_TD = sumByToken(rows_ND, byExpert.position_N, assignments, { weight_N, base_TD });
+  return differentiable(y_TD, [
     [rows_ND, (gradient) => {
-      const tokenOfRow = take(token_N, byExpert.order_N);
-      const weightOfRow = take(weight_N, byExpert.order_N);
-      return apply(kernels.gatherRows, [gradient, tokenOfRow, weightOfRow], {})[0];
+      const factor_N = gradientWeight_N
+        ? apply(kernels.binary, [weight_N, gradientWeight_N], { op: "multiply" })[0]
+        : weight_N;
+      const inputs = [gradient, byExpert.order_N, factor_N];
+      return each === undefined
+        ? apply(kernels.combineRowsGradient, [...inputs, token_N], {})[0]
+        : apply(kernels.combineRowsGradient, inputs, { each })[0];
     }],
     [
       weight_N,
       (gradient) => apply(kernels.rowDot, [rows_ND, byExpert.position_N, gradient, token_N], {})[0],
     ],
+    ...(base_TD ? [[base_TD, (gradient: Tensor) => gradient] as const] : []),
   ]);
-}
-
-/**
- * The same rows; the gradient of row n is multiplied by factor[n] on its way back.
- * @example
- * ```ts
- * import { cpu, gradients, parameter, scaleGradient, sumAll, tensor } from "@switchyard/moe";
- * import { assertEquals } from "@std/assert";
- * const backend = await cpu({ threads: 1 });
- * const rows_ND = parameter(backend, Float32Array.of(5, 7), [2, 1]);
- * const same_ND = scaleGradient(rows_ND, tensor(backend, [0, 3], [2]));
- * assertEquals(await same_ND.read(), Float32Array.of(5, 7));
- * const [gradient] = await gradients(sumAll(same_ND), [rows_ND]);
- * assertEquals(await gradient!.read(), Float32Array.of(0, 3));
- * backend.close();
- * ```
- */
-export function scaleGradient(rows_ND: Tensor, factor_N: Tensor): Tensor {
-  const factor_N1 = reshape(factor_N, [factor_N.shape[0], 1]);
-  return differentiable(stopGradient(rows_ND), [[
-    rows_ND,
-    (gradient) => apply(kernels.binary, [gradient, factor_N1], { op: "multiply" })[0],
-  ]]);
 }
 
 /**

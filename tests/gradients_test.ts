@@ -82,18 +82,50 @@ const cases: readonly OpCase[] = [
     shapes: [[7, 3], [3, 3, 4]],
     apply: (x, w) => groupedMatmul(x, w, int([0, 2, 2, 6])),
   },
+  ...(["relu", "gelu", "silu"] as const).flatMap((activation) =>
+    [true, false].map((inOrder): OpCase => ({
+      name: `two products of sorted rows with ${activation} and biases, ${
+        inOrder ? "two assignments a token" : "in any order"
+      }`,
+      shapes: [[3, 4], [3, 4, 5], [3, 5], [3, 5, 2], [3, 2]],
+      // Far enough from 0 for relu, and only one of its sides would be no test: biases of both signs.
+      domain: (value) => value + Math.sign(value),
+      apply: (x, into, inBias, out, outBias) => {
+        const byExpert = rows.groupBy(key_N(), 3);
+        const sorted = rows.sortRows(x, rows.assignmentsOf(token_N(), 3, inOrder ? 2 : null), byExpert);
+        const hidden = groupedMatmul(sorted, into, byExpert.offset_O, { bias_EM: inBias, activation });
+        return groupedMatmul(hidden, out, byExpert.offset_O, { bias_EM: outBias });
+      },
+    }))
+  ),
+  {
+    name: "an activated product that is used twice",
+    shapes: [[7, 3], [3, 3, 4], [3, 4, 4]],
+    apply: (x, into, out) => {
+      const offset_O = int([0, 2, 2, 6]);
+      const hidden = groupedMatmul(x, into, offset_O, { activation: "gelu" });
+      return arithmetic.add(arithmetic.square(hidden), groupedMatmul(hidden, out, offset_O));
+    },
+  },
   { name: "batchedMatmul", shapes: [[2, 3, 4], [2, 4, 5]], apply: batchedMatmul },
   { name: "embedding", shapes: [[4, 3]], apply: (table) => rows.embedding(table, int([3, 0, 3, -1, 1])) },
   {
     name: "dispatchRows",
     shapes: [[3, 4]],
-    apply: (x) => rows.dispatchRows(x, token_N(), rows.groupBy(key_N(), 3), rows.groupBy(token_N(), 3)),
+    apply: (x) =>
+      rows.dispatchRows(rows.sortRows(x, rows.assignmentsOf(token_N(), 3, null), rows.groupBy(key_N(), 3))),
   },
   {
     name: "combineRows",
     shapes: [[6, 4], [6]],
     apply: (y, weight) =>
-      rows.combineRows(y, weight, token_N(), rows.groupBy(key_N(), 3), rows.groupBy(token_N(), 3)),
+      rows.combineRows(y, weight, rows.assignmentsOf(token_N(), 3, null), rows.groupBy(key_N(), 3)),
+  },
+  {
+    name: "combineRows, two assignments a token, on a base",
+    shapes: [[6, 4], [6], [3, 4]],
+    apply: (y, weight, base_TD) =>
+      rows.combineRows(y, weight, rows.assignmentsOf(token_N(), 3, 2), rows.groupBy(key_N(), 3), { base_TD }),
   },
   { name: "takeAlong", shapes: [[3, 4]], apply: (x) => rows.takeAlong(x, int([1, 1, 0, 3, -1, 2], [3, 2])) },
   { name: "putAlong", shapes: [[3, 2]], apply: (x) => rows.putAlong(x, int([1, 0, 3, -1, 2, 0], [3, 2]), 4) },

@@ -19,6 +19,7 @@ import { createInit, type Init } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
+import { assignmentsOf, groupBy, sortRows } from "../tensor/rows.ts";
 import { type Parameter, parameter, tensor } from "../tensor/tensor.ts";
 
 const backend = await cpu({ threads: 2 });
@@ -158,12 +159,11 @@ for (const kind of kinds) {
     const bank = createBank(kind, sizes, normalInit(1));
     // Expert 1 has no rows, and two rows belong to nobody.
     const rows = [0, 0, 0, 2, 3, 3, 3, 3, 3, -1, -1];
-    const x = random(2).normal(11 * 7).fill(0, 9 * 7);
-    const y = await bank.apply({
-      x_ND: tensor(backend, x, [11, 7]),
-      offset_O: tensor(backend, Int32Array.of(0, 3, 3, 4, 9), [5]),
-      expert_N: tensor(backend, Int32Array.from(rows), [11]),
-    }).read();
+    const x = random(2).normal(11 * 7);
+    const token_N = tensor(backend, Int32Array.from(rows, (_, at) => at), [11]);
+    const byExpert = groupBy(tensor(backend, Int32Array.from(rows), [11]), 4);
+    const sorted = sortRows(tensor(backend, x, [11, 7]), assignmentsOf(token_N, 11, 1), byExpert);
+    const y = await bank.apply({ rows: sorted, offset_O: byExpert.offset_O }).read();
     const params = await readAll(bank.params);
     rows.forEach((e, n) => {
       const row = [...y.subarray(n * 7, (n + 1) * 7)];

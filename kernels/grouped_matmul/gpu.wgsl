@@ -1,5 +1,6 @@
 // Rows offset[e] to offset[e + 1] - 1 of A [count, depth] times B[e] [depth, columns] (or its transpose, stored as
 // [columns, depth]); rows at or past offset[groups] become 0. C [count, columns].
+// plain.wgsl or fused.wgsl says where rows of A are and what becomes of a sum.
 // One workgroup a tile of C. How many rows a group has is known here only: tiles are counted off group by group, the grid
 // has as many as any split of the rows can need, and those left over do nothing.
 
@@ -8,6 +9,9 @@ struct Given {
   groups: u32,
   depth: u32,
   columns: u32,
+  // Of A when its rows are gathered.
+  sources: u32,
+  each: u32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(3) var<storage, read> offset: array<i32>;
@@ -46,11 +50,12 @@ fn main(
     rows,
     given.columns,
     depth,
-    begin * given.depth,
+    begin,
     given.depth,
     bBegin,
     bStride,
     begin * given.columns,
+    e,
   );
   product(own, tile * TILE_ROWS, (id % across) * TILE_COLUMNS, lane);
 }

@@ -1,48 +1,113 @@
 // One matrix product a group of rows: every expert's rows times its own matrix, without padding. The number of rows of
-// a group is known on the device only, so the launch covers any split of the rows.
-import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
+// a group is known on the device only, so the launch covers any split of the rows. What layers do around such a product
+// (gather, bias, activation, an activation's derivative) is part of it, so that no array is written to be read once.
+import { type Activation, activationNumber } from "../activation.ts";
+import { QUOTIENT } from "../accuracy.ts";
+import {
+  type ArrayType,
+  bytesOf,
+  type Case,
+  type CaseInput,
+  f32,
+  i32,
+  type Kernel,
+  match,
+} from "../kernel.ts";
 import { tiling } from "../tiling.ts";
 import { grid } from "../grid.ts";
 import own from "./gpu.wgsl" with { type: "text" };
+import fused from "./fused.wgsl" with { type: "text" };
+import activation from "../activation.wgsl" with { type: "text" };
+import math from "../math.wgsl" with { type: "text" };
 import { productPrograms } from "../product.ts";
+import { unaryOperation } from "../unary/operations.ts";
 
-const programs = productPrograms(own);
+const plainPrograms = productPrograms("grouped_matmul", own);
+const fusedPrograms = productPrograms("grouped_matmul", own, math + activation + fused);
 
-/** Whether each group's matrix is stored transposed: `[E, M, K]` instead of `[E, K, M]`. */
+/** What a call does; each of the last four adds an input, in this order, or changes what becomes of a sum. */
 export interface GroupedMatmulParams {
+  /** Each group's matrix is stored transposed: `[E, M, K]` instead of `[E, K, M]`. */
   readonly transposeB: boolean;
+  /** Row n is row floor(index[n] / each) of A, [R, K], zeros where that is outside; `index` is i32 [N]. */
+  readonly each?: number;
+  /** A bias for each group, f32 [E, M], is added. */
+  readonly biased?: boolean;
+  /** Applied in the end. All but relu, whose result says as much, give what it was applied to as a second output. */
+  readonly activation?: Activation;
+  /** The result is multiplied by this activation's derivative at an array like it, f32 [N, M]. */
+  readonly slope?: Activation;
 }
 
-function bind(inputs: readonly ArrayType[], params: GroupedMatmulParams): Record<string, number> {
-  const bound = match("grouped_matmul", inputs, [
-    "f32 NK",
-    params.transposeB ? "f32 EMK" : "f32 EKM",
-    "i32 O",
-  ]);
-  if (bound.O !== bound.E + 1) {
-    throw new RangeError(
-      `Cannot run grouped_matmul: ${bound.E} groups need ${bound.E + 1} offsets, not ${bound.O}`,
-    );
+interface Bound {
+  readonly N: number;
+  readonly E: number;
+  readonly K: number;
+  readonly M: number;
+  /** Rows of A. */
+  readonly R: number;
+  readonly activation: number;
+  readonly slope: number;
+  /** True when there is a second output. */
+  readonly keeps: boolean;
+}
+
+function bind(inputs: readonly ArrayType[], params: GroupedMatmulParams): Bound {
+  const { transposeB, each, biased, activation, slope } = params;
+  if (each !== undefined && (!Number.isInteger(each) || each < 1)) {
+    throw new RangeError(`Cannot run grouped_matmul: each is ${each}, it must be a whole number from 1`);
   }
-  return bound;
+  const bound = match("grouped_matmul", inputs, [
+    each === undefined ? "f32 NK" : "f32 RK",
+    transposeB ? "f32 EMK" : "f32 EKM",
+    "i32 O",
+    ...(each === undefined ? [] : ["i32 N"]),
+    ...(biased ? ["f32 EM"] : []),
+    ...(slope === undefined ? [] : ["f32 NM"]),
+  ]);
+  const { N, E, K, M, O, R = N } = bound;
+  if (O !== E + 1) {
+    throw new RangeError(`Cannot run grouped_matmul: ${E} groups need ${E + 1} offsets, not ${O}`);
+  }
+  return {
+    ...{ N, E, K, M, R },
+    activation: activationNumber("grouped_matmul", activation),
+    slope: activationNumber("grouped_matmul", slope),
+    keeps: activation !== undefined && activation !== "relu",
+  };
+}
+
+/** Places of the optional inputs; those left out stand where an array of their kind does. */
+function places({ each, biased, slope }: GroupedMatmulParams): { index: number; bias: number; at: number } {
+  let next = 3;
+  const place = (given: boolean, otherwise: number) => given ? next++ : otherwise;
+  return { index: place(each !== undefined, 2), bias: place(!!biased, 1), at: place(slope !== undefined, 1) };
 }
 
 export const groupedMatmul: Kernel<GroupedMatmulParams> = {
   name: "grouped_matmul",
   about: "Rows offset[e] to offset[e+1]-1 of A[N,K] times B[e]; rows at or past offset[E] become 0.",
   outputs(inputs, params) {
-    const { N, M } = bind(inputs, params);
-    return [f32(N, M)];
+    const { N, M, keeps } = bind(inputs, params);
+    return keeps ? [f32(N, M), f32(N, M)] : [f32(N, M)];
   },
-  reference([a, b, offset], [c], types, params) {
-    const { E, K, M } = bind(types, params);
+  reference(inputs, [c, before], types, params) {
+    const { E, K, M, R } = bind(types, params);
+    const { transposeB, each } = params;
+    const [a, b, offset] = inputs;
+    const { index, bias, at } = places(params);
     for (let e = 0; e < E; e++) {
       for (let n = offset[e]; n < offset[e + 1]; n++) {
+        const row = each === undefined ? n : Math.floor(inputs[index][n] / each);
         for (let j = 0; j < M; j++) {
           let sum = 0;
-          for (let k = 0; k < K; k++) {
-            sum += a[n * K + k] * b[e * K * M + (params.transposeB ? j * K + k : k * M + j)];
+          for (let k = 0; k < K && row >= 0 && row < R; k++) {
+            sum += a[row * K + k] * b[e * K * M + (transposeB ? j * K + k : k * M + j)];
           }
+          if (params.biased) sum += inputs[bias][e * M + j];
+          if (before) before[n * M + j] = sum;
+          if (params.activation) sum = functionsOf(params.activation).value(sum);
+          if (params.slope) sum *= functionsOf(params.slope).derivative(inputs[at][n * M + j]);
           c[n * M + j] = sum;
         }
       }
@@ -50,56 +115,106 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
   },
   wasm: "groupedMatmul",
   cpu(inputs, params) {
-    const { N, E, K, M } = bind(inputs, params);
+    const { N, E, K, M, R, activation, slope, keeps } = bind(inputs, params);
     const { rows, columns } = tiling(N, M);
+    // The program finds its whole numbers behind room for eight addresses.
+    const unused = new Array<number>(8 - inputs.length - (keeps ? 2 : 1)).fill(0);
     return {
       units: (Math.floor(N / rows) + E + 1) * Math.ceil(M / columns),
       grain: 1,
-      integers: [N, E, K, M, Number(params.transposeB), rows, columns],
+      integers: [
+        ...unused,
+        ...[N, E, K, M, Number(params.transposeB), rows, columns],
+        ...[params.each ?? 0, R, Number(params.biased ?? false), activation, slope, Number(keeps)],
+      ],
     };
   },
-  wgsl: programs.all,
+  wgsl: [...plainPrograms.all, ...fusedPrograms.all],
   gpu(inputs, params, facts) {
-    const { N, E, K, M } = bind(inputs, params);
-    const { program, tileRows, tileColumns } = programs.choose([K, M], facts);
+    const { N, E, K, M, R, activation, slope, keeps } = bind(inputs, params);
+    const { transposeB, each, biased } = params;
+    const plain = each === undefined && !biased && activation < 0 && slope < 0;
+    const programs = plain ? plainPrograms : fusedPrograms;
+    const { program, tileRows, tileColumns } = programs.choose([K, M], { terms: K, groups: E + 1 }, facts);
     // Every group may end in a tile of its own, and so may the rows that belong to none.
     const down = N === 0 ? 0 : Math.floor(N / tileRows) + E + 1;
+    const { index, bias, at } = places(params);
+    const c = inputs.length;
     return {
+      // fused.wgsl binds a second output even where nothing is written to it.
+      scratch: plain || keeps ? [] : [f32(4)],
       passes: [{
         program,
-        constants: { TRANSPOSE_A: 0, TRANSPOSE_B: Number(params.transposeB) },
-        integers: [N, E, K, M],
+        reads: [0, 1, 2, index, bias, at],
+        writes: plain ? [c] : [c, c + 1],
+        constants: {
+          ...{ TRANSPOSE_A: 0, TRANSPOSE_B: Number(transposeB) },
+          ...(plain ? {} : {
+            GATHERED: Number(each !== undefined),
+            BIASED: Number(biased ?? false),
+            KEEP: Number(keeps),
+            ACTIVATION: activation,
+            SLOPE: slope,
+          }),
+        },
+        integers: [N, E, K, M, R, each ?? 1],
         workgroups: grid(down * Math.ceil(M / tileColumns), facts),
       }],
     };
   },
   cost(inputs, params) {
     const { N, K, M } = bind(inputs, params);
-    return { flop: 2 * N * K * M, bytes: bytesOf(...inputs, f32(N, M)) };
+    return { flop: 2 * N * K * M, bytes: bytesOf(...inputs, ...groupedMatmul.outputs(inputs, params)) };
   },
+  // No activation is steeper than 1.13, no derivative larger; `unary` says what they add themselves.
   rounding(inputs, params) {
-    return bind(inputs, params).K + 1;
+    const sums = bind(inputs, params).K + 1 + Number(params.biased ?? false);
+    if (!params.activation && !params.slope) return sums;
+    return Math.ceil(1.13 * sums) + (params.activation ? 12 : 0) + (params.slope ? 25 : 0);
   },
-  cases: [false, true].flatMap((transposeB) => [
-    groupedCase("one group", [0, 13], 13, 7, 9, transposeB),
-    groupedCase("a group without rows, ragged tiles", [0, 29, 29, 100, 131], 131, 41, 19, transposeB),
-    groupedCase("all rows in one group", [0, 0, 0, 210, 210], 210, 17, 24, transposeB),
-    groupedCase("rows past the last group", [0, 5, 11], 20, 12, 33, transposeB),
-    groupedCase("no row in any group", [0, 0, 0, 0], 9, 5, 6, transposeB),
-    groupedCase("no rows", [0, 0, 0], 0, 4, 8, transposeB),
-    groupedCase("no terms", [0, 2, 3], 4, 0, 5, transposeB),
-    groupedCase("one row, one element", [0, 1], 1, 1, 1, transposeB),
-    groupedCase(
-      "64 groups of few rows",
-      Array.from({ length: 65 }, (_, e) => 3 * e),
-      195,
-      16,
-      40,
-      transposeB,
-    ),
-    groupedCase("long and wide", [0, 3, 200, 210], 215, 300, 270, transposeB),
-  ]),
+  gpuRounding(inputs, params) {
+    const quotients = (params.activation ? 2 * QUOTIENT : 0) + (params.slope ? 2 * QUOTIENT : 0);
+    return groupedMatmul.rounding(inputs, params) + quotients;
+  },
+  cases: [
+    ...[false, true].flatMap((transposeB) => [
+      groupedCase("one group", [0, 13], 13, 7, 9, { transposeB }),
+      groupedCase("a group without rows, ragged tiles", [0, 29, 29, 100, 131], 131, 41, 19, { transposeB }),
+      groupedCase("all rows in one group", [0, 0, 0, 210, 210], 210, 17, 24, { transposeB }),
+      groupedCase("rows past the last group", [0, 5, 11], 20, 12, 33, { transposeB }),
+      groupedCase("no row in any group", [0, 0, 0, 0], 9, 5, 6, { transposeB }),
+      groupedCase("no rows", [0, 0, 0], 0, 4, 8, { transposeB }),
+      groupedCase("no terms", [0, 2, 3], 4, 0, 5, { transposeB }),
+      groupedCase("one row, one element", [0, 1], 1, 1, 1, { transposeB }),
+      groupedCase("64 groups of few rows", threes(64), 195, 16, 40, { transposeB }),
+      groupedCase("long and wide", [0, 3, 200, 210], 215, 300, 270, { transposeB }),
+      groupedCase("all at once", [0, 7, 50], 60, 21, 270, {
+        ...{ transposeB, each: 1, biased: true, activation: "silu", slope: "relu" },
+      }),
+    ]),
+    groupedCase("gathered", [0, 5, 11], 20, 12, 33, { transposeB: false, each: 1 }),
+    groupedCase("gathered by two", [0, 29, 29, 100, 131], 140, 44, 20, { transposeB: false, each: 2 }),
+    groupedCase("biased", [0, 5, 11], 20, 12, 33, { transposeB: false, biased: true }),
+    groupedCase("biased, no terms", [0, 2, 3], 4, 0, 8, { transposeB: false, biased: true }),
+    ...(["relu", "gelu", "silu"] as const).flatMap((op) => [
+      groupedCase(op, [0, 29, 29, 100, 131], 140, 12, 20, { transposeB: false, activation: op }),
+      groupedCase(`slope of ${op}`, [0, 29, 29, 100, 131], 140, 12, 20, { transposeB: true, slope: op }),
+    ]),
+    groupedCase("gathered, biased, gelu, whole vectors", [0, 100, 190], 200, 64, 136, {
+      ...{ transposeB: false, each: 3, biased: true, activation: "gelu" },
+    }),
+    // What is gathered is cut along the depth, see cpu.as.ts.
+    groupedCase("gathered, deep", [0, 3, 40], 40, 2100, 20, { transposeB: false, each: 1 }),
+  ],
 };
+
+function functionsOf(op: Activation) {
+  return unaryOperation("grouped_matmul", op).operation;
+}
+
+function threes(groups: number): number[] {
+  return Array.from({ length: groups + 1 }, (_, e) => 3 * e);
+}
 
 function groupedCase(
   about: string,
@@ -107,16 +222,24 @@ function groupedCase(
   N: number,
   K: number,
   M: number,
-  transposeB: boolean,
+  params: GroupedMatmulParams,
 ): Case<GroupedMatmulParams> {
   const E = offset.length - 1;
+  const { transposeB, each, biased, slope } = params;
+  const normal = (type: ArrayType): CaseInput => ({ type, fill: { kind: "normal" } });
+  const R = 31;
   return {
     about: transposeB ? `${about}, transposed` : about,
     inputs: [
-      { type: f32(N, K), fill: { kind: "normal" } },
-      { type: transposeB ? f32(E, M, K) : f32(E, K, M), fill: { kind: "normal" } },
+      normal(f32(each === undefined ? N : R, K)),
+      normal(transposeB ? f32(E, M, K) : f32(E, K, M)),
       { type: i32(E + 1), fill: { kind: "values", values: offset } },
+      ...(each === undefined
+        ? []
+        : [{ type: i32(N), fill: { kind: "integers", low: -1, below: R * each } } as const]),
+      ...(biased ? [normal(f32(E, M))] : []),
+      ...(slope === undefined ? [] : [normal(f32(N, M))]),
     ],
-    params: { transposeB },
+    params,
   };
 }

@@ -1,10 +1,13 @@
-// C[e] = transposed A times G over rows offset[e] to offset[e + 1] - 1; A [count, rows], G [count, columns],
-// C [groups, rows, columns], 0 for a group without rows. One workgroup a tile of a group's C.
+// C[e] = transposed A times G over rows offset[e] to offset[e + 1] - 1; A [count, rows] or [sources, rows] through an
+// index, G [count, columns], C [groups, rows, columns], 0 for a group without rows. One workgroup a tile of a group's C.
 
 struct Given {
   groups: u32,
   rows: u32,
   columns: u32,
+  // Of A when its rows are gathered.
+  sources: u32,
+  each: u32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(3) var<storage, read> offset: array<i32>;
@@ -28,11 +31,12 @@ fn main(
     given.rows,
     given.columns,
     count,
-    begin * given.rows,
+    begin,
     given.rows,
     begin * given.columns,
     given.columns,
     e * given.rows * given.columns,
+    e,
   );
   product(own, ((id / across) % down) * TILE_ROWS, (id % across) * TILE_COLUMNS, lane);
 }

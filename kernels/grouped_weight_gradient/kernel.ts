@@ -1,69 +1,93 @@
 // Gradient of grouped_matmul for the groups' matrices: each group's rows of A transposed times its rows of the
-// gradient. Rows past the last group take no part.
+// gradient. Rows past the last group take no part. Rows of A may be read through an index, as in grouped_matmul.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
 import { tiling } from "../tiling.ts";
 import { grid } from "../grid.ts";
 import own from "./gpu.wgsl" with { type: "text" };
+import gathered from "../gathered.wgsl" with { type: "text" };
 import { productPrograms } from "../product.ts";
 
-const programs = productPrograms(own);
+const plainPrograms = productPrograms("grouped_weight_gradient", own);
+const gatheringPrograms = productPrograms("grouped_weight_gradient", own, gathered);
 
-function bind(inputs: readonly ArrayType[]): Record<string, number> {
-  const bound = match("grouped_weight_gradient", inputs, ["f32 NK", "f32 NM", "i32 O"]);
+/** Where rows of A are. */
+export interface GroupedWeightGradientParams {
+  /** Row n is row floor(index[n] / each) of A, [R, K], zeros where that is outside; `index` is i32 [N]. */
+  readonly each?: number;
+}
+
+function bind(inputs: readonly ArrayType[], { each }: GroupedWeightGradientParams): Record<string, number> {
+  if (each !== undefined && (!Number.isInteger(each) || each < 1)) {
+    throw new RangeError(
+      `Cannot run grouped_weight_gradient: each is ${each}, it must be a whole number from 1`,
+    );
+  }
+  const bound = match(
+    "grouped_weight_gradient",
+    inputs,
+    each === undefined ? ["f32 NK", "f32 NM", "i32 O"] : ["f32 RK", "f32 NM", "i32 O", "i32 N"],
+  );
   if (bound.O < 1) {
     throw new RangeError("Cannot run grouped_weight_gradient: E groups need E + 1 offsets, not 0");
   }
-  return { ...bound, E: bound.O - 1 };
+  return { R: bound.N, ...bound, E: bound.O - 1 };
 }
 
-export const groupedWeightGradient: Kernel<Record<string, never>> = {
+export const groupedWeightGradient: Kernel<GroupedWeightGradientParams> = {
   name: "grouped_weight_gradient",
   about: "C[e] = transposed A times G over rows offset[e] to offset[e+1]-1; 0 for a group without rows.",
-  outputs(inputs) {
-    const { E, K, M } = bind(inputs);
+  outputs(inputs, params) {
+    const { E, K, M } = bind(inputs, params);
     return [f32(E, K, M)];
   },
-  reference([a, g, offset], [c], types) {
-    const { E, K, M } = bind(types);
+  reference([a, g, offset, index], [c], types, params) {
+    const { E, K, M, R } = bind(types, params);
     for (let e = 0; e < E; e++) {
       for (let k = 0; k < K; k++) {
         for (let m = 0; m < M; m++) {
           let sum = 0;
-          for (let n = offset[e]; n < offset[e + 1]; n++) sum += a[n * K + k] * g[n * M + m];
+          for (let n = offset[e]; n < offset[e + 1]; n++) {
+            const row = index ? Math.floor(index[n] / params.each!) : n;
+            if (row >= 0 && row < R) sum += a[row * K + k] * g[n * M + m];
+          }
           c[(e * K + k) * M + m] = sum;
         }
       }
     }
   },
   wasm: "groupedWeightGradient",
-  cpu(inputs) {
-    const { E, K, M } = bind(inputs);
+  cpu(inputs, params) {
+    const { E, K, M, R } = bind(inputs, params);
     const { rows, columns } = tiling(K, M);
     return {
       units: E * Math.ceil(K / rows) * Math.ceil(M / columns),
       grain: 1,
-      integers: [K, M, rows, columns],
+      // The program finds its whole numbers behind room for five addresses.
+      integers: [...params.each ? [] : [0], K, M, rows, columns, params.each ?? 0, R],
     };
   },
-  wgsl: programs.all,
-  gpu(inputs, _params, facts) {
-    const { E, K, M } = bind(inputs);
-    const { program, tileRows, tileColumns } = programs.choose([K, M], facts);
+  wgsl: [...plainPrograms.all, ...gatheringPrograms.all],
+  gpu(inputs, params, facts) {
+    const { N, E, K, M, R } = bind(inputs, params);
+    const programs = params.each ? gatheringPrograms : plainPrograms;
+    const { program, tileRows, tileColumns } = programs.choose([K, M], { terms: N }, facts);
     return {
       passes: [{
         program,
+        // Bindings 5 and 6 are for grouped_matmul, which shares the files that load and store.
+        reads: [0, 1, 2, params.each ? 3 : 2, 1, 1],
         constants: { TRANSPOSE_A: 1, TRANSPOSE_B: 0 },
-        integers: [E, K, M],
+        integers: [E, K, M, R, params.each ?? 1],
         workgroups: grid(E * Math.ceil(K / tileRows) * Math.ceil(M / tileColumns), facts),
       }],
     };
   },
-  cost(inputs) {
-    const { N, E, K, M } = bind(inputs);
+  cost(inputs, params) {
+    const { N, E, K, M } = bind(inputs, params);
     return { flop: 2 * N * K * M, bytes: bytesOf(...inputs, f32(E, K, M)) };
   },
-  rounding(inputs) {
-    return bind(inputs).N + 1;
+  rounding(inputs, params) {
+    return bind(inputs, params).N + 1;
   },
   cases: [
     gradientCase("one group", [0, 13], 13, 7, 9),
@@ -75,6 +99,10 @@ export const groupedWeightGradient: Kernel<Record<string, never>> = {
     gradientCase("one row, one element", [0, 1], 1, 1, 1),
     gradientCase("64 groups of few rows", Array.from({ length: 65 }, (_, e) => 3 * e), 195, 16, 40),
     gradientCase("several tiles", [0, 3, 30], 30, 210, 270),
+    gradientCase("gathered", [0, 5, 11], 20, 12, 33, 1),
+    gradientCase("gathered by two", [0, 29, 29, 100, 131], 131, 44, 20, 2),
+    // What is gathered is cut along the rows, see cpu.as.ts.
+    gradientCase("gathered, many rows", [0, 3, 2100], 2103, 20, 9, 1),
   ],
 };
 
@@ -84,14 +112,19 @@ function gradientCase(
   N: number,
   K: number,
   M: number,
-): Case<Record<string, never>> {
+  each?: number,
+): Case<GroupedWeightGradientParams> {
+  const R = each === undefined ? N : 31;
   return {
     about,
     inputs: [
-      { type: f32(N, K), fill: { kind: "normal" } },
+      { type: f32(R, K), fill: { kind: "normal" } },
       { type: f32(N, M), fill: { kind: "normal" } },
       { type: i32(offset.length), fill: { kind: "values", values: offset } },
+      ...(each === undefined
+        ? []
+        : [{ type: i32(N), fill: { kind: "integers", low: -1, below: R * each } } as const]),
     ],
-    params: {},
+    params: each === undefined ? {} : { each },
   };
 }

@@ -23,6 +23,6 @@ fn main(
   }
   let aStride = select(given.depth, given.rows, TRANSPOSE_A);
   let bStride = select(given.columns, given.depth, TRANSPOSE_B);
-  let all = Product(given.rows, given.columns, given.depth, 0u, aStride, 0u, bStride, 0u);
+  let all = Product(given.rows, given.columns, given.depth, 0u, aStride, 0u, bStride, 0u, 0u);
   product(all, row, (tile % across) * TILE_COLUMNS, lane);
 }

@@ -5,7 +5,7 @@ import { grid } from "../grid.ts";
 import own from "./gpu.wgsl" with { type: "text" };
 import { productPrograms } from "../product.ts";
 
-const programs = productPrograms(own);
+const programs = productPrograms("matmul", own);
 
 /** Whether an operand is read as its transpose. */
 export interface MatmulParams {
@@ -53,12 +53,12 @@ export const matmul: Kernel<MatmulParams> = {
   gpu(inputs, params, facts) {
     const { M, N, K } = bind(inputs, params);
     const rowLengths = [params.transposeA ? M : K, params.transposeB ? K : N, N];
-    const { program, tileRows, tileColumns } = programs.choose(rowLengths, facts);
+    const { program, tileRows, tileColumns } = programs.choose(rowLengths, { terms: K }, facts);
     return {
       passes: [{
         program,
-        // Binding 3 holds offsets in grouped products, which share the files that load and store.
-        reads: [0, 1, 1],
+        // Bindings 3 to 6 are for grouped products, which share the files that load and store.
+        reads: [0, 1, 1, 1, 1, 1],
         constants: { TRANSPOSE_A: Number(params.transposeA), TRANSPOSE_B: Number(params.transposeB) },
         integers: [M, N, K],
         workgroups: grid(Math.ceil(M / tileRows) * Math.ceil(N / tileColumns), facts),

@@ -1,13 +1,12 @@
 // A unit is a block of 1024 elements.
+import { activate4 } from "../activation.as";
 import { address, integer } from "../arguments.as";
-import { bell4, exp4, loadFirst, log4, normalCdf4, sigmoid4, storeFirst, tanh4 } from "../math.as";
+import { exp4, loadFirst, log4, sigmoid4, storeFirst, tanh4 } from "../math.as";
 
 // @ts-ignore: decorator
 @inline
 function apply(op: i32, x: v128): v128 {
-  if (op == 0) return f32x4.pmax(x, f32x4.splat(0));
-  if (op == 1) return f32x4.mul(x, normalCdf4(x, bell4(x)));
-  if (op == 2) return f32x4.mul(x, sigmoid4(x));
+  if (op < 3) return activate4(op, x);
   if (op == 3) return exp4(x);
   if (op == 4) return log4(x);
   if (op == 5) return f32x4.neg(x);

@@ -1,25 +1,13 @@
 // A unit is a block of 1024 elements.
+import { slopeAt4 } from "../activation.as";
 import { address, integer } from "../arguments.as";
-import { multiplyAdd } from "../gemm.as";
-import { bell4, exp4, loadFirst, normalCdf4, storeFirst } from "../math.as";
+import { exp4, loadFirst, storeFirst } from "../math.as";
 
 // @ts-ignore: decorator
 @inline
 function derivative(op: i32, x: v128): v128 {
-  const one = f32x4.splat(1), zero = f32x4.splat(0);
-  if (op == 0) return v128.and(f32x4.gt(x, zero), one);
-  if (op == 1) {
-    const bell = bell4(x);
-    return multiplyAdd(f32x4.mul(x, bell), f32x4.splat(0.3989422804), normalCdf4(x, bell));
-  }
-  if (op == 2) {
-    // Both sigmoid(x) and sigmoid(-x) without cancelling.
-    const e = exp4(f32x4.neg(f32x4.abs(x)));
-    const large = f32x4.div(one, f32x4.add(one, e)), small = f32x4.mul(e, large);
-    const negative = f32x4.lt(x, zero);
-    const here = v128.bitselect(small, large, negative), there = v128.bitselect(large, small, negative);
-    return f32x4.mul(here, multiplyAdd(x, there, one));
-  }
+  const one = f32x4.splat(1);
+  if (op < 3) return slopeAt4(op, x);
   if (op == 3) return exp4(x);
   if (op == 4) return f32x4.div(one, x);
   if (op == 5) return f32x4.splat(-1);

@@ -6,6 +6,9 @@ import { forEach, quads } from "../grid.ts";
 import { QUOTIENT, ROOT } from "../accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
+import activation from "../activation.wgsl" with { type: "text" };
+
+const code = math + activation + program;
 
 const NORMAL = { kind: "normal" } as const;
 const POSITIVE = { kind: "uniform", low: 0.1, high: 4 } as const;
@@ -33,12 +36,12 @@ export const unaryGradient: Kernel<UnaryParams> = {
     const { operation, number } = unaryOperation("unary_gradient", params.op);
     return elementwise(elements(inputs), 0.3 + operation.flop / 30, { integers: [number] });
   },
-  wgsl: [math + program],
+  wgsl: [code],
   gpu(inputs, { op }, facts) {
     const count = quads(elements(inputs));
     const constants = { OP: unaryOperation("unary_gradient", op).number };
     return {
-      passes: [{ program: math + program, constants, integers: [count], workgroups: forEach(count, facts) }],
+      passes: [{ program: code, constants, integers: [count], workgroups: forEach(count, facts) }],
     };
   },
   cost(inputs, params) {
