@@ -1,9 +1,8 @@
 // The command line of `deno task experiments`: words in, a checked choice out. Every mistake is one sentence that names
 // the value and what is allowed, before any work starts.
 import { parseArgs } from "@std/cli/parse-args";
-import { z } from "zod";
 import { findSize, type ModelSize, sizes } from "../models/presets.ts";
-import { findRouter, parseOptions, routers } from "../routers/registry.ts";
+import { findRouter, optionNames, parseOptions, routers } from "../routers/registry.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import * as experiments from "./mod.ts";
 import { type CpuChoice, type DeviceName, findDevice } from "./device.ts";
@@ -157,12 +156,6 @@ function readSettings(words: readonly string[]): Record<string, Record<string, u
   }
   for (const [router, options] of Object.entries(settings)) parseOptions(findRouter(router), options);
   return settings;
-}
-
-/** Names of a router's options; null where their schema is no plain object, and only parsing can tell. */
-function optionNames({ options }: AnyRouterPlugin): string[] | null {
-  const { properties } = z.toJSONSchema(options, { io: "input", unrepresentable: "any" });
-  return properties ? Object.keys(properties) : null;
 }
 
 function readValue(text: string): unknown {

@@ -13,7 +13,7 @@ import { recordRows, recordText } from "../training/record.ts";
 import { type Command, helpText, listText, readCommand, splitWords } from "./command.ts";
 import { openDevice } from "./device.ts";
 import { checkMemory, weightsOf } from "./memory_check.ts";
-import { chooseFolder, settleFacts } from "./out_folder.ts";
+import { askedFolder, nextFolder, settleFacts } from "./out_folder.ts";
 import { loadPlugin } from "./plugin.ts";
 import { type Finished, planRuns, runAll } from "./run.ts";
 import { createProgress, duration } from "./progress.ts";
@@ -26,21 +26,23 @@ async function main(words: readonly string[]): Promise<void> {
   if (split.flags.list) return console.log(listText());
   const command = readCommand(split, plugins);
   planRuns(command, command.size.vocabulary); // options and costs are checked before the text is loaded
-  const folder = await chooseFolder({ ...command, experiment: command.experiment.name });
+  const experiment = command.experiment.name;
+  const asked = await askedFolder({ ...command, experiment });
 
   const start = performance.now();
-  console.log(`${command.experiment.name}: ${command.experiment.about}`);
+  console.log(`${experiment}: ${command.experiment.about}`);
   console.log(`Preparing ${command.text ?? "the Brown corpus"} ...`);
   const dataset = await prepareText(command);
   checkWindows(dataset, command.size);
   const device = await openDevice(command.device, command);
   checkMemory(command.size, dataset.vocabulary.size, device);
   const plans = planRuns(command, dataset.vocabulary.size);
+  const folder = asked ?? await nextFolder(experiment);
   const runFolder = `${folder}/runs`;
   await prepareFolder(runFolder, neededBytes(command, dataset.vocabulary.size, plans.length));
   if (command.resume) { for (const each of [folder, runFolder]) await removePartial(each); }
   await settleFacts(folder, {
-    experiment: command.experiment.name,
+    experiment,
     size: command.sizeName,
     steps: command.steps,
     vocabulary: dataset.vocabulary.size,

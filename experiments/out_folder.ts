@@ -1,6 +1,7 @@
 // Where a command writes. A folder that holds results is never written over: without --out the next free number is
-// taken, with --out the command refuses unless it resumes.
-import { isMissing, readText, writeAtomic } from "../training/files.ts";
+// taken, by making the folder, so that commands started together get one each; with --out the command refuses unless it
+// resumes.
+import { claimFolder, isMissing, readText, writeAtomic } from "../training/files.ts";
 
 const FACTS = "experiment.json";
 
@@ -14,31 +15,44 @@ export interface Facts {
 }
 
 /**
- * Chooses the folder of a command.
+ * The folder a command asks for by name or by resuming; null when it asks for none, and {@linkcode nextFolder} has one.
  * @throws {RangeError} when it holds other results, or there is nothing to resume.
  */
-export async function chooseFolder(
-  wanted: { out: string | null; resume: boolean; experiment: string },
-): Promise<string> {
-  const holds = async (folder: string) => !await isMissing(`${folder}/${FACTS}`);
-  if (wanted.out !== null) {
-    const taken = await holds(wanted.out);
-    if (wanted.resume && !taken) throw new RangeError(`Cannot resume ${wanted.out}: it holds no experiment`);
-    if (!wanted.resume && taken) {
+export async function askedFolder(
+  { out, resume, experiment }: { out: string | null; resume: boolean; experiment: string },
+): Promise<string | null> {
+  if (out !== null) {
+    const taken = await holds(out);
+    if (resume && !taken) throw new RangeError(`Cannot resume ${out}: it holds no experiment`);
+    if (!resume && taken) {
       throw new RangeError(
-        `Cannot write results to ${wanted.out}: it holds an experiment already; add --resume or choose another --out`,
+        `Cannot write results to ${out}: it holds an experiment already; add --resume or choose another --out`,
       );
     }
-    return wanted.out;
+    return out;
   }
-  const numbered = (number: number) => `results/${wanted.experiment}${number === 1 ? "" : `-${number}`}`;
+  if (!resume) return null;
+  let latest: string | null = null;
+  for (let number = 1; !await isMissing(numbered(experiment, number)); number++) {
+    if (await holds(numbered(experiment, number))) latest = numbered(experiment, number);
+  }
+  if (latest !== null) return latest;
+  throw new RangeError(`Cannot resume: there are no results of "${experiment}" in results/`);
+}
+
+/** Makes the first of results/NAME, results/NAME-2, ... that nobody has taken. */
+export async function nextFolder(experiment: string): Promise<string> {
   let number = 1;
-  while (await holds(numbered(number))) number++;
-  if (!wanted.resume) return numbered(number);
-  if (number === 1) {
-    throw new RangeError(`Cannot resume: there are no results of "${wanted.experiment}" in results/`);
-  }
-  return numbered(number - 1);
+  while (!await claimFolder(numbered(experiment, number))) number++;
+  return numbered(experiment, number);
+}
+
+async function holds(folder: string): Promise<boolean> {
+  return !await isMissing(`${folder}/${FACTS}`);
+}
+
+function numbered(experiment: string, number: number): string {
+  return `results/${experiment}${number === 1 ? "" : `-${number}`}`;
 }
 
 /** Writes a new folder's facts, or checks them against what is there. @throws {RangeError} when they differ. */

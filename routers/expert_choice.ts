@@ -1,14 +1,15 @@
 // Expert choice: each expert takes the tokens it scores highest, exactly as many as it has room for. Load is even by
 // construction; a token may get several experts or none. Selection looks at later tokens, so a decoder leaks the future.
 import { z } from "zod";
-import { add, affine, greater, log, multiply, relu, subtract, where } from "../tensor/arithmetic.ts";
+import { add, affine, log, relu, subtract } from "../tensor/arithmetic.ts";
 import { truncatedNormal } from "../tensor/init.ts";
 import { memory, release } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import { logsumexp, softmax } from "../tensor/reduce.ts";
-import { takeAlong, topK, transpose, wholeNumbers } from "../tensor/rows.ts";
-import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import { takeAlong, transpose } from "../tensor/rows.ts";
+import { reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 import { capacityOf, type CapacityOptions, capacityOptions } from "./capacity.ts";
+import { fillSlots, rankable, slotAssignments } from "./expert_slots.ts";
 import type { RouterPlugin } from "./router.ts";
 
 /** Options of {@linkcode expertChoice}. */
@@ -78,30 +79,11 @@ export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
         const score_ET = transpose(probability_TE);
         const room = capacityOf(sized, { T, E, K: 1 }, training, real_T);
         const room_1 = typeof room === "number" ? tensor(x_TD.backend, [C], [1]) : room;
-        // Padding and tokens without a score (NaN) rank behind all others.
-        const scored_ET = greater(score_ET, tensor(x_TD.backend, [-1], [1]));
-        const present_ET = real_T ? multiply(scored_ET, real_T) : scored_ET;
-        const ranked_ET = where(present_ET, stopGradient(score_ET), filled(score_ET, -Infinity));
+        const ranked_ET = rankable(score_ET, real_T);
         const plan_ET = cap === null ? ranked_ET : cappedPlan(ranked_ET, room_1, { ...options, cap });
-        const { value_TK: rank_EC, index_TK: token_EC } = topK(plan_ET, C); // equation 2
-        const weight_N = reshape(takeAlong(score_ET, token_EC), [E * C]);
-        const token_N = reshape(token_EC, [E * C]);
-        const expert_N = wholeNumbers(x_TD, [E * C], (n) => Math.floor(n / C));
-        // Slots stay empty where nobody is left, and beyond what this many real tokens fill.
-        const slot_EC = tensor(x_TD.backend, Float32Array.from({ length: E * C }, (_, n) => -(n % C)), [
-          E,
-          C,
-        ]);
-        const inside_EC = greater(add(slot_EC, room_1), tensor(x_TD.backend, [0.5], [1]));
-        const taken_EC = greater(rank_EC, tensor(x_TD.backend, [-3e38], [1]));
-        const kept_N = reshape(multiply(inside_EC, taken_EC), [E * C]);
-        const taken_N = where(kept_N, expert_N, wholeNumbers(expert_N, [E * C], () => -1));
+        const slots = fillSlots(plan_ET, C, room_1); // equation 2
         return {
-          token_N,
-          expert_N: taken_N,
-          wanted_N: taken_N,
-          weight_N,
-          choices: null,
+          ...slotAssignments(slots, takeAlong(score_ET, slots.token_EC)),
           losses: {},
           probability_TE,
         };
@@ -109,11 +91,6 @@ export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
     };
   },
 };
-
-function filled(like: Tensor, value: number): Tensor {
-  const [E, T] = like.shape;
-  return tensor(like.backend, new Float32Array(E * T).fill(value), [E, T]);
-}
 
 /**
  * log A of section 3.3: A maximises <S, A> + lambda H(A) with rows that sum to C, columns that sum to `cap` at most, and
@@ -128,7 +105,7 @@ export function cappedPlan(
   const [E, T] = score_ET.shape;
   let plan_ET = affine(score_ET, 1 / lambda, 0);
   let column_T = tensor(score_ET.backend, new Float32Array(T), [T]);
-  let box_ET = filled(score_ET, 0);
+  let box_ET = tensor(score_ET.backend, new Float32Array(E * T), [E, T]);
   for (let round = 0; round < iterations; round++) {
     using scope = memory();
     const before = [plan_ET, column_T, box_ET];

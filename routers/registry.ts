@@ -1,4 +1,5 @@
 // The routers there are: those of this folder and those a program registers.
+import { z } from "zod";
 import * as builtIn from "./mod.ts";
 import type { RouterPlugin } from "./router.ts";
 
@@ -61,26 +62,46 @@ export function findRouter(name: string): AnyRouterPlugin {
 }
 
 /**
+ * Names of a router's options; null where their schema is no plain object, and only parsing can tell.
+ * @example
+ * ```ts
+ * import { hash, optionNames } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(optionNames(hash), ["key", "table"]);
+ * ```
+ */
+export function optionNames({ options }: AnyRouterPlugin): string[] | null {
+  const { properties } = z.toJSONSchema(options, { io: "input", unrepresentable: "any" });
+  return properties ? Object.keys(properties) : null;
+}
+
+/**
  * A router's options with defaults filled in.
  * @throws {RangeError} naming the router, the option, the value and what is allowed.
  * @example
  * ```ts
- * import { parseOptions, switchRouter } from "@switchyard/moe";
+ * import { hash, parseOptions, switchRouter } from "@switchyard/moe";
  * import { assertEquals, assertThrows } from "@std/assert";
  * const options = parseOptions(switchRouter, { capacityFactor: 2 });
  * assertEquals([options.capacityFactor, options.evaluationCapacityFactor], [2, 2]);
  * assertThrows(() => parseOptions(switchRouter, { jitter: -1 }), RangeError, "jitter = -1");
+ * assertThrows(() => parseOptions(hash, { tabel: "random" }), RangeError, "there are key, table");
  * ```
  */
 export function parseOptions<Options>(plugin: RouterPlugin<Options>, given: unknown = {}): Options {
   const parsed = plugin.options.safeParse(given);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
+  const valueAt = (path: readonly PropertyKey[]) =>
+    path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown>)?.[key], given);
+  if (issue.code === "unrecognized_keys") {
+    const unknown = issue.keys.map((key) => `${key} = ${JSON.stringify(valueAt([...issue.path, key]))}`);
+    const known = optionNames(plugin) ?? [];
+    const choices = known.length === 0 ? "it has no options" : `there are ${known.join(", ")}`;
+    throw new RangeError(`Cannot set ${unknown.join(", ")} of router "${plugin.name}": ${choices}`);
+  }
   const at = issue.path.join(".");
-  const value = issue.path.reduce<unknown>(
-    (inner, key) => (inner as Record<PropertyKey, unknown>)?.[key],
-    given,
-  );
+  const value = valueAt(issue.path);
   throw new RangeError(
     `Cannot use options of router "${plugin.name}": ${
       at ? `${at} = ${JSON.stringify(value)}: ` : ""

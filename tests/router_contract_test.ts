@@ -32,14 +32,15 @@ import {
   type Tensor,
   tensor,
 } from "../tensor/tensor.ts";
-import { routerChecks, subjectOf, type Variant } from "./router_contract.ts";
+import { gpuTest } from "./gpu.ts";
+import { onCpu, onGpu, type Place, routerChecks, subjectOf, type Variant } from "./router_contract.ts";
 
 /** Names of the checks a plugin fails. */
-async function failures(plugin: AnyRouterPlugin, variant: Variant): Promise<string[]> {
-  const subject = subjectOf(plugin, variant);
+async function failures(plugin: AnyRouterPlugin, variant: Variant, place: Place = onCpu): Promise<string[]> {
+  const subject = subjectOf(plugin, variant, place);
   const failed: string[] = [];
   for (const check of routerChecks) {
-    if (check.applies && !check.applies(subject)) continue;
+    if (check.applies && !check.applies(subject) || check.where === "webgpu" && place === onCpu) continue;
     try {
       await check.run(subject);
     } catch {
@@ -412,7 +413,40 @@ for (const { about, plugin, variant = quiet, check } of faults) {
   });
 }
 
+/** Faults that only the other backend shows. */
+const onOneBackend: readonly Fault[] = [
+  {
+    about: "chooses otherwise on WebGPU",
+    plugin: altered((route) => async (x, step) => {
+      const routing = await route(x, step);
+      if (x.backend.name === "cpu") return routing;
+      const turned = Array.from({ length: 8 }, (_, e) => 7 - e);
+      const { expert_N, wanted_N } = routing;
+      return { ...routing, expert_N: mapped(expert_N, turned), wanted_N: mapped(wanted_N, turned) };
+    }),
+    check: "on WebGPU as on the CPU",
+  },
+  {
+    about: "weighs by a thousandth more on WebGPU",
+    plugin: altered((route) => async (x, step) => {
+      const { weight_N, ...rest } = await route(x, step);
+      return { ...rest, weight_N: x.backend.name === "cpu" ? weight_N : affine(weight_N, 1.001, 0) };
+    }),
+    check: "on WebGPU as on the CPU",
+  },
+];
+
+for (const { about, plugin, check } of onOneBackend) {
+  gpuTest(`the contract catches a router that ${about}`, async () => {
+    assertEquals(await failures(plugin, roomy), []);
+    const failed = await failures(plugin, roomy, await onGpu());
+    assert(failed.some((name) => name.includes(check)), `failed: ${failed.join("; ") || "nothing"}`);
+  });
+}
+
 Deno.test("every fault names a check there is", () => {
-  const used = faults.map(({ check }) => routerChecks.findIndex(({ name }) => name.includes(check)));
+  const used = [...faults, ...onOneBackend].map(({ check }) =>
+    routerChecks.findIndex(({ name }) => name.includes(check))
+  );
   assertEquals(used.filter((at) => at < 0), []);
 });

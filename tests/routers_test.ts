@@ -67,6 +67,12 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
       noisy: true,
     },
     { options: { k: 8, noiseFloor: 0.01 }, noisy: true },
+    {
+      options: { gating: "strict", k: 2 },
+      noisy: false,
+      byLoss: ["threshold"],
+      traits: { causal: false, balancedBy: "construction", perToken: "varies" },
+    },
   ],
   hierarchical: [
     { options: {}, noisy: true, ties: [0, 1, 4, 5] },

@@ -18,8 +18,8 @@ import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { createAdamW } from "../training/optimizer.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
+import { apart, counting } from "./roundings.ts";
 
-const EPSILON = 2 ** -24;
 const STEPS = 10;
 const V = 64;
 const shared = openGpu();
@@ -103,23 +103,6 @@ async function run(
   return { losses, experts };
 }
 
-/** A backend that adds up the roundings its results may have gone through, on itself and on a GPU. */
-function counting(backend: Backend): { backend: Backend; roundings(): number } {
-  let roundings = 0;
-  return {
-    roundings: () => roundings,
-    backend: {
-      ...backend,
-      run(kernel, inputs, params) {
-        const types = inputs.map((input) => input.type);
-        const own = kernel.rounding(types, params);
-        roundings += own + (kernel.gpuRounding?.(types, params) ?? own);
-        return backend.run(kernel, inputs, params);
-      },
-    },
-  };
-}
-
 const onCpu = await cpu({ threads: 1 });
 addEventListener("unload", () => onCpu.close());
 
@@ -153,10 +136,9 @@ for (const { name } of routers()) {
     const router = findRouter(name);
     const tolerances: number[] = [];
     const counted = counting(onCpu);
-    // Roundings have nothing to do with each other, so their variances add: a third of a squared epsilon each, of
-    // numbers about as large as a loss (4). Six standard deviations of both backends' sum are allowed.
+    // Numbers about as large as a loss, 4.
     const wanted = await run(counted.backend, router, {
-      afterStep: () => tolerances.push(6 * 4 * EPSILON * Math.sqrt(counted.roundings() / 3)),
+      afterStep: () => tolerances.push(4 * apart(counted.roundings())),
     });
     const noted = noting(await shared());
     const found = await run(noted.backend, router, { afterStep: noted.afterStep });

@@ -95,6 +95,22 @@ export async function prepareFolder(path: string | URL, neededBytes: number): Pr
 }
 
 /**
+ * Makes a folder where nothing is yet; false when something is. Of two programs that try at once, one gets it.
+ * @throws {Error} when the system refuses, saying why.
+ */
+export async function claimFolder(path: string): Promise<boolean> {
+  const parent = path.slice(0, Math.max(0, path.lastIndexOf("/")));
+  try {
+    if (parent !== "") await Deno.mkdir(parent, { recursive: true });
+    await Deno.mkdir(path);
+    return true;
+  } catch (cause) {
+    if (cause instanceof Deno.errors.AlreadyExists && !await isMissing(path)) return false;
+    throw new Error(`Cannot write results to ${path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/**
  * Reads a whole file.
  * @throws {Error} when the file cannot be read, saying why.
  */
