@@ -10,7 +10,7 @@ import {
   shapeText,
   sizeOf,
 } from "../kernels/kernel.ts";
-import { type Blas, findBlas, type NoBlas, originOf } from "./blas.ts";
+import { type Blas, findBlas, type NoBlas, openSgemm, originOf } from "./blas.ts";
 import { createHeap, type HeapStatistics } from "./heap.ts";
 import { type Exports, loadModule } from "./module.ts";
 import { startWorker } from "./threads.ts";
@@ -87,9 +87,9 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const imports = {
     env: {
       memory,
-      sgemm: blas?.sgemm ?? (() => {
+      sgemm: blas ? openSgemm(blas) : () => {
         throw new Error("there is no BLAS to call");
-      }),
+      },
       abort: () => {
         throw new Error("the WebAssembly module aborted");
       },
@@ -215,7 +215,9 @@ function address(buffer: Buffer): number {
 /** @throws {Error} when a path cannot be used; `auto` answers with the reason. */
 function chooseBlas(choice: string, threads: number, shared: boolean): Blas | NoBlas {
   // Memory that is not shared may move when it grows, and a library is given addresses.
-  const found = shared ? findBlas({ library: choice, threads }) : { why: "memory is not shared" };
+  const found = shared
+    ? findBlas({ library: choice, threads })
+    : { why: "memory is not shared", opened: false };
   if (choice === "auto" || !("why" in found)) return found;
   throw new Error(`Cannot use BLAS library ${choice}: ${found.why}`);
 }

@@ -46,9 +46,8 @@ export interface Blas {
   readonly name: string;
   /** A path, or a name for the system's loader. */
   readonly library: string;
+  /** Its function that sets how many threads of its own it uses. */
   readonly setter: Setter;
-  /** The library's `cblas_sgemm`; addresses are those of the process. */
-  readonly sgemm: WebAssembly.ImportValue;
 }
 
 /** What a worker thread needs to take part. */
@@ -63,6 +62,8 @@ export interface BlasStart extends Pick<Blas, "library" | "setter"> {
 export interface NoBlas {
   /** In a few words. */
   readonly why: string;
+  /** True when a library is there, but none that will do. */
+  readonly opened: boolean;
 }
 
 /**
@@ -85,45 +86,44 @@ export function findBlas(
 ): Blas | NoBlas {
   const { library = "auto", threads = 2 } = options;
   if (!("Deno" in globalThis) || typeof Deno.dlopen !== "function") {
-    return { why: "only Deno can open a library" };
+    return { why: "only Deno can open a library", opened: false };
   }
   if (library !== "auto") return open(library, threads);
   const names = LIBRARIES[Deno.build.os] ?? [];
   const permitted = names.filter(isPermitted);
-  if (names.length > 0 && permitted.length === 0) return { why: NOT_PERMITTED };
+  if (names.length > 0 && permitted.length === 0) return NOT_PERMITTED;
   const refused: string[] = [];
   for (const name of permitted) {
     const answer = open(name, threads);
     if (!("why" in answer)) return answer;
-    if (answer.why !== MISSING) refused.push(`${name}: ${answer.why}`);
+    if (answer.opened) refused.push(`${name}: ${answer.why}`);
   }
-  return { why: refused.length > 0 ? refused.join("; ") : `there is none of ${names.join(", ")}` };
+  return refused.length > 0
+    ? { why: refused.join("; "), opened: true }
+    : { why: `none of ${names.join(", ")} can be opened`, opened: false };
 }
 
-const NOT_PERMITTED = "FFI is not permitted (--allow-ffi)";
-const MISSING = "there is no such library";
+const NOT_PERMITTED: NoBlas = { why: "FFI is not permitted (--allow-ffi)", opened: false };
 
 function isPermitted(library: string): boolean {
   return Deno.permissions.querySync({ name: "ffi", path: library }).state === "granted";
 }
 
 function open(library: string, threads: number): Blas | NoBlas {
-  if (!isPermitted(library)) return { why: NOT_PERMITTED };
+  if (!isPermitted(library)) return NOT_PERMITTED;
   let symbols: Symbols;
   try {
     ({ symbols } = Deno.dlopen(library, SYMBOLS));
   } catch (error) {
-    const { message } = error as Error;
-    return { why: /no such file|not found|126/i.test(message) ? MISSING : message };
+    const why = (error as Error).message.replaceAll("Could not open library: ", "");
+    return { why, opened: why.startsWith("Failed to register symbol") };
   }
   const found = identify(symbols, threads);
-  if ("why" in found) return found;
-  // Work is cut over this backend's threads, each of which calls the library: threads of its own would be in the way.
-  (symbols[found.setter] as (threads: number) => unknown)(1);
-  return { ...found, library, sgemm: symbols.cblas_sgemm as unknown as WebAssembly.ImportValue };
+  if ("why" in found) return { ...found, opened: true };
+  return { ...found, library };
 }
 
-function identify(symbols: Symbols, threads: number): Pick<Blas, "name" | "setter"> | NoBlas {
+function identify(symbols: Symbols, threads: number): Pick<Blas, "name" | "setter"> | Pick<NoBlas, "why"> {
   if (symbols.openblas_set_num_threads) {
     const config = textAt(symbols.openblas_get_config?.() ?? null);
     if (config.includes("USE64BITINT")) return { why: "its whole numbers have 64 bits, 32 are needed" };
@@ -157,8 +157,18 @@ export function originOf(memory: WebAssembly.Memory): bigint {
   return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(new Uint8Array(memory.buffer))));
 }
 
-/** The same for a worker thread, which starts from a text: a function that opens a library and returns its sgemm. */
-export const OPEN_ON_THREAD = `({ library, setter }) => {
+/**
+ * The library's `cblas_sgemm` for the calling thread; addresses are those of the process. Work is cut over the backend's
+ * threads, each of which calls it: threads of its own would be in the way, so there is one from here on.
+ */
+export function openSgemm({ library, setter }: Pick<Blas, "library" | "setter">): WebAssembly.ImportValue {
+  const { symbols } = Deno.dlopen(library, SYMBOLS);
+  (symbols[setter] as (threads: number) => unknown)(1);
+  return symbols.cblas_sgemm as unknown as WebAssembly.ImportValue;
+}
+
+/** The same as a text, which is what worker threads start from. */
+export const OPEN_SGEMM = `({ library, setter }) => {
   const { symbols } = Deno.dlopen(library, ${JSON.stringify(SYMBOLS)});
   symbols[setter](1);
   return symbols.cblas_sgemm;

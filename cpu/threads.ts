@@ -1,10 +1,10 @@
 // Worker threads that run `work()` of the WebAssembly module until told to quit. Where node:worker_threads exists (Deno,
 // Node) they are used, because such a worker can be unreferenced and then never keeps a finished program alive;
 // browsers get web workers. Both start from a text, so no consumer needs permission to read a worker file.
-import { type BlasStart, OPEN_ON_THREAD } from "./blas.ts";
+import { type BlasStart, OPEN_SGEMM } from "./blas.ts";
 
 const BODY = `({ module, memory, control, scratch, started, blas }) => {
-  const sgemm = blas ? (${OPEN_ON_THREAD})(blas) : () => { throw new Error("no BLAS"); };
+  const sgemm = blas ? (${OPEN_SGEMM})(blas) : () => { throw new Error("no BLAS"); };
   const env = { memory, sgemm, abort() { throw new Error("abort"); } };
   const { exports } = new WebAssembly.Instance(module, { env });
   exports.attach(control, scratch, blas?.origin ?? 0n, blas?.leastProduct ?? 0);

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { createFigures, spread } from "../bench/rounds.ts";
 
 /** The task's words after `deno`, with all the permissions it needs. */
-const task = ["run", "--no-prompt", "--allow-read=bench", "--allow-env", "bench/main.ts"];
+const task = ["run", "--no-prompt", "--allow-read=bench", "--allow-env", "--allow-ffi", "bench/main.ts"];
 
 async function bench(...words: string[]): Promise<{ code: number; out: string; error: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
