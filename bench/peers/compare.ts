@@ -21,6 +21,8 @@ export interface Row {
   readonly ours: boolean;
   /** What is running, with its version. */
   readonly about: string | null;
+  /** What it says of how it does this workload. */
+  readonly note: string | null;
   /** Why there is no time. */
   readonly cannot: string | null;
   /** Largest |found - wanted| / |wanted| over outputs, as a share of what is allowed. */
@@ -133,6 +135,7 @@ interface Setting extends CompareOptions {
 interface Entrant {
   readonly contender: Contender;
   about: string | null;
+  note: string | null;
   cannot: string | null;
   errorShare: number | null;
   one: Running | null;
@@ -171,13 +174,14 @@ async function compareOne(
   };
   for (const contender of contenders) {
     const entrant: Entrant = {
-      ...{ contender, about: null, cannot: null, errorShare: null, one: null },
+      ...{ contender, about: null, note: null, cannot: null, errorShare: null, one: null },
       ...{ secondsOfCall: [], idleSeconds: 0, waitedSeconds: 0 },
     };
     entrants.push(entrant);
     say(`${workload.name}: checking ${contender.name} ...`);
     await attempt(entrant, async (one) => {
-      await one.ask({ ask: "prepare", folder: at }, patienceSeconds);
+      const { note } = await one.ask({ ask: "prepare", folder: at }, patienceSeconds);
+      entrant.note = typeof note === "string" ? note : null;
       const outputs = `${at}/${contender.name.replaceAll(/\W+/g, "-")}.`;
       await one.ask({ ask: "check", outputs }, patienceSeconds);
       const { share, worst } = await errorOf(wanted, outputs);
@@ -229,25 +233,9 @@ async function compareOne(
     workload: workload.name,
     about: workload.about,
     flop: workload.flop,
-    rows: entrants.map((
-      {
-        contender,
-        about,
-        cannot,
-        errorShare,
-        secondsOfCall,
-        idleSeconds,
-        waitedSeconds,
-      },
-    ) => ({
-      ...{
-        contender: contender.name,
-        ours: contender.ours,
-        about,
-        cannot,
-        errorShare,
-        secondsOfCall,
-      },
+    rows: entrants.map(({ contender: { name, ours }, idleSeconds, waitedSeconds, ...found }) => ({
+      ...{ contender: name, ours, about: found.about, note: found.note, cannot: found.cannot },
+      ...{ errorShare: found.errorShare, secondsOfCall: found.secondsOfCall },
       idleCores: waitedSeconds > 0 && Number.isFinite(idleSeconds) ? idleSeconds / waitedSeconds : null,
     })),
   };

@@ -72,13 +72,14 @@ export function tableOf({ workload, about, flop, rows }: Comparison): string {
       ...ours.map((one) => one === row ? "1" : range(ratio(one, row)!)),
     ]);
   }
-  const notes = rows.flatMap(({ contender, cannot, idleCores }) => [
+  const notes = rows.flatMap(({ contender, note, cannot, idleCores }) => [
+    ...(note === null ? [] : [`${contender}: ${note}`]),
     ...(cannot === null ? [] : [`${contender}: ${cannot}`]),
     ...(idleCores !== null && idleCores > QUIET_CORES
       ? [`${contender}: kept ${idleCores.toFixed(2)} cores busy while others were timed`]
       : []),
   ]);
-  return [`\n${workload}: ${about}`, ...(ours.length > 0 ? [table.toString()] : []), ...notes].join("\n");
+  return [`\n${workload}: ${about}`, ...(table.length > 0 ? [table.toString()] : []), ...notes].join("\n");
 }
 
 /** Bars, met or not. */
