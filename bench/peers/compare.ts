@@ -29,7 +29,7 @@ export interface Row {
   readonly errorShare: number | null;
   /** One for each round. */
   readonly secondsOfCall: readonly number[];
-  /** Cores it kept busy while it was not its turn; null where the system does not say. */
+  /** Cores it kept busy while it was not its turn; null when it never waited. */
   readonly idleCores: number | null;
 }
 
@@ -60,19 +60,19 @@ export async function compare(
   options: CompareOptions,
 ): Promise<Comparison[]> {
   const running = new Map<string, Running>();
-  const neverStarted = new Map<string, string>();
+  const neverStarted = new Map<string, Refused>();
   const folder = await Deno.makeTempDir({ prefix: "peers-" });
 
   async function runningOne({ name, command }: Contender): Promise<Running> {
     const found = running.get(name);
     if (found?.alive()) return found;
-    if (neverStarted.has(name)) throw new Refused(neverStarted.get(name)!);
+    if (neverStarted.has(name)) throw neverStarted.get(name)!;
     try {
       const started = await start(command, options.patienceSeconds);
       running.set(name, started);
       return started;
     } catch (error) {
-      if (error instanceof Refused) neverStarted.set(name, error.message);
+      if (error instanceof Refused) neverStarted.set(name, error);
       throw error;
     }
   }
@@ -85,14 +85,7 @@ export async function compare(
       options.say(`${workload.name}: inputs and what should come out ...`);
       const at = `${folder}/${workload.name}`;
       const wanted = await writeWorkload(workload, at);
-      comparisons.push(
-        await compareOne(workload, present, {
-          at,
-          wanted,
-          runningOne,
-          ...options,
-        }),
-      );
+      comparisons.push(await compareOne(workload, present, { ...options, at, wanted, runningOne }));
       await Deno.remove(at, { recursive: true });
     }
     return comparisons;
@@ -102,26 +95,16 @@ export async function compare(
   }
 }
 
-async function writeWorkload(
-  workload: Workload,
-  folder: string,
-): Promise<Readonly<Record<string, Wanted>>> {
+async function writeWorkload(workload: Workload, folder: string): Promise<Readonly<Record<string, Wanted>>> {
   const { inputs, wanted, sizes = {} } = await workload.prepare();
   await Deno.mkdir(folder);
   const shapes: Record<string, readonly number[]> = {};
   for (const [name, { shape, values }] of Object.entries(inputs)) {
     const ending = values instanceof Float32Array ? "f32" : "i32";
-    await Deno.writeFile(
-      `${folder}/${name}.${ending}`,
-      new Uint8Array(values.buffer as ArrayBuffer),
-    );
+    await Deno.writeFile(`${folder}/${name}.${ending}`, new Uint8Array(values.buffer as ArrayBuffer));
     shapes[name] = shape;
   }
-  const facts = {
-    name: workload.name,
-    sizes: { ...workload.sizes, ...sizes },
-    shapes,
-  };
+  const facts = { name: workload.name, sizes: { ...workload.sizes, ...sizes }, shapes };
   await Deno.writeTextFile(`${folder}/workload.json`, JSON.stringify(facts));
   return wanted;
 }
@@ -132,13 +115,14 @@ interface Setting extends CompareOptions {
   runningOne(contender: Contender): Promise<Running>;
 }
 
+/** A contender on its way through one workload. */
 interface Entrant {
   readonly contender: Contender;
+  one: Running | null;
   about: string | null;
   note: string | null;
   cannot: string | null;
   errorShare: number | null;
-  one: Running | null;
   readonly secondsOfCall: number[];
   idleSeconds: number;
   waitedSeconds: number;
@@ -149,85 +133,28 @@ async function compareOne(
   contenders: readonly Contender[],
   setting: Setting,
 ): Promise<Comparison> {
-  const {
-    rounds,
-    secondsOfRound,
-    patienceSeconds,
-    at,
-    wanted,
-    runningOne,
-    say,
-  } = setting;
-  const entrants: Entrant[] = [];
-  const attempt = async (
-    entrant: Entrant,
-    work: (one: Running) => Promise<void>,
-  ) => {
-    try {
-      entrant.one ??= await runningOne(entrant.contender);
-      entrant.about = entrant.one.about;
-      await work(entrant.one);
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      entrant.cannot = error.message;
-    }
-  };
-  for (const contender of contenders) {
-    const entrant: Entrant = {
-      ...{ contender, about: null, note: null, cannot: null, errorShare: null, one: null },
-      ...{ secondsOfCall: [], idleSeconds: 0, waitedSeconds: 0 },
-    };
-    entrants.push(entrant);
-    say(`${workload.name}: checking ${contender.name} ...`);
-    await attempt(entrant, async (one) => {
-      const { note } = await one.ask({ ask: "prepare", folder: at }, patienceSeconds);
-      entrant.note = typeof note === "string" ? note : null;
-      const outputs = `${at}/${contender.name.replaceAll(/\W+/g, "-")}.`;
-      await one.ask({ ask: "check", outputs }, patienceSeconds);
-      const { share, worst } = await errorOf(wanted, outputs);
-      entrant.errorShare = share;
-      if (!(share <= 1)) {
-        throw new Refused(`its result is wrong: ${worst}`);
-      }
-      await one.ask(
-        { ask: "time", seconds: secondsOfRound / 2 },
-        patienceSeconds,
-      );
-      await settle(one.pid, SETTLE_SECONDS);
-    });
+  const { rounds, patienceSeconds, say } = setting;
+  const entrants = contenders.map((contender): Entrant => ({
+    ...{ contender, one: null, about: null, note: null, cannot: null, errorShare: null },
+    ...{ secondsOfCall: [], idleSeconds: 0, waitedSeconds: 0 },
+  }));
+  for (const entrant of entrants) {
+    say(`${workload.name}: checking ${entrant.contender.name} ...`);
+    await attempt(entrant, () => enter(entrant, setting));
   }
   for (let round = 0; round < rounds; round++) {
     say(`${workload.name}: round ${round + 1} of ${rounds} ...`);
-    const order = entrants.map((_, at) => entrants[(at + round) % entrants.length]);
-    for (const entrant of order) {
+    // Nobody is always the first after the same neighbour.
+    for (const at of entrants.keys()) {
+      const entrant = entrants[(at + round) % entrants.length];
       if (entrant.cannot !== null) continue;
-      const others = entrants.filter(({ one, cannot }) => one && cannot === null && one !== entrant.one);
-      const before = others.map(({ one }) => cpuSeconds(one!.pid));
-      const start = performance.now();
-      await attempt(entrant, async (one) => {
-        const answer = await one.ask(
-          { ask: "time", seconds: secondsOfRound },
-          patienceSeconds,
-        );
-        entrant.secondsOfCall.push(Number(answer.secondsOfCall));
-      });
-      const seconds = (performance.now() - start) / 1000;
-      others.forEach((other, at) => {
-        const after = cpuSeconds(other.one!.pid);
-        other.idleSeconds += after === null || before[at] === null ? NaN : after - before[at];
-        other.waitedSeconds += seconds;
-      });
-      if (entrant.one?.alive()) await settle(entrant.one.pid, SETTLE_SECONDS);
+      const others = entrants.filter((other) => other.cannot === null && other !== entrant);
+      await attempt(entrant, () => takeTurn(entrant, others, setting));
     }
   }
-  for (const entrant of entrants) {
-    const { one } = entrant;
-    if (one?.alive()) {
-      await attempt(
-        { ...entrant },
-        async () => void await one.ask({ ask: "free" }, patienceSeconds),
-      );
-    }
+  for (const { one } of entrants) {
+    // What cannot even be freed is ended, and started anew for the next workload.
+    if (one?.alive()) await one.ask({ ask: "free" }, patienceSeconds).catch(() => one.end());
   }
   return {
     workload: workload.name,
@@ -236,9 +163,52 @@ async function compareOne(
     rows: entrants.map(({ contender: { name, ours }, idleSeconds, waitedSeconds, ...found }) => ({
       ...{ contender: name, ours, about: found.about, note: found.note, cannot: found.cannot },
       ...{ errorShare: found.errorShare, secondsOfCall: found.secondsOfCall },
-      idleCores: waitedSeconds > 0 && Number.isFinite(idleSeconds) ? idleSeconds / waitedSeconds : null,
+      idleCores: waitedSeconds > 0 ? idleSeconds / waitedSeconds : null,
     })),
   };
+}
+
+/** Lists a contender that refuses, crashes or hangs with its reason. */
+async function attempt(entrant: Entrant, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    entrant.cannot = error.message;
+  }
+}
+
+/** Prepares a contender, checks its outputs and warms it up. */
+async function enter(entrant: Entrant, setting: Setting): Promise<void> {
+  const { at, wanted, runningOne, patienceSeconds, secondsOfRound } = setting;
+  const { contender } = entrant;
+  const one = entrant.one = await runningOne(contender);
+  entrant.about = one.about;
+  const { note } = await one.ask({ ask: "prepare", folder: at }, patienceSeconds);
+  entrant.note = typeof note === "string" ? note : null;
+  const outputs = `${at}/${contender.name.replaceAll(/\W+/g, "-")}.`;
+  await one.ask({ ask: "check", outputs }, patienceSeconds);
+  const { share, worst } = await errorOf(wanted, outputs);
+  entrant.errorShare = share;
+  if (!(share <= 1)) throw new Refused(`its result is wrong: ${worst}`);
+  await one.ask({ ask: "time", seconds: secondsOfRound / 2 }, patienceSeconds);
+  await settle(one, SETTLE_SECONDS);
+}
+
+/** Times a contender once, and what the others compute meanwhile. */
+async function takeTurn({ one, secondsOfCall }: Entrant, others: Entrant[], setting: Setting): Promise<void> {
+  const before = await Promise.all(others.map(({ one }) => cpuSeconds(one!)));
+  const start = performance.now();
+  const { patienceSeconds, secondsOfRound } = setting;
+  const answer = await one!.ask({ ask: "time", seconds: secondsOfRound }, patienceSeconds);
+  secondsOfCall.push(Number(answer.secondsOfCall));
+  const waited = (performance.now() - start) / 1000;
+  const after = await Promise.all(others.map(({ one }) => cpuSeconds(one!)));
+  others.forEach((other, at) => {
+    other.idleSeconds += after[at] - before[at];
+    other.waitedSeconds += waited;
+  });
+  await settle(one!, SETTLE_SECONDS);
 }
 
 /** How far a contender's outputs are off, as a share of what is allowed, and the worst of them in words. */
@@ -250,27 +220,21 @@ async function errorOf(
   for (const [name, { values, allowed, scale }] of Object.entries(wanted)) {
     let found: Float64Array;
     try {
-      found = new Float64Array(
-        (await Deno.readFile(`${outputs}${name}.f64`)).buffer,
-      );
+      found = new Float64Array((await Deno.readFile(`${outputs}${name}.f64`)).buffer);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       throw new Refused(`it gave no output "${name}"`);
     }
     if (found.length !== values.length) {
-      throw new Refused(
-        `its output "${name}" has ${found.length} values, not ${values.length}`,
-      );
+      throw new Refused(`its output "${name}" has ${found.length} values, not ${values.length}`);
     }
-    const difference = norm(found.map((value, at) => value - values[at])) /
-      (scale ?? norm(values));
-    const one = difference / allowed;
-    if (!(one <= share)) {
-      share = one;
-      worst = `"${name}" is off by ${difference.toExponential(1)} of its norm, and rounding explains ` +
-        allowed.toExponential(1);
-    }
-    if (Number.isNaN(one)) break;
+    const off = norm(found.map((value, at) => value - values[at])) / (scale ?? norm(values));
+    // NaN is worst of all.
+    if (off / allowed <= share) continue;
+    share = off / allowed;
+    worst = `"${name}" is off by ${off.toExponential(1)} of its norm, and rounding explains ` +
+      allowed.toExponential(1);
+    if (Number.isNaN(share)) break;
   }
   return { share, worst };
 }

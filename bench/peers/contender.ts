@@ -1,6 +1,7 @@
 // The contender's side of the protocol: requests come as JSON, one a line; answers go out the same way behind "@ ", so that
 // what a library prints disturbs nothing. It imports nothing of this repository: peers run under a configuration of
 // their own (packages.json beside this file).
+import process from "node:process";
 
 /** A workload as the driver left it in a folder. */
 export interface Task {
@@ -16,6 +17,8 @@ export interface Task {
 
 /** A workload that is ready to run. */
 export interface Prepared {
+  /** How it is done, where there is something to say. */
+  readonly note?: string;
   /** One call on the inputs as they are, with every output on the host. It is called once, first of all. */
   outputs(): Promise<Record<string, ArrayLike<number>>>;
   /** Calls on the same inputs, one after the other, and waits until the last is computed. */
@@ -34,7 +37,7 @@ export interface Peer {
 export class Missing extends Error {}
 
 interface Request {
-  readonly ask: "prepare" | "check" | "time" | "free";
+  readonly ask: "prepare" | "check" | "time" | "usage" | "free";
   readonly folder: string;
   readonly outputs: string;
   readonly seconds: number;
@@ -63,7 +66,11 @@ export async function serve(open: () => Promise<Peer>): Promise<void> {
     switch (ask) {
       case "prepare":
         prepared = await peer.prepare(readTask(folder));
-        return {};
+        return { note: prepared.note };
+      case "usage": {
+        const { user, system } = process.cpuUsage();
+        return { cpuSeconds: (user + system) / 1e6 };
+      }
       case "check":
         for (
           const [name, values] of Object.entries(await prepared!.outputs())

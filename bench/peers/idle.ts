@@ -1,30 +1,24 @@
-// Threads of a library that spin while another contender is timed would take its cores. Linux says how long a process and
-// its threads have computed; elsewhere nothing is known and nothing is waited for.
+// Threads of a library that spin while another contender is timed would take its cores. Every process says how long all its
+// threads have computed so far.
+import type { Running } from "./process.ts";
 
-const TICKS_PER_SECOND = 100; // of /proc, whatever the kernel's own clock
+const ANSWER_SECONDS = 10;
+const WINDOW_SECONDS = 0.05;
+/** Answering takes a process some hundred microseconds itself. */
+const IDLE_CORES = 0.1;
 
-/** Seconds all threads of a process have computed, or null where the system does not say. */
-export function cpuSeconds(pid: number): number | null {
-  try {
-    const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    // The name in parentheses may hold spaces; user and system time are the 14th and 15th words.
-    const words = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return (Number(words[11]) + Number(words[12])) / TICKS_PER_SECOND;
-  } catch {
-    return null;
-  }
+/** Seconds all threads of a contender have computed. */
+export async function cpuSeconds(one: Running): Promise<number> {
+  return Number((await one.ask({ ask: "usage" }, ANSWER_SECONDS)).cpuSeconds);
 }
 
-const WINDOW_SECONDS = 0.05;
-const IDLE_SHARE = 0.25; // one tick of 10 ms in a window is not yet spinning
-
-/** Waits until a process computes no more, at most `seconds`. */
-export async function settle(pid: number, seconds: number): Promise<void> {
+/** Waits until a contender computes no more, at most `seconds`: many threads spin for a while when work runs out. */
+export async function settle(one: Running, seconds: number): Promise<void> {
+  let before = await cpuSeconds(one);
   for (let waited = 0; waited < seconds; waited += WINDOW_SECONDS) {
-    const before = cpuSeconds(pid);
-    if (before === null) return;
     await new Promise((resolve) => setTimeout(resolve, WINDOW_SECONDS * 1000));
-    const after = cpuSeconds(pid);
-    if (after === null || after - before < IDLE_SHARE * WINDOW_SECONDS) return;
+    const after = await cpuSeconds(one);
+    if (after - before < IDLE_CORES * WINDOW_SECONDS) return;
+    before = after;
   }
 }

@@ -18,7 +18,6 @@ export type Answer = Readonly<Record<string, unknown>>;
 /** A running contender. */
 export interface Running {
   readonly about: string;
-  readonly pid: number;
   /** False once it has ended, by itself or because it took too long. */
   alive(): boolean;
   /** @throws {Refused} with its reason, or when it crashes or takes longer than `seconds`. */
@@ -101,7 +100,6 @@ export async function start(
   }
   return {
     about,
-    pid: child.pid,
     alive: () => alive,
     async ask(request, seconds) {
       try {

@@ -489,6 +489,8 @@ def main():
             elif request["ask"] == "time":
                 count = max(1, round(request["seconds"] / seconds_of_call))
                 answer = {"secondsOfCall": timed(count), "count": count}
+            elif request["ask"] == "usage":
+                answer = {"cpuSeconds": time.process_time()}
             elif request["ask"] == "free":
                 call = None
             say(answer)
