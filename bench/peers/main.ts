@@ -1,0 +1,127 @@
+// `deno task bench:peers`: us side by side with what a user would pick instead, in one run: results are checked first,
+// then everybody is timed in turns. README.md beside this file says what is compared and what cannot be.
+import { parseArgs } from "@std/cli/parse-args";
+import { compare, type Contender } from "./compare.ts";
+import { createContenders } from "./contenders.ts";
+import { barsTable, judge, tableOf } from "./table.ts";
+import { createWorkloads, type Workload } from "./workloads.ts";
+
+interface Choice {
+  readonly contenders: readonly Contender[];
+  readonly workloads: readonly Workload[];
+  readonly rounds: number;
+  readonly quick: boolean;
+  readonly json: boolean;
+}
+
+const devices = ["cpu", "webgpu", "all"];
+
+function readChoice(words: readonly string[]): Choice {
+  const options = {
+    string: ["only", "rounds", "device", "threads", "python"],
+    boolean: ["quick", "json"],
+  } as const;
+  const found = parseArgs([...words], {
+    ...options,
+    default: { device: "cpu", threads: "2", python: "python3" },
+    unknown: (word: string) => {
+      const known = [...options.string, ...options.boolean].map((name) => `--${name}`).join(", ");
+      throw new RangeError(`Cannot use "${word}": there are ${known}`);
+    },
+  });
+  const wholeNumber = (name: "rounds" | "threads", value: string) => {
+    const number = Number(value);
+    if (Number.isInteger(number) && number >= 1) return number;
+    throw new RangeError(
+      `Cannot use --${name} ${value}: choose a whole number of at least 1`,
+    );
+  };
+  if (!devices.includes(found.device!)) {
+    throw new RangeError(
+      `Cannot use --device ${found.device}: there are ${devices.join(", ")}`,
+    );
+  }
+  const threads = wholeNumber("threads", found.threads!);
+  const everybody = createContenders({ threads, python: found.python! })
+    .filter(({ device }) => found.device === "all" || device === found.device);
+  const everything = createWorkloads(found.quick ? "small" : "full");
+  const names = found.only?.split(",").map((name) => name.trim()) ?? [];
+  for (const name of names) {
+    if (
+      name !== "ours" &&
+      ![...everybody, ...everything].some((one) => one.name === name)
+    ) {
+      const list = (all: readonly { readonly name: string }[]) => all.map(({ name }) => name).join(", ");
+      throw new RangeError(
+        `Cannot compare only "${name}": there are the workloads ${
+          list(everything)
+        }, and "ours" or the contenders ` +
+          list(everybody),
+      );
+    }
+  }
+  const chosen = everything.filter(({ name }) => names.includes(name));
+  const who = everybody.filter(({ name, ours }) => names.includes(name) || (ours && names.includes("ours")));
+  return {
+    workloads: chosen.length > 0 ? chosen : everything,
+    // Peers alone would have nothing to be held against.
+    contenders: who.length > 0 ? everybody.filter((one) => one.ours || who.includes(one)) : everybody,
+    rounds: wholeNumber("rounds", found.rounds ?? (found.quick ? "1" : "5")),
+    quick: found.quick,
+    json: found.json,
+  };
+}
+
+if (import.meta.main) {
+  try {
+    const { workloads, contenders, rounds, quick, json } = readChoice(
+      Deno.args,
+    );
+    const machine = `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, ` +
+      `Deno ${Deno.version.deno}`;
+    const start = performance.now();
+    const comparisons = await compare(workloads, contenders, {
+      rounds,
+      secondsOfRound: quick ? 0.05 : 0.4,
+      patienceSeconds: 180,
+      say: (text) =>
+        console.error(
+          `[${((performance.now() - start) / 1000).toFixed(0)} s] ${text}`,
+        ),
+    });
+    const judged = quick ? [] : judge(comparisons);
+    if (json) {
+      console.log(
+        JSON.stringify(
+          { machine, rounds, quick, comparisons, bars: judged },
+          null,
+          1,
+        ),
+      );
+    } else {
+      console.log(`\n${machine}, ${rounds} rounds, f32`);
+      const running = new Map(
+        comparisons.flatMap(({ rows }) => rows.map(({ contender, about }) => [contender, about] as const))
+          .filter(([, about]) => about !== null),
+      );
+      for (const [name, about] of running) console.log(`${name}: ${about}`);
+      for (const comparison of comparisons) console.log(tableOf(comparison));
+      console.log(
+        "Medians over rounds [least, most]; a ratio is the contender's time over ours in the same round: above 1 we " +
+          "are faster. All results were checked first.",
+      );
+      if (judged.length > 0) {
+        console.log(`\nWhat is asked for\n${barsTable(judged)}`);
+      }
+      if (quick) {
+        console.log(
+          "Small shapes, to see that everything works: these times say nothing about speed.",
+        );
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
+}

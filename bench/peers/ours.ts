@@ -1,0 +1,260 @@
+// This repository as a contender: the public parts as a user would put them together, on the CPU (with or without the
+// system's BLAS) or on WebGPU.
+import { cpu } from "../../cpu/backend.ts";
+import { feedForward } from "../../experts/feed_forward.ts";
+import { swiglu } from "../../experts/swiglu.ts";
+import { webgpu } from "../../gpu/backend.ts";
+import type { Backend } from "../../kernels/kernel.ts";
+import type { SizeName } from "../../models/presets.ts";
+import { createMoeLayer, type MoeLayer } from "../../moe/layer.ts";
+import type { RouteStep } from "../../routers/router.ts";
+import { topAny } from "../../routers/top_any.ts";
+import { square, subtract } from "../../tensor/arithmetic.ts";
+import { gradients } from "../../tensor/gradients.ts";
+import type { Init } from "../../tensor/init.ts";
+import { memory } from "../../tensor/memory.ts";
+import { batchedMatmul, matmul } from "../../tensor/products.ts";
+import { random } from "../../tensor/random.ts";
+import { meanAll, scalar, softmax, sumAll } from "../../tensor/reduce.ts";
+import { type Parameter, parameter, reshape, type Tensor, tensor } from "../../tensor/tensor.ts";
+import { createAdamW } from "../../training/optimizer.ts";
+import { Missing, type Peer, type Prepared, serve, type Task } from "./contender.ts";
+import { startTraining } from "./language_model.ts";
+
+/** Tensors by output name; a call makes them inside a scope that is then closed. */
+type Call = () => Promise<Readonly<Record<string, Tensor>>>;
+
+/** Values that change or are kept between calls belong to no scope. */
+const keep = (backend: Backend, task: Task, name: string): Parameter =>
+  parameter(backend, task.floats(name), task.shapes[name]);
+
+/** A workload whose calls leave nothing behind. */
+function stateless(call: Call): Prepared {
+  return {
+    async outputs() {
+      using _scope = memory();
+      const found: Record<string, ArrayLike<number>> = {};
+      for (const [name, value] of Object.entries(await call())) {
+        found[name] = await value.read();
+      }
+      return found;
+    },
+    async run(count) {
+      for (let done = 1; done <= count; done++) {
+        using _scope = memory();
+        const [first] = Object.values(await call());
+        if (done === count) await wait(first);
+      }
+    },
+  };
+}
+
+/** Waits until a tensor is computed: on the CPU it is, a GPU is asked for one number. */
+async function wait(value: Tensor): Promise<void> {
+  if (value.backend.name === "webgpu") {
+    await scalar(value.shape.length === 1 ? value : sumAll(value));
+  }
+}
+
+function layerOf(
+  backend: Backend,
+  task: Task,
+  activation: "relu" | "gelu" | "swiglu",
+): MoeLayer {
+  const { D, F, E } = task.sizes;
+  /** Initial values come from the workload, not from a stream. */
+  const given = (names: Readonly<Record<string, string>>): Init => ({
+    backend,
+    random: random(0),
+    parameter: (name) => keep(backend, task, names[name]),
+    part: () => given(names),
+  });
+  // Nothing is dropped and the balance loss has no weight, so that the layer is the one everybody computes.
+  const router = topAny.create(
+    { D, E, V: 1 },
+    topAny.options.parse({ k: 2, capacity: 0, balance: 0 }),
+    given({ gate: "router" }),
+  );
+  const dims = { D, F, E };
+  const experts = activation === "swiglu"
+    ? swiglu.create(
+      dims,
+      swiglu.options.parse({}),
+      given({ gate: "first", in: "third", out: "second" }),
+    )
+    : feedForward.create(
+      dims,
+      feedForward.options.parse({ activation }),
+      given({ in: "first", out: "second" }),
+    );
+  return createMoeLayer({ D, E, router, experts });
+}
+
+/** Layer, its loss and what has gradients, by the workload's names. */
+function moe(
+  backend: Backend,
+  task: Task,
+  activation: "relu" | "gelu" | "swiglu",
+) {
+  const { T } = task.sizes;
+  const layer = layerOf(backend, task, activation);
+  const x_TD = keep(backend, task, "x");
+  const target_TD = keep(backend, task, "target");
+  const step: RouteStep = {
+    ...{ training: true, step: 0, random: random(0), length: T },
+    tokenId_T: tensor(backend, new Int32Array(T), [T]),
+  };
+  const { experts, router } = layer.params;
+  const names = activation === "swiglu"
+    ? { first: experts.gate, third: experts.in, second: experts.out }
+    : { first: experts.in, second: experts.out };
+  return {
+    params: { router: router.gate, ...names },
+    x_TD,
+    forward: async () => (await layer.apply(x_TD, step)).y_TD,
+    loss: async () =>
+      meanAll(
+        square(subtract((await layer.apply(x_TD, step)).y_TD, target_TD)),
+      ),
+  };
+}
+
+function gradientsOf(
+  backend: Backend,
+  task: Task,
+  activation: "relu" | "swiglu",
+): Prepared {
+  const { params, x_TD, loss } = moe(backend, task, activation);
+  const all = { x: x_TD, ...params };
+  return stateless(async () => {
+    const value = await loss();
+    const found = await gradients(value, Object.values(all));
+    return {
+      loss: value,
+      ...Object.fromEntries(
+        Object.keys(all).map((name, at) => [`d${name}`, found[at]!]),
+      ),
+    };
+  });
+}
+
+function training(backend: Backend, task: Task): Prepared {
+  const { params, loss } = moe(backend, task, "gelu");
+  const { learningRate, ...settings } = task.sizes;
+  // A norm nobody reaches: the peers do not clip. (The norm is computed all the same.)
+  const optimizer = createAdamW(params, { ...settings, maximumNorm: 1e30 });
+  let taken = 0;
+  const step = async (): Promise<Tensor> => {
+    const value = await loss();
+    const found = await gradients(value, Object.values(params));
+    const byName = Object.fromEntries(
+      Object.keys(params).map((name, at) => [name, found[at]!]),
+    );
+    optimizer.update(byName, learningRate, taken++);
+    return value;
+  };
+  return {
+    async outputs() {
+      using _scope = memory();
+      const first = await scalar(await step());
+      const found: Record<string, ArrayLike<number>> = {
+        loss: [first],
+        nextLoss: [await scalar(await loss())],
+      };
+      for (const [name, value] of Object.entries(params)) {
+        found[name] = await value.read();
+      }
+      return found;
+    },
+    async run(count) {
+      for (let done = 1; done <= count; done++) {
+        using _scope = memory();
+        const value = await step();
+        if (done === count) await wait(value);
+      }
+    },
+  };
+}
+
+async function languageModel(backend: Backend, task: Task): Promise<Prepared> {
+  const run = await startTraining(backend, task.word("sizeName") as SizeName);
+  return {
+    async outputs() {
+      const losses: number[] = [];
+      while (losses.length < task.sizes.checkedSteps) {
+        losses.push(await run.step());
+      }
+      return { losses };
+    },
+    async run(count) {
+      for (let done = 0; done < count; done++) await run.step();
+    },
+    free: () => run.free(),
+  };
+}
+
+async function prepare(backend: Backend, task: Task): Promise<Prepared> {
+  const { E, rows, K, N } = task.sizes;
+  switch (task.name.replace(/-\d+$/, "")) {
+    case "matmul": {
+      const [a, b] = [keep(backend, task, "a"), keep(backend, task, "b")];
+      return stateless(() => Promise.resolve({ y: matmul(a, b) }));
+    }
+    case "grouped": {
+      const [x, w] = [
+        reshape(keep(backend, task, "x"), [E, rows, K]),
+        keep(backend, task, "w"),
+      ];
+      return stateless(() => Promise.resolve({ y: reshape(batchedMatmul(x, w), [E * rows, N]) }));
+    }
+    case "softmax": {
+      const x = keep(backend, task, "x");
+      return stateless(() => Promise.resolve({ y: softmax(x) }));
+    }
+    case "moe-forward": {
+      const { forward } = moe(backend, task, "relu");
+      return stateless(async () => ({ y: await forward() }));
+    }
+    case "moe-gradient":
+      return gradientsOf(backend, task, "relu");
+    case "moe-swiglu":
+      return gradientsOf(backend, task, "swiglu");
+    case "moe-train":
+      return training(backend, task);
+    case "language-model":
+      return await languageModel(backend, task);
+    default:
+      throw new Missing(`it has no workload "${task.name}"`);
+  }
+}
+
+async function open(
+  kind: string,
+  threads: number,
+): Promise<{ backend: Backend; about: string }> {
+  if (kind === "webgpu") {
+    const backend = await webgpu();
+    return {
+      backend,
+      about: `this repository on ${backend.arithmetic.device}`,
+    };
+  }
+  const options = { threads, blas: kind === "blas" ? "auto" : "off" };
+  const backend = await cpu(options);
+  const found = "blas" in backend ? backend.blas : null;
+  if (kind === "blas" && !found) {
+    throw new Missing(
+      "the CPU backend found no BLAS, or cannot use one in this version",
+    );
+  }
+  return {
+    backend,
+    about: `this repository, WebAssembly${kind === "blas" ? ` and ${JSON.stringify(found)}` : ""}`,
+  };
+}
+
+await serve(async (): Promise<Peer> => {
+  const [kind, threads] = Deno.args;
+  const { backend, about } = await open(kind, Number(threads));
+  return { about, prepare: (task) => prepare(backend, task) };
+});
