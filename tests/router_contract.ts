@@ -925,6 +925,31 @@ export const routerChecks: readonly Check[] = [
     },
   })),
   {
+    name:
+      "NaN in one token: experts are defined, alike on every backend, and other tokens keep their weights",
+    async run(subject) {
+      const tokens = tokensOf({});
+      const bad = 20;
+      const x = tokens.x.map((value, at) => Math.floor(at / D) === bad ? NaN : value);
+      for (const training of both) {
+        const routed = await route(subject, { ...tokens, x }, { training });
+        const pairs = decisions(routed, () => true);
+        assertEquals(new Set(pairs).size, pairs.length);
+        routed.wanted.forEach((expert, n) => {
+          assert(expert >= -1 && expert < E, `expert ${expert} wanted, of ${E}`);
+          assert(
+            routed.expert[n] === -1 || routed.expert[n] === expert,
+            `${expert} wanted, ${routed.expert[n]}`,
+          );
+          const weight = routed.weight[n];
+          if (routed.token[n] !== bad) assert(weight >= 0 && weight < Infinity, `weight ${weight} of ${n}`);
+        });
+        const again = await route(subject, { ...tokens, x }, { training, backend: one });
+        assertEquals(pairs, decisions(again, () => true));
+      }
+    },
+  },
+  {
     name: "what it was not told of the corpus is refused in one clear sentence, or not needed",
     async run({ plugin, options, place }) {
       await definedOrRefused(async () => {
