@@ -2,7 +2,7 @@
 // whatever the command does then.
 import { openedDevices } from "./opened_devices.ts";
 
-/** More than 60 steps of a run of 120 steps take, with their evaluations; fewer than all of them. */
+/** More than the first 50 steps of 60 take, with four evaluations of eight batches and a checkpoint; fewer than all. */
 const SUBMITS = 90;
 
 const { devices } = openedDevices();
