@@ -69,9 +69,8 @@ gpuTest(
   async () => {
     const folder = await Deno.makeTempDir();
     const given = { dataset, machine: { threads: 1, machine: "" }, version: "0", checkpointEvery: 3 };
-    const first = await opened();
-    const whole = await train(plan, { ...given, backend: first.backend });
-    first.backend.close();
+    const lasting = await webgpu();
+    const whole = await train(plan, { ...given, backend: lasting });
     for (const [how, step] of [["lost", 4], ["closed", 5]] as const) {
       const { backend, device } = await opened();
       const store = openRunStore(folder, `${how} at ${step}`);
