@@ -29,11 +29,12 @@ function factsOf(adapter: GPUAdapter): AdapterFacts {
   return { name, software: isFallbackAdapter === true || SOFTWARE.test(name) };
 }
 
-/** The best adapter there is, or null. */
+/** The best adapter there is, or null. @param wish What to ask the system for, instead of the best. */
 export async function findAdapter(
   choice: AdapterChoice = {},
+  wish: GPURequestAdapterOptions = { powerPreference: "high-performance" },
 ): Promise<{ adapter: GPUAdapter; facts: AdapterFacts } | null> {
-  const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  const adapter = await globalThis.navigator?.gpu?.requestAdapter(wish);
   if (!adapter) return null;
   const facts = factsOf(adapter);
   return choice.adapter === "hardware" && facts.software ? null : { adapter, facts };

@@ -1,18 +1,22 @@
-// Finds out what a device does that nothing declares: whether it rounds a product before it adds to it.
+// Finds out what a device does that nothing declares, with programs of one invocation on a few words.
 import program from "./probe.wgsl" with { type: "text" };
 
-/** True when a b + c rounds once. */
-export async function fusesMultiplyAdd(device: GPUDevice): Promise<boolean> {
+/** Runs one invocation of a program that reads and writes the words in binding 0, and gives them back. */
+export async function runProbe(
+  device: GPUDevice,
+  program: string,
+  words: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>,
+): Promise<ArrayBuffer> {
   const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
-  const numbers = device.createBuffer({ size: 16, usage: STORAGE | COPY_SRC | COPY_DST });
-  const staging = device.createBuffer({ size: 16, usage: MAP_READ | COPY_DST });
-  const a = 1 + 2 ** -12, b = 1 - 2 ** -12;
-  device.queue.writeBuffer(numbers, 0, Float32Array.of(a, b, -1, 0));
+  const size = words.byteLength;
+  const given = device.createBuffer({ size, usage: STORAGE | COPY_SRC | COPY_DST });
+  const staging = device.createBuffer({ size, usage: MAP_READ | COPY_DST });
+  device.queue.writeBuffer(given, 0, words);
   const module = device.createShaderModule({ label: "probe", code: program });
   const pipeline = device.createComputePipeline({ layout: "auto", compute: { module, entryPoint: "main" } });
   const group = device.createBindGroup({
     layout: pipeline.getBindGroupLayout(0),
-    entries: [{ binding: 0, resource: { buffer: numbers } }],
+    entries: [{ binding: 0, resource: { buffer: given } }],
   });
   const encoder = device.createCommandEncoder();
   const pass = encoder.beginComputePass();
@@ -20,12 +24,19 @@ export async function fusesMultiplyAdd(device: GPUDevice): Promise<boolean> {
   pass.setBindGroup(0, group);
   pass.dispatchWorkgroups(1);
   pass.end();
-  encoder.copyBufferToBuffer(numbers, 0, staging, 0, 16);
+  encoder.copyBufferToBuffer(given, 0, staging, 0, size);
   device.queue.submit([encoder.finish()]);
   await staging.mapAsync(GPUMapMode.READ);
-  const result = new Float32Array(staging.getMappedRange())[3];
+  const found = staging.getMappedRange().slice(0);
   staging.unmap();
-  numbers.destroy();
+  given.destroy();
   staging.destroy();
-  return result !== 0;
+  return found;
+}
+
+/** True when a b + c rounds once. */
+export async function fusesMultiplyAdd(device: GPUDevice): Promise<boolean> {
+  const [a, b] = [1 + 2 ** -12, 1 - 2 ** -12];
+  const found = await runProbe(device, program, Float32Array.of(a, b, -1, 0));
+  return new Float32Array(found)[3] !== 0;
 }

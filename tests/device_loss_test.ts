@@ -11,7 +11,7 @@ import {
 import { openDevice } from "../experiments/device.ts";
 import { checkMemory } from "../experiments/memory_check.ts";
 import { webgpu, type WebgpuBackend } from "../gpu/backend.ts";
-import { affine, broadcastRows } from "../kernels/mod.ts";
+import { affine } from "../kernels/mod.ts";
 import { sizes } from "../models/presets.ts";
 import { findRouter, parseOptions } from "../routers/registry.ts";
 import type { TrainOptions, TrainPlan } from "../training/plan.ts";
@@ -69,10 +69,9 @@ gpuTest(
   async () => {
     const folder = await Deno.makeTempDir();
     const given = { dataset, machine: { threads: 1, machine: "" }, version: "0", checkpointEvery: 3 };
-    const first = await opened();
-    const whole = await train(plan, { ...given, backend: first.backend });
-    first.backend.close();
-    for (const [how, step] of [["lost", 2], ["lost", 4], ["lost", 5], ["closed", 4]] as const) {
+    const lasting = await webgpu();
+    const whole = await train(plan, { ...given, backend: lasting });
+    for (const [how, step] of [["lost", 4], ["closed", 5]] as const) {
       const { backend, device } = await opened();
       const store = openRunStore(folder, `${how} at ${step}`);
       const options: TrainOptions = {
@@ -86,13 +85,12 @@ gpuTest(
       else assertMatch(message, /^Cannot [a-z ]+: the WebGPU backend is closed$/);
       // Lost in the step that ends with a checkpoint: the one before still counts.
       const saved = await store.saved();
-      assertEquals(saved?.record.steps.length, step + 1 > 3 ? 3 : undefined);
+      assertEquals(saved?.record.steps.length, 3);
 
-      const again = await webgpu();
-      const resumed = await train(plan, { ...given, store, backend: again, resume: true });
+      const resumed = await train(plan, { ...given, store, backend: lasting, resume: true });
       assertEquals(recordText(recordRows(resumed.record)), recordText(recordRows(whole.record)));
-      again.close();
     }
+    lasting.close();
     await Deno.remove(folder, { recursive: true });
   },
 );
@@ -108,7 +106,7 @@ gpuTest(
   () =>
     inFolder(async (folder) => {
       const words = (out: string) => [
-        ...["--device", "webgpu", "--routers", "switch", "--seeds", "1", "--size", "tiny", "--steps", "120"],
+        ...["--device", "webgpu", "--routers", "switch", "--seeds", "1", "--size", "tiny", "--steps", "60"],
         ...["--text", `${folder}/text.txt`, "--out", `${folder}/${out}`],
       ];
       await finish(words("whole"));
@@ -130,31 +128,6 @@ gpuTest(
       assertEquals(resumed.get("records.jsonl"), whole.get("records.jsonl"));
       assertEquals([...resumed.keys()].sort(), [...whole.keys()].sort());
     }),
-);
-
-gpuTest(
-  "memory that runs out is said to have run out, and nothing is read from what is not there",
-  async () => {
-    const { backend } = await opened();
-    const columns = backend.largestBytes / 4;
-    const one = backend.upload(Float32Array.of(7), [1]);
-    const before = backend.statistics().heldBytes;
-    const [wide] = backend.run(broadcastRows, [one], { columns });
-    const error = await backend.read(wide).then(
-      (values) => values.at(-1) === 7 ? null : "wrong values",
-      (e) => e,
-    );
-    // SwiftShader offers arrays of 1 GiB and has no memory for one; others keep what they offer.
-    const short = /swiftshader/i.test(adapter!.name);
-    if (short) {
-      assertMatch(error?.message, /^Cannot read: .+ ran out of memory/);
-      assertThrows(() => backend.run(affine, [one], { scale: 1, shift: 0 }), Error, "ran out of memory");
-    } else {
-      assertEquals(error, null);
-      assert(backend.statistics().heldBytes >= before + backend.largestBytes);
-    }
-    backend.close();
-  },
 );
 
 gpuTest("a model whose largest array the adapter does not bind is refused before any training", async () => {

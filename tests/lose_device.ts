@@ -2,8 +2,8 @@
 // whatever the command does then.
 import { openedDevices } from "./opened_devices.ts";
 
-/** More than 60 steps of a run of 120 steps take, with their evaluations; fewer than all of them. */
-const SUBMITS = 90;
+/** More than the first 50 of 60 steps take, with evaluations on the way and a checkpoint; fewer than all. */
+const SUBMITS = 75;
 
 const { devices } = openedDevices();
 const { submit } = GPUQueue.prototype;

@@ -1,11 +1,11 @@
 // The WebGPU runtime: programs without warnings and all in use, memory that is used again, reads that share a wait,
 // uploads that never overtake what is queued, and errors that say what happened.
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { webgpu } from "../gpu/backend.ts";
 import { openDevice } from "../gpu/adapter.ts";
 import type { GpuFacts, GpuPass, Kernel } from "../kernels/kernel.ts";
 import * as all from "../kernels/mod.ts";
-import { gpuTest, openGpu } from "./gpu.ts";
+import { adapter, gpuTest, openGpu } from "./gpu.ts";
 
 // Each kernel has its own type of params; what is passed always comes from the kernel's own cases.
 // deno-lint-ignore no-explicit-any
@@ -63,19 +63,95 @@ Deno.test("programs open with what they compute, and keep to what every adapter 
   }
 });
 
+/** What a device has to say about a program, warnings included. */
+async function said(device: GPUDevice, code: string): Promise<string[]> {
+  device.pushErrorScope("validation");
+  const { messages } = await device.createShaderModule({ code }).getCompilationInfo();
+  const error = await device.popErrorScope();
+  const list = messages.map(({ type, message, lineNum }) => `line ${lineNum}, ${type}: ${message}`);
+  return error && list.length === 0 ? [error.message] : list;
+}
+
 gpuTest("programs compile without a word", async () => {
   const { device } = await openDevice({});
-  const said: string[] = [];
-  device.addEventListener("uncapturederror", (event) => event.preventDefault());
+  const broken = "@compute @workgroup_size(1) fn main() { nonsense }";
+  assert((await said(device, broken)).length > 0, "a program that does not compile is told on");
+  const found: string[] = [];
   for (const { name, wgsl } of kernels) {
     for (const code of wgsl) {
-      const { messages } = await device.createShaderModule({ code }).getCompilationInfo();
-      for (const { type, message, lineNum } of messages) said.push(`${name}:${lineNum} ${type}: ${message}`);
+      found.push(...(await said(device, code)).map((message) => `${name}: ${message}`));
     }
   }
   device.destroy();
-  assertEquals(said, []);
+  assertEquals(found, []);
 });
+
+gpuTest("every pipeline that a case asks for can be made", async () => {
+  const { device } = await openDevice({});
+  const wanted = new Map(
+    passes().map(({ name, pass }) => {
+      const { program, entry = "main", constants = {} } = pass;
+      return [`${entry} ${JSON.stringify(constants)} ${program}`, { name, program, entry, constants }];
+    }),
+  );
+  const failed: string[] = [];
+  for (const { name, program, entry, constants } of wanted.values()) {
+    device.pushErrorScope("validation");
+    const module = device.createShaderModule({ code: program });
+    const compute = { module, entryPoint: entry, constants: { ...constants } };
+    device.createComputePipeline({ layout: "auto", compute });
+    const error = await device.popErrorScope();
+    if (error) failed.push(`${name} ${entry} ${JSON.stringify(constants)}: ${error.message}`);
+  }
+  device.destroy();
+  assertEquals(failed, []);
+  assert(wanted.size > kernels.length);
+});
+
+/** Paths from the root of files under a folder that end in `.wgsl`. */
+function shaderFiles(folder: string): string[] {
+  return Array.from(Deno.readDirSync(new URL(`../${folder}`, import.meta.url))).flatMap(
+    ({ name, isDirectory }) => {
+      if (isDirectory) return shaderFiles(`${folder}/${name}`);
+      return name.endsWith(".wgsl") ? [`${folder}/${name}`] : [];
+    },
+  );
+}
+
+const textOf = (path: string) => Deno.readTextFileSync(new URL(`../${path}`, import.meta.url));
+
+Deno.test("every shader file of a kernel is part of a program that a case runs", () => {
+  const used = passes().filter(({ pass: { workgroups: [x, y, z] } }) => x * y * z > 0);
+  const programs = new Set(used.map(({ pass: { program } }) => program));
+  const files = shaderFiles("kernels");
+  const unused = files.filter((path) => ![...programs].some((program) => program.includes(textOf(path))));
+  assertEquals(unused, []);
+  const entries = new Set(used.map(({ pass: { program, entry = "main" } }) => `${entry} ${program}`));
+  console.log(
+    `${files.length} shader files make ${programs.size} programs with ${entries.size} entry points, which ` +
+      `${used.length} dispatches of the cases run`,
+  );
+});
+
+gpuTest("shader files outside kernels compile too, and each has a test that runs it", async () => {
+  // fusesMultiplyAdd when a backend opens; the doctor's test.
+  const runBy = ["gpu/probe.wgsl", "tools/doctor/half.wgsl", "tools/doctor/loop_trips.wgsl"];
+  const files = ["gpu", "tools", "bench", "playground"].filter(isThere).flatMap(shaderFiles);
+  assertEquals(files.sort(), runBy);
+  const gpuAdapter = (await navigator.gpu.requestAdapter())!;
+  const half: GPUFeatureName[] = gpuAdapter.features.has("shader-f16") ? ["shader-f16"] : [];
+  const device = await gpuAdapter.requestDevice({ requiredFeatures: half });
+  for (const path of files) {
+    const code = textOf(path);
+    if (code.includes("enable f16;") && half.length === 0) continue;
+    assertEquals(await said(device, code), [], path);
+  }
+  device.destroy();
+});
+
+function isThere(folder: string): boolean {
+  return Array.from(Deno.readDirSync(new URL("../", import.meta.url)), ({ name }) => name).includes(folder);
+}
 
 gpuTest("reads called together share one submit and one wait", async () => {
   const backend = await shared();
@@ -190,6 +266,31 @@ gpuTest("an array larger than the adapter binds is refused in one sentence", asy
   );
   backend.free(one);
 });
+
+gpuTest(
+  "memory that runs out is said to have run out, and nothing is read from what is not there",
+  async () => {
+    const backend = await webgpu();
+    const columns = backend.largestBytes / 4;
+    const one = backend.upload(Float32Array.of(7), [1]);
+    const before = backend.statistics().heldBytes;
+    const [wide] = backend.run(all.broadcastRows, [one], { columns });
+    const error = await backend.read(wide).then(
+      (values) => values.at(-1) === 7 ? null : "wrong values",
+      (e) => e,
+    );
+    // SwiftShader offers arrays of 1 GiB and has no memory for one; others keep what they offer.
+    const short = /swiftshader/i.test(adapter!.name);
+    if (short) {
+      assertMatch(error?.message, /^Cannot read: .+ ran out of memory/);
+      assertThrows(() => backend.run(all.affine, [one], { scale: 1, shift: 0 }), Error, "ran out of memory");
+    } else {
+      assertEquals(error, null);
+      assert(backend.statistics().heldBytes >= before + backend.largestBytes);
+    }
+    backend.close();
+  },
+);
 
 gpuTest("a program that does not compile is named, and everything after is refused", async () => {
   const backend = await webgpu();

@@ -195,7 +195,10 @@ export async function indexFiles(root: URL): Promise<Record<string, string>> {
     const text = [`// ${about}. ${WRITTEN}\n`, seam, ...found.map(exportLine)].join("");
     files[`${folder}/mod.ts`] = await format(root, "ts", text);
   }
+  // It runs kernels and plugins, so their lists have to be there before it can be read.
+  const { rooflinePage } = await import("./roofline.ts");
   const pages = [
+    ["docs/webgpu.md", await rooflinePage()],
     ["routers/README.md", routerTable(await load(root, "routers", routers))],
     ["experts/README.md", expertTable(await load(root, "experts", experts))],
   ] as const;

@@ -1,0 +1,164 @@
+// The doctor: it works on any machine, what it tries comes out as it must, and its advice follows from its findings.
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import config from "../deno.json" with { type: "json" };
+import { advise } from "../tools/doctor/advice.ts";
+import type { Findings } from "../tools/doctor/findings.ts";
+import type { Quirks } from "../tools/doctor/adapters.ts";
+import { adapter, gpuTest } from "./gpu.ts";
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly error: string;
+}
+
+/** Runs the task as a user's shell would, without asking for anything. */
+async function doctor(words: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+  const [, run, ...task] = config.tasks.doctor.command.split(" ");
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [run, "--no-prompt", ...task, ...words],
+    cwd: new URL("../", import.meta.url),
+    env: { NO_COLOR: "1", ...env },
+    stdin: "null",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, out: text(stdout), error: text(stderr) };
+}
+
+type Found = Findings & { readonly advice: readonly string[] };
+
+async function found(words: readonly string[], env: Record<string, string> = {}): Promise<Found> {
+  const { code, out, error } = await doctor(["--json", ...words], env);
+  assertEquals(code, 0, error);
+  return JSON.parse(out);
+}
+
+/** Vulkan's loader finds no driver, and nothing else is tried. */
+const noDriver = { DENO_WEBGPU_BACKEND: "vulkan", VK_DRIVER_FILES: "/nowhere", VK_ICD_FILENAMES: "/nowhere" };
+
+Deno.test("a machine without an adapter is examined too, and told how to get one", async () => {
+  const { adapters, quirks, speed, cpu, system, advice } = await found(["--seconds", "0"], noDriver);
+  assertEquals([adapters, quirks, speed], [[], null, []]);
+  assertEquals([cpu.cores, system.deno], [navigator.hardwareConcurrency, Deno.version.deno]);
+  assert(cpu.memoryBytes > 2 ** 27 && cpu.name.length > 0);
+  assertStringIncludes(advice.join("\n"), "There is no WebGPU adapter; nothing needs one.");
+});
+
+Deno.test("a reading gives every figure in base units, and the page shows them", async () => {
+  const { speed } = await found(["--seconds", "1"], noDriver);
+  const threads = navigator.hardwareConcurrency;
+  const on = [...new Set(["1 thread", threads === 1 ? "1 thread" : `${threads} threads`])];
+  const expected = on.flatMap((each) => [`product, CPU, ${each}`, `memory, CPU, ${each}`]);
+  assertEquals(speed.map(({ about }) => about), expected);
+  for (const { about, unit, perSecond } of speed) {
+    assertEquals(unit, about.startsWith("product") ? "flop" : "bytes");
+    // Between a slow interpreter and a machine of the next decade: anything else is a mistake of units.
+    assert(perSecond > 1e7 && perSecond < 1e14, `${about}: ${perSecond}`);
+  }
+  const { code, out } = await doctor(["--seconds", "0"], noDriver);
+  assertEquals(code, 0);
+  assertMatch(out, /^Deno [\d.]+ on \w+ \w+$/m);
+  assertMatch(out, /^ {2}relaxed SIMD +(yes|no)$/m);
+  assertMatch(out, /^WebGPU adapter: none$/m);
+  assertMatch(out, /^Advice\n( {2}- [^\n]+\.\n)+$/m);
+  assert(!/undefined|NaN|\[object/.test(out), out);
+});
+
+gpuTest("an adapter's limits and quirks come from the adapter", async () => {
+  const { adapters: [best], quirks: tried, advice } = await found(["--seconds", "0"]);
+  assertEquals([best.name, best.software], [adapter!.name, adapter!.software]);
+  assert(best.limits.maxStorageBuffersPerShaderStage >= 8 && best.limits.maxBufferSize >= 2 ** 27);
+  const quirks = tried as Quirks;
+  // Mesa's llvmpipe stops there; SwiftShader and hardware do not.
+  assertEquals(quirks.loopStopsAfter, /llvmpipe/.test(best.name) ? 65535 : null);
+  assertEquals(quirks.halfRight, best.features.includes("shader-f16") ? true : null);
+  assertEquals(typeof quirks.timestamps, "boolean");
+  assert(quirks.timestamps ? best.features.includes("timestamp-query") : true);
+  assert(quirks.readBackSeconds > 0 && quirks.readBackSeconds < 1, `${quirks.readBackSeconds}`);
+  assert(quirks.dispatchSeconds >= 0 && quirks.dispatchSeconds < 0.01, `${quirks.dispatchSeconds}`);
+  if (best.software) assertStringIncludes(advice.join("\n"), `${best.name} computes on the CPU`);
+});
+
+Deno.test("what cannot be meant is refused in one sentence", async () => {
+  for (
+    const [words, sentence] of [
+      [["--seconds", "soon"], "Cannot use --seconds soon: choose a number from 0 to 600\n"],
+      [["--seconds=-1"], "Cannot use --seconds -1: choose a number from 0 to 600\n"],
+      [["--secs", "1"], 'Cannot use "--secs": there are --seconds, --json, --help\n'],
+    ] as const
+  ) {
+    const { code, error } = await doctor(words);
+    assertEquals([code, error], [1, sentence]);
+  }
+  assertStringIncludes((await doctor(["--help"])).out, "--seconds N");
+});
+
+const gpu = {
+  name: "Some GPU",
+  software: false,
+  limits: {},
+  features: [],
+};
+const quirks: Quirks = {
+  fusedMultiplyAdd: true,
+  loopStopsAfter: null,
+  halfRight: true,
+  timestamps: true,
+  readBackSeconds: 0.0001,
+  dispatchSeconds: 1e-6,
+};
+/** A machine that needs no advice but what to take. */
+const fine: Findings = {
+  system: { os: "linux", arch: "x86_64", deno: "2.9.6" },
+  cpu: { name: "some CPU", cores: 4, memoryBytes: 2 ** 34, relaxedSimd: true, sharedMemory: true },
+  blas: { name: "OpenBLAS", library: "libopenblas.so.0" },
+  adapters: [gpu],
+  quirks,
+  speed: [
+    { about: "product, CPU, 1 thread", unit: "flop", perSecond: 5e10 },
+    { about: "product, CPU, 4 threads", unit: "flop", perSecond: 1.9e11 },
+    { about: "product, WebGPU", unit: "flop", perSecond: 9e12 },
+  ],
+};
+
+Deno.test("advice says what follows from the findings, and nothing else", () => {
+  const take = "Some GPU is what --device auto and --device webgpu take.";
+  assertEquals(advise(fine), [take]);
+  const slow = fine.speed.map((reading, at) => at === 1 ? { ...reading, perSecond: 6e10 } : reading);
+  const cases: readonly (readonly [Partial<Findings>, string])[] = [
+    [
+      { cpu: { ...fine.cpu, sharedMemory: false } },
+      "SharedArrayBuffer is missing, so the CPU backend computes on one thread.",
+    ],
+    [
+      { cpu: { ...fine.cpu, relaxedSimd: false } },
+      "Relaxed SIMD is missing, so multiply and add are two roundings",
+    ],
+    [{ speed: slow }, "4 threads multiply only 1.2 times as fast as one"],
+    [
+      { blas: { why: "FFI is not permitted (--allow-ffi)" } },
+      "No system BLAS can be called: FFI is not permitted",
+    ],
+    [{ adapters: [], quirks: null }, "There is no WebGPU adapter; nothing needs one."],
+    [
+      { quirks: { problem: "Cannot open WebGPU on Some GPU: too small" } },
+      "WebGPU cannot be used here: Cannot open",
+    ],
+    [
+      { adapters: [{ ...gpu, software: true }] },
+      "Some GPU computes on the CPU (its products run at 47.37 of",
+    ],
+    [
+      { quirks: { ...quirks, loopStopsAfter: 65535 } },
+      "The driver ends a loop after 65535 trips without a word",
+    ],
+    [{ quirks: { ...quirks, halfRight: false } }, "Half precision is offered and wrong: leave it off."],
+    [{ quirks: { ...quirks, readBackSeconds: 0.0114 } }, "Reading anything back takes at least 11.4 ms"],
+  ];
+  for (const [change, sentence] of cases) {
+    const said = advise({ ...fine, ...change }).filter((each) => each !== take);
+    assertEquals(said.length, 1, said.join("\n"));
+    assert(said[0].startsWith(sentence), said[0]);
+  }
+  assertEquals(advise({ ...fine, speed: [] }), [take]);
+});

@@ -1,0 +1,97 @@
+// `deno task doctor`: what this machine offers, what its GPU driver does that it does not say, how fast it is now, and
+// what to make of it.
+import { parseArgs } from "@std/cli/parse-args";
+import { advise } from "./doctor/advice.ts";
+import { examine, type Findings } from "./doctor/findings.ts";
+
+const HELP = `Looks at this machine and says what to make of it.
+
+  deno task doctor [options]
+
+  --seconds N   how long the speed reading takes, 0 to leave it out (default 10)
+  --json        everything as one object
+  --help        this text
+`;
+
+interface Choice {
+  readonly seconds: number;
+  readonly json: boolean;
+  readonly help: boolean;
+}
+
+function readChoice(words: readonly string[]): Choice {
+  const options = { string: ["seconds"], boolean: ["json", "help"] } as const;
+  const { seconds: text, json, help } = parseArgs([...words], {
+    ...options,
+    default: { seconds: "10" },
+    unknown: (word: string) => {
+      const known = [...options.string, ...options.boolean].map((name) => `--${name}`).join(", ");
+      throw new RangeError(`Cannot use "${word}": there are ${known}`);
+    },
+  });
+  const seconds = text === "" ? NaN : Number(text);
+  if (!(seconds >= 0 && seconds <= 600)) {
+    throw new RangeError(`Cannot use --seconds ${text}: choose a number from 0 to 600`);
+  }
+  return { seconds, json, help };
+}
+
+/** Features that computing can use; --json lists all. */
+const OF_USE = ["shader-f16", "subgroups", "timestamp-query"];
+
+const yes = (value: boolean) => value ? "yes" : "no";
+const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+
+/** Lines of name and value under headings. */
+function page({ system, cpu, blas, adapters, quirks, speed }: Findings): string {
+  const lines: string[] = [];
+  const heading = (text: string) => lines.push("", text);
+  const fact = (name: string, value: string) => lines.push(`  ${name.padEnd(34)}${value}`);
+  heading(`Deno ${system.deno} on ${system.os} ${system.arch}`);
+  fact("processor", cpu.name);
+  fact("logical cores", String(cpu.cores));
+  fact("memory", gibibytes(cpu.memoryBytes));
+  fact("relaxed SIMD", yes(cpu.relaxedSimd));
+  fact("shared memory", yes(cpu.sharedMemory));
+  fact("system BLAS", "why" in blas ? `none: ${blas.why}` : `${blas.name} (${blas.library})`);
+  for (const { name, software, limits, features } of adapters) {
+    heading(`WebGPU adapter: ${name}${software ? " (computes on the CPU)" : ""}`);
+    for (const [limit, value] of Object.entries(limits)) fact(limit, String(value));
+    fact("features of use", OF_USE.filter((name) => features.includes(name)).join(", ") || "none");
+  }
+  if (adapters.length === 0) heading("WebGPU adapter: none");
+  if (quirks && !("problem" in quirks)) {
+    heading(`Tried on ${adapters[0].name}`);
+    fact("fused multiply-add", yes(quirks.fusedMultiplyAdd));
+    fact("loops end after", quirks.loopStopsAfter === null ? "never" : `${quirks.loopStopsAfter} trips`);
+    fact("half precision", quirks.halfRight === null ? "not offered" : quirks.halfRight ? "right" : "wrong");
+    fact("timestamps", quirks.timestamps ? "seconds by kernel can be had" : "none that can be trusted");
+    fact("reading back", `${(1e3 * quirks.readBackSeconds).toFixed(1)} ms`);
+    fact("one more dispatch", `${(1e6 * quirks.dispatchSeconds).toFixed(0)} us`);
+  }
+  if (speed.length > 0) heading("Speed, one reading");
+  for (const { about, unit, perSecond } of speed) {
+    fact(about, `${(perSecond / 1e9).toFixed(1)} ${unit === "flop" ? "GFLOP/s" : "GB/s"}`);
+  }
+  return lines.join("\n");
+}
+
+if (import.meta.main) {
+  try {
+    const { seconds, json, help } = readChoice(Deno.args);
+    if (help) console.log(HELP);
+    else {
+      const findings = await examine(seconds);
+      const advice = advise(findings);
+      if (json) console.log(JSON.stringify({ ...findings, advice }, null, 1));
+      else {
+        console.log(page(findings));
+        console.log(`\nAdvice\n${advice.map((sentence) => `  - ${sentence}`).join("\n")}`);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
+}

@@ -1,0 +1,78 @@
+// What a doctor's findings mean for whoever trains here, in plain sentences.
+import type { Findings } from "./findings.ts";
+
+const NONE =
+  "There is no WebGPU adapter; nothing needs one. On Linux a Vulkan driver gives one (the GPU's own, or " +
+  "mesa-vulkan-drivers to compute on the CPU).";
+
+/** Sentences, most important first. */
+export function advise(findings: Findings): string[] {
+  return [...aboutCpu(findings), ...aboutBlas(findings), ...aboutGpu(findings)];
+}
+
+function rate({ speed }: Findings, about: string): number | null {
+  return speed.find((reading) => reading.about.startsWith(about))?.perSecond ?? null;
+}
+
+function aboutCpu(findings: Findings): string[] {
+  const { cores, relaxedSimd, sharedMemory } = findings.cpu;
+  const said: string[] = [];
+  if (!sharedMemory) said.push("SharedArrayBuffer is missing, so the CPU backend computes on one thread.");
+  if (!relaxedSimd) {
+    said.push("Relaxed SIMD is missing, so multiply and add are two roundings and products are slower.");
+  }
+  const [one, all] = [rate(findings, "product, CPU, 1 "), rate(findings, `product, CPU, ${cores} `)];
+  if (one !== null && all !== null && cores > 1 && all / one < 0.6 * cores) {
+    said.push(
+      `${cores} threads multiply only ${
+        (all / one).toFixed(1)
+      } times as fast as one: cores are shared or busy. Results ` +
+        "do not depend on --threads, timings do.",
+    );
+  }
+  return said;
+}
+
+function aboutBlas({ blas }: Findings): string[] {
+  if (!("why" in blas)) return [];
+  return [`No system BLAS can be called: ${blas.why}. The WebAssembly kernels need none.`];
+}
+
+function aboutGpu(findings: Findings): string[] {
+  const { adapters: [best], quirks } = findings;
+  if (!best) return [NONE];
+  if ("problem" in quirks!) return [`WebGPU cannot be used here: ${quirks.problem}.`];
+  const { loopStopsAfter, halfRight, readBackSeconds } = quirks!;
+  const said: string[] = [];
+  const [cpu, gpu] = [
+    rate(findings, `product, CPU, ${findings.cpu.cores} `),
+    rate(findings, "product, WebGPU"),
+  ];
+  const ratio = cpu !== null && gpu !== null ? gpu / cpu : null;
+  if (best.software) {
+    const slower = ratio === null
+      ? ""
+      : ` (its products run at ${ratio.toFixed(2)} of the CPU backend's speed)`;
+    said.push(`${best.name} computes on the CPU${slower}: use it for tests, and --device cpu for training.`);
+  } else if (ratio !== null && ratio < 1) {
+    said.push(
+      `Products on ${best.name} are slower than on the CPU here: choose --device by the time of a step.`,
+    );
+  } else said.push(`${best.name} is what --device auto and --device webgpu take.`);
+  if (loopStopsAfter !== null) {
+    said.push(
+      `The driver ends a loop after ${loopStopsAfter} trips without a word; kernels here cut longer ones, a kernel of ` +
+        "your own must too.",
+    );
+  }
+  if (halfRight === false) said.push("Half precision is offered and wrong: leave it off.");
+  if (readBackSeconds > 0.005) {
+    said.push(
+      `Reading anything back takes at least ${
+        (1000 * readBackSeconds).toFixed(1)
+      } ms: ask for all values of a step ` +
+        "together, as training does.",
+    );
+  }
+  return said;
+}
