@@ -51,8 +51,8 @@ export function balanceLoss(terms: BalanceTerms): Tensor {
   const { probability_TE, wanted_TK, counts, weight = 1 } = terms;
   const E = probability_TE.shape[1];
   const K = wanted_TK.shape[1];
-  const chosen_TE = chosenCounts(wanted_TK, E, counts === "first" ? 1 : K);
-  return shareLoss({ ...terms, chosen_TE, weight: weight * E / (counts === "all-mean" ? K : 1) });
+  const scale = weight * E / (counts === "all-mean" ? K : 1);
+  return lossOfShares({ ...terms, weight: scale }, wanted_TK, { choices: counts === "first" ? 1 : K });
 }
 
 /**
@@ -70,13 +70,23 @@ export function balanceLoss(terms: BalanceTerms): Tensor {
  * ```
  */
 export function shareLoss(
-  { probability_TE, chosen_TE, scope, real_T, weight = 1 }:
-    & Omit<BalanceTerms, "wanted_TK" | "counts">
-    & { readonly chosen_TE: Tensor },
+  terms: Omit<BalanceTerms, "wanted_TK" | "counts"> & { readonly chosen_TE: Tensor },
+): Tensor {
+  return lossOfShares(terms, terms.chosen_TE, {});
+}
+
+/** @param chosen Shares, f32 [T, E], or with `choices` the experts that tokens chose, i32 [T, K]. */
+function lossOfShares(
+  { probability_TE, scope, real_T, weight = 1 }: Omit<BalanceTerms, "wanted_TK" | "counts">,
+  chosen: Tensor,
+  choices: { readonly choices?: number },
 ): Tensor {
   const mask = real_T ? [real_T] : [];
   const scale = weight / (probability_TE.shape[0] / scope);
-  const [loss_S, slope_SE] = apply(kernels.shareLoss, [probability_TE, chosen_TE, ...mask], { scope, scale });
+  const [loss_S, slope_SE] = apply(kernels.shareLoss, [probability_TE, chosen, ...mask], {
+    ...{ scope, scale },
+    ...choices,
+  });
   const loss = differentiable(loss_S, [[
     probability_TE,
     (gradient_S) => apply(kernels.shareLossGradient, [slope_SE, gradient_S, ...mask], { scope })[0],

@@ -1,11 +1,12 @@
-// A unit is a scope. Four columns at a time; 256 tokens are summed before they join the rest.
+// A unit is a scope. What tokens chose comes as shares, or as the groups they named (`choices` of K). Four columns at a time; 256 tokens are summed before they join the rest.
 import { address, float, integer } from "../arguments.as";
 import { loadFirst, storeFirst, sumLanes } from "../math.as";
 
 const BLOCK: i32 = 256;
 
 export function shareLoss(from: i32, to: i32, list: usize): void {
-  const scope = integer(list, 5), E = integer(list, 6), masked = integer(list, 7) != 0, scale = float(list, 8);
+  const scope = integer(list, 5), E = integer(list, 6), masked = integer(list, 7) != 0;
+  const K = integer(list, 8), choices = integer(list, 9), scale = float(list, 10);
   const probability = address(list, 0), chosen = address(list, 1), real = masked ? address(list, 2) : 0;
   const loss = address(list, masked ? 3 : 2), slope = address(list, masked ? 4 : 3);
   const bytes = <usize>E << 2, zero = f32x4.splat(0);
@@ -21,15 +22,25 @@ export function shareLoss(from: i32, to: i32, list: usize): void {
     let total: f32 = 0;
     for (let e = 0; e < E; e += 4) {
       const width = min(4, E - e);
-      let p = probability + first * bytes + (<usize>e << 2), c = chosen + first * bytes + (<usize>e << 2);
+      let p = probability + first * bytes + (<usize>e << 2);
+      let c = choices > 0 ? chosen + ((first * <usize>K) << 2) : chosen + first * bytes + (<usize>e << 2);
+      const step = choices > 0 ? <usize>K << 2 : bytes, own4 = i32x4.add(i32x4.splat(e), i32x4(0, 1, 2, 3));
       let at = real + (first << 2);
       let sumP = zero, sumC = zero;
       for (let left = scope; left > 0;) {
         let partP = zero, partC = zero;
         const block = min(left, BLOCK);
-        for (let row = 0; row < block; row++, p += bytes, c += bytes, at += 4) {
+        for (let row = 0; row < block; row++, p += bytes, c += step, at += 4) {
           let ownP = width == 4 ? v128.load(p) : loadFirst(p, width, zero);
-          let ownC = width == 4 ? v128.load(c) : loadFirst(c, width, zero);
+          let ownC = zero;
+          if (choices > 0) {
+            for (let at: usize = 0; at < <usize>choices << 2; at += 4) {
+              const named = i32x4.eq(v128.load_splat<i32>(c + at), own4);
+              ownC = f32x4.add(ownC, v128.and(named, f32x4.splat(1)));
+            }
+          } else {
+            ownC = width == 4 ? v128.load(c) : loadFirst(c, width, zero);
+          }
           if (masked) {
             const weight = v128.load_splat<f32>(at);
             ownP = f32x4.mul(ownP, weight);

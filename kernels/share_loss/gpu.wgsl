@@ -1,21 +1,25 @@
 // loss[s] = sum over columns of slope[s, e] times the sum of probability[t, e], slope[s, e] = scale f[s, e] / n with f the
-// mean of chosen[t, e], over the n tokens t of scope s that are real (MASKED; at least 1 counts); probability and chosen
+// mean of chosen[t, e], or of how many of wanted[t, 0 .. choices - 1] are e (NAMED), over the n tokens t of scope s that are real (MASKED; at least 1 counts); probability and chosen
 // [scopes * scope, columns]. `sums` leaves sums of blocks of 256 tokens, [scopes, blocks, 2, columns + 1], the number of
 // real tokens behind the last column of probability: a workgroup takes 32 columns, 8 invocations each. `join`: one
 // workgroup a scope.
 
 override MASKED: bool;
+override NAMED: bool;
 
 struct Given {
   scope: u32,
   columns: u32,
   blocks: u32,
   scopes: u32,
+  named: u32,
+  choices: u32,
   scale: f32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(1) var<storage, read> probability: array<f32>;
-@group(0) @binding(2) var<storage, read> chosen: array<f32>;
+// f32 or i32.
+@group(0) @binding(2) var<storage, read> chosen: array<u32>;
 @group(0) @binding(3) var<storage, read> real: array<f32>;
 @group(0) @binding(4) var<storage, read_write> partial: array<f32>;
 @group(0) @binding(5) var<storage, read_write> loss: array<f32>;
@@ -28,6 +32,17 @@ fn weightOf(t: u32) -> f32 {
     return real[t];
   }
   return 1.0;
+}
+
+fn chosenAt(t: u32, column: u32) -> f32 {
+  if (!NAMED) {
+    return bitcast<f32>(chosen[t * given.columns + column]);
+  }
+  var count = 0.0;
+  for (var k = 0u; k < given.choices; k++) {
+    count += select(0.0, 1.0, chosen[t * given.named + k] == column);
+  }
+  return count;
 }
 
 @compute @workgroup_size(32, 8)
@@ -50,8 +65,7 @@ fn sums(
   for (var t = first + lane.y; t < end; t += 8u) {
     let weight = weightOf(t);
     if (column < given.columns) {
-      let i = t * given.columns + column;
-      part += weight * vec2f(probability[i], chosen[i]);
+      part += weight * vec2f(probability[t * given.columns + column], chosenAt(t, column));
     } else {
       part.x += weight;
     }

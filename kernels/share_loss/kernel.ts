@@ -1,6 +1,15 @@
 // The balance loss's core: how far mean probabilities go along with shares of tokens, scope by scope. Means leave padding
 // out; a scope of padding alone gives 0.
-import { type ArrayType, bytesOf, type Case, type CaseInput, f32, type Kernel, match } from "../kernel.ts";
+import {
+  type ArrayType,
+  bytesOf,
+  type Case,
+  type CaseInput,
+  f32,
+  i32,
+  type Kernel,
+  match,
+} from "../kernel.ts";
 import { checkTrips, grid } from "../grid.ts";
 import { QUOTIENT } from "../accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
@@ -8,41 +17,59 @@ import lanes from "../lanes.wgsl" with { type: "text" };
 
 const ROWS_A_BLOCK = 256;
 
-/** Tokens of one scope, which divides T, and a factor. */
+/** What is averaged, and a factor. */
 export interface ShareLossParams {
+  /** Tokens of one scope, which divides T. */
   readonly scope: number;
   readonly scale: number;
+  /** Where input 1 names groups, i32 [T, K]: how many of a token's K count. */
+  readonly choices?: number;
 }
 
 interface Bound {
   readonly T: number;
   readonly E: number;
   readonly S: number;
+  /** Groups named for a token; 0 where shares are given. */
+  readonly K: number;
 }
 
-function bind(inputs: readonly ArrayType[], { scope }: ShareLossParams): Bound {
+function bind(inputs: readonly ArrayType[], { scope, choices }: ShareLossParams): Bound {
   if (inputs.length !== 2 && inputs.length !== 3) {
     throw new TypeError(`Cannot run share_loss: it takes 2 or 3 inputs, not ${inputs.length}`);
   }
-  const { T, E } = match("share_loss", inputs, ["f32 TE", "f32 TE", "f32 T"].slice(0, inputs.length));
+  const patterns = ["f32 TE", choices === undefined ? "f32 TE" : "i32 TK", "f32 T"];
+  const { T, E, K = 0 } = match("share_loss", inputs, patterns.slice(0, inputs.length));
+  if (choices !== undefined && (!Number.isInteger(choices) || choices < 1 || choices > K)) {
+    throw new RangeError(
+      `Cannot run share_loss: choices is ${choices}, it must be a whole number from 1 to ${K}`,
+    );
+  }
   if (!Number.isInteger(scope) || scope < 1 || T % scope !== 0) {
     throw new RangeError(
       `Cannot run share_loss: scope is ${scope}, it must be a whole number from 1 that divides ${T} tokens`,
     );
   }
-  return { T, E, S: T / scope };
+  return { T, E, S: T / scope, K };
 }
 
 export const shareLoss: Kernel<ShareLossParams> = {
   name: "share_loss",
   about:
-    "scale sum_e f_e P_e for each scope, f and P column means of chosen and probability over real tokens; and its slope.",
+    "scale sum_e f_e P_e for each scope, f and P means over real tokens of what chose e and of its probability; and its slope.",
   outputs(inputs, params) {
     const { S, E } = bind(inputs, params);
     return [f32(S), f32(S, E)];
   },
-  reference([probability, chosen, real], [loss, slope], types, { scope, scale }) {
-    const { E, S } = bind(types, { scope, scale });
+  reference([probability, chosen, real], [loss, slope], types, params) {
+    const { E, S, K } = bind(types, params);
+    const { scope, scale, choices } = params;
+    const chosenAt = (t: number, e: number) => {
+      if (choices === undefined) return chosen[t * E + e];
+      let count = 0;
+      for (let k = 0; k < choices; k++) if (chosen[t * K + k] === e) count++;
+      return count;
+    };
     for (let s = 0; s < S; s++) {
       let count = 0;
       for (let t = s * scope; t < (s + 1) * scope; t++) count += real ? real[t] : 1;
@@ -50,7 +77,7 @@ export const shareLoss: Kernel<ShareLossParams> = {
       for (let e = 0; e < E; e++) {
         let [chosenSum, probabilitySum] = [0, 0];
         for (let t = s * scope; t < (s + 1) * scope; t++) {
-          chosenSum += chosen[t * E + e] * (real ? real[t] : 1);
+          chosenSum += chosenAt(t, e) * (real ? real[t] : 1);
           probabilitySum += probability[t * E + e] * (real ? real[t] : 1);
         }
         slope[s * E + e] = scale * chosenSum / tokens / tokens;
@@ -60,29 +87,30 @@ export const shareLoss: Kernel<ShareLossParams> = {
   },
   wasm: "shareLoss",
   cpu(inputs, params) {
-    const { E, S } = bind(inputs, params);
+    const { E, S, K } = bind(inputs, params);
     const real = Number(inputs.length === 3);
     return {
       units: S,
       grain: Math.max(1, Math.floor(16384 / Math.max(1, params.scope * E))),
       // The program finds its whole numbers behind room for five addresses.
-      integers: [...(real ? [] : [0]), params.scope, E, real],
+      integers: [...(real ? [] : [0]), params.scope, E, real, K, params.choices ?? 0],
       floats: [params.scale],
     };
   },
   wgsl: [lanes + program],
   gpu(inputs, params, facts) {
-    const { E, S } = bind(inputs, params);
+    const { E, S, K } = bind(inputs, params);
+    const { choices = 0 } = params;
     const real = inputs.length === 3;
     const blocks = Math.ceil(params.scope / ROWS_A_BLOCK);
-    const trips = (2 * Math.ceil(E / 64) + 1) * blocks + Math.ceil(E / 64) + 6;
+    const trips = 32 * (choices + 2) + (2 * Math.ceil(E / 64) + 1) * blocks + Math.ceil(E / 64) + 6;
     checkTrips("share_loss", `scopes of ${params.scope} tokens for ${E} groups`, trips, facts);
     const strips = Math.ceil((E + 1) / 32);
     const scratch = inputs.length + 2;
     const common = {
       program: lanes + program,
-      constants: { MASKED: Number(real) },
-      integers: [params.scope, E, blocks, S],
+      constants: { MASKED: Number(real), NAMED: Number(choices > 0) },
+      integers: [params.scope, E, blocks, S, K, choices],
       floats: [params.scale],
     };
     const reads = [0, 1, real ? 2 : 0];
@@ -120,6 +148,9 @@ export const shareLoss: Kernel<ShareLossParams> = {
       ...new Array<number>(20).fill(1),
     ]),
     lossCase("many tokens and groups", 1100, 70, 550),
+    choiceCase("first choices", 50, 8, 50, 3, 1),
+    choiceCase("all choices, padding", 60, 7, 30, 2, 2, [1, 1, 0]),
+    choiceCase("one choice, many tokens", 1100, 70, 550, 1, 1),
     lossCase("one token, one group", 1, 1, 1),
     lossCase("no groups", 4, 0, 2),
     lossCase("no tokens", 0, 3, 5),
@@ -143,4 +174,18 @@ function lossCase(
     ],
     params: { scope, scale: 3 },
   };
+}
+
+function choiceCase(
+  about: string,
+  T: number,
+  E: number,
+  scope: number,
+  K: number,
+  choices: number,
+  real?: number[],
+): Case<ShareLossParams> {
+  const { inputs: [probability, , ...mask], params } = lossCase(about, T, E, scope, real);
+  const wanted: CaseInput = { type: i32(T, K), fill: { kind: "integers", low: -1, below: E } };
+  return { about, inputs: [probability, wanted, ...mask], params: { ...params, choices } };
 }
