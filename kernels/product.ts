@@ -48,7 +48,7 @@ export function productPrograms(name: string, own: string, besides: string = pla
     choose(rowLengths, { terms, groups = 0 }, facts) {
       const loads = rowLengths.every((length) => length % 4 === 0) ? "quads" : "singles";
       if (!facts.software) return { program: programs.hardware[loads], tileRows: 64, tileColumns: 64 };
-      checkTrips(name, `sums of ${terms} terms`, groups + Math.ceil(terms / TERMS_A_TRIP), facts);
+      checkTrips(name, `sums of ${terms} terms`, groups + Math.ceil(terms / TERMS_A_TRIP) + 2, facts);
       return { program: programs.software[loads], tileRows: 16, tileColumns: 128 };
     },
   };

@@ -1,10 +1,10 @@
 // Losses that shape routing. Systems normalise the balance loss differently (a balanced router reads 1, K or 1/E^2),
 // so the convention is an option with a name. All of them leave padding out.
-import { affine, divide, multiply, square, subtract } from "../tensor/arithmetic.ts";
+import { affine, divide, square, subtract } from "../tensor/arithmetic.ts";
 import { matmul } from "../tensor/products.ts";
 import { logsumexp, meanAll, sumAll } from "../tensor/reduce.ts";
 import * as kernels from "../kernels/mod.ts";
-import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
+import { apply, differentiable, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 
 /**
  * Which choices the balance loss counts, and what a balanced router reads:
@@ -25,6 +25,8 @@ export interface BalanceTerms {
   readonly scope: number;
   /** Padding mask, f32 [T]: 1 = a real token, 0 = padding. Absent = all real. */
   readonly real_T?: Tensor | undefined;
+  /** Multiplies the loss; 1 unless said otherwise. */
+  readonly weight?: number;
 }
 
 /**
@@ -46,11 +48,11 @@ export interface BalanceTerms {
  * ```
  */
 export function balanceLoss(terms: BalanceTerms): Tensor {
-  const { probability_TE, wanted_TK } = terms;
+  const { probability_TE, wanted_TK, counts, weight = 1 } = terms;
   const E = probability_TE.shape[1];
   const K = wanted_TK.shape[1];
-  const chosen_TE = chosenCounts(wanted_TK, E, terms.counts === "first" ? 1 : K);
-  return affine(shareLoss({ ...terms, chosen_TE }), E / (terms.counts === "all-mean" ? K : 1), 0);
+  const scale = weight * E / (counts === "all-mean" ? K : 1);
+  return lossOfShares({ ...terms, weight: scale }, wanted_TK, { choices: counts === "first" ? 1 : K });
 }
 
 /**
@@ -68,15 +70,28 @@ export function balanceLoss(terms: BalanceTerms): Tensor {
  * ```
  */
 export function shareLoss(
-  { probability_TE, chosen_TE, scope, real_T }: Omit<BalanceTerms, "wanted_TK" | "counts"> & {
-    chosen_TE: Tensor;
-  },
+  terms: Omit<BalanceTerms, "wanted_TK" | "counts"> & { readonly chosen_TE: Tensor },
 ): Tensor {
-  const scopes = probability_TE.shape[0] / scope;
-  const mean_ST = scopeMeans(probability_TE, scope, real_T);
-  const share_SE = matmul(mean_ST, chosen_TE);
-  const mean_SE = matmul(mean_ST, probability_TE);
-  return affine(sumAll(multiply(mean_SE, share_SE)), 1 / scopes, 0);
+  return lossOfShares(terms, terms.chosen_TE, {});
+}
+
+/** @param chosen Shares, f32 [T, E], or with `choices` the experts that tokens chose, i32 [T, K]. */
+function lossOfShares(
+  { probability_TE, scope, real_T, weight = 1 }: Omit<BalanceTerms, "wanted_TK" | "counts">,
+  chosen: Tensor,
+  choices: { readonly choices?: number },
+): Tensor {
+  const mask = real_T ? [real_T] : [];
+  const scale = weight / (probability_TE.shape[0] / scope);
+  const [loss_S, slope_SE] = apply(kernels.shareLoss, [probability_TE, chosen, ...mask], {
+    ...{ scope, scale },
+    ...choices,
+  });
+  const loss = differentiable(loss_S, [[
+    probability_TE,
+    (gradient_S) => apply(kernels.shareLossGradient, [slope_SE, gradient_S, ...mask], { scope })[0],
+  ]]);
+  return loss.shape[0] === 1 ? loss : sumAll(loss);
 }
 
 /**

@@ -72,11 +72,14 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
           training,
           random,
         };
-        const balance = balanceLoss({ probability_TE, wanted_TK, counts: "first", scope: T, real_T });
+        const balance = balanceLoss({
+          ...{ probability_TE, wanted_TK, real_T, scope: T },
+          ...{ counts: "first", weight: options.balance },
+        });
         const rest = {
           probability_TE,
           losses: {
-            balance: affine(balance, options.balance, 0),
+            balance,
             ...(options.z > 0 ? { z: affine(zLoss(logit_TE, real_T), options.z, 0) } : {}),
           },
         };
