@@ -27,6 +27,7 @@ function dryBackend(calls: KernelCall[]): Backend {
   return {
     name: "webgpu",
     arithmetic: { device: "none", fusedMultiplyAdd: true },
+    dtypes: ["f32", "i32", "f16"],
     upload: (values, shape) => ({ type: { dtype: values instanceof Float32Array ? "f32" : "i32", shape } }),
     run(kernel, inputs, params) {
       const types = inputs.map(({ type }) => type);
