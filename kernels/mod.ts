@@ -54,3 +54,5 @@ export { unary } from "./unary/kernel.ts";
 export { unaryGradient } from "./unary_gradient/kernel.ts";
 export { uniform } from "./uniform/kernel.ts";
 export { where } from "./where/kernel.ts";
+export { zLoss } from "./z_loss/kernel.ts";
+export { zLossGradient } from "./z_loss_gradient/kernel.ts";

@@ -1,10 +1,9 @@
 // Losses that shape routing. Systems normalise the balance loss differently (a balanced router reads 1, K or 1/E^2),
 // so the convention is an option with a name. All of them leave padding out.
 import { affine, divide, square, subtract } from "../tensor/arithmetic.ts";
-import { matmul } from "../tensor/products.ts";
-import { logsumexp, meanAll, sumAll } from "../tensor/reduce.ts";
+import { meanAll, sumAll } from "../tensor/reduce.ts";
 import * as kernels from "../kernels/mod.ts";
-import { apply, differentiable, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
+import { apply, differentiable, type Tensor, tensor } from "../tensor/tensor.ts";
 
 /**
  * Which choices the balance loss counts, and what a balanced router reads:
@@ -114,24 +113,11 @@ export function chosenCounts(wanted_TK: Tensor, E: number, choices: number): Ten
   })[0];
 }
 
-/** Rows that average over the real tokens of each scope: f32 [T / scope, T]; a scope of padding alone gives zeros. */
-function scopeMeans(like: Tensor, scope: number, real_T: Tensor | undefined): Tensor {
-  const T = like.shape[0];
-  const scopes = T / scope;
-  const inside = new Float32Array(scopes * T);
-  for (let t = 0; t < T; t++) inside[Math.floor(t / scope) * T + t] = 1;
-  const inside_ST = tensor(like.backend, inside, [scopes, T]);
-  if (!real_T) return affine(inside_ST, 1 / scope, 0);
-  const real_ST = apply(kernels.binary, [inside_ST, real_T], { op: "multiply" })[0];
-  const [count_S] = apply(kernels.sumLast, [real_ST], {});
-  const least = apply(kernels.binary, [count_S, tensor(like.backend, [1], [1])], { op: "maximum" })[0];
-  return apply(kernels.binary, [real_ST, reshape(least, [scopes, 1])], { op: "divide" })[0];
-}
-
 /**
  * Mean over real tokens of (log sum exp of the router logits)^2 (ST-MoE, equation 5, without its coefficient).
  * Shape [1].
  * @param real_T f32 [T]: 1 = a real token, 0 = padding; undefined = all real.
+ * @param weight Multiplies the loss.
  * @example
  * ```ts
  * import { cpu, scalar, tensor, zLoss } from "@switchyard/moe";
@@ -142,10 +128,14 @@ function scopeMeans(like: Tensor, scope: number, real_T: Tensor | undefined): Te
  * backend.close();
  * ```
  */
-export function zLoss(logit_TE: Tensor, real_T?: Tensor): Tensor {
-  const [T] = logit_TE.shape;
-  const mean_1T = scopeMeans(logit_TE, T, real_T);
-  return reshape(matmul(mean_1T, reshape(square(logsumexp(logit_TE)), [T, 1])), [1]);
+export function zLoss(logit_TE: Tensor, real_T?: Tensor, weight = 1): Tensor {
+  const mask = real_T ? [real_T] : [];
+  const [sum_T] = apply(kernels.logsumexp, [logit_TE], {});
+  const [loss, slope] = apply(kernels.zLoss, [sum_T, ...mask], { scale: weight });
+  return differentiable(loss, [[
+    logit_TE,
+    (gradient) => apply(kernels.zLossGradient, [logit_TE, sum_T, slope, gradient, ...mask], {})[0],
+  ]]);
 }
 
 /**

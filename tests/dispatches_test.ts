@@ -19,7 +19,7 @@ import { gpuTest, openGpu } from "./gpu.ts";
 const MOST = 40;
 const held = [
   ...["hash", "switch", "gshard", "locmoe", "locmoe-plus", "skip"],
-  ...["expert-choice", "forced-balance", "top-any"],
+  ...["expert-choice", "forced-balance", "st-moe", "top-any"],
 ];
 
 /** The default size; words are few because an MoE layer never sees how many there are. */
