@@ -2,6 +2,7 @@
 // the value and what is allowed, before any work starts.
 import { parseArgs } from "@std/cli/parse-args";
 import { z } from "zod";
+import { type Precision, precisions } from "../experts/precision.ts";
 import { findSize, type ModelSize, sizes } from "../models/presets.ts";
 import { findRouter, parseOptions, routers } from "../routers/registry.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
@@ -20,6 +21,7 @@ export interface Command {
   readonly size: ModelSize;
   readonly steps: number;
   readonly device: DeviceName;
+  readonly precision: Precision;
   readonly threads: number | null;
   readonly out: string | null;
   readonly resume: boolean;
@@ -34,6 +36,7 @@ const strings = [
   "out",
   "threads",
   "device",
+  "precision",
   "plugin",
   "set",
   "text",
@@ -103,6 +106,7 @@ export function readCommand(
       `Cannot shard text over ${size.ranks} ranks: choose --ranks that divide the ${size.batch} sequences of a batch`,
     );
   }
+  const device = findDevice(last(values, "device") ?? "cpu");
   return {
     experiment,
     routers: chosen.length > 0 ? named : null,
@@ -112,7 +116,8 @@ export function readCommand(
     sizeName,
     size,
     steps,
-    device: findDevice(last(values, "device") ?? "cpu"),
+    device,
+    precision: findPrecision(last(values, "precision") ?? "full", device),
     threads: wholeNumber(values, "threads", 1, 64),
     out: last(values, "out"),
     resume: flags.resume,
@@ -130,6 +135,18 @@ export function findExperiment(name: string): Experiment {
       all.map((experiment) => `"${experiment.name}"`).join(", ")
     }`,
   );
+}
+
+/** Whether the device can store it is looked at again when it is open: only then is it known what `auto` means. */
+function findPrecision(name: string, device: DeviceName): Precision {
+  const found = precisions.find((precision) => precision === name);
+  if (!found) throw new RangeError(`Cannot use --precision ${name}: there are ${precisions.join(", ")}`);
+  if (found === "half" && device === "cpu") {
+    throw new RangeError(
+      "Cannot use --precision half with --device cpu: only WebGPU stores 16-bit floats; add --device webgpu",
+    );
+  }
+  return found;
 }
 
 /** `switch.capacityFactor=2` and the like, by router; values are checked by the router's own options. */
@@ -202,6 +219,8 @@ export function helpText(): string {
   --sharded          each rank trains on its own part of the text
   --vocabulary N     most words to number (default: the size's)
   --device NAME      cpu (default), webgpu, or auto: a GPU when there is one, else the CPU
+  --precision NAME   full (default), or half: experts store what they multiply as f16 and add up in f32; routers and all
+                     else stay f32 (WebGPU only)
   --threads N        CPU threads, 1 to 64 (default: all cores; results do not depend on it)
   --out DIR          folder for records and report (default results/EXPERIMENT, numbered when taken)
   --resume           continue what a stopped command left in its folder
