@@ -82,6 +82,7 @@ export * from "./routers/topology.ts";
 export * from "./routers/losses.ts";
 export * from "./routers/scoring.ts";
 export * from "./experts/mod.ts";
+export { checkPrecision, type Precision } from "./experts/precision.ts";
 export { createMoeLayer, type MoeLayer, type MoeOutput } from "./moe/layer.ts";
 export { type Load, loadOf, type RoutingValues } from "./moe/load.ts";
 export * from "./models/language_model.ts";

@@ -1,6 +1,8 @@
 // The command line of `deno task experiments`: words in, a checked choice out. Every mistake is one sentence that names
 // the value and what is allowed, before any work starts.
 import { parseArgs } from "@std/cli/parse-args";
+import { z } from "zod";
+import { type Precision, precisions } from "../experts/precision.ts";
 import { findSize, type ModelSize, sizes } from "../models/presets.ts";
 import { findRouter, optionNames, parseOptions, routers } from "../routers/registry.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
@@ -19,6 +21,7 @@ export interface Command extends CpuChoice {
   readonly size: ModelSize;
   readonly steps: number;
   readonly device: DeviceName;
+  readonly precision: Precision;
   readonly out: string | null;
   readonly resume: boolean;
   readonly text: string | null;
@@ -33,6 +36,7 @@ const strings = [
   "threads",
   "device",
   "blas",
+  "precision",
   "plugin",
   "set",
   "text",
@@ -118,6 +122,7 @@ export function readCommand(
     steps,
     device,
     blas,
+    precision: findPrecision(last(values, "precision") ?? "full", device),
     threads: wholeNumber(values, "threads", 1, 64),
     out: last(values, "out"),
     resume: flags.resume,
@@ -135,6 +140,18 @@ export function findExperiment(name: string): Experiment {
       all.map((experiment) => `"${experiment.name}"`).join(", ")
     }`,
   );
+}
+
+/** Whether the device can store it is looked at again when it is open: only then is it known what `auto` means. */
+function findPrecision(name: string, device: DeviceName): Precision {
+  const found = precisions.find((precision) => precision === name);
+  if (!found) throw new RangeError(`Cannot use --precision ${name}: there are ${precisions.join(", ")}`);
+  if (found === "half" && device === "cpu") {
+    throw new RangeError(
+      "Cannot use --precision half with --device cpu: only WebGPU stores 16-bit floats; add --device webgpu",
+    );
+  }
+  return found;
 }
 
 /** `switch.capacityFactor=2` and the like, by router; values are checked by the router's own options. */
@@ -201,6 +218,8 @@ export function helpText(): string {
   --sharded          each rank trains on its own part of the text
   --vocabulary N     most words to number (default: the size's)
   --device NAME      cpu (default), webgpu, or auto: a GPU when there is one, else the CPU
+  --precision NAME   full (default), or half: experts store what they multiply as f16 and add up in f32; routers and all
+                     else stay f32 (WebGPU only)
   --threads N        CPU threads, 1 to 64 (default: all cores; results do not depend on it)
   --blas B           off (default), auto, or a library's path: products on the system's BLAS, several times faster;
                      the last bits of results then depend on the library

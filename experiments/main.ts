@@ -1,5 +1,6 @@
 // `deno task experiments`: checks everything a command asks for, prepares the text, trains, and writes the report.
 import config from "../deno.json" with { type: "json" };
+import { checkPrecision } from "../experts/precision.ts";
 import { stepsCsv } from "../report/csv.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
@@ -35,6 +36,7 @@ async function main(words: readonly string[]): Promise<void> {
   const dataset = await prepareText(command);
   checkWindows(dataset, command.size);
   const device = await openDevice(command.device, command);
+  checkPrecision(command.precision, device.backend);
   checkMemory(command.size, dataset.vocabulary.size, device);
   const plans = planRuns(command, dataset.vocabulary.size);
   const folder = asked ?? await nextFolder(experiment);

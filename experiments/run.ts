@@ -47,6 +47,7 @@ export function planRuns(command: Command, vocabulary: number): TrainPlan[] {
         steps: command.steps,
         size: command.size,
         sizeName: command.sizeName,
+        precision: command.precision,
       })),
   ).flat();
   const costs = new Map(

@@ -6,6 +6,7 @@ import type { Parameter } from "../tensor/tensor.ts";
 import type { ExpertPlugin } from "./expert.ts";
 import { dropUnits } from "./dropout.ts";
 import { unitsIn, unitsOut } from "./init.ts";
+import { checkPrecision, operandsIn, type Precision, precisionOption } from "./precision.ts";
 
 /** Options of {@linkcode feedForward}. */
 export interface FeedForwardOptions {
@@ -13,6 +14,7 @@ export interface FeedForwardOptions {
   readonly bias: boolean;
   readonly outDeviation: number | null;
   readonly dropout: number;
+  readonly precision: Precision;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface FeedForwardOptions {
  * import { feedForward } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const options = feedForward.options.parse({ activation: "gelu" });
- * assertEquals(options, { activation: "gelu", bias: false, outDeviation: null, dropout: 0 });
+ * assertEquals(options, { activation: "gelu", bias: false, outDeviation: null, dropout: 0, precision: "full" });
  * assertEquals(feedForward.flopPerToken({ D: 4, F: 8, E: 2 }, options), 128);
  * ```
  */
@@ -36,10 +38,13 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
       .describe("standard deviation of W_out's init; null = 1 / sqrt(F)"),
     dropout: z.number().min(0).lt(1).default(0)
       .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)"),
+    precision: precisionOption,
   }),
   flopPerToken: ({ D, F }) => 4 * D * F,
   create(dims, options, init) {
     const { D, F, E } = dims;
+    checkPrecision(options.precision, init.backend);
+    const operand = operandsIn(options.precision);
     const in_EDF = unitsIn("in", dims, init);
     const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(F), init);
     const biases: Record<string, Parameter> = options.bias
@@ -51,12 +56,15 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
     return {
       params: { in: in_EDF, out: out_EFD, ...biases },
       apply({ rows, offset_O, random }) {
-        const hidden_NF = groupedMatmul(rows, in_EDF, offset_O, {
+        const x_ND = { ...rows, x_TD: operand(rows.x_TD) };
+        const drops = options.dropout > 0 && random !== undefined;
+        const hidden_NF = groupedMatmul(x_ND, operand(in_EDF), offset_O, {
           bias_EM: biases.inBias,
           activation: options.activation,
+          half: options.precision === "half" && !drops,
         });
-        const kept_NF = dropUnits(hidden_NF, options.dropout, random);
-        return groupedMatmul(kept_NF, out_EFD, offset_O, { bias_EM: biases.outBias });
+        const kept_NF = operand(dropUnits(hidden_NF, options.dropout, random));
+        return groupedMatmul(kept_NF, operand(out_EFD), offset_O, { bias_EM: biases.outBias });
       },
     };
   },

@@ -5,11 +5,13 @@ import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";
 import { dropUnits } from "./dropout.ts";
 import { unitsIn, unitsOut } from "./init.ts";
+import { checkPrecision, operandsIn, type Precision, precisionOption } from "./precision.ts";
 
 /** Options of {@linkcode swiglu}. */
 export interface SwigluOptions {
   readonly outDeviation: number | null;
   readonly dropout: number;
+  readonly precision: Precision;
 }
 
 /**
@@ -29,18 +31,23 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
       .describe("standard deviation of W_out's init; null = 1 / sqrt(F)"),
     dropout: z.number().min(0).lt(1).default(0)
       .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)"),
+    precision: precisionOption,
   }),
   flopPerToken: ({ D, F }) => 6 * D * F,
   create(dims, options, init) {
+    checkPrecision(options.precision, init.backend);
+    const operand = operandsIn(options.precision);
     const gate_EDF = unitsIn("gate", dims, init);
     const in_EDF = unitsIn("in", dims, init);
     const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(dims.F), init);
     return {
       params: { gate: gate_EDF, in: in_EDF, out: out_EFD },
       apply({ rows, offset_O, random }) {
-        const gated_NF = groupedMatmul(rows, gate_EDF, offset_O, { activation: "silu" });
-        const hidden_NF = multiply(gated_NF, groupedMatmul(rows, in_EDF, offset_O));
-        return groupedMatmul(dropUnits(hidden_NF, options.dropout, random), out_EFD, offset_O);
+        const x_ND = { ...rows, x_TD: operand(rows.x_TD) };
+        const gated_NF = groupedMatmul(x_ND, operand(gate_EDF), offset_O, { activation: "silu" });
+        const hidden_NF = multiply(gated_NF, groupedMatmul(x_ND, operand(in_EDF), offset_O));
+        const kept_NF = operand(dropUnits(hidden_NF, options.dropout, random));
+        return groupedMatmul(kept_NF, operand(out_EFD), offset_O);
       },
     };
   },

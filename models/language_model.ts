@@ -5,6 +5,7 @@ import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
 import type { Router, Routing } from "../routers/router.ts";
 import { layOut, type Topology } from "../routers/topology.ts";
 import { feedForward } from "../experts/feed_forward.ts";
+import type { Precision } from "../experts/precision.ts";
 import { sizeOf } from "../kernels/kernel.ts";
 import { createMoeLayer } from "../moe/layer.ts";
 import { add, affine } from "../tensor/arithmetic.ts";
@@ -28,6 +29,8 @@ export interface ModelPlan {
   readonly router: AnyRouterPlugin;
   /** As given; defaults are filled in. */
   readonly routerOptions: unknown;
+  /** Of experts; routers and all else compute in f32. Default full. */
+  readonly precision?: Precision;
 }
 
 /** How a plan is cut into experts, and what a token costs. */
@@ -129,7 +132,7 @@ function moeBlocks({ blocks, moeEvery }: ModelSize): number[] {
 
 /**
  * Makes a model with fresh weights from `init`.
- * @throws {RangeError} as {@linkcode cutModel} does.
+ * @throws {RangeError} as {@linkcode cutModel} does, and for a precision that the backend cannot store.
  * @example
  * ```ts
  * import { cpu, createInit, createLanguageModel, findSize, random, switchRouter, tensor } from "@switchyard/moe";
@@ -179,7 +182,10 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
         experts: feedForward.create(
           { D, F, E },
           // The scale of a dense network with K F units, whatever K is.
-          feedForward.options.parse({ outDeviation: residualScale / Math.sqrt(activeUnits) }),
+          feedForward.options.parse({
+            outDeviation: residualScale / Math.sqrt(activeUnits),
+            precision: plan.precision,
+          }),
           part.part("experts"),
         ),
       })

@@ -93,6 +93,7 @@ export function checks(series: readonly Series[]): Check[] {
     flop(headers),
     equal("Same corpus, vocabulary and split", headers, ({ data }) => data),
     equal("Same model shape and settings", headers, ({ model, size }) => [size, model]),
+    equal("Same precision of experts", headers, ({ experts }) => experts.precision),
     equal("Same number of steps", headers, ({ steps }) => steps),
     equal("Same device and multiply-add", headers, ({ arithmetic }) => arithmetic),
     equal("Same version of Switchyard", headers, ({ version }) => version),

@@ -16,10 +16,11 @@ function grouped(value: number): string {
 
 /** Facts by name, in order of reading. */
 function factsOf({ header }: Series): Map<string, string> {
-  const { data, model, arithmetic } = header;
+  const { data, model, arithmetic, experts } = header;
   return new Map([
     ["Size", header.size],
     ...Object.entries(model).map(([name, value]) => [`Model: ${name}`, text(value)] as const),
+    ["Precision of experts", experts.precision],
     ["Steps", String(header.steps)],
     ["Corpus", data.corpus],
     ["Vocabulary", grouped(data.vocabulary)],

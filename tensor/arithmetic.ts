@@ -389,3 +389,24 @@ export function where(mask: Tensor, a: Tensor, b: Tensor): Tensor {
 export function toFloat(x: Tensor): Tensor {
   return apply(kernels.toFloat, [x], {})[0];
 }
+
+/**
+ * f32 rounded to f16, ties to even, from 65,520 on to infinity. The gradient passes as it is, in f32: the derivative of
+ * rounding is taken as 1.
+ * @throws {TypeError} when x is not f32, or its backend is the CPU, which stores no f16.
+ * @example
+ * ```ts
+ * import { adapterFacts, tensor, toHalf, webgpu } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * if (await adapterFacts()) {
+ *   const backend = await webgpu();
+ *   const y = toHalf(tensor(backend, [0.1, 70_000], [2]));
+ *   assertEquals(y.dtype, "f16");
+ *   assertEquals(await y.read(), Float32Array.of(0.0999755859375, Infinity));
+ *   backend.close();
+ * }
+ * ```
+ */
+export function toHalf(x: Tensor): Tensor {
+  return differentiable(apply(kernels.toHalf, [x], {})[0], [[x, (gradient) => gradient]]);
+}

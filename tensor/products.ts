@@ -42,6 +42,8 @@ export interface GroupedMatmulOptions {
   /** A bias for each group, f32 [E, M]. */
   readonly bias_EM?: Tensor | undefined;
   readonly activation?: Activation | undefined;
+  /** Stores the result as f16, for another product to read. */
+  readonly half?: boolean | undefined;
 }
 
 /** What an activation was applied to, as a node of the tape, and the values that tell its derivative. */
@@ -56,6 +58,7 @@ const activated = new WeakMap<Tensor, Activated>();
 
 /**
  * Rows of group e times matrix e: [N, K] [E, K, M] -> [N, M], plus the group's bias and through an activation if wanted.
+ * Rows and matrices are f32 or f16; sums and gradients are f32.
  * @param x Rows one after the other, or sorted but not copied ({@linkcode sortRows}).
  * @param offset_O E + 1 whole numbers: group e holds rows offset[e] to offset[e + 1] - 1; rows past the last give 0.
  * @throws {RangeError} when the shapes do not fit; {TypeError} when element types do not.
@@ -78,7 +81,7 @@ export function groupedMatmul(
   x: Tensor | SortedRows,
   weight_EKM: Tensor,
   offset_O: Tensor,
-  { bias_EM, activation }: GroupedMatmulOptions = {},
+  { bias_EM, activation, half }: GroupedMatmulOptions = {},
 ): Tensor {
   const sorted = "x_TD" in x ? x : null;
   const source = "x_TD" in x ? x.x_TD : x;
@@ -87,7 +90,10 @@ export function groupedMatmul(
   const [y, before] = apply(
     kernels.groupedMatmul,
     [source, weight_EKM, offset_O, ...index, ...(bias_EM ? [bias_EM] : [])],
-    { transposeB: false, ...each, biased: bias_EM !== undefined, ...(activation ? { activation } : {}) },
+    {
+      ...{ transposeB: false, ...each, biased: bias_EM !== undefined, half: half === true },
+      ...(activation ? { activation } : {}),
+    },
   );
   const kept = before ?? y;
   const factors = sorted ? undefined : activated.get(source);

@@ -254,7 +254,19 @@ const mistakes: readonly Mistake[] = [
     named: [`--${word.replace("=", " ")}`, "a whole number from"],
   })),
   { about: "more threads than there can be", words: ["--threads", "65"], named: ["--threads 65", "to 64"] },
-  ...["size", "seeds", "steps", "threads", "vocabulary", "out", "text", "plugin"].map((option) => ({
+  {
+    about: "a precision there is not",
+    words: ["--precision", "f16"],
+    named: ["--precision f16", "full", "half"],
+  },
+  {
+    about: "half precision on the CPU",
+    words: ["--precision", "half"],
+    named: ["--precision half", "--device cpu", "--device webgpu"],
+  },
+  ...["size", "seeds", "steps", "threads", "vocabulary", "out", "text", "plugin", "precision"].map((
+    option,
+  ) => ({
     about: `--${option} without a value`,
     words: [`--${option}`],
     named: [`--${option}`],

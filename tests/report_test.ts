@@ -162,7 +162,7 @@ export function recordOf(made: MadeUp, seed: number, { steps = 300, experts = 8 
       steps,
       size: "small",
       model: { width: 128, layers: 4, heads: 4, batch: 16, length: 128 },
-      experts: { E: experts, K: 1, F: 512 },
+      experts: { E: experts, K: 1, F: 512, precision: "full" },
       data: {
         corpus: "Brown",
         vocabulary: 8192,

@@ -6,7 +6,7 @@ import type { StepRow, StepTiming } from "./record.ts";
 import type { RunStore } from "./run_store.ts";
 
 /** What to train. */
-export interface TrainPlan extends Pick<ModelPlan, "size" | "router" | "routerOptions"> {
+export interface TrainPlan extends Pick<ModelPlan, "size" | "router" | "routerOptions" | "precision"> {
   /** Names the run's files. */
   readonly run: string;
   /** What tables and charts call it. */

@@ -25,8 +25,13 @@ export interface RunHeader {
   readonly steps: number;
   readonly size: string;
   readonly model: Readonly<Record<string, number | string | boolean>>;
-  /** Experts of a layer, choices of a token, hidden units of an expert. */
-  readonly experts: { readonly E: number; readonly K: number; readonly F: number };
+  /** Experts of a layer, choices of a token, hidden units of an expert, and how experts store what they multiply. */
+  readonly experts: {
+    readonly E: number;
+    readonly K: number;
+    readonly F: number;
+    readonly precision: "full" | "half";
+  };
   readonly data: {
     readonly corpus: string;
     readonly vocabulary: number;

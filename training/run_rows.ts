@@ -30,7 +30,7 @@ export function plannedHeader(
     steps: plan.steps,
     size: plan.sizeName,
     model: { ...plan.size, optimizer: "AdamW", ...adamWDefaults, ...scheduleDefaults },
-    experts: { E, K, F },
+    experts: { E, K, F, precision: plan.precision ?? "full" },
     data: {
       corpus: dataset.name,
       vocabulary: dataset.vocabulary.size,

@@ -8,6 +8,7 @@ import {
   bytesOf,
   type Case,
   type CaseInput,
+  f16,
   f32,
   i32,
   type Kernel,
@@ -20,12 +21,17 @@ import fused from "./fused.wgsl" with { type: "text" };
 import activation from "../activation.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
 import { productPrograms } from "../product.ts";
+import { roundingPass, toHalf } from "../to_half/kernel.ts";
 import { unaryOperation } from "../unary/operations.ts";
 
 const plainPrograms = productPrograms("grouped_matmul", own);
 const fusedPrograms = productPrograms("grouped_matmul", own, math + activation + fused);
+const mixedPrograms = productPrograms("grouped_matmul", own, math + activation + fused, "mixed");
 
-/** What a call does; each of the last four adds an input, in this order, or changes what becomes of a sum. */
+/**
+ * What a call does; each of the last five adds an input, in this order, or changes what becomes of a sum. Rows, matrices
+ * and what a derivative is taken at may be f16; sums are f32.
+ */
 export interface GroupedMatmulParams {
   /** Each group's matrix is stored transposed: `[E, M, K]` instead of `[E, K, M]`. */
   readonly transposeB: boolean;
@@ -35,8 +41,10 @@ export interface GroupedMatmulParams {
   readonly biased?: boolean;
   /** Applied in the end. All but relu, whose result says as much, give what it was applied to as a second output. */
   readonly activation?: Activation;
-  /** The result is multiplied by this activation's derivative at an array like it, f32 [N, M]. */
+  /** The result is multiplied by this activation's derivative at an array like it, [N, M]. */
   readonly slope?: Activation;
+  /** Outputs are stored as f16. */
+  readonly half?: boolean;
 }
 
 interface Bound {
@@ -58,12 +66,12 @@ function bind(inputs: readonly ArrayType[], params: GroupedMatmulParams): Bound 
     throw new RangeError(`Cannot run grouped_matmul: each is ${each}, it must be a whole number from 1`);
   }
   const bound = match("grouped_matmul", inputs, [
-    each === undefined ? "f32 NK" : "f32 RK",
-    transposeB ? "f32 EMK" : "f32 EKM",
+    each === undefined ? "f32|f16 NK" : "f32|f16 RK",
+    transposeB ? "f32|f16 EMK" : "f32|f16 EKM",
     "i32 O",
     ...(each === undefined ? [] : ["i32 N"]),
     ...(biased ? ["f32 EM"] : []),
-    ...(slope === undefined ? [] : ["f32 NM"]),
+    ...(slope === undefined ? [] : ["f32|f16 NM"]),
   ]);
   const { N, E, K, M, O, R = N } = bound;
   if (O !== E + 1) {
@@ -89,7 +97,8 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
   about: "Rows offset[e] to offset[e+1]-1 of A[N,K] times B[e]; rows at or past offset[E] become 0.",
   outputs(inputs, params) {
     const { N, M, keeps } = bind(inputs, params);
-    return keeps ? [f32(N, M), f32(N, M)] : [f32(N, M)];
+    const c = params.half ? f16(N, M) : f32(N, M);
+    return keeps ? [c, c] : [c];
   },
   reference(inputs, [c, before], types, params) {
     const { E, K, M, R } = bind(types, params);
@@ -129,37 +138,57 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
       ],
     };
   },
-  wgsl: [...plainPrograms.all, ...fusedPrograms.all],
+  wgsl: [...plainPrograms.all, ...fusedPrograms.all, ...mixedPrograms.all, ...toHalf.wgsl!],
   gpu(inputs, params, facts) {
     const { N, E, K, M, R, activation, slope, keeps } = bind(inputs, params);
-    const { transposeB, each, biased } = params;
-    const plain = each === undefined && !biased && activation < 0 && slope < 0;
-    const programs = plain ? plainPrograms : fusedPrograms;
-    const { program, tileRows, tileColumns } = programs.choose([K, M], { terms: K, groups: E + 1 }, facts);
+    const { transposeB, each, biased, half } = params;
+    const mixed = half || inputs.some(({ dtype }) => dtype === "f16");
+    const plain = !mixed && each === undefined && !biased && activation < 0 && slope < 0;
+    const programs = mixed ? mixedPrograms : plain ? plainPrograms : fusedPrograms;
+    const choice = programs.choose([K, M], { terms: K, groups: E + 1 }, facts);
+    const { program, tileRows, tileColumns } = choice;
     // Every group may end in a tile of its own, and so may the rows that belong to none.
     const down = N === 0 ? 0 : Math.floor(N / tileRows) + E + 1;
     const { index, bias, at } = places(params);
-    const c = inputs.length;
+    const outputs = keeps ? [inputs.length, inputs.length + 1] : [inputs.length];
+    // Numbers of 16 bits are written by fours only, or two invocations might write one word: others in a pass of their own.
+    const rounds = half === true && !choice.quads;
+    const sums = rounds ? outputs.map((output) => output + outputs.length) : outputs;
     return {
       // fused.wgsl binds a second output even where nothing is written to it.
-      scratch: plain || keeps ? [] : [f32(4)],
-      passes: [{
-        program,
-        reads: [0, 1, 2, index, bias, at],
-        writes: plain ? [c] : [c, c + 1],
-        constants: {
-          ...{ TRANSPOSE_A: 0, TRANSPOSE_B: Number(transposeB) },
-          ...(plain ? {} : {
-            GATHERED: Number(each !== undefined),
-            BIASED: Number(biased ?? false),
-            KEEP: Number(keeps),
-            ACTIVATION: activation,
-            SLOPE: slope,
-          }),
+      scratch: [...(rounds ? sums.map(() => f32(N, M)) : []), ...(plain || keeps ? [] : [f32(4)])],
+      passes: [
+        {
+          program,
+          reads: [0, 1, 2, index, bias, at],
+          writes: plain || keeps ? sums : [sums[0], sums[0] + 1],
+          constants: {
+            ...{ TRANSPOSE_A: 0, TRANSPOSE_B: Number(transposeB) },
+            ...(plain ? {} : {
+              GATHERED: Number(each !== undefined),
+              BIASED: Number(biased ?? false),
+              KEEP: Number(keeps),
+              ACTIVATION: activation,
+              SLOPE: slope,
+            }),
+            ...(mixed
+              ? {
+                HALF_A: Number(inputs[0].dtype === "f16"),
+                HALF_B: Number(inputs[1].dtype === "f16"),
+                HALF_SLOPE: Number(inputs[at].dtype === "f16"),
+              }
+              : {}),
+            ...(half && choice.quads ? { HALF_C: 1 } : {}),
+          },
+          integers: [N, E, K, M, R, each ?? 1],
+          workgroups: grid(down * Math.ceil(M / tileColumns), facts),
         },
-        integers: [N, E, K, M, R, each ?? 1],
-        workgroups: grid(down * Math.ceil(M / tileColumns), facts),
-      }],
+        ...(rounds ? outputs : []).map((output, place) => ({
+          ...roundingPass(N * M, facts),
+          reads: [sums[place]],
+          writes: [output],
+        })),
+      ],
     };
   },
   cost(inputs, params) {
@@ -203,6 +232,24 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
     groupedCase("gathered, biased, gelu, whole vectors", [0, 100, 190], 200, 64, 136, {
       ...{ transposeB: false, each: 3, biased: true, activation: "gelu" },
     }),
+    ...[false, true].flatMap((transposeB) => [
+      groupedCase("f16, long and wide", [0, 3, 200, 210], 215, 300, 268, { transposeB }, [
+        "rows",
+        "matrices",
+      ]),
+      groupedCase("f16, odd", [0, 29, 29, 100, 131], 140, 41, 19, { transposeB }, ["rows", "matrices"]),
+    ]),
+    groupedCase("f16, whole vectors, all at once", [0, 7, 50], 60, 20, 72, {
+      ...{ transposeB: false, each: 1, biased: true, activation: "gelu", slope: "relu", half: true },
+    }, ["rows", "matrices", "slope"]),
+    groupedCase("f16, odd, all at once", [0, 7, 50], 60, 21, 75, {
+      ...{ transposeB: false, each: 1, biased: true, activation: "silu", slope: "relu", half: true },
+    }, ["rows", "matrices", "slope"]),
+    groupedCase("f16 of f32", [0, 5, 11], 20, 12, 32, { transposeB: false, half: true }),
+    groupedCase("f16 rows, f32 matrices", [0, 5, 11], 20, 12, 32, { transposeB: false }, ["rows"]),
+    groupedCase("f32 rows, f16 matrices, slope of f16", [0, 29, 29, 100, 131], 140, 12, 20, {
+      ...{ transposeB: true, slope: "relu" },
+    }, ["matrices", "slope"]),
     // What is gathered is cut along the depth, see cpu.as.ts.
     groupedCase("gathered, deep", [0, 3, 40], 40, 2100, 20, { transposeB: false, each: 1 }),
   ],
@@ -223,22 +270,25 @@ function groupedCase(
   K: number,
   M: number,
   params: GroupedMatmulParams,
+  halves: readonly ("rows" | "matrices" | "slope")[] = [],
 ): Case<GroupedMatmulParams> {
   const E = offset.length - 1;
+  const typed = (name: typeof halves[number], ...shape: number[]): ArrayType =>
+    halves.includes(name) ? f16(...shape) : f32(...shape);
   const { transposeB, each, biased, slope } = params;
   const normal = (type: ArrayType): CaseInput => ({ type, fill: { kind: "normal" } });
   const R = 31;
   return {
     about: transposeB ? `${about}, transposed` : about,
     inputs: [
-      normal(f32(each === undefined ? N : R, K)),
-      normal(transposeB ? f32(E, M, K) : f32(E, K, M)),
+      normal(typed("rows", each === undefined ? N : R, K)),
+      normal(transposeB ? typed("matrices", E, M, K) : typed("matrices", E, K, M)),
       { type: i32(E + 1), fill: { kind: "values", values: offset } },
       ...(each === undefined
         ? []
         : [{ type: i32(N), fill: { kind: "integers", low: -1, below: R * each } } as const]),
       ...(biased ? [normal(f32(E, M))] : []),
-      ...(slope === undefined ? [] : [normal(f32(N, M))]),
+      ...(slope === undefined ? [] : [normal(typed("slope", N, M))]),
     ],
     params,
   };

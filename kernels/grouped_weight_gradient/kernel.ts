@@ -1,6 +1,7 @@
 // Gradient of grouped_matmul for the groups' matrices: each group's rows of A transposed times its rows of the
-// gradient. Rows past the last group take no part. Rows of A may be read through an index, as in grouped_matmul.
-import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
+// gradient. Rows past the last group take no part. Rows of A may be read through an index, and A and the gradient be f16,
+// as in grouped_matmul.
+import { type ArrayType, bytesOf, type Case, f16, f32, i32, type Kernel, match } from "../kernel.ts";
 import { tiling } from "../tiling.ts";
 import { grid } from "../grid.ts";
 import own from "./gpu.wgsl" with { type: "text" };
@@ -9,6 +10,8 @@ import { productPrograms } from "../product.ts";
 
 const plainPrograms = productPrograms("grouped_weight_gradient", own);
 const gatheringPrograms = productPrograms("grouped_weight_gradient", own, gathered);
+const mixedPrograms = productPrograms("grouped_weight_gradient", own, undefined, "mixed");
+const mixedGatheringPrograms = productPrograms("grouped_weight_gradient", own, gathered, "mixed");
 
 /** Where rows of A are. */
 export interface GroupedWeightGradientParams {
@@ -25,7 +28,9 @@ function bind(inputs: readonly ArrayType[], { each }: GroupedWeightGradientParam
   const bound = match(
     "grouped_weight_gradient",
     inputs,
-    each === undefined ? ["f32 NK", "f32 NM", "i32 O"] : ["f32 RK", "f32 NM", "i32 O", "i32 N"],
+    each === undefined
+      ? ["f32|f16 NK", "f32|f16 NM", "i32 O"]
+      : ["f32|f16 RK", "f32|f16 NM", "i32 O", "i32 N"],
   );
   if (bound.O < 1) {
     throw new RangeError("Cannot run grouped_weight_gradient: E groups need E + 1 offsets, not 0");
@@ -66,17 +71,26 @@ export const groupedWeightGradient: Kernel<GroupedWeightGradientParams> = {
       integers: [...params.each ? [] : [0], K, M, rows, columns, params.each ?? 0, R],
     };
   },
-  wgsl: [...plainPrograms.all, ...gatheringPrograms.all],
+  wgsl: [plainPrograms, gatheringPrograms, mixedPrograms, mixedGatheringPrograms].flatMap(({ all }) => all),
   gpu(inputs, params, facts) {
     const { N, E, K, M, R } = bind(inputs, params);
-    const programs = params.each ? gatheringPrograms : plainPrograms;
+    const halves = inputs.map(({ dtype }) => dtype === "f16");
+    const mixed = halves[0] || halves[1];
+    const programs = mixed
+      ? (params.each ? mixedGatheringPrograms : mixedPrograms)
+      : params.each
+      ? gatheringPrograms
+      : plainPrograms;
     const { program, tileRows, tileColumns } = programs.choose([K, M], { terms: N }, facts);
     return {
       passes: [{
         program,
         // Bindings 5 and 6 are for grouped_matmul, which shares the files that load and store.
         reads: [0, 1, 2, params.each ? 3 : 2, 1, 1],
-        constants: { TRANSPOSE_A: 1, TRANSPOSE_B: 0 },
+        constants: {
+          ...{ TRANSPOSE_A: 1, TRANSPOSE_B: 0 },
+          ...(mixed ? { HALF_A: Number(halves[0]), HALF_B: Number(halves[1]) } : {}),
+        },
         integers: [E, K, M, R, params.each ?? 1],
         workgroups: grid(E * Math.ceil(K / tileRows) * Math.ceil(M / tileColumns), facts),
       }],
@@ -101,6 +115,11 @@ export const groupedWeightGradient: Kernel<GroupedWeightGradientParams> = {
     gradientCase("several tiles", [0, 3, 30], 30, 210, 270),
     gradientCase("gathered", [0, 5, 11], 20, 12, 33, 1),
     gradientCase("gathered by two", [0, 29, 29, 100, 131], 131, 44, 20, 2),
+    gradientCase("f16 rows", [0, 29, 29, 100, 131], 131, 44, 20, undefined, ["rows"]),
+    gradientCase("f16 rows, odd", [0, 29, 29, 100, 131], 131, 41, 19, undefined, ["rows"]),
+    gradientCase("f16 gradient", [0, 5, 11], 20, 12, 32, undefined, ["gradient"]),
+    gradientCase("f16, gathered by two", [0, 3, 60], 70, 136, 72, 2, ["rows", "gradient"]),
+    gradientCase("f16, gathered, odd", [0, 5, 11], 20, 13, 33, 1, ["rows", "gradient"]),
     // What is gathered is cut along the rows, see cpu.as.ts.
     gradientCase("gathered, many rows", [0, 3, 2100], 2103, 20, 9, 1),
   ],
@@ -113,13 +132,14 @@ function gradientCase(
   K: number,
   M: number,
   each?: number,
+  halves: readonly ("rows" | "gradient")[] = [],
 ): Case<GroupedWeightGradientParams> {
   const R = each === undefined ? N : 31;
   return {
     about,
     inputs: [
-      { type: f32(R, K), fill: { kind: "normal" } },
-      { type: f32(N, M), fill: { kind: "normal" } },
+      { type: halves.includes("rows") ? f16(R, K) : f32(R, K), fill: { kind: "normal" } },
+      { type: halves.includes("gradient") ? f16(N, M) : f32(N, M), fill: { kind: "normal" } },
       { type: i32(offset.length), fill: { kind: "values", values: offset } },
       ...(each === undefined
         ? []

@@ -1,6 +1,6 @@
 // 32-bit floats as 16-bit ones: how every f16 array begins. On WebGPU alone: WebAssembly has no 16-bit floats, and
 // widening them by hand would cost the CPU more than the bytes it saves.
-import { bytesOf, f16, f32, type Kernel, match } from "../kernel.ts";
+import { bytesOf, f16, f32, type GpuFacts, type GpuPass, type Kernel, match } from "../kernel.ts";
 import { elements } from "../elementwise.ts";
 import { forEach, quads } from "../grid.ts";
 import half from "../half.wgsl" with { type: "text" };
@@ -17,6 +17,12 @@ const EDGES = [
   ...[65504, 65519.99, 65520, 1e10, Infinity, NaN, 0, 2 ** -26, 1e-40],
 ].flatMap((value) => [value, -value]);
 
+/** The pass that rounds `size` numbers, for kernels that end with it. */
+export function roundingPass(size: number, facts: GpuFacts): GpuPass {
+  const count = quads(size);
+  return { program, integers: [count], workgroups: forEach(count, facts) };
+}
+
 export const toHalf: Kernel<Record<string, never>> = {
   name: "to_half",
   about: "32-bit floats rounded to 16-bit ones, ties to even; from 65520 on to infinity.",
@@ -29,8 +35,7 @@ export const toHalf: Kernel<Record<string, never>> = {
   },
   wgsl: [program],
   gpu(inputs, _params, facts) {
-    const count = quads(elements(inputs));
-    return { passes: [{ program, integers: [count], workgroups: forEach(count, facts) }] };
+    return { passes: [roundingPass(elements(inputs), facts)] };
   },
   cost(inputs) {
     return { flop: elements(inputs), bytes: bytesOf(inputs[0], f16(...inputs[0].shape)) };
