@@ -22,9 +22,12 @@ const SYMBOLS = {
 
 type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-/** What `auto` tries, in this order. Names are looked up as the system's loader does. */
+/**
+ * What `auto` tries, in this order; the system's loader looks names up. BLIS is not among them: on tiles of this size it
+ * was slower than WebAssembly.
+ */
 const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
-  linux: ["libopenblasp.so.0", "libopenblas.so.0", "libopenblas.so", "libmkl_rt.so.2", "libblis.so.4"],
+  linux: ["libopenblasp.so.0", "libopenblas.so.0", "libopenblas.so", "libmkl_rt.so.2"],
   darwin: [
     "/System/Library/Frameworks/Accelerate.framework/Accelerate",
     "/opt/homebrew/opt/openblas/lib/libopenblas.dylib",
