@@ -123,11 +123,10 @@ async function prepare(jax: Jax, task: Task): Promise<Prepared> {
         return found;
       },
       async run(count) {
-        for (let done = 1; done <= count; done++) {
-          const found = once();
-          if (done === count) await jax.blockUntilReady(found);
-          jax.tree.dispose(found);
-        }
+        // Arrays are lazy: what nobody waits for may never be computed.
+        const found = Array.from({ length: count }, once);
+        await jax.blockUntilReady(found);
+        jax.tree.dispose(found);
       },
       free: () => jax.tree.dispose([...values]),
     };

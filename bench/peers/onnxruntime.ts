@@ -177,8 +177,5 @@ await serve(async (): Promise<Peer> => {
   const ort = await import(packageName) as Ort;
   if (kind !== "node") ort.env.wasm.numThreads = kind === "wasm" ? Number(threads) : 1;
   const version = ort.env.versions.node ?? ort.env.versions.web ?? ort.env.versions.common;
-  return {
-    about: `${packageName} ${version}`,
-    prepare: (task) => prepare(ort, kind, Number(threads), task),
-  };
+  return { about: `${packageName} ${version}`, prepare: (task) => prepare(ort, kind, Number(threads), task) };
 });
