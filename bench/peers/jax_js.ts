@@ -1,5 +1,6 @@
 // jax-js as a contender: jit, and valueAndGrad of the layer as a user would write it. Shapes are static, so every expert gets
 // as many rows as the fullest one has, which is what a user who drops nothing has to choose.
+import packages from "./packages.json" with { type: "json" };
 import { Missing, type Peer, type Prepared, serve, type Task } from "./contender.ts";
 
 /** An array; using one up ends it, `ref` keeps it for one more use. */
@@ -182,5 +183,8 @@ await serve(async (): Promise<Peer> => {
   const jax = await import(packageName) as Jax;
   if (!(await jax.init(kind)).includes(kind)) throw new Missing(`@jax-js/jax finds no device "${kind}" here`);
   jax.defaultDevice(kind);
-  return { about: `@jax-js/jax on ${kind}`, prepare: (task) => prepare(jax, task) };
+  return {
+    about: `${packages.imports[packageName].replace("npm:", "")} on ${kind}`,
+    prepare: (task) => prepare(jax, task),
+  };
 });
