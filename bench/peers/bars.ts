@@ -25,13 +25,8 @@ export const bars: readonly Bar[] = [
   { workload: "moe-train", ours: CPU, peer: "pytorch-loop", least: 0.8 },
   { workload: "language-model", ours: CPU, peer: "pytorch", least: 0.6 },
   { workload: "language-model", ours: BLAS, peer: "pytorch", least: 1.2 },
-  ...["matmul-512", "matmul-1024", "grouped", "softmax", "moe-forward"].flatMap(
-    (workload) => webgpuPeers.map((peer) => ({ workload, ours: WEBGPU, peer, least: 1 })),
+  ...["matmul-512", "matmul-1024", "grouped", "softmax", "moe-forward"].flatMap((workload) =>
+    webgpuPeers.map((peer) => ({ workload, ours: WEBGPU, peer, least: 1 }))
   ),
-  ...webgpuPeers.map((peer) => ({
-    workload: "moe-gradient",
-    ours: WEBGPU,
-    peer,
-    least: 3,
-  })),
+  ...webgpuPeers.map((peer) => ({ workload: "moe-gradient", ours: WEBGPU, peer, least: 3 })),
 ];

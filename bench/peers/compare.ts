@@ -29,7 +29,7 @@ export interface Row {
   readonly errorShare: number | null;
   /** One for each round. */
   readonly secondsOfCall: readonly number[];
-  /** Cores it kept busy while it was not its turn; null when it never waited. */
+  /** Cores it kept busy while it was not its turn; null when it waited too little to tell. */
   readonly idleCores: number | null;
 }
 
@@ -52,6 +52,8 @@ export interface CompareOptions {
 }
 
 const SETTLE_SECONDS = 2;
+/** Less waiting than this is mostly a process's own answers to how much it computed. */
+const LEAST_WAITED_SECONDS = 1;
 
 /** Runs workloads one after the other; a contender that fails is listed with its reason and tried again on the next. */
 export async function compare(
@@ -163,7 +165,7 @@ async function compareOne(
     rows: entrants.map(({ contender: { name, ours }, idleSeconds, waitedSeconds, ...found }) => ({
       ...{ contender: name, ours, about: found.about, note: found.note, cannot: found.cannot },
       ...{ errorShare: found.errorShare, secondsOfCall: found.secondsOfCall },
-      idleCores: waitedSeconds > 0 ? idleSeconds / waitedSeconds : null,
+      idleCores: waitedSeconds > LEAST_WAITED_SECONDS ? idleSeconds / waitedSeconds : null,
     })),
   };
 }

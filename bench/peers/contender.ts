@@ -59,10 +59,7 @@ export async function serve(open: () => Promise<Peer>): Promise<void> {
     await prepared!.run(count);
     return secondsOfCall = (performance.now() - start) / 1000 / count;
   };
-  const answer = async (
-    peer: Peer,
-    { ask, folder, outputs, seconds }: Request,
-  ): Promise<unknown> => {
+  const answer = async (peer: Peer, { ask, folder, outputs, seconds }: Request): Promise<unknown> => {
     switch (ask) {
       case "prepare":
         prepared = await peer.prepare(readTask(folder));
@@ -72,9 +69,7 @@ export async function serve(open: () => Promise<Peer>): Promise<void> {
         return { cpuSeconds: (user + system) / 1e6 };
       }
       case "check":
-        for (
-          const [name, values] of Object.entries(await prepared!.outputs())
-        ) {
+        for (const [name, values] of Object.entries(await prepared!.outputs())) {
           const bytes = new Uint8Array(Float64Array.from(values).buffer);
           Deno.writeFileSync(`${outputs}${name}.f64`, bytes);
         }
@@ -119,9 +114,7 @@ export async function serve(open: () => Promise<Peer>): Promise<void> {
 }
 
 function readTask(folder: string): Task {
-  const { name, sizes, shapes } = JSON.parse(
-    Deno.readTextFileSync(`${folder}/workload.json`),
-  );
+  const { name, sizes, shapes } = JSON.parse(Deno.readTextFileSync(`${folder}/workload.json`));
   const bytes = (path: string) => Deno.readFileSync(`${folder}/${path}`).buffer;
   return {
     ...{ name, sizes, shapes },
@@ -132,9 +125,7 @@ function readTask(folder: string): Task {
 }
 
 /** Text in lines. */
-export async function* lines(
-  stream: ReadableStream<Uint8Array>,
-): AsyncGenerator<string> {
+export async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   let rest = "";
   const decoder = new TextDecoder();
   for await (const bytes of stream) {

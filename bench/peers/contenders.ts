@@ -12,70 +12,28 @@ export interface Setting {
 const path = (name: string) => decodeURIComponent(new URL(name, import.meta.url).pathname);
 const root = path("../../");
 
-/** Products and layers alone: no library without an optimizer or a training loop takes part in more. */
-const WITHOUT_TRAINING = [
-  ...["matmul-512", "matmul-1024", "matmul-96", "grouped", "softmax"],
-  ...["moe-forward", "moe-gradient", "moe-train"],
-];
+/** What libraries without a training loop are asked for; they say themselves what they lack. */
+const PRODUCTS = ["matmul-512", "matmul-1024", "matmul-96", "grouped", "softmax"];
+const LAYERS = ["moe-forward", "moe-gradient", "moe-train"];
 
-function ours(
-  name: string,
-  device: Contender["device"],
-  kind: string,
-  threads: number,
-): Contender {
-  const permissions = [
-    "--allow-read",
-    "--allow-write",
-    "--allow-env",
-    "--allow-sys",
-    "--allow-ffi",
-  ];
-  const args = [
-    "run",
-    "--quiet",
-    "--no-prompt",
-    ...permissions,
-    "--config",
-    `${root}deno.json`,
-  ];
+function ours(name: string, device: Contender["device"], kind: string, threads: number): Contender {
+  const permissions = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
+  const args = ["run", "--quiet", "--no-prompt", ...permissions, "--config", `${root}deno.json`];
   return {
     ...{ name, device, ours: true },
-    command: {
-      program: Deno.execPath(),
-      args: [...args, path("ours.ts"), kind, String(threads)],
-    },
+    command: { program: Deno.execPath(), args: [...args, path("ours.ts"), kind, String(threads)] },
   };
 }
 
-function javascript(
-  name: string,
-  device: Contender["device"],
-  file: string,
-  ...words: string[]
-): Contender {
-  const args = [
-    "run",
-    "--quiet",
-    "--no-prompt",
-    "--allow-all",
-    "--config",
-    path("packages.json"),
-  ];
+function javascript(name: string, device: Contender["device"], file: string, ...words: string[]): Contender {
+  const args = ["run", "--quiet", "--no-prompt", "--allow-all", "--config", path("packages.json")];
   return {
-    ...{ name, device, ours: false, only: WITHOUT_TRAINING },
-    command: {
-      program: Deno.execPath(),
-      args: [...args, path(file), ...words],
-    },
+    ...{ name, device, ours: false, only: [...PRODUCTS, ...LAYERS] },
+    command: { program: Deno.execPath(), args: [...args, path(file), ...words] },
   };
 }
 
-function python(
-  name: string,
-  { python, threads }: Setting,
-  only: readonly string[],
-): Contender {
+function python(name: string, { python, threads }: Setting, only: readonly string[]): Contender {
   const one = String(threads);
   return {
     ...{ name, device: "cpu", ours: false, only },
@@ -93,54 +51,16 @@ export function createContenders(setting: Setting): Contender[] {
   return [
     ours("switchyard", "cpu", "cpu", threads),
     ours("switchyard-blas", "cpu", "blas", threads),
-    python("pytorch", setting, [
-      ...WITHOUT_TRAINING,
-      "moe-swiglu",
-      "language-model",
-    ]),
-    python("pytorch-loop", setting, [
-      "moe-forward",
-      "moe-gradient",
-      "moe-train",
-    ]),
+    python("pytorch", setting, [...PRODUCTS, ...LAYERS, "moe-swiglu", "language-model"]),
+    python("pytorch-loop", setting, LAYERS),
     python("huggingface-mixtral", setting, ["moe-swiglu"]),
-    javascript(
-      "onnxruntime-node",
-      "cpu",
-      "onnxruntime.ts",
-      "node",
-      String(threads),
-    ),
-    javascript(
-      "onnxruntime-wasm",
-      "cpu",
-      "onnxruntime.ts",
-      "wasm",
-      String(threads),
-    ),
+    javascript("onnxruntime-node", "cpu", "onnxruntime.ts", "node", String(threads)),
+    javascript("onnxruntime-wasm", "cpu", "onnxruntime.ts", "wasm", String(threads)),
     javascript("jax-js-wasm", "cpu", "jax_js.ts", "wasm", String(threads)),
     javascript("tfjs-wasm", "cpu", "tensorflow_js.ts", "wasm", String(threads)),
     ours("switchyard-webgpu", "webgpu", "webgpu", threads),
-    javascript(
-      "onnxruntime-webgpu",
-      "webgpu",
-      "onnxruntime.ts",
-      "webgpu",
-      String(threads),
-    ),
-    javascript(
-      "jax-js-webgpu",
-      "webgpu",
-      "jax_js.ts",
-      "webgpu",
-      String(threads),
-    ),
-    javascript(
-      "tfjs-webgpu",
-      "webgpu",
-      "tensorflow_js.ts",
-      "webgpu",
-      String(threads),
-    ),
+    javascript("onnxruntime-webgpu", "webgpu", "onnxruntime.ts", "webgpu", String(threads)),
+    javascript("jax-js-webgpu", "webgpu", "jax_js.ts", "webgpu", String(threads)),
+    javascript("tfjs-webgpu", "webgpu", "tensorflow_js.ts", "webgpu", String(threads)),
   ];
 }

@@ -1,5 +1,6 @@
 // jax-js as a contender: jit, and valueAndGrad of the layer as a user would write it. Shapes are static, so every expert gets
 // as many rows as the fullest one has, which is what a user who drops nothing has to choose.
+import packages from "./packages.json" with { type: "json" };
 import { Missing, type Peer, type Prepared, serve, type Task } from "./contender.ts";
 
 /** An array; using one up ends it, `ref` keeps it for one more use. */
@@ -13,42 +14,37 @@ interface Ref {
   mean(axis?: number): Ref;
   reshape(shape: readonly number[]): Ref;
   astype(type: unknown): Ref;
+  transpose(): Ref;
   data(): Promise<Float32Array>;
 }
 
 type Function = (...values: Ref[]) => Ref;
 
+interface Numpy {
+  readonly float32: unknown;
+  readonly int32: unknown;
+  array(values: ArrayLike<number>): Ref;
+  arange(count: number): Ref;
+  argsort(x: Ref): Ref;
+  cumsum(x: Ref): Ref;
+  less(a: Ref, b: Ref): Ref;
+  matmul(a: Ref, b: Ref): Ref;
+  minimum(a: Ref, b: number): Ref;
+  take(x: Ref, index: Ref, axis?: number): Ref;
+}
+
 interface Jax {
-  readonly numpy:
-    & Record<
-      | "matmul"
-      | "take"
-      | "takeAlongAxis"
-      | "argsort"
-      | "cumsum"
-      | "arange"
-      | "where"
-      | "less"
-      | "minimum"
-      | "equal",
-      // deno-lint-ignore no-explicit-any
-      (...values: any[]) => Ref
-    >
-    & {
-      readonly float32: unknown;
-      readonly int32: unknown;
-      array(values: ArrayLike<number>, options?: unknown): Ref;
-    };
+  readonly numpy: Numpy;
   readonly nn: {
     relu(x: Ref): Ref;
     softmax(x: Ref, axis: number): Ref;
     oneHot(x: Ref, classes: number): Ref;
   };
   readonly lax: { topK(x: Ref, k: number): [Ref, Ref]; stopGradient(x: Ref): Ref };
-  readonly tree: { dispose(values: unknown): void; ref<Tree>(values: Tree): Tree };
+  readonly tree: { dispose(values: unknown): void };
   init(device: string): Promise<readonly string[]>;
   defaultDevice(device: string): void;
-  jit<F>(of: F): F & Disposable;
+  jit<F>(of: F): F;
   valueAndGrad(of: Function, options: { argnums: number[] }): (...values: Ref[]) => [Ref, Ref[]];
   blockUntilReady<Tree>(values: Tree): Promise<Tree>;
 }
@@ -82,7 +78,7 @@ function layer({ numpy: np, nn, lax, tree }: Jax, sizes: Task["sizes"], dispatch
     let combine: (rows: Ref) => Ref;
     if (dispatch === "gather") {
       const assignment_S = np.take(order_N, np.minimum(row_EC.reshape([E * C]), N - 1));
-      // Division of whole numbers by two, as a comparison of sums would be: half of an even number, rounded down.
+      // A shift does not compile on Deno's WebGPU; halves of such numbers are exact, and whole numbers drop the rest.
       const token_S = assignment_S.astype(np.float32).mul(0.5).astype(np.int32);
       rows_SD = np.take(x, token_S, 0).mul(real_S1);
       combine = (rows) => np.take(rows, slot_N, 0);
@@ -90,17 +86,13 @@ function layer({ numpy: np, nn, lax, tree }: Jax, sizes: Task["sizes"], dispatch
       // [N, S], a one where assignment n has slot s.
       const slot_NS = nn.oneHot(slot_N, E * C);
       const token_TS = slot_NS.ref.reshape([T, 2, E * C]).sum(1);
-      rows_SD = np.matmul(transposed(token_TS), x).mul(real_S1);
+      rows_SD = np.matmul(token_TS.transpose(), x).mul(real_S1);
       combine = (rows) => np.matmul(slot_NS, rows);
     }
     const units = nn.relu(np.matmul(rows_SD.reshape([E, C, D]), first));
     const out_SD = np.matmul(units, second).reshape([E * C, D]);
     return combine(out_SD).mul(weight_N1).reshape([T, 2, D]).sum(1);
   };
-
-  function transposed(x: Ref): Ref {
-    return (x as Ref & { transpose(): Ref }).transpose();
-  }
 }
 
 /** A reduction of half a million values in one loop comes out wrong on lavapipe, so the mean is taken in two. */
@@ -123,11 +115,10 @@ async function prepare(jax: Jax, task: Task): Promise<Prepared> {
         return found;
       },
       async run(count) {
-        for (let done = 1; done <= count; done++) {
-          const found = once();
-          if (done === count) await jax.blockUntilReady(found);
-          jax.tree.dispose(found);
-        }
+        // Arrays are lazy: what nobody waits for may never be computed.
+        const found = Array.from({ length: count }, once);
+        await jax.blockUntilReady(found);
+        jax.tree.dispose(found);
       },
       free: () => jax.tree.dispose([...values]),
     };
@@ -192,5 +183,8 @@ await serve(async (): Promise<Peer> => {
   const jax = await import(packageName) as Jax;
   if (!(await jax.init(kind)).includes(kind)) throw new Missing(`@jax-js/jax finds no device "${kind}" here`);
   jax.defaultDevice(kind);
-  return { about: `@jax-js/jax on ${kind}`, prepare: (task) => prepare(jax, task) };
+  return {
+    about: `${packages.imports[packageName].replace("npm:", "")} on ${kind}`,
+    prepare: (task) => prepare(jax, task),
+  };
 });

@@ -34,48 +34,27 @@ export interface TrainingRun {
 }
 
 /** The model of `sizeName` with its initial weights and its first steps ahead of it. */
-export async function startTraining(
-  backend: Backend,
-  sizeName: SizeName,
-): Promise<TrainingRun> {
+export async function startTraining(backend: Backend, sizeName: SizeName): Promise<TrainingRun> {
   const size = findSize(sizeName);
   const dataset = prepare(await loadBrown(), { vocabulary: size.vocabulary });
   const routerOptions = switchRouter.options.parse({ jitter: 0 });
   const plan: TrainPlan = {
-    ...{
-      run: "peers",
-      label: "switch",
-      sizeName,
-      size,
-      seed: SEED,
-      steps: STEPS,
-    },
+    ...{ run: "peers", label: "switch", sizeName, size, seed: SEED, steps: STEPS },
     ...{ router: switchRouter, routerOptions },
   };
-  const model = createLanguageModel(
-    { ...plan, V: dataset.vocabulary.size, tokenCount_V: dataset.countByToken },
-    createInit(backend, random(SEED).split("init")),
-  );
+  const model = createLanguageModel({
+    ...plan,
+    V: dataset.vocabulary.size,
+    tokenCount_V: dataset.countByToken,
+  }, createInit(backend, random(SEED).split("init")));
   const optimizer = createAdamW(model.params);
   const state = createProgressState(model, optimizer);
-  const options = {
-    backend,
-    dataset,
-    machine: { threads: 1, machine: "" },
-    version: "",
-  };
+  const options = { backend, dataset, machine: { threads: 1, machine: "" }, version: "" };
   return {
     model,
     dataset,
     async step() {
-      const row = await trainStep({
-        plan,
-        options,
-        model,
-        optimizer,
-        state,
-        learningRate: LEARNING_RATE,
-      });
+      const row = await trainStep({ plan, options, model, optimizer, state, learningRate: LEARNING_RATE });
       state.step++;
       return row.loss;
     },
@@ -86,16 +65,7 @@ export async function startTraining(
 /** The workload; preparing it trains for a few steps. */
 export function createLanguageModelWorkload(sizeName: SizeName): Workload {
   const size = findSize(sizeName);
-  const {
-    batch,
-    length,
-    width: D,
-    heads,
-    blocks,
-    moeEvery,
-    activeUnits: F,
-    experts: E,
-  } = size;
+  const { batch, length, width: D, heads, blocks, moeEvery, activeUnits: F, experts: E } = size;
   const T = batch * length;
   return {
     name: "language-model",
@@ -103,12 +73,7 @@ export function createLanguageModelWorkload(sizeName: SizeName): Workload {
       `Training step of the model "${sizeName}": ${T} tokens, D = ${D}, ${blocks} blocks, Switch over ${E} experts`,
     sizes: {
       ...{ T, length, D, heads, blocks, moeEvery, F, E },
-      capacity: capacityRules.switch({
-        T,
-        E,
-        K: 1,
-        factor: switchRouter.options.parse({}).capacityFactor,
-      }),
+      capacity: capacityRules.switch({ T, E, K: 1, factor: switchRouter.options.parse({}).capacityFactor }),
       balance: switchRouter.options.parse({}).balance,
       learningRate: LEARNING_RATE,
       ...adamWDefaults,
@@ -128,12 +93,7 @@ export function createLanguageModelWorkload(sizeName: SizeName): Workload {
       const target = new Int32Array(STEPS * T);
       for (let step = 0; step < STEPS; step++) {
         const stream = random(SEED).split("data");
-        const rows = trainingBatch(run.dataset, {
-          batch,
-          length,
-          random: stream,
-          step,
-        });
+        const rows = trainingBatch(run.dataset, { batch, length, random: stream, step });
         tokenId.set(rows.tokenId, step * T);
         target.set(rows.target, step * T);
       }
@@ -144,19 +104,8 @@ export function createLanguageModelWorkload(sizeName: SizeName): Workload {
       run.free();
       // Gradients of products over T rows come back through every block; a step later they have moved the loss.
       const terms = [T, D, F, length];
-      const rounding = terms.reduce(
-        (sum, count) => sum + 4 * Math.sqrt(count) * 2 ** -24,
-        0,
-      );
-      return {
-        inputs,
-        wanted: {
-          losses: {
-            values: losses,
-            allowed: blocks * CHECKED_STEPS * rounding,
-          },
-        },
-      };
+      const rounding = terms.reduce((sum, count) => sum + 4 * Math.sqrt(count) * 2 ** -24, 0);
+      return { inputs, wanted: { losses: { values: losses, allowed: blocks * CHECKED_STEPS * rounding } } };
     },
   };
 }

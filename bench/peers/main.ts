@@ -32,14 +32,10 @@ function readChoice(words: readonly string[]): Choice {
   const wholeNumber = (name: "rounds" | "threads", value: string) => {
     const number = Number(value);
     if (Number.isInteger(number) && number >= 1) return number;
-    throw new RangeError(
-      `Cannot use --${name} ${value}: choose a whole number of at least 1`,
-    );
+    throw new RangeError(`Cannot use --${name} ${value}: choose a whole number of at least 1`);
   };
   if (!devices.includes(found.device!)) {
-    throw new RangeError(
-      `Cannot use --device ${found.device}: there are ${devices.join(", ")}`,
-    );
+    throw new RangeError(`Cannot use --device ${found.device}: there are ${devices.join(", ")}`);
   }
   const threads = wholeNumber("threads", found.threads!);
   const everybody = createContenders({ threads, python: found.python! })
@@ -47,16 +43,11 @@ function readChoice(words: readonly string[]): Choice {
   const everything = createWorkloads(found.quick ? "small" : "full");
   const names = found.only?.split(",").map((name) => name.trim()) ?? [];
   for (const name of names) {
-    if (
-      name !== "ours" &&
-      ![...everybody, ...everything].some((one) => one.name === name)
-    ) {
+    if (name !== "ours" && ![...everybody, ...everything].some((one) => one.name === name)) {
       const list = (all: readonly { readonly name: string }[]) => all.map(({ name }) => name).join(", ");
       throw new RangeError(
-        `Cannot compare only "${name}": there are the workloads ${
-          list(everything)
-        }, and "ours" or the contenders ` +
-          list(everybody),
+        `Cannot compare only "${name}": there are the workloads ${list(everything)}; the contenders ` +
+          `${list(everybody)}; and "ours"`,
       );
     }
   }
@@ -74,9 +65,7 @@ function readChoice(words: readonly string[]): Choice {
 
 if (import.meta.main) {
   try {
-    const { workloads, contenders, rounds, quick, json } = readChoice(
-      Deno.args,
-    );
+    const { workloads, contenders, rounds, quick, json } = readChoice(Deno.args);
     const machine = `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, ` +
       `Deno ${Deno.version.deno}`;
     const start = performance.now();
@@ -84,20 +73,11 @@ if (import.meta.main) {
       rounds,
       secondsOfRound: quick ? 0.05 : 0.4,
       patienceSeconds: 180,
-      say: (text) =>
-        console.error(
-          `[${((performance.now() - start) / 1000).toFixed(0)} s] ${text}`,
-        ),
+      say: (text) => console.error(`[${((performance.now() - start) / 1000).toFixed(0)} s] ${text}`),
     });
     const judged = quick ? [] : judge(comparisons);
     if (json) {
-      console.log(
-        JSON.stringify(
-          { machine, rounds, quick, comparisons, bars: judged },
-          null,
-          1,
-        ),
-      );
+      console.log(JSON.stringify({ machine, rounds, quick, comparisons, bars: judged }, null, 1));
     } else {
       console.log(`\n${machine}, ${rounds} rounds, f32`);
       const running = new Map(
@@ -114,9 +94,7 @@ if (import.meta.main) {
         console.log(`\nWhat is asked for\n${barsTable(judged)}`);
       }
       if (quick) {
-        console.log(
-          "Small shapes, to see that everything works: these times say nothing about speed.",
-        );
+        console.log("Small shapes, to see that everything works: these times say nothing about speed.");
       }
     }
   } catch (error) {

@@ -91,7 +91,9 @@ export function backward(
 ): { loss: Value; dx: Value; drouter: Value; dfirst: Value[]; dsecond: Value[] } {
   const real = (number: number) => g.constant(Float32Array.of(number), []);
   const off = g.node("Sub", [y, target]);
-  const loss = g.node("ReduceMean", [g.node("Mul", [off, off]), g.constant([0, 1], [2])], { keepdims: 0 });
+  // One sum of half a million squares in f32 would lose four digits of the loss.
+  const squares = g.node("ReduceMean", [g.node("Mul", [off, off]), g.constant([1], [1])], { keepdims: 0 });
+  const loss = g.node("ReduceMean", [squares, g.constant([0], [1])], { keepdims: 0 });
   const dy = g.node("Mul", [off, real(2 / (T * D))]);
   const dweights: Value[] = [];
   const drows: Value[] = [];

@@ -108,14 +108,20 @@ function layer(
 }
 
 /** Outputs of single experts put together: dfirst0, dfirst1, ... become dfirst. */
-function together(found: Readonly<Record<string, Float32Array>>): Record<string, number[] | Float32Array> {
-  const all: Record<string, number[] | Float32Array> = {};
-  for (const [name, values] of Object.entries(found)) {
-    const bank = name.match(/^(d(?:first|second))\d+$/)?.[1];
-    if (bank) all[bank] = [...all[bank] ?? [], ...values];
-    else all[name] = values;
-  }
-  return all;
+function together(found: Readonly<Record<string, Float32Array>>): Record<string, Float32Array> {
+  const parts: Record<string, Float32Array[]> = {};
+  for (const [name, values] of Object.entries(found)) (parts[name.replace(/\d+$/, "")] ??= []).push(values);
+  return Object.fromEntries(
+    Object.entries(parts).map(([name, all]) => {
+      const whole = new Float32Array(all.reduce((length, part) => length + part.length, 0));
+      let at = 0;
+      for (const part of all) {
+        whole.set(part, at);
+        at += part.length;
+      }
+      return [name, whole];
+    }),
+  );
 }
 
 async function prepare(ort: Ort, kind: string, threads: number, task: Task): Promise<Prepared> {
@@ -177,8 +183,5 @@ await serve(async (): Promise<Peer> => {
   const ort = await import(packageName) as Ort;
   if (kind !== "node") ort.env.wasm.numThreads = kind === "wasm" ? Number(threads) : 1;
   const version = ort.env.versions.node ?? ort.env.versions.web ?? ort.env.versions.common;
-  return {
-    about: `${packageName} ${version}`,
-    prepare: (task) => prepare(ort, kind, Number(threads), task),
-  };
+  return { about: `${packageName} ${version}`, prepare: (task) => prepare(ort, kind, Number(threads), task) };
 });

@@ -24,9 +24,14 @@ import { startTraining } from "./language_model.ts";
 /** Tensors by output name; a call makes them inside a scope that is then closed. */
 type Call = () => Promise<Readonly<Record<string, Tensor>>>;
 
-/** Values that change or are kept between calls belong to no scope. */
-const keep = (backend: Backend, task: Task, name: string): Parameter =>
-  parameter(backend, task.floats(name), task.shapes[name]);
+/** A workload's inputs; they stay until it is over. */
+let kept: Tensor[] = [];
+
+function keep(backend: Backend, task: Task, name: string): Parameter {
+  const made = parameter(backend, task.floats(name), task.shapes[name]);
+  kept.push(made);
+  return made;
+}
 
 /** A workload whose calls leave nothing behind. */
 function stateless(call: Call): Prepared {
@@ -56,11 +61,7 @@ async function wait(value: Tensor): Promise<void> {
   }
 }
 
-function layerOf(
-  backend: Backend,
-  task: Task,
-  activation: "relu" | "gelu" | "swiglu",
-): MoeLayer {
+function layerOf(backend: Backend, task: Task, activation: "relu" | "gelu" | "swiglu"): MoeLayer {
   const { D, F, E } = task.sizes;
   /** Initial values come from the workload, not from a stream. */
   const given = (names: Readonly<Record<string, string>>): Init => ({
@@ -77,11 +78,7 @@ function layerOf(
   );
   const dims = { D, F, E };
   const experts = activation === "swiglu"
-    ? swiglu.create(
-      dims,
-      swiglu.options.parse({}),
-      given({ gate: "first", in: "third", out: "second" }),
-    )
+    ? swiglu.create(dims, swiglu.options.parse({}), given({ gate: "first", in: "third", out: "second" }))
     : feedForward.create(
       dims,
       feedForward.options.parse({ activation }),
@@ -91,11 +88,7 @@ function layerOf(
 }
 
 /** Layer, its loss and what has gradients, by the workload's names. */
-function moe(
-  backend: Backend,
-  task: Task,
-  activation: "relu" | "gelu" | "swiglu",
-) {
+function moe(backend: Backend, task: Task, activation: "relu" | "gelu" | "swiglu") {
   const { T } = task.sizes;
   const layer = layerOf(backend, task, activation);
   const x_TD = keep(backend, task, "x");
@@ -104,6 +97,7 @@ function moe(
     ...{ training: true, step: 0, random: random(0), length: T },
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
   };
+  kept.push(step.tokenId_T);
   const { experts, router } = layer.params;
   const names = activation === "swiglu"
     ? { first: experts.gate, third: experts.in, second: experts.out }
@@ -112,18 +106,11 @@ function moe(
     params: { router: router.gate, ...names },
     x_TD,
     forward: async () => (await layer.apply(x_TD, step)).y_TD,
-    loss: async () =>
-      meanAll(
-        square(subtract((await layer.apply(x_TD, step)).y_TD, target_TD)),
-      ),
+    loss: async () => meanAll(square(subtract((await layer.apply(x_TD, step)).y_TD, target_TD))),
   };
 }
 
-function gradientsOf(
-  backend: Backend,
-  task: Task,
-  activation: "relu" | "swiglu",
-): Prepared {
+function gradientsOf(backend: Backend, task: Task, activation: "relu" | "swiglu"): Prepared {
   const { params, x_TD, loss } = moe(backend, task, activation);
   const all = { x: x_TD, ...params };
   return stateless(async () => {
@@ -131,9 +118,7 @@ function gradientsOf(
     const found = await gradients(value, Object.values(all));
     return {
       loss: value,
-      ...Object.fromEntries(
-        Object.keys(all).map((name, at) => [`d${name}`, found[at]!]),
-      ),
+      ...Object.fromEntries(Object.keys(all).map((name, at) => [`d${name}`, found[at]!])),
     };
   });
 }
@@ -143,13 +128,12 @@ function training(backend: Backend, task: Task): Prepared {
   const { learningRate, ...settings } = task.sizes;
   // A norm nobody reaches: the peers do not clip. (The norm is computed all the same.)
   const optimizer = createAdamW(params, { ...settings, maximumNorm: 1e30 });
+  kept.push(...Object.values(optimizer.moments).flatMap(({ first, second }) => [first, second]));
   let taken = 0;
   const step = async (): Promise<Tensor> => {
     const value = await loss();
     const found = await gradients(value, Object.values(params));
-    const byName = Object.fromEntries(
-      Object.keys(params).map((name, at) => [name, found[at]!]),
-    );
+    const byName = Object.fromEntries(Object.keys(params).map((name, at) => [name, found[at]!]));
     optimizer.update(byName, learningRate, taken++);
     return value;
   };
@@ -201,10 +185,7 @@ async function prepare(backend: Backend, task: Task): Promise<Prepared> {
       return stateless(() => Promise.resolve({ y: matmul(a, b) }));
     }
     case "grouped": {
-      const [x, w] = [
-        reshape(keep(backend, task, "x"), [E, rows, K]),
-        keep(backend, task, "w"),
-      ];
+      const [x, w] = [reshape(keep(backend, task, "x"), [E, rows, K]), keep(backend, task, "w")];
       return stateless(() => Promise.resolve({ y: reshape(batchedMatmul(x, w), [E * rows, N]) }));
     }
     case "softmax": {
@@ -228,33 +209,35 @@ async function prepare(backend: Backend, task: Task): Promise<Prepared> {
   }
 }
 
-async function open(
-  kind: string,
-  threads: number,
-): Promise<{ backend: Backend; about: string }> {
+async function open(kind: string, threads: number): Promise<{ backend: Backend; about: string }> {
   if (kind === "webgpu") {
     const backend = await webgpu();
-    return {
-      backend,
-      about: `this repository on ${backend.arithmetic.device}`,
-    };
+    return { backend, about: `this repository on ${backend.arithmetic.device}` };
   }
   const options = { threads, blas: kind === "blas" ? "auto" : "off" };
   const backend = await cpu(options);
-  const found = "blas" in backend ? backend.blas : null;
-  if (kind === "blas" && !found) {
-    throw new Missing(
-      "the CPU backend found no BLAS, or cannot use one in this version",
-    );
+  const { blas } = backend.arithmetic as { readonly blas?: string };
+  if (kind === "blas" && (!blas || blas.startsWith("none"))) {
+    throw new Missing(`the CPU backend uses no BLAS: ${blas ?? "this version has no option for it"}`);
   }
-  return {
-    backend,
-    about: `this repository, WebAssembly${kind === "blas" ? ` and ${JSON.stringify(found)}` : ""}`,
-  };
+  return { backend, about: `this repository, WebAssembly${kind === "blas" ? ` and ${blas}` : ""}` };
 }
 
 await serve(async (): Promise<Peer> => {
   const [kind, threads] = Deno.args;
   const { backend, about } = await open(kind, Number(threads));
-  return { about, prepare: (task) => prepare(backend, task) };
+  return {
+    about,
+    async prepare(task) {
+      const prepared = await prepare(backend, task);
+      return {
+        ...prepared,
+        free() {
+          prepared.free?.();
+          for (const { buffer } of kept) backend.free(buffer);
+          kept = [];
+        },
+      };
+    },
+  };
 });

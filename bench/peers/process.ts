@@ -21,10 +21,7 @@ export interface Running {
   /** False once it has ended, by itself or because it took too long. */
   alive(): boolean;
   /** @throws {Refused} with its reason, or when it crashes or takes longer than `seconds`. */
-  ask(
-    request: Readonly<Record<string, unknown>>,
-    seconds: number,
-  ): Promise<Answer>;
+  ask(request: Readonly<Record<string, unknown>>, seconds: number): Promise<Answer>;
   /** Ends it and waits until it is gone. */
   end(): Promise<void>;
 }
@@ -33,10 +30,7 @@ export interface Running {
  * Starts a contender and waits until it says what it is.
  * @throws {Refused} when it does not start.
  */
-export async function start(
-  { program, args, env }: Command,
-  seconds: number,
-): Promise<Running> {
+export async function start({ program, args, env }: Command, seconds: number): Promise<Running> {
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(program, {
@@ -44,9 +38,7 @@ export async function start(
       ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
     }).spawn();
   } catch (error) {
-    throw new Refused(
-      `${program} cannot be started: ${(error as Error).message}`,
-    );
+    throw new Refused(`${program} cannot be started: ${(error as Error).message}`);
   }
   let alive = true;
   const complaints: string[] = [];
@@ -59,9 +51,7 @@ export async function start(
     const { code, signal } = await child.status;
     alive = false;
     await complained;
-    return new Refused(
-      `it ended with ${signal ?? `code ${code}`}${lastWords(complaints)}`,
-    );
+    return new Refused(`it ended with ${signal ?? `code ${code}`}${lastWords(complaints)}`);
   })();
   const answers = (async function* () {
     for await (const line of lines(child.stdout)) {
@@ -103,9 +93,7 @@ export async function start(
     alive: () => alive,
     async ask(request, seconds) {
       try {
-        await writer.write(
-          new TextEncoder().encode(`${JSON.stringify(request)}\n`),
-        );
+        await writer.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`));
       } catch {
         throw await ended;
       }
@@ -118,9 +106,9 @@ export async function start(
 /** The line of standard error that says most: the last that names an error, else the last. */
 function lastWords(complaints: readonly string[]): string {
   // deno-lint-ignore no-control-regex
-  const plain = complaints.map((line) => line.replace(/\x1b\[\d+m/g, "").trim())
-    .filter((line) => line !== "");
-  const line = plain.findLast((line) => /error|exception|panicked/i.test(line)) ??
-    plain.at(-1);
+  const plain = complaints.map((line) => line.replace(/\x1b\[\d+m/g, "").trim()).filter((line) =>
+    line !== ""
+  );
+  const line = plain.findLast((line) => /error|exception|panicked/i.test(line)) ?? plain.at(-1);
   return line ? `: ${line}` : "";
 }

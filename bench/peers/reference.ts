@@ -28,10 +28,7 @@ export interface MoeValues {
   readonly largestLoad: number;
   /** Least difference between a token's second and third logit: below what f32 resolves, experts are not defined. */
   readonly leastGap: number;
-  readonly gradients?: Record<
-    "x" | "router" | "first" | "second" | "third",
-    Float64Array
-  >;
+  readonly gradients?: Record<"x" | "router" | "first" | "second" | "third", Float64Array>;
   /**
    * Share of each gradient's norm that hangs on hidden units so near 0 that f32 cannot tell which side of ReLU's kink
    * they are on.
@@ -40,13 +37,7 @@ export interface MoeValues {
 }
 
 /** [M, K] [K, N] -> [M, N]. Four rows of b at a time: a third of the time of one. */
-export function product(
-  a: Float64Array,
-  b: Float64Array,
-  M: number,
-  K: number,
-  N: number,
-): Float64Array {
+export function product(a: Float64Array, b: Float64Array, M: number, K: number, N: number): Float64Array {
   const c = new Float64Array(M * N);
   for (let i = 0; i < M; i++) {
     const row = c.subarray(i * N, (i + 1) * N);
@@ -67,11 +58,7 @@ export function product(
 }
 
 /** [M, N] -> [N, M]. */
-export function transposed(
-  a: Float64Array,
-  M: number,
-  N: number,
-): Float64Array {
+export function transposed(a: Float64Array, M: number, N: number): Float64Array {
   const b = new Float64Array(M * N);
   for (let i = 0; i < M; i++) {
     for (let j = 0; j < N; j++) b[j * M + i] = a[i * N + j];
@@ -108,24 +95,17 @@ export function erf(x: number): number {
   }
   let fraction = 0;
   for (let n = 60; n >= 1; n--) fraction = n / 2 / (z + fraction);
-  return Math.sign(x) *
-    (1 - Math.exp(-z * z) / Math.sqrt(Math.PI) / (z + fraction));
+  return Math.sign(x) * (1 - Math.exp(-z * z) / Math.sqrt(Math.PI) / (z + fraction));
 }
 
 /** Value and slope of an activation. */
-function activate(
-  kind: MoeSizes["activation"],
-  h: number,
-): { value: number; slope: number } {
+function activate(kind: MoeSizes["activation"], h: number): { value: number; slope: number } {
   switch (kind) {
     case "relu":
       return h > 0 ? { value: h, slope: 1 } : { value: 0, slope: 0 };
     case "gelu": {
       const below = (1 + erf(h / Math.SQRT2)) / 2;
-      return {
-        value: h * below,
-        slope: below + h * Math.exp(-h * h / 2) / Math.sqrt(2 * Math.PI),
-      };
+      return { value: h * below, slope: below + h * Math.exp(-h * h / 2) / Math.sqrt(2 * Math.PI) };
     }
     case "swiglu": {
       const gate = 1 / (1 + Math.exp(-h));
@@ -140,11 +120,7 @@ function activate(
  * y_t = sum over the two experts with the largest logits of softmax over those two logits times the expert's output;
  * the loss is the mean of (y - target)^2. Experts are act(x W1) W2, or (silu(x W1) * x W3) W2.
  */
-export function moe(
-  inputs: MoeInputs,
-  sizes: MoeSizes,
-  want: "forward" | "gradients",
-): MoeValues {
+export function moe(inputs: MoeInputs, sizes: MoeSizes, want: "forward" | "gradients"): MoeValues {
   const { x, router, first, second, third, target } = inputs;
   const { T, D, F, E, activation } = sizes;
   const logit = product(x, router, T, D, E);
@@ -227,15 +203,13 @@ export function moe(
     const more = up ? product(dup, transposed(slice(third!, e), D, F), n, F, D) : null;
     assignments.forEach((a, at) => {
       for (let d = 0; d < D; d++) {
-        dx[(a >> 1) * D + d] += drows[at * D + d] +
-          (more ? more[at * D + d] : 0);
+        dx[(a >> 1) * D + d] += drows[at * D + d] + (more ? more[at * D + d] : 0);
       }
     });
   });
   const dlogit = new Float64Array(T * E);
   for (let t = 0; t < T; t++) {
-    const mean = weight[2 * t] * dweight[2 * t] +
-      weight[2 * t + 1] * dweight[2 * t + 1];
+    const mean = weight[2 * t] * dweight[2 * t] + weight[2 * t + 1] * dweight[2 * t + 1];
     for (const a of [2 * t, 2 * t + 1]) {
       dlogit[t * E + chosen[a]] = weight[a] * (dweight[a] - mean);
     }
@@ -245,35 +219,19 @@ export function moe(
   for (let at = 0; at < T * D; at++) dx[at] += viaRouter[at];
   return {
     ...{ y, loss, largestLoad, leastGap },
-    gradients: {
-      x: dx,
-      router: drouter,
-      first: dfirst,
-      second: dsecond,
-      third: dthird,
-    },
+    gradients: { x: dx, router: drouter, first: dfirst, second: dsecond, third: dthird },
     undecided: decided === 0 ? 0 : Math.sqrt(undecided / decided),
   };
 }
 
 /** Settings of AdamW, the defaults of PyTorch's. */
-export const adamw = {
-  learningRate: 1e-3,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  weightDecay: 0.01,
-};
+export const adamw = { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01 };
 
 /** A parameter after its first update (Loshchilov and Hutter 2019, algorithm 2), moments starting at 0. */
-export function updated(
-  value: Float64Array,
-  gradient: Float64Array,
-): Float64Array {
+export function updated(value: Float64Array, gradient: Float64Array): Float64Array {
   const { learningRate, epsilon, weightDecay } = adamw;
   // At the first step the bias corrections cancel the decay rates: m = g and v = g^2.
   return value.map((w, at) =>
-    w * (1 - learningRate * weightDecay) -
-    learningRate * gradient[at] / (Math.abs(gradient[at]) + epsilon)
+    w * (1 - learningRate * weightDecay) - learningRate * gradient[at] / (Math.abs(gradient[at]) + epsilon)
   );
 }

@@ -8,21 +8,10 @@ import type { Comparison, Row } from "./compare.ts";
 const QUIET_CORES = 0.05;
 
 /** Times of a peer over times of ours, round by round; null when either has none. */
-export function ratio(
-  ours: Row | undefined,
-  peer: Row | undefined,
-): Spread | null {
-  const rounds = Math.min(
-    ours?.secondsOfCall.length ?? 0,
-    peer?.secondsOfCall.length ?? 0,
-  );
+export function ratio(ours: Row | undefined, peer: Row | undefined): Spread | null {
+  const rounds = Math.min(ours?.secondsOfCall.length ?? 0, peer?.secondsOfCall.length ?? 0);
   if (rounds === 0) return null;
-  return spread(
-    Array.from(
-      { length: rounds },
-      (_, at) => peer!.secondsOfCall[at] / ours!.secondsOfCall[at],
-    ),
-  );
+  return spread(Array.from({ length: rounds }, (_, at) => peer!.secondsOfCall[at] / ours!.secondsOfCall[at]));
 }
 
 /** A bar with what was found, when both took part. */
@@ -34,8 +23,7 @@ export interface Judged extends Bar {
 /** Bars of the workloads that were compared. */
 export function judge(comparisons: readonly Comparison[]): Judged[] {
   return bars.flatMap((bar) => {
-    const rows = comparisons.find(({ workload }) => workload === bar.workload)
-      ?.rows;
+    const rows = comparisons.find(({ workload }) => workload === bar.workload)?.rows;
     const row = (name: string) => rows?.find(({ contender }) => contender === name);
     if (!row(bar.ours) || !row(bar.peer)) return [];
     const found = ratio(row(bar.ours), row(bar.peer));
@@ -84,21 +72,10 @@ export function tableOf({ workload, about, flop, rows }: Comparison): string {
 
 /** Bars, met or not. */
 export function barsTable(judged: readonly Judged[]): string {
-  const table = new Table({
-    head: ["", "ours", "against", "asked", "found", ""],
-    chars: plain,
-    style,
-  });
+  const table = new Table({ head: ["", "ours", "against", "asked", "found", ""], chars: plain, style });
   for (const { workload, ours, peer, least, found, met } of judged) {
     const verdict = met === null ? "no time" : met ? "met" : "not met";
-    table.push([
-      workload,
-      ours,
-      peer,
-      `${least}x`,
-      found ? range(found) : "-",
-      verdict,
-    ]);
+    table.push([workload, ours, peer, `${least}x`, found ? range(found) : "-", verdict]);
   }
   return table.toString();
 }

@@ -56,10 +56,7 @@ const doubles = (values: Float32Array | Int32Array) => Float64Array.from(values)
 
 function draw(name: string, shape: readonly number[], deviation = 1): Values {
   const size = shape.reduce((product, dimension) => product * dimension, 1);
-  return {
-    shape,
-    values: random(0).split(name).normal(size).map((value) => value * deviation),
-  };
+  return { shape, values: random(0).split(name).normal(size).map((value) => value * deviation) };
 }
 
 function matmul(N: number): Workload {
@@ -70,17 +67,8 @@ function matmul(N: number): Workload {
     flop: 2 * N ** 3,
     prepare() {
       const inputs = { a: draw("a", [N, N]), b: draw("b", [N, N]) };
-      const y = product(
-        doubles(inputs.a.values),
-        doubles(inputs.b.values),
-        N,
-        N,
-        N,
-      );
-      return Promise.resolve({
-        inputs,
-        wanted: { y: { values: y, allowed: rounding(N) } },
-      });
+      const y = product(doubles(inputs.a.values), doubles(inputs.b.values), N, N, N);
+      return Promise.resolve({ inputs, wanted: { y: { values: y, allowed: rounding(N) } } });
     },
   };
 }
@@ -97,19 +85,10 @@ function grouped(E: number, rows: number, K: number, N: number): Workload {
       const y = new Float64Array(E * rows * N);
       for (let e = 0; e < E; e++) {
         const [from, to] = [e * rows, (e + 1) * rows];
-        const part = product(
-          x.subarray(from * K, to * K),
-          w.subarray(e * K * N, (e + 1) * K * N),
-          rows,
-          K,
-          N,
-        );
-        y.set(part, from * N);
+        const [rowsOf, weights] = [x.subarray(from * K, to * K), w.subarray(e * K * N, (e + 1) * K * N)];
+        y.set(product(rowsOf, weights, rows, K, N), from * N);
       }
-      return Promise.resolve({
-        inputs,
-        wanted: { y: { values: y, allowed: rounding(K) } },
-      });
+      return Promise.resolve({ inputs, wanted: { y: { values: y, allowed: rounding(K) } } });
     },
   };
 }
@@ -126,36 +105,32 @@ function softmax(rows: number, columns: number): Workload {
       // WGSL lets exp(-z) be off by 3 + 2 z units in the last place of 2^-23; z stays below 10 here.
       return Promise.resolve({
         inputs,
-        wanted: {
-          y: { values: y, allowed: rounding(columns) + 23 * 2 ** -23 },
-        },
+        wanted: { y: { values: y, allowed: rounding(columns) + 23 * 2 ** -23 } },
       });
     },
   };
 }
 
-/** A layer's inputs and, once asked for, its values in f64; workloads on the same layer share them. */
+/** A layer's inputs and what it gives in f64, both made when first asked for; workloads on the same layer share them. */
 function layer(sizes: MoeSizes) {
   const { T, D, F, E, activation } = sizes;
-  const inputs: Record<string, Values> = {
-    x: draw("tokens", [T, D]),
-    router: draw("router", [D, E], 1 / Math.sqrt(D)),
-    first: draw("first", [E, D, F], 1 / Math.sqrt(D)),
-    second: draw("second", [E, F, D], 1 / Math.sqrt(F)),
-    ...(activation === "swiglu" ? { third: draw("third", [E, D, F], 1 / Math.sqrt(D)) } : {}),
-    target: draw("target", [T, D]),
-  };
+  let inputs: Record<string, Values> | undefined;
   let found: MoeValues | undefined;
-  const asDoubles = () =>
-    Object.fromEntries(
-      Object.entries(inputs).map((
-        [name, { values }],
-      ) => [name, doubles(values)]),
-    ) as unknown as
-      & MoeInputs
-      & Record<string, Float64Array>;
+  const drawn = () =>
+    inputs ??= {
+      x: draw("tokens", [T, D]),
+      router: draw("router", [D, E], 1 / Math.sqrt(D)),
+      first: draw("first", [E, D, F], 1 / Math.sqrt(D)),
+      second: draw("second", [E, F, D], 1 / Math.sqrt(F)),
+      ...(activation === "swiglu" ? { third: draw("third", [E, D, F], 1 / Math.sqrt(D)) } : {}),
+      target: draw("target", [T, D]),
+    };
+  const asDoubles = () => {
+    const all = Object.entries(drawn()).map(([name, { values }]) => [name, doubles(values)]);
+    return Object.fromEntries(all) as unknown as MoeInputs & Record<string, Float64Array>;
+  };
   return {
-    inputs,
+    inputs: drawn,
     asDoubles,
     values(): MoeValues {
       if (found) return found;
@@ -168,8 +143,9 @@ function layer(sizes: MoeSizes) {
       }
       return found;
     },
-    /** Rounding of the forward pass, and of the gradients that come back through the same products. */
+    /** Rounding of the forward pass, of the mean after it, and of gradients that come back through the same products. */
     forward: rounding(D, D, F),
+    loss: rounding(D, D, F, D, T),
     backward: rounding(D, D, F, F, D, 2 * T / E),
   };
 }
@@ -185,19 +161,14 @@ function moeForward(sizes: MoeSizes, layer: Layer): Workload {
     flop: 2 * T * 4 * D * F,
     prepare: () =>
       Promise.resolve({
-        inputs: layer.inputs,
+        inputs: layer.inputs(),
         wanted: { y: { values: layer.values().y, allowed: layer.forward } },
         sizes: { largestLoad: layer.values().largestLoad },
       }),
   };
 }
 
-function moeGradient(
-  name: string,
-  about: string,
-  sizes: MoeSizes,
-  layer: Layer,
-): Workload {
+function moeGradient(name: string, about: string, sizes: MoeSizes, layer: Layer): Workload {
   const { T, D, F, E, activation } = sizes;
   const products = activation === "swiglu" ? 6 : 4;
   return {
@@ -207,21 +178,11 @@ function moeGradient(
     prepare() {
       const { loss, gradients, undecided, largestLoad } = layer.values();
       const { third, ...rest } = gradients!;
-      const wanted: Record<string, Wanted> = {
-        loss: { values: [loss], allowed: layer.forward },
-      };
-      for (
-        const [of, values] of Object.entries(
-          activation === "swiglu" ? { ...rest, third } : rest,
-        )
-      ) {
+      const wanted: Record<string, Wanted> = { loss: { values: [loss], allowed: layer.loss } };
+      for (const [of, values] of Object.entries(activation === "swiglu" ? { ...rest, third } : rest)) {
         wanted[`d${of}`] = { values, allowed: layer.backward + undecided };
       }
-      return Promise.resolve({
-        inputs: layer.inputs,
-        wanted,
-        sizes: { largestLoad },
-      });
+      return Promise.resolve({ inputs: layer.inputs(), wanted, sizes: { largestLoad } });
     },
   };
 }
@@ -236,33 +197,19 @@ function moeTrain(sizes: MoeSizes, layer: Layer): Workload {
     prepare() {
       const { loss, gradients, largestLoad } = layer.values();
       const values = layer.asDoubles();
-      const wanted: Record<string, Wanted> = {
-        loss: { values: [loss], allowed: layer.forward },
-      };
+      const wanted: Record<string, Wanted> = { loss: { values: [loss], allowed: layer.loss } };
       const after: Record<string, Float64Array> = { ...values };
       for (const name of ["router", "first", "second"] as const) {
         after[name] = updated(values[name], gradients![name]);
         wanted[name] = {
           values: after[name],
-          allowed: updateAllowance(
-            values[name],
-            gradients![name],
-            after[name],
-            layer.backward,
-          ),
+          allowed: updateAllowance(values[name], gradients![name], after[name], layer.backward),
           scale: norm(after[name].map((value, at) => value - values[name][at])),
         };
       }
       const next = moe(after as unknown as MoeInputs, sizes, "forward");
-      wanted.nextLoss = {
-        values: [next.loss],
-        allowed: layer.forward + layer.backward,
-      };
-      return Promise.resolve({
-        inputs: layer.inputs,
-        wanted,
-        sizes: { largestLoad },
-      });
+      wanted.nextLoss = { values: [next.loss], allowed: layer.loss + layer.backward };
+      return Promise.resolve({ inputs: layer.inputs(), wanted, sizes: { largestLoad } });
     },
   };
 }
@@ -282,8 +229,7 @@ function updateAllowance(
   const moved = after.map((value, at) => Math.max(Math.abs(up[at] - value), Math.abs(down[at] - value)));
   // Parameters are stored in f32: half a unit in their last place each.
   const stored = 2 ** -24 * norm(after);
-  return (norm(moved) + stored) /
-    norm(after.map((value, at) => value - before[at]));
+  return (norm(moved) + stored) / norm(after.map((value, at) => value - before[at]));
 }
 
 /** Euclidean norm. */
@@ -302,6 +248,8 @@ export function createWorkloads(scale: Scale): Workload[] {
     return [all, layer(all)] as const;
   };
   const relu = withActivation("relu");
+  const gelu = withActivation("gelu");
+  const swiglu = withActivation("swiglu");
   return [
     ...(full ? [512, 1024] : [96]).map(matmul),
     full ? grouped(8, 256, 256, 1024) : grouped(4, 32, 32, 64),
@@ -309,15 +257,11 @@ export function createWorkloads(scale: Scale): Workload[] {
     moeForward(...relu),
     moeGradient(
       "moe-gradient",
-      "The same layer, mean squared error: gradients of tokens, router and experts",
+      "The layer, mean squared error: gradients of tokens, router, experts",
       ...relu,
     ),
-    moeTrain(...withActivation("gelu")),
-    moeGradient(
-      "moe-swiglu",
-      "The same with SwiGLU experts (three products each)",
-      ...withActivation("swiglu"),
-    ),
+    moeTrain(...gelu),
+    moeGradient("moe-swiglu", "The same with SwiGLU experts: three products each", ...swiglu),
     createLanguageModelWorkload(full ? "small" : "tiny"),
   ];
 }
