@@ -28,7 +28,7 @@ export interface CpuOptions {
    * Matrix products on the system's BLAS (OpenBLAS, MKL, BLIS or Accelerate), which needs Deno's FFI permission: a path,
    * `auto` to look for one, or `off` (default). The last bits of results depend on it, but not on the number of threads.
    */
-  readonly blas?: "off" | "auto" | (string & Record<never, never>);
+  readonly blas?: string;
   /** Products of fewer multiply-adds (M x N x K) stay in WebAssembly. Default: 40,000, from where a call pays. */
   readonly leastBlasProduct?: number;
 }
@@ -55,7 +55,7 @@ const CONTROL_BYTES = 512;
 
 /**
  * Opens the CPU backend; it needs no permission, unless it is to use BLAS.
- * @throws {RangeError} when `threads` is not a whole number from 1 to 64; {Error} when `blas` is a path and what is there
+ * @throws {RangeError} when `threads` or `leastBlasProduct` is out of range; {Error} when `blas` is a path and what is there
  * cannot be used. With `auto` there is no error: `arithmetic.blas` says what is used, or why nothing is.
  * @example
  * ```ts
@@ -80,6 +80,11 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const { module, memory, fusedMultiplyAdd, shared } = await loadModule(options);
   const threads = shared ? wanted : 1;
   const leastProduct = options.leastBlasProduct ?? LEAST_BLAS_PRODUCT;
+  if (!Number.isInteger(leastProduct) || leastProduct < 0 || leastProduct >= 2 ** 31) {
+    throw new RangeError(
+      `Cannot use leastBlasProduct ${leastProduct}: choose a whole number from 0 to ${2 ** 31 - 1}`,
+    );
+  }
   const choice = options.blas ?? "off";
   const found = choice === "off" ? null : chooseBlas(choice, threads, shared);
   const blas = found && !("why" in found) ? found : null;

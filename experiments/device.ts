@@ -1,6 +1,6 @@
 // Where an experiment's arithmetic runs. Hardware is taken only when asked for: records of one command are equal byte
 // for byte on one kind of arithmetic, and a default that looks at the machine would make them differ by where they ran.
-import { cpu, type CpuOptions } from "../cpu/backend.ts";
+import { cpu } from "../cpu/backend.ts";
 import { adapterFacts } from "../gpu/adapter.ts";
 import { webgpu } from "../gpu/backend.ts";
 import type { Backend } from "../kernels/kernel.ts";
@@ -32,7 +32,7 @@ export function findDevice(name: string): DeviceName {
 /** What a command says about the CPU. */
 export interface CpuChoice {
   readonly threads: number | null;
-  readonly blas: NonNullable<CpuOptions["blas"]>;
+  readonly blas: string;
 }
 
 /** Opens a device. @throws {Error} when WebGPU is asked for and there is no adapter, or a BLAS that cannot be used. */

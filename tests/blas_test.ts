@@ -82,6 +82,9 @@ Deno.test("a library that cannot be used is one error, or a reason", async () =>
     assert("why" in found && !found.opened, JSON.stringify(found));
   }
   await assertRejects(() => cpu({ blas: nowhere, shared: false }), Error, `${nowhere}: memory is not shared`);
+  for (const leastBlasProduct of [-1, 0.5, NaN, 2 ** 31]) {
+    await assertRejects(() => cpu({ leastBlasProduct }), RangeError, String(leastBlasProduct));
+  }
   using backend = await cpu({ blas: "auto", shared: false });
   assertEquals(backend.arithmetic.blas, "none (memory is not shared)");
 });
