@@ -34,6 +34,11 @@ function prepare(task: Task): Promise<Prepared> {
   });
 }
 
+if (manner === "spins") {
+  const forever = "data:text/javascript,for (;;);";
+  new Worker(forever, { type: "module" });
+}
+
 await serve(() => {
   if (manner === "does not open") throw new Missing("it has no licence");
   return Promise.resolve({ about: `doubling, ${manner}`, prepare });

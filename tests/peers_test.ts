@@ -127,6 +127,14 @@ Deno.test("a contender that crashed takes part again in the next workload", asyn
   assertEquals([second.rows[0].cannot, second.rows[0].secondsOfCall.length], [null, 1]);
 });
 
+Deno.test("a thread that spins while others are timed is reported", async () => {
+  const options = { rounds: 2, secondsOfRound: 0.6, patienceSeconds: 60, say: () => {} };
+  const [comparison] = await compare([doubling], ["right", "spins"].map(contender), options);
+  const [right, spins] = comparison.rows.map(({ idleCores }) => idleCores!);
+  assert(right < 0.05 && spins > 0.05, `idle cores: ${right} and ${spins}`);
+  assertMatch(tableOf(comparison), /^spins: kept \d\.\d\d cores busy while others were timed$/m);
+});
+
 function row(contender: string, ...secondsOfCall: number[]): Row {
   const rest = { about: null, note: null, cannot: null, errorShare: 0, idleCores: 0 };
   return { contender, ours: contender.startsWith("switchyard"), secondsOfCall, ...rest };

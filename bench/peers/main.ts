@@ -85,6 +85,12 @@ if (import.meta.main) {
           .filter(([, about]) => about !== null),
       );
       for (const [name, about] of running) console.log(`${name}: ${about}`);
+      const held = Deno.env.get("OPENBLAS_CORETYPE");
+      if (held) {
+        console.log(
+          `OPENBLAS_CORETYPE=${held} keeps OpenBLAS, ours and others', from choosing its own loops.`,
+        );
+      }
       for (const comparison of comparisons) console.log(tableOf(comparison));
       console.log(
         "Medians over rounds [least, most]; a ratio is the contender's time over ours in the same round: above 1 we " +

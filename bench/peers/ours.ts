@@ -15,7 +15,7 @@ import type { Init } from "../../tensor/init.ts";
 import { memory } from "../../tensor/memory.ts";
 import { batchedMatmul, matmul } from "../../tensor/products.ts";
 import { random } from "../../tensor/random.ts";
-import { meanAll, scalar, softmax, sumAll } from "../../tensor/reduce.ts";
+import { meanAll, scalar, softmax } from "../../tensor/reduce.ts";
 import { type Parameter, parameter, reshape, type Tensor, tensor } from "../../tensor/tensor.ts";
 import { createAdamW } from "../../training/optimizer.ts";
 import { Missing, type Peer, type Prepared, serve, type Task } from "./contender.ts";
@@ -54,11 +54,9 @@ function stateless(call: Call): Prepared {
   };
 }
 
-/** Waits until a tensor is computed: on the CPU it is, a GPU is asked for one number. */
+/** Waits until a tensor is computed: on the CPU it is, from a GPU it is read, as peers read theirs. */
 async function wait(value: Tensor): Promise<void> {
-  if (value.backend.name === "webgpu") {
-    await scalar(value.shape.length === 1 ? value : sumAll(value));
-  }
+  if (value.backend.name === "webgpu") await value.read();
 }
 
 function layerOf(backend: Backend, task: Task, activation: "relu" | "gelu" | "swiglu"): MoeLayer {

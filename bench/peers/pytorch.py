@@ -488,8 +488,13 @@ def main():
                     value.detach().contiguous().numpy().astype("<f8").tofile(f"{request['outputs']}{name}.f64")
                 timed(1)
             elif request["ask"] == "time":
-                count = max(1, round(request["seconds"] / seconds_of_call))
-                answer = {"secondsOfCall": timed(count), "count": count}
+                # The first estimate is of a cold call: go on until time is nearly up.
+                count, spent = 0, 0.0
+                while spent < 0.8 * request["seconds"]:
+                    more = max(1, round((request["seconds"] - spent) / seconds_of_call))
+                    spent += more * timed(more)
+                    count += more
+                answer = {"secondsOfCall": spent / count, "count": count}
             elif request["ask"] == "usage":
                 answer = {"cpuSeconds": time.process_time()}
             elif request["ask"] == "free":
