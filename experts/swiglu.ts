@@ -1,6 +1,6 @@
 // Gated experts: (silu(x W_gate) * x W_in) W_out (Shazeer 2020, as in Mixtral).
 import { z } from "zod";
-import { multiply } from "../tensor/arithmetic.ts";
+import { gated } from "../tensor/arithmetic.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";
 import { dropUnits } from "./dropout.ts";
@@ -38,8 +38,10 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
     return {
       params: { gate: gate_EDF, in: in_EDF, out: out_EFD },
       apply({ rows, offset_O, random }) {
-        const gated_NF = groupedMatmul(rows, gate_EDF, offset_O, { activation: "silu" });
-        const hidden_NF = multiply(gated_NF, groupedMatmul(rows, in_EDF, offset_O));
+        const hidden_NF = gated(
+          groupedMatmul(rows, gate_EDF, offset_O),
+          groupedMatmul(rows, in_EDF, offset_O),
+        );
         return groupedMatmul(dropUnits(hidden_NF, options.dropout, random), out_EFD, offset_O);
       },
     };
