@@ -12,7 +12,10 @@ const NARROW_ON_SOFTWARE = 16_384;
 /** lavapipe ends an invocation's loops, in silence, when they have made this many trips in all. */
 const MOST_TRIPS = 65535;
 
-/** Refuses work that takes an invocation more trips through its loops than software adapters make. */
+/**
+ * Refuses work that takes an invocation more trips through its loops than software adapters make.
+ * @param trips Of all loops together; leaving a loop is one too.
+ */
 export function checkTrips(kernel: string, work: string, trips: number, { software }: GpuFacts): void {
   if (!software || trips <= MOST_TRIPS) return;
   throw new RangeError(

@@ -66,7 +66,7 @@ export function productPrograms(
       const quads = rowLengths.every((length) => length % 4 === 0);
       const by = quads ? "quads" : "singles";
       if (!facts.software) return { program: programs.hardware[by], quads, tileRows: 64, tileColumns: 64 };
-      checkTrips(name, `sums of ${terms} terms`, groups + Math.ceil(terms / TERMS_A_TRIP), facts);
+      checkTrips(name, `sums of ${terms} terms`, groups + Math.ceil(terms / TERMS_A_TRIP) + 2, facts);
       return { program: programs.software[by], quads, tileRows: 16, tileColumns: 128 };
     },
   };

@@ -27,3 +27,14 @@ export function threefry(
   out[at] = x0;
   out[at + 1] = x1;
 }
+
+/** Refuses halves of a key that are no 32-bit words. */
+export function checkKey(kernel: string, key0: number, key1: number): void {
+  for (const key of [key0, key1]) {
+    if (!Number.isInteger(key) || key < 0 || key >= 2 ** 32) {
+      throw new RangeError(
+        `Cannot run ${kernel}: half a key must be a whole number from 0 to 4294967295, not ${key}`,
+      );
+    }
+  }
+}

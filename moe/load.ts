@@ -1,21 +1,12 @@
 // What a layer reports: load before and after capacity and what was dropped, computed on the host from the routing of
 // one step. Padding appears in no number, because routers give it no expert.
-import { affine, divide, log, maximum, multiply, negate } from "../tensor/arithmetic.ts";
+import * as kernels from "../kernels/mod.ts";
 import { localShareOf, type Topology } from "../routers/topology.ts";
-import { sumAll, sumLast } from "../tensor/reduce.ts";
-import { stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import { apply, type Tensor } from "../tensor/tensor.ts";
 
 /** Mean entropy per real token of a router's distribution, nats, shape [1]. */
 export function gateEntropy(probability_TE: Tensor, real_T?: Tensor): Tensor {
-  const [T] = probability_TE.shape;
-  const floor = tensor(probability_TE.backend, [1e-30], [1]);
-  const logarithm_TE = log(maximum(stopGradient(probability_TE), floor));
-  const entropy_T = negate(sumLast(multiply(stopGradient(probability_TE), logarithm_TE)));
-  if (!real_T) return affine(sumAll(entropy_T), 1 / T, 0);
-  return divide(
-    sumAll(multiply(entropy_T, real_T)),
-    maximum(sumAll(real_T), tensor(real_T.backend, [1], [1])),
-  );
+  return apply(kernels.meanEntropy, [probability_TE, ...(real_T ? [real_T] : [])], {})[0];
 }
 
 /** A step's routing, read back. */

@@ -10,7 +10,6 @@ import {
   log,
   maximum,
   multiply,
-  negate,
   subtract,
   toFloat,
 } from "../tensor/arithmetic.ts";
@@ -18,7 +17,7 @@ import { memory } from "../tensor/memory.ts";
 import type { Random } from "../tensor/random.ts";
 import { logsumexp, softmax } from "../tensor/reduce.ts";
 import { take, takeAlong, wholeNumbers } from "../tensor/rows.ts";
-import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import { apply, differentiable, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 
 /** Which tokens are balanced among themselves. */
 export interface Balancing {
@@ -46,9 +45,7 @@ export function scopeOf(T: number, groups: number, router: string): number {
 /** Independent standard Gumbel noise: -log(-log u), u uniform; u = 0 counts as half a step of the generator. */
 export function gumbelNoise(like: Tensor, random: Random): Tensor {
   const [key0, key1] = random.split("gumbel").key;
-  const [uniform] = apply(kernels.uniform, [], { key0, key1, shape: like.shape }, like.backend);
-  const inside = maximum(uniform, tensor(like.backend, [2 ** -25], [1]));
-  return negate(log(negate(log(inside))));
+  return apply(kernels.gumbel, [], { key0, key1, shape: like.shape }, like.backend)[0];
 }
 
 /**
@@ -77,7 +74,12 @@ export function balanceBySinkhorn(
 
 /** Log probabilities of each row. */
 export function logSoftmax(logit_TE: Tensor): Tensor {
-  return subtract(logit_TE, reshape(logsumexp(logit_TE), [logit_TE.shape[0], 1]));
+  const total_T1 = reshape(logsumexp(stopGradient(logit_TE)), [logit_TE.shape[0], 1]);
+  const y_TE = subtract(stopGradient(logit_TE), total_T1);
+  return differentiable(y_TE, [[
+    logit_TE,
+    (gradient) => apply(kernels.logSoftmaxGradient, [y_TE, gradient], {})[0],
+  ]]);
 }
 
 /** What {@linkcode matchingImportance} works on. */

@@ -2,7 +2,7 @@
 // 8 experts, 2 choices and factor 1 their capacities run from 6 to 16), so each rule and order has a name.
 import { z } from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { affine, greater, subtract, toFloat, where } from "../tensor/arithmetic.ts";
+import { subtract, toFloat, where } from "../tensor/arithmetic.ts";
 import type { Random } from "../tensor/random.ts";
 import { count, take, wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
@@ -222,13 +222,12 @@ export interface CapacityScope {
  */
 export function keepWithinCapacity(wanted_TK: Tensor, options: CapacityScope): Tensor {
   const { capacity, scope } = options;
-  const [T, K] = wanted_TK.shape;
+  const K = wanted_TK.shape[1];
   if (typeof capacity === "number" && capacity >= scope * K) return wanted_TK;
-  const rank_TK = toFloat(rankInGroup(wanted_TK, options));
-  const limit = typeof capacity === "number"
-    ? tensor(wanted_TK.backend, [capacity - 0.5], [1])
-    : affine(reshape(take(capacity, scopeOfToken(wanted_TK, scope)), [T, 1]), 1, -0.5);
-  return leaveOut(greater(rank_TK, limit), wanted_TK);
+  const rank_TK = rankInGroup(wanted_TK, options);
+  return typeof capacity === "number"
+    ? apply(kernels.keepRanked, [wanted_TK, rank_TK], { scope, most: capacity })[0]
+    : apply(kernels.keepRanked, [wanted_TK, rank_TK, capacity], { scope })[0];
 }
 
 function scopeOfToken(like: Tensor, scope: number): Tensor {

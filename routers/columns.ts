@@ -14,6 +14,7 @@ export function sideBySide(left_T1: Tensor, right_T1: Tensor): Tensor {
 /** Column k of [T, K] as [T, 1]; no gradient. */
 export function columnOf(x_TK: Tensor, k: number): Tensor {
   const [T, K] = x_TK.shape;
+  if (K === 1) return stopGradient(x_TK);
   const entry_N = wholeNumbers(x_TK, [T], (t) => t * K + k);
   return reshape(take(reshape(stopGradient(x_TK), [T * K]), entry_N), [T, 1]);
 }

@@ -220,7 +220,7 @@ function balanceLosses(
   const best_TK = leaveOutPadding(topK(counted_TR, K).index_TK, real_T);
   const picked_TR = chosenCounts(best_TK, R, K);
   const loss = (probability: Tensor, picked: Tensor, weight: number) =>
-    affine(shareLoss({ probability_TE: probability, chosen_TE: picked, scope, real_T }), weight, 0);
+    shareLoss({ probability_TE: probability, chosen_TE: picked, scope, real_T, weight });
   const losses: Record<string, Tensor> = {};
   if (options.balance > 0) losses.balance = loss(probability_TR, picked_TR, options.balance * R / K);
   if (options.deviceBalance === 0 && options.communicationBalance === 0) return losses;

@@ -1,10 +1,11 @@
 // Gates with orthogonal rows of equal norm, which LocMoE's theory assumes: grouped average pooling (GrAP), which has
 // nothing to learn, and a learned one that is orthogonal whatever its parameters are.
+import * as kernels from "../kernels/mod.ts";
 import { add, affine, divide, sqrt, square } from "../tensor/arithmetic.ts";
 import type { Filler } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { sumAll, sumLast } from "../tensor/reduce.ts";
-import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import { apply, differentiable, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 
 /** @throws {RangeError} when E experts do not cut D entries into chunks of one length. */
 export function checkChunks(router: string, D: number, E: number): void {
@@ -23,15 +24,13 @@ export function chunkMeans(x_TD: Tensor, E: number): Tensor {
   return affine(reshape(sumLast(reshape(x_TD, [T * E, D / E])), [T, E]), E / D, 0);
 }
 
-/**
- * cos(x_t, omega_i) from chunk means (LocMoE+, equation 4): ||omega_i|| is sqrt(E / D), so it is
- * m sqrt(D / E) / ||x||. Zero for a token of zeros.
- */
-export function cosineToChunks(mean_TE: Tensor, x_TD: Tensor): Tensor {
-  const [T, D] = x_TD.shape;
-  const E = mean_TE.shape[1];
-  const norm_T = sqrt(affine(sumLast(square(x_TD)), 1, 1e-20));
-  return divide(affine(mean_TE, Math.sqrt(D / E), 0), reshape(norm_T, [T, 1]));
+/** cos(x_t, omega_i) (LocMoE+, equation 4), [T, E]; zero for a token of zeros. */
+export function cosineToChunks(x_TD: Tensor, E: number): Tensor {
+  const [y_TE, norm_T] = apply(kernels.chunkCosine, [x_TD], { chunks: E });
+  return differentiable(y_TE, [[
+    x_TD,
+    (gradient) => apply(kernels.chunkCosineGradient, [x_TD, y_TE, norm_T, gradient], {})[0],
+  ]]);
 }
 
 /** Columns drawn from a normal distribution and made orthonormal (Gram-Schmidt, twice), [D, E]. */

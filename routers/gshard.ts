@@ -6,7 +6,7 @@ import * as kernels from "../kernels/mod.ts";
 import { add, affine, divide, greater, log, maximum, multiply, negate } from "../tensor/arithmetic.ts";
 import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
-import { softmax, sumLast } from "../tensor/reduce.ts";
+import { shareOfRow, softmax, sumLast } from "../tensor/reduce.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
 import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Random } from "../tensor/random.ts";
@@ -83,7 +83,7 @@ export const gshard: RouterPlugin<GshardOptions> = {
           ? drawSecond(logit_TE, random)
           : topK(probability_TE, 2).index_TK;
         const value_TK = takeAlong(probability_TE, index_TK);
-        const pairWeight_TK = divide(value_TK, reshape(sumLast(value_TK), [T, 1])); // steps 2 and 4: g1, g2 over g1 + g2
+        const pairWeight_TK = shareOfRow(value_TK); // steps 2 and 4: g1, g2 over g1 + g2
         const chosen_TK = leaveOutPadding(index_TK, real_T);
         const unused_TK = unusedSecond(stopGradient(pairWeight_TK), options, step);
         const wanted_TK = unused_TK ? leaveOut(unused_TK, chosen_TK) : chosen_TK;
@@ -100,11 +100,14 @@ export const gshard: RouterPlugin<GshardOptions> = {
         const weight_TK = options.normalise === "before"
           ? pairWeight_TK
           : overKept(value_TK, settled(expert_TK));
-        const balance = balanceLoss({ probability_TE, wanted_TK: chosen_TK, counts: "first", scope, real_T });
-        const scale = options.balance * (options.balanceScale === "paper" ? 1 / (E * E) : 1);
+        const weight = options.balance * (options.balanceScale === "paper" ? 1 / (E * E) : 1);
+        const balance = balanceLoss({
+          ...{ probability_TE, wanted_TK: chosen_TK, real_T, scope },
+          ...{ counts: "first", weight },
+        });
         return tokenChoice({ wanted_TK, expert_TK, weight_TK }, {
           probability_TE,
-          losses: { balance: affine(balance, scale, 0) },
+          losses: { balance },
         });
       },
     };

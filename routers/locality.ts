@@ -1,10 +1,9 @@
 // LocMoE's locality loss: how far the experts that a rank's tokens lean to are from the experts on that rank's own node.
 import { z } from "zod";
+import type { Backend } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
-import { affine, log, multiply, subtract } from "../tensor/arithmetic.ts";
 import { matmul } from "../tensor/products.ts";
-import { sumAll, sumLast } from "../tensor/reduce.ts";
-import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
+import { apply, differentiable, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import { isLocal, type Nearness, oneRank, type Topology } from "./topology.ts";
 
 /** Options of the locality loss. */
@@ -39,16 +38,18 @@ export interface LocalityTerms {
   readonly near: Nearness;
   readonly smoothing: number;
   readonly real_T?: Tensor | undefined;
+  /** mu: multiplies the loss; 1 unless said otherwise. */
+  readonly weight?: number;
 }
 
 /**
- * The mean over ranks r of KL(D_c || D_l), without mu (LocMoE, equation 6): D_c the mean probability over the tokens of
+ * mu times the mean over ranks r of KL(D_c || D_l) (LocMoE, equation 6): D_c the mean probability over the tokens of
  * r, D_l even over the experts local to r but for a share eta over the others. The paper gives neither D_l nor how
  * tokens are grouped: this is our reading; probabilities, not counts, because counts have no gradient. A rank for which
  * all or no experts are local has nothing to choose and is left out. Shape [1]; null when every rank is left out.
  */
 export function localityLoss(terms: LocalityTerms): Tensor | null {
-  const { probability_TE, near, smoothing, real_T } = terms;
+  const { probability_TE, near, smoothing, real_T, weight = 1 } = terms;
   const [T, E] = probability_TE.shape;
   const topology = terms.topology ?? oneRank(T, E);
   const size_R = new Float64Array(topology.ranks);
@@ -67,14 +68,16 @@ export function localityLoss(terms: LocalityTerms): Tensor | null {
     const row = rowOf.get(rank);
     if (row !== undefined) inside[row * T + t] = 1;
   });
-  const { mean_RT, share_R } = averages(tensor(backend, inside, [R, T]), real_T);
+  const { mean_RT, share_R } = real_T
+    ? averages(tensor(backend, inside, [R, T]), real_T, weight)
+    : allReal(backend, inside, ranks.map((rank) => size_R[rank]), weight);
   const current_RE = matmul(mean_RT, probability_TE);
-  // The shift is below the last bit of any probability that counts, and keeps 0 log 0 at 0.
-  const ratio_RE = subtract(
-    log(affine(current_RE, 1, 1e-30)),
-    tensor(backend, target.map((share) => Math.log(share)), [R, E]),
-  );
-  return sumAll(multiply(sumLast(multiply(current_RE, ratio_RE)), share_R));
+  const target_RE = tensor(backend, target.map((share) => Math.log(share)), [R, E]);
+  const [loss, slope_RE] = apply(kernels.divergence, [stopGradient(current_RE), target_RE, share_R], {});
+  return differentiable(loss, [[
+    current_RE,
+    (gradient) => apply(kernels.binary, [slope_RE, gradient], { op: "multiply" })[0],
+  ]]);
 }
 
 function localTo(topology: Topology, rank: number, E: number, near: Nearness): boolean[] {
@@ -87,18 +90,34 @@ export function localDistribution(local: readonly boolean[], smoothing: number):
   return local.map((is) => is ? (1 - smoothing) / near : smoothing / (local.length - near));
 }
 
-/** Rows that average over the real tokens of a rank, and each rank's share in the mean; ranks of padding have none. */
-function averages(inside_RT: Tensor, real_T: Tensor | undefined): { mean_RT: Tensor; share_R: Tensor } {
+/** Rows that average over the tokens of a rank, and what each rank counts in the loss. */
+interface Averages {
+  readonly mean_RT: Tensor;
+  readonly share_R: Tensor;
+}
+
+function allReal(backend: Backend, inside: Float32Array, sizes: readonly number[], weight: number): Averages {
+  const [R, T] = [sizes.length, inside.length / sizes.length];
+  const mean = inside.map((own, at) => own / sizes[Math.floor(at / T)]);
+  return {
+    mean_RT: tensor(backend, mean, [R, T]),
+    share_R: tensor(backend, new Float32Array(R).fill(weight / R), [R]),
+  };
+}
+
+/** Over real tokens only; ranks of padding count nothing. */
+function averages(inside_RT: Tensor, real_T: Tensor, weight: number): Averages {
   const op = (name: "multiply" | "divide" | "maximum" | "minimum", a: Tensor, b: Tensor) =>
     apply(kernels.binary, [a, b], { op: name })[0];
-  const one = tensor(inside_RT.backend, [1], [1]);
-  const real_RT = real_T ? op("multiply", inside_RT, real_T) : inside_RT;
+  const number = (value: number) => tensor(inside_RT.backend, [value], [1]);
+  const one = number(1);
+  const real_RT = op("multiply", inside_RT, real_T);
   const [count_R] = apply(kernels.sumLast, [real_RT], {});
   const present_R = op("minimum", count_R, one);
   const [present] = apply(kernels.sumLast, [present_R], {});
   const column = reshape(op("maximum", count_R, one), [inside_RT.shape[0], 1]);
   return {
     mean_RT: op("divide", real_RT, column),
-    share_R: op("divide", present_R, op("maximum", present, one)),
+    share_R: op("multiply", op("divide", present_R, op("maximum", present, one)), number(weight)),
   };
 }

@@ -97,30 +97,35 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
             : topAmongEqual(gate_TE, training ? random.split("ties") : fixedTies),
           real_T,
         );
+        // Equation 3: the kept weight is the softmax probability, not 1.
+        const weight_TK = takeAlong(probability_TE, wanted_TK);
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
           capacity: capacityFor(options, bound, { T, E, training, real_T }),
           scope: T,
           dropOrder: options.dropOrder,
           training,
-          probability_TK: takeAlong(stopGradient(probability_TE), wanted_TK),
+          probability_TK: weight_TK,
           random,
           choiceMajor: false,
         });
-        const balance = balanceLoss({ probability_TE, wanted_TK, counts: "first", scope: T, real_T });
+        const balance = balanceLoss({
+          ...{ probability_TE, wanted_TK, real_T, scope: T },
+          ...{ counts: "first", weight: options.balance },
+        });
         const locality = options.locality === 0 ? null : localityLoss({
           probability_TE,
           topology,
           near: options.localityNear,
           smoothing: options.localitySmoothing,
+          weight: options.locality,
           real_T,
         });
-        // Equation 3: the kept weight is the softmax probability, not 1.
-        return tokenChoice({ wanted_TK, expert_TK, weight_TK: takeAlong(probability_TE, wanted_TK) }, {
+        return tokenChoice({ wanted_TK, expert_TK, weight_TK }, {
           probability_TE,
           losses: {
-            balance: affine(balance, options.balance, 0),
-            ...(locality ? { locality: affine(locality, options.locality, 0) } : {}),
+            balance,
+            ...(locality ? { locality } : {}),
           },
         });
       },

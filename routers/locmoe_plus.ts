@@ -13,7 +13,7 @@ import {
   keepWithinCapacity,
   leaveOutPadding,
 } from "./capacity.ts";
-import { settled } from "./columns.ts";
+import { columnOf, settled } from "./columns.ts";
 import { checkChunks, chunkMeans, cosineToChunks } from "./grap.ts";
 import { localityLoss, type LocalityOptions, localityOptions } from "./locality.ts";
 import { balanceLoss } from "./losses.ts";
@@ -123,30 +123,36 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
       async route(x_TD, step) {
         const { training, real_T, topology } = step;
         const [T] = x_TD.shape;
-        const mean_TE = chunkMeans(x_TD, E); // equations 2 and 3
-        const affinity_TE = cosineToChunks(mean_TE, x_TD); // equation 4
+        const affinity_TE = cosineToChunks(x_TD, E); // equation 4
+        const { index_TK, value_TK } = topK(stopGradient(affinity_TE), options.choices); // equation 5
+        const delta_1 = () => largestAffinity(reshape(columnOf(value_TK, 0), [T]), options, real_T);
         if (remembers && training && step.step % options.boundEvery === 0) {
-          const found = await scalar(largestAffinity(affinity_TE, options, real_T));
+          const found = await scalar(delta_1());
           remembered = Math.fround(options.boundMemory * remembered + (1 - options.boundMemory) * found);
         }
-        const { index_TK } = topK(stopGradient(affinity_TE), options.choices); // equation 5
         const wanted_TK = leaveOutPadding(index_TK, real_T);
-        const probability_TE = softmax(options.weight === "locmoe" ? relu(mean_TE) : affinity_TE);
-        const balance = balanceLoss({ probability_TE, wanted_TK, counts: "all-mean", scope: T, real_T });
+        const probability_TE = softmax(
+          options.weight === "locmoe" ? relu(chunkMeans(x_TD, E)) : affinity_TE, // equations 2 and 3
+        );
+        const balance = balanceLoss({
+          ...{ probability_TE, wanted_TK, real_T, scope: T },
+          ...{ counts: "all-mean", weight: options.balance },
+        });
         const locality = options.locality === 0 ? null : localityLoss({
           probability_TE,
           topology,
           near: options.localityNear,
           smoothing: options.localitySmoothing,
+          weight: options.locality,
           real_T,
         });
         const losses = {
-          balance: affine(balance, options.balance, 0),
-          ...(locality ? { locality: affine(locality, options.locality, 0) } : {}),
+          balance,
+          ...(locality ? { locality } : {}),
         };
-        const scores: Scores = { affinity_TE, probability_TE, wanted_TK };
+        const scores: Scores = { affinity_TE, probability_TE, wanted_TK, value_TK };
         const delta = options.bound === "dynamic" && !remembers
-          ? largestAffinity(affinity_TE, options, real_T)
+          ? delta_1()
           : tensor(x_TD.backend, [remembered], [1]);
         const least = leastKept(options, D, E, delta);
         return {
@@ -165,6 +171,8 @@ interface Scores {
   readonly affinity_TE: Tensor;
   readonly probability_TE: Tensor;
   readonly wanted_TK: Tensor;
+  /** Affinity of each choice, without gradient. */
+  readonly value_TK: Tensor;
 }
 
 type Assignments = Omit<Routing, "losses" | "probability_TE">;
@@ -180,7 +188,7 @@ function sideOf(
 
 /** Equation 5 alone, or equations 5 and 6. */
 function byTokens(
-  { affinity_TE, probability_TE, wanted_TK }: Scores,
+  { affinity_TE, probability_TE, wanted_TK, value_TK }: Scores,
   options: LocmoePlusOptions,
   least: Tensor,
   step: RouteStep,
@@ -194,7 +202,6 @@ function byTokens(
     step.training,
     step.real_T,
   );
-  const affinity_TK = takeAlong(affinity_TE, wanted_TK);
   const expert_TK = sideOf(options, step) === "tcr"
     ? keepWithinCapacity(wanted_TK, {
       E,
@@ -202,14 +209,14 @@ function byTokens(
       scope,
       dropOrder: "position",
       training: step.training,
-      probability_TK: affinity_TK,
+      probability_TK: value_TK,
       random: step.random,
       choiceMajor: false,
     })
     // The printed equation 6 says Bottom-C; its text, and this, keeps the highest affinities.
-    : keepMutual(wanted_TK, affinity_TK, { E, scope, rule: { threshold: options.threshold, least, most } });
+    : keepMutual(wanted_TK, value_TK, { E, scope, rule: { threshold: options.threshold, least, most } });
   const weight_TK = options.weight === "kept"
-    ? softmaxOver(affinity_TK, settled(expert_TK))
+    ? softmaxOver(takeAlong(affinity_TE, wanted_TK), settled(expert_TK))
     : takeAlong(probability_TE, wanted_TK);
   return tokenChoice({ wanted_TK, expert_TK, weight_TK }, { losses: {} });
 }
@@ -263,19 +270,18 @@ function leastKept(
   const least = tensor(delta.backend, [minimumCapacity], [1]);
   if (bound === "off") return least;
   const squared = square(delta);
-  const power = affine(divide(squared, affine(squared, -1, 2)), D, 0);
-  return maximum(affine(exp(power), 1 / E, 0), least);
+  const power = affine(divide(squared, affine(squared, -1, 2)), D, -Math.log(E));
+  return maximum(exp(power), least);
 }
 
-/** d of remark 7, f32 [1]: tokens' largest affinity, averaged over the batch, or the batch's largest. */
+/** d of remark 7, f32 [1]: tokens' largest affinities, averaged over the batch, or the largest of them. */
 function largestAffinity(
-  affinity_TE: Tensor,
+  largest_T: Tensor,
   { deltaFrom }: LocmoePlusOptions,
   real_T: Tensor | undefined,
 ): Tensor {
-  const [T] = affinity_TE.shape;
-  const each_T = reshape(topK(stopGradient(affinity_TE), 1).value_TK, [T]);
-  const real = real_T ? multiply(each_T, real_T) : each_T;
+  const [T] = largest_T.shape;
+  const real = real_T ? multiply(largest_T, real_T) : largest_T;
   if (deltaFrom === "largest") return reshape(topK(reshape(real, [1, T]), 1).value_TK, [1]);
   if (!real_T) return meanAll(real);
   return divide(sumAll(real), maximum(sumAll(real_T), tensor(real.backend, [1], [1])));

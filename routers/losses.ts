@@ -1,10 +1,9 @@
 // Losses that shape routing. Systems normalise the balance loss differently (a balanced router reads 1, K or 1/E^2),
 // so the convention is an option with a name. All of them leave padding out.
-import { affine, divide, multiply, square, subtract } from "../tensor/arithmetic.ts";
-import { matmul } from "../tensor/products.ts";
-import { logsumexp, meanAll, sumAll } from "../tensor/reduce.ts";
+import { affine, divide, square, subtract } from "../tensor/arithmetic.ts";
+import { meanAll, sumAll } from "../tensor/reduce.ts";
 import * as kernels from "../kernels/mod.ts";
-import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
+import { apply, differentiable, type Tensor, tensor } from "../tensor/tensor.ts";
 
 /**
  * Which choices the balance loss counts, and what a balanced router reads:
@@ -25,6 +24,8 @@ export interface BalanceTerms {
   readonly scope: number;
   /** Padding mask, f32 [T]: 1 = a real token, 0 = padding. Absent = all real. */
   readonly real_T?: Tensor | undefined;
+  /** Multiplies the loss; 1 unless said otherwise. */
+  readonly weight?: number;
 }
 
 /**
@@ -46,11 +47,11 @@ export interface BalanceTerms {
  * ```
  */
 export function balanceLoss(terms: BalanceTerms): Tensor {
-  const { probability_TE, wanted_TK } = terms;
+  const { probability_TE, wanted_TK, counts, weight = 1 } = terms;
   const E = probability_TE.shape[1];
   const K = wanted_TK.shape[1];
-  const chosen_TE = chosenCounts(wanted_TK, E, terms.counts === "first" ? 1 : K);
-  return affine(shareLoss({ ...terms, chosen_TE }), E / (terms.counts === "all-mean" ? K : 1), 0);
+  const scale = weight * E / (counts === "all-mean" ? K : 1);
+  return lossOfShares({ ...terms, weight: scale }, wanted_TK, { choices: counts === "first" ? 1 : K });
 }
 
 /**
@@ -68,15 +69,28 @@ export function balanceLoss(terms: BalanceTerms): Tensor {
  * ```
  */
 export function shareLoss(
-  { probability_TE, chosen_TE, scope, real_T }: Omit<BalanceTerms, "wanted_TK" | "counts"> & {
-    chosen_TE: Tensor;
-  },
+  terms: Omit<BalanceTerms, "wanted_TK" | "counts"> & { readonly chosen_TE: Tensor },
 ): Tensor {
-  const scopes = probability_TE.shape[0] / scope;
-  const mean_ST = scopeMeans(probability_TE, scope, real_T);
-  const share_SE = matmul(mean_ST, chosen_TE);
-  const mean_SE = matmul(mean_ST, probability_TE);
-  return affine(sumAll(multiply(mean_SE, share_SE)), 1 / scopes, 0);
+  return lossOfShares(terms, terms.chosen_TE, {});
+}
+
+/** @param chosen Shares, f32 [T, E], or with `choices` the experts that tokens chose, i32 [T, K]. */
+function lossOfShares(
+  { probability_TE, scope, real_T, weight = 1 }: Omit<BalanceTerms, "wanted_TK" | "counts">,
+  chosen: Tensor,
+  choices: { readonly choices?: number },
+): Tensor {
+  const mask = real_T ? [real_T] : [];
+  const scale = weight / (probability_TE.shape[0] / scope);
+  const [loss_S, slope_SE] = apply(kernels.shareLoss, [probability_TE, chosen, ...mask], {
+    ...{ scope, scale },
+    ...choices,
+  });
+  const loss = differentiable(loss_S, [[
+    probability_TE,
+    (gradient_S) => apply(kernels.shareLossGradient, [slope_SE, gradient_S, ...mask], { scope })[0],
+  ]]);
+  return loss.shape[0] === 1 ? loss : sumAll(loss);
 }
 
 /**
@@ -99,24 +113,11 @@ export function chosenCounts(wanted_TK: Tensor, E: number, choices: number): Ten
   })[0];
 }
 
-/** Rows that average over the real tokens of each scope: f32 [T / scope, T]; a scope of padding alone gives zeros. */
-function scopeMeans(like: Tensor, scope: number, real_T: Tensor | undefined): Tensor {
-  const T = like.shape[0];
-  const scopes = T / scope;
-  const inside = new Float32Array(scopes * T);
-  for (let t = 0; t < T; t++) inside[Math.floor(t / scope) * T + t] = 1;
-  const inside_ST = tensor(like.backend, inside, [scopes, T]);
-  if (!real_T) return affine(inside_ST, 1 / scope, 0);
-  const real_ST = apply(kernels.binary, [inside_ST, real_T], { op: "multiply" })[0];
-  const [count_S] = apply(kernels.sumLast, [real_ST], {});
-  const least = apply(kernels.binary, [count_S, tensor(like.backend, [1], [1])], { op: "maximum" })[0];
-  return apply(kernels.binary, [real_ST, reshape(least, [scopes, 1])], { op: "divide" })[0];
-}
-
 /**
  * Mean over real tokens of (log sum exp of the router logits)^2 (ST-MoE, equation 5, without its coefficient).
  * Shape [1].
  * @param real_T f32 [T]: 1 = a real token, 0 = padding; undefined = all real.
+ * @param weight Multiplies the loss.
  * @example
  * ```ts
  * import { cpu, scalar, tensor, zLoss } from "@switchyard/moe";
@@ -127,10 +128,14 @@ function scopeMeans(like: Tensor, scope: number, real_T: Tensor | undefined): Te
  * backend.close();
  * ```
  */
-export function zLoss(logit_TE: Tensor, real_T?: Tensor): Tensor {
-  const [T] = logit_TE.shape;
-  const mean_1T = scopeMeans(logit_TE, T, real_T);
-  return reshape(matmul(mean_1T, reshape(square(logsumexp(logit_TE)), [T, 1])), [1]);
+export function zLoss(logit_TE: Tensor, real_T?: Tensor, weight = 1): Tensor {
+  const mask = real_T ? [real_T] : [];
+  const [sum_T] = apply(kernels.logsumexp, [logit_TE], {});
+  const [loss, slope] = apply(kernels.zLoss, [sum_T, ...mask], { scale: weight });
+  return differentiable(loss, [[
+    logit_TE,
+    (gradient) => apply(kernels.zLossGradient, [logit_TE, sum_T, slope, gradient, ...mask], {})[0],
+  ]]);
 }
 
 /**

@@ -1,17 +1,7 @@
 // The expert side of LocMoE+: of the tokens in front of it, an expert keeps the best until they hold a share tau of the
 // affinity, never fewer than the lower bound asks for and never more than its capacity.
 import * as kernels from "../kernels/mod.ts";
-import {
-  add,
-  affine,
-  divide,
-  exp,
-  greater,
-  maximum,
-  multiply,
-  subtract,
-  toFloat,
-} from "../tensor/arithmetic.ts";
+import { add, affine, divide, exp, greater, multiply, subtract, toFloat } from "../tensor/arithmetic.ts";
 import { sumLast } from "../tensor/reduce.ts";
 import { take, takeAlong, topK, transpose, wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
@@ -40,7 +30,7 @@ export function keepMutual(
   const params = { groups: E, scope, choiceMajor: false };
   const affinity = stopGradient(affinity_TK);
   const [rank_TK] = apply(kernels.rankInGroup, [wanted_TK, affinity], params);
-  return leaveOut(refused(wanted_TK, rank_TK, affinity, E, scope, rule), wanted_TK);
+  return keptOf(wanted_TK, rank_TK, affinity, E, scope, rule);
 }
 
 /** What experts take when they alone choose. */
@@ -64,7 +54,7 @@ export function chooseTokens(affinity_TE: Tensor, C: number, rule: KeepRule, rea
   const padding_ES = greater(affine(ranked.value_TK, -1, 0), tensor(like.backend, [FAR / 2], [1]));
   const expert_ES = leaveOut(padding_ES, wholeNumbers(like, [E, S], (at) => Math.floor(at / S)));
   const rank_ES = wholeNumbers(like, [E, S], (at) => at % S);
-  const kept_ES = leaveOut(refused(expert_ES, rank_ES, ranked.value_TK, E, E, rule), expert_ES);
+  const kept_ES = keptOf(expert_ES, rank_ES, ranked.value_TK, E, E, rule);
   const slot_N = wholeNumbers(like, [E * C], (at) => Math.floor(at / C) * S + at % C);
   const slots = (x_ES: Tensor) => reshape(take(reshape(x_ES, [E * S]), slot_N), [E, C]);
   return { token_EC: slots(ranked.index_TK), expert_EC: slots(kept_ES) };
@@ -73,8 +63,8 @@ export function chooseTokens(affinity_TE: Tensor, C: number, rule: KeepRule, rea
 /** Further from any cosine than cosines are from each other, but small enough to leave padding in order. */
 const FAR = 1e6;
 
-/** 1 for entries their group does not keep: those ranked at or behind min(most, max(count to the threshold, least)). */
-function refused(
+/** Groups of entries that are kept, -1 for those ranked at or behind min(most, max(count to the threshold, least)). */
+function keptOf(
   key_TK: Tensor,
   rank_TK: Tensor,
   affinity_TK: Tensor,
@@ -82,22 +72,12 @@ function refused(
   scope: number,
   { threshold, least, most }: KeepRule,
 ): Tensor {
-  const rank = toFloat(rank_TK);
-  const overCapacity = greater(rank, lastRank(rank, scope, most));
-  if (threshold === null) return overCapacity;
+  const capacity = typeof most === "number" ? { most } : {};
+  const inputs = [key_TK, rank_TK, ...(typeof most === "number" ? [] : [most])];
+  if (threshold === null) return apply(kernels.keepRanked, inputs, { scope, ...capacity })[0];
   const params = { groups: E, scope, share: threshold };
   const [count_TK] = apply(kernels.countToShare, [key_TK, rank_TK, affinity_TK], params);
-  const limit = maximum(toFloat(count_TK), least);
-  return maximum(overCapacity, affine(greater(limit, rank), -1, 1));
-}
-
-/** What ranks must stay below, between whole numbers: one value, or one for each row. */
-function lastRank(rank_TK: Tensor, scope: number, most: number | Tensor): Tensor {
-  if (typeof most === "number") return tensor(rank_TK.backend, [most - 0.5], [1]);
-  if (most.shape[0] === 1) return affine(most, 1, -0.5);
-  const [T] = rank_TK.shape;
-  const most_T = take(most, wholeNumbers(rank_TK, [T], (t) => Math.floor(t / scope)));
-  return affine(reshape(most_T, [T, 1]), 1, -0.5);
+  return apply(kernels.keepRanked, [...inputs, count_TK, least], { scope, ...capacity, counted: true })[0];
 }
 
 /** A weight for each slot of an {@linkcode ExpertChoice} from weights [T, E], with gradient. */

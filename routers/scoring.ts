@@ -1,10 +1,10 @@
 // What most routers start with: a linear gate in f32, jitter on its input, and choices laid out as assignments.
 import * as kernels from "../kernels/mod.ts";
-import { affine, divide, multiply, sqrt, square } from "../tensor/arithmetic.ts";
+import { affine, divide, sqrt, square } from "../tensor/arithmetic.ts";
 import type { Random } from "../tensor/random.ts";
 import { sumFirst, sumLast } from "../tensor/reduce.ts";
 import { wholeNumbers } from "../tensor/rows.ts";
-import { apply, reshape, type Tensor } from "../tensor/tensor.ts";
+import { apply, differentiable, reshape, type Tensor } from "../tensor/tensor.ts";
 import type { Routing } from "./router.ts";
 
 /**
@@ -21,8 +21,11 @@ import type { Routing } from "./router.ts";
  */
 export function jitter(x_TD: Tensor, epsilon: number, random: Random): Tensor {
   const [key0, key1] = random.split("jitter").key;
-  const [noise] = apply(kernels.uniform, [], { key0, key1, shape: x_TD.shape }, x_TD.backend);
-  return multiply(x_TD, affine(noise, 2 * epsilon, 1 - epsilon));
+  const [y_TD, noise_TD] = apply(kernels.jitter, [x_TD], { key0, key1, epsilon });
+  return differentiable(y_TD, [[
+    x_TD,
+    (gradient) => apply(kernels.binary, [gradient, noise_TD], { op: "multiply" })[0],
+  ]]);
 }
 
 /**

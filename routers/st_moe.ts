@@ -2,13 +2,13 @@
 // often as its weight is large against a threshold. Capacity does not count the second choice (Mesh-TensorFlow).
 import { z } from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { affine, divide, greater, multiply } from "../tensor/arithmetic.ts";
+import { affine, greater, multiply } from "../tensor/arithmetic.ts";
 import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Random } from "../tensor/random.ts";
-import { softmax, sumLast } from "../tensor/reduce.ts";
+import { shareOfRow, softmax } from "../tensor/reduce.ts";
 import { topK } from "../tensor/rows.ts";
-import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
+import { apply, type Tensor, tensor } from "../tensor/tensor.ts";
 import {
   capacityOf,
   type CapacityOptions,
@@ -98,7 +98,7 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
         const logit_TE = matmul(input_TD, gate_DE);
         const probability_TE = softmax(logit_TE);
         const { value_TK, index_TK } = topK(probability_TE, 2);
-        const weight_TK = divide(value_TK, reshape(sumLast(value_TK), [T, 1]));
+        const weight_TK = shareOfRow(value_TK);
         const chosen_TK = leaveOutPadding(index_TK, real_T);
         const policy = training ? options.second : options.evaluationSecond;
         const unused_TK = unusedSecond(policy, weight_TK, options.threshold, random);
@@ -114,14 +114,14 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
           choiceMajor: true,
         });
         const counts = options.balanceCounts;
-        const balance = balanceLoss({ probability_TE, wanted_TK: chosen_TK, counts, scope, real_T });
+        const balance = balanceLoss({
+          ...{ probability_TE, wanted_TK: chosen_TK, real_T, scope },
+          ...{ counts, weight: options.balance },
+        });
         return tokenChoice({ wanted_TK, expert_TK, weight_TK }, {
           probability_TE,
           // Equation 6, without the cross-entropy: c_B L_B + c_z L_z.
-          losses: {
-            balance: affine(balance, options.balance, 0),
-            z: affine(zLoss(logit_TE, real_T), options.z, 0),
-          },
+          losses: { balance, z: zLoss(logit_TE, real_T, options.z) },
         });
       },
     };

@@ -2,7 +2,7 @@
 // nothing is left to choose: all arithmetic here is f32, the router's included.
 import { z } from "zod";
 import { truncatedNormal } from "../tensor/init.ts";
-import { affine, where } from "../tensor/arithmetic.ts";
+import { where } from "../tensor/arithmetic.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
@@ -72,12 +72,15 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
           training,
           random,
         };
-        const balance = balanceLoss({ probability_TE, wanted_TK, counts: "first", scope: T, real_T });
+        const balance = balanceLoss({
+          ...{ probability_TE, wanted_TK, real_T, scope: T },
+          ...{ counts: "first", weight: options.balance },
+        });
         const rest = {
           probability_TE,
           losses: {
-            balance: affine(balance, options.balance, 0),
-            ...(options.z > 0 ? { z: affine(zLoss(logit_TE, real_T), options.z, 0) } : {}),
+            balance,
+            ...(options.z > 0 ? { z: zLoss(logit_TE, real_T, options.z) } : {}),
           },
         };
         const tries = Math.min(options.noTokenLeftBehind, E);

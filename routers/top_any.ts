@@ -1,11 +1,11 @@
 // Top-ANY: any number of choices, weights normalised over them, and a capacity that follows the load: x > 0 is the factor,
 // 0 drops nothing, x < 0 drops nothing up to the factor -x. Rows are ragged here, so x < 0 keeps what -x keeps.
 import { z } from "zod";
-import { add, affine, divide, exp, multiply, normalCdf, relu, subtract } from "../tensor/arithmetic.ts";
+import { add, affine, exp, multiply, normalCdf, relu, subtract } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal, uniformWithin } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Random } from "../tensor/random.ts";
-import { softmax, sumFirst, sumLast } from "../tensor/reduce.ts";
+import { shareOfRow, softmax, sumFirst } from "../tensor/reduce.ts";
 import { takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";
 import { type Parameter, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 import {
@@ -106,9 +106,7 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
           : clean_TE;
         const probability_TE = softmax(noisy_TE);
         const { value_TK, index_TK } = topK(probability_TE, K);
-        const weight_TK = options.normalizeGate && K > 1
-          ? divide(value_TK, reshape(sumLast(value_TK), [T, 1]))
-          : value_TK;
+        const weight_TK = options.normalizeGate && K > 1 ? shareOfRow(value_TK) : value_TK;
         const wanted_TK = leaveOutPadding(index_TK, real_T);
         const setting = training ? options.capacity : options.evaluationCapacity ?? options.capacity;
         const expert_TK = keepWithinCapacity(wanted_TK, {
@@ -122,11 +120,18 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
           choiceMajor: true,
         });
         const balance = options.balanceKind === "gshard"
-          ? balanceLoss({ probability_TE, wanted_TK, counts: "first", scope: T, real_T })
-          : loadImportance(clean_TE, noisy_TE, index_TK, options.noise / E, real_T);
+          ? balanceLoss({
+            ...{ probability_TE, wanted_TK, real_T, scope: T },
+            ...{ counts: "first", weight: options.balance },
+          })
+          : affine(
+            loadImportance(clean_TE, noisy_TE, index_TK, options.noise / E, real_T),
+            options.balance,
+            0,
+          );
         return tokenChoice({ wanted_TK, expert_TK, weight_TK }, {
           probability_TE,
-          losses: { balance: affine(balance, options.balance, 0) },
+          losses: { balance },
         });
       },
     };

@@ -4,6 +4,8 @@ import * as kernels from "../kernels/mod.ts";
 import { type SortedRows, unsortGradient, wholeNumbers } from "./rows.ts";
 import { apply, differentiable, dims, reshape, type Tensor, tensor } from "./tensor.ts";
 
+export type { Activation };
+
 /** Whether an operand of {@linkcode matmul} is stored transposed. */
 export interface MatmulOptions {
   readonly transposeA?: boolean;

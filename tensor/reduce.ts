@@ -111,6 +111,27 @@ export function softmax(x: Tensor): Tensor {
 }
 
 /**
+ * Rows divided by their sums, [R, C]; a row whose sum is 0 gives NaN.
+ * @example
+ * ```ts
+ * import { cpu, shareOfRow, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * assertEquals(await shareOfRow(tensor(backend, [1, 3, 2, 2], [2, 2])).read(), Float32Array.of(0.25, 0.75, 0.5, 0.5));
+ * backend.close();
+ * ```
+ */
+export function shareOfRow(x_RC: Tensor): Tensor {
+  const [R] = x_RC.shape;
+  const [total_R] = apply(kernels.sumLast, [x_RC], {});
+  const [y_RC] = apply(kernels.binary, [x_RC, reshape(total_R, [R, 1])], { op: "divide" });
+  return differentiable(y_RC, [[
+    x_RC,
+    (gradient) => apply(kernels.rowShareGradient, [y_RC, total_R, gradient], {})[0],
+  ]]);
+}
+
+/**
  * log sum exp over the last axis: [..., C] -> [...]; a vector gives [1].
  * @example
  * ```ts

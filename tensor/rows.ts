@@ -183,7 +183,21 @@ function sumByToken(
   return apply(kernels.combineRows, inputs, each === undefined ? params : { ...params, each })[0];
 }
 
-/** From a gradient of sorted rows to one of their tokens. */
+/**
+ * From a gradient of sorted rows, [N, D], to that of their tokens, [T, D]: what a product of sorted rows gives back.
+ * @example
+ * ```ts
+ * import { assignmentsOf, cpu, groupBy, sortRows, tensor, unsortGradient } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const token_N = tensor(backend, Int32Array.of(0, 0, 1, 1), [4]);
+ * const byExpert = groupBy(tensor(backend, Int32Array.of(1, 0, 1, -1), [4]), 2);
+ * const rows = sortRows(tensor(backend, [10, 20], [2, 1]), assignmentsOf(token_N, 2, 2), byExpert);
+ * const gradient_TD = unsortGradient(tensor(backend, [1, 2, 3, 0], [4, 1]), rows);
+ * assertEquals(await gradient_TD.read(), Float32Array.of(3, 3)); // 2 + 1 and 3
+ * backend.close();
+ * ```
+ */
 export function unsortGradient(gradient_ND: Tensor, { assignments, byExpert }: SortedRows): Tensor {
   return sumByToken(gradient_ND, byExpert.position_N, assignments, {});
 }

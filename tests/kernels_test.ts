@@ -301,10 +301,13 @@ async function compute(
   for (const buffer of made) {
     const before = slack.get((buffer as Addressed).address);
     if (before) {
+      // Outputs of other lengths may have changed places: what lies past the end of both is compared.
+      const after = await readSlack(backend, buffer);
+      const past = Math.min(after.length, before.length);
       sameBits(
         `${kernel.name}, ${each.about}, past an output's end`,
-        await readSlack(backend, buffer),
-        before,
+        after.subarray(after.length - past),
+        before.subarray(before.length - past),
       );
     }
   }

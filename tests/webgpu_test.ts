@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { webgpu } from "../gpu/backend.ts";
 import { openDevice } from "../gpu/adapter.ts";
-import type { GpuFacts, GpuPass, Kernel } from "../kernels/kernel.ts";
+import { f32, type GpuFacts, type GpuPass, i32, type Kernel } from "../kernels/kernel.ts";
 import * as all from "../kernels/mod.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 
@@ -14,6 +14,7 @@ const kernels = (Object.values(all) as Kernel<any>[]).flatMap((kernel) => {
   return gpu && wgsl ? [{ name, cases, gpu, wgsl }] : [];
 });
 const shared = openGpu();
+const openedForSoftware = openGpu({ software: true });
 
 const hardware: GpuFacts = { software: false, workgroupsPerDimension: 65535 };
 const software: GpuFacts = { software: true, workgroupsPerDimension: 65535 };
@@ -172,6 +173,52 @@ gpuTest("loops of more than 65,535 trips are split: every entry of a long sum co
   const found = await Promise.all([sum, squares, pair].map((buffer) => backend.read(buffer)));
   assertEquals(found.map((values) => [...values]), [[size], [size], [size / 2, size / 2]]);
   for (const buffer of [x, sum, squares, pair]) backend.free(buffer);
+});
+
+gpuTest("kernels go up to the trips a software adapter makes, and refuse more by name", async () => {
+  const backend = await openedForSoftware();
+  const all1 = (size: number, shape: number[]) => backend.upload(new Float32Array(size).fill(1), shape);
+  // Trips: 65,533 for a product, 65,530 and 3 more for rows left over, 992 rounds of 256 keys.
+  const K = 4 * 65_533;
+  const [a, b] = [all1(K, [1, K]), all1(K, [K, 1])];
+  const plain = { transposeA: false, transposeB: false };
+  const [product] = backend.run(all.matmul, [a, b], plain);
+  const N = 4 * 65_530 + 3;
+  const [rows, offset] = [all1(N, [N, 1]), backend.upload(Int32Array.of(0, N), [2])];
+  const index = backend.upload(Int32Array.from({ length: N }, (_, at) => at), [N]);
+  const [combined] = backend.run(all.combineRows, [rows, index, index, offset], {});
+  const keys = 992 * 256;
+  const key = backend.upload(new Int32Array(keys), [keys, 1]);
+  const ranking = { groups: 1, choiceMajor: false };
+  const [rank] = backend.run(all.rankInGroup, [key], { ...ranking, scope: keys });
+  const found = await Promise.all([product, combined, rank].map((buffer) => backend.read(buffer)));
+  assertEquals([found[0][0], found[1][0], found[2][keys - 1]], [K, N, keys - 1]);
+
+  const facts = { software: true, workgroupsPerDimension: 65535 };
+  const refuses = (kernel: string, gpu: () => unknown) =>
+    assertThrows(gpu, RangeError, `Cannot run ${kernel}: `);
+  const longer = K + 4;
+  refuses("matmul", () => all.matmul.gpu!([f32(1, longer), f32(longer, 1)], plain, facts));
+  refuses(
+    "grouped_matmul",
+    () => all.groupedMatmul.gpu!([f32(1, longer), f32(1, longer, 1), i32(2)], { transposeB: false }, facts),
+  );
+  refuses(
+    "grouped_weight_gradient",
+    () => all.groupedWeightGradient.gpu!([f32(longer, 1), f32(longer, 1), i32(2)], {}, facts),
+  );
+  refuses(
+    "combine_rows",
+    () => all.combineRows.gpu!([f32(N + 1, 1), i32(N + 1), i32(N + 1), i32(2)], {}, facts),
+  );
+  refuses(
+    "rank_in_group",
+    () => all.rankInGroup.gpu!([i32(keys + 256, 1)], { ...ranking, scope: keys + 256 }, facts),
+  );
+  refuses("group_by", () => all.groupBy.gpu!([i32(1)], { groups: 2 ** 23 }, facts));
+  const hardware = { ...facts, software: false };
+  all.matmul.gpu!([f32(1, longer), f32(longer, 1)], plain, hardware);
+  for (const buffer of [a, b, product, rows, offset, index, combined, key, rank]) backend.free(buffer);
 });
 
 gpuTest("an array larger than the adapter binds is refused in one sentence", async () => {

@@ -108,7 +108,7 @@ export const combineRows: Kernel<CombineRowsParams> = {
     const { G, D, M, N } = bind(inputs, params);
     const { weight, order, offset, base } = places(params);
     const most = params.each ?? N;
-    checkTrips("combine_rows", `groups of up to ${most} rows`, Math.floor(most / 4) + 3, facts);
+    checkTrips("combine_rows", `groups of up to ${most} rows`, Math.floor(most / 4) + 5, facts);
     const four = D % 4 === 0;
     const width = four ? D / 4 : D;
     return {

@@ -1,7 +1,7 @@
 // Stable counting sort by a small key: assignments by expert, or by token. A key outside the groups (-1 for a dropped
 // assignment) takes no place.
 import { type ArrayType, bytesOf, type Case, i32, type Kernel, match } from "../kernel.ts";
-import { forEach, grid } from "../grid.ts";
+import { checkTrips, forEach, grid } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import large from "./gpu_large.wgsl" with { type: "text" };
 import stable from "../stable.wgsl" with { type: "text" };
@@ -10,6 +10,8 @@ import stable from "../stable.wgsl" with { type: "text" };
 const ONE_WORKGROUP = 32768;
 /** Keys a workgroup takes at a time. */
 const ROUND = 256;
+/** Trips of loops that stable.wgsl takes for a round, and the loop around it for going on. */
+const TRIPS_A_ROUND = 66;
 /** Counts of groups by chunk, 16 MiB. */
 const MOST_COUNTS = 2 ** 22;
 const COUNTS_A_BLOCK = 4096;
@@ -57,7 +59,11 @@ export const groupBy: Kernel<GroupByParams> = {
   wgsl: [stable + program, stable + large],
   gpu(inputs, params, facts) {
     const { N, G } = bind(inputs, params);
+    const work = `${N} keys of ${G} groups`;
     if (N <= ONE_WORKGROUP) {
+      const rounds = Math.ceil(N / ROUND);
+      const trips = (TRIPS_A_ROUND + 2) * rounds + 3 * Math.ceil((G + 1) / ROUND) + 16;
+      checkTrips("group_by", work, trips, facts);
       return {
         scratch: [i32(G)],
         passes: [{
@@ -71,6 +77,8 @@ export const groupBy: Kernel<GroupByParams> = {
     const chunks = Math.max(1, Math.min(Math.ceil(N / ROUND), Math.floor(MOST_COUNTS / G)));
     const keysPerChunk = ROUND * Math.ceil(N / ROUND / chunks);
     const blocks = Math.ceil(G * chunks / COUNTS_A_BLOCK);
+    const trips = Math.max(TRIPS_A_ROUND * keysPerChunk / ROUND, 2 * Math.ceil(blocks / ROUND)) + 16;
+    checkTrips("group_by", work, trips, facts);
     const common = {
       program: stable + large,
       writes: [1, 2, 3, 4, 5],

@@ -1,7 +1,7 @@
 // Where each assignment stands among those that want the same expert in the same scope: what capacity compares with.
 // Published systems differ in the order and the scope, so both are parameters here.
 import { type ArrayType, bytesOf, type Case, f32, type Fill, i32, type Kernel, match } from "../kernel.ts";
-import { grid } from "../grid.ts";
+import { checkTrips, grid } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import byPriority from "./gpu_priority.wgsl" with { type: "text" };
 import order from "../order.wgsl" with { type: "text" };
@@ -20,6 +20,8 @@ export interface RankInGroupParams {
 /** What fits twice, with its sort keys, in a thread's private memory. */
 const MOST_SORTED = 131072;
 const MOST_GROUPS = 65536;
+/** Trips of loops for 256 assignments: 64 to compare them with each other, and the loop around for going on. */
+const TRIPS_A_ROUND = 66;
 
 interface Bound {
   readonly T: number;
@@ -94,6 +96,8 @@ export const rankInGroup: Kernel<RankInGroupParams> = {
     const scopes = T * K === 0 ? 0 : Math.ceil(T / tokens);
     const constants = { CHOICE_MAJOR: Number(choiceMajor) };
     const integers = [T, K, groups, tokens, scopes];
+    const trips = TRIPS_A_ROUND * Math.ceil(tokens * K / 256) + Math.ceil(groups / 256) + 2;
+    checkTrips("rank_in_group", `scopes of ${tokens * K} assignments`, trips, facts);
     if (hasPriority) {
       const blocks = Math.ceil(tokens * K / 256);
       const workgroups = grid(scopes * blocks, facts);

@@ -1,49 +1,8 @@
-// A unit is a block of 1024 elements. Four Threefry blocks run side by side and give eight elements.
+// A unit is a block of 1024 elements.
 import { address, integer } from "../arguments.as";
-import { storeFirst } from "../math.as";
-
-// @ts-ignore: decorator
-@inline
-function mix(a: v128, b: v128, by: i32): v128 {
-  return v128.xor(v128.or(i32x4.shl(b, by), i32x4.shr_u(b, 32 - by)), a);
-}
-
-// @ts-ignore: decorator
-@inline
-function number(word: v128): v128 {
-  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_u(word, 8)), f32x4.splat(5.9604644775390625e-8));
-}
+import { drawUniform } from "../threefry.as";
 
 export function uniform(from: i32, to: i32, list: usize): void {
   const start = from << 10, stop = min(to << 10, integer(list, 1));
-  const key0 = integer(list, 2), key1 = integer(list, 3), key2 = 0x1BD11BDA ^ key0 ^ key1;
-  const k0 = i32x4.splat(key0), k1 = i32x4.splat(key1);
-  let y = address(list, 0) + (<usize>start << 2);
-  for (let i = start; i < stop; i += 8, y += 32) {
-    let a = i32x4.add(i32x4.add(i32x4.splat(i >> 1), i32x4(0, 1, 2, 3)), k0);
-    let b = k1;
-    for (let turn = 1; turn <= 5; turn += 2) {
-      a = i32x4.add(a, b); b = mix(a, b, 13);
-      a = i32x4.add(a, b); b = mix(a, b, 15);
-      a = i32x4.add(a, b); b = mix(a, b, 26);
-      a = i32x4.add(a, b); b = mix(a, b, 6);
-      a = i32x4.add(a, i32x4.splat(turn == 1 ? key1 : turn == 3 ? key0 : key2));
-      b = i32x4.add(b, i32x4.splat((turn == 1 ? key2 : turn == 3 ? key1 : key0) + turn));
-      if (turn == 5) break;
-      a = i32x4.add(a, b); b = mix(a, b, 17);
-      a = i32x4.add(a, b); b = mix(a, b, 29);
-      a = i32x4.add(a, b); b = mix(a, b, 16);
-      a = i32x4.add(a, b); b = mix(a, b, 24);
-      a = i32x4.add(a, i32x4.splat(turn == 1 ? key2 : key1));
-      b = i32x4.add(b, i32x4.splat((turn == 1 ? key0 : key2) + turn + 1));
-    }
-    a = number(a);
-    b = number(b);
-    const low = v128.shuffle<f32>(a, b, 0, 4, 1, 5), high = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-    const left = stop - i;
-    if (left >= 4) v128.store(y, low);
-    else storeFirst(y, low, left);
-    if (left >= 8) v128.store(y, high, 16);
-    else if (left > 4) storeFirst(y + 16, high, left - 4);
-  }
+  drawUniform(address(list, 0) + (<usize>start << 2), start, stop, integer(list, 2), integer(list, 3));
 }

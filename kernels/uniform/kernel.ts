@@ -4,7 +4,8 @@ import { bytesOf, type Case, f32, type Kernel, match, sizeOf } from "../kernel.t
 import { elementwise } from "../elementwise.ts";
 import { forEach } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import { threefry } from "../threefry.ts";
+import draws from "../threefry.wgsl" with { type: "text" };
+import { checkKey, threefry } from "../threefry.ts";
 
 /** A 64-bit key in two halves, each a whole number from 0 to 2^32 - 1, and the shape of what to draw. */
 export interface UniformParams {
@@ -19,13 +20,7 @@ export const uniform: Kernel<UniformParams> = {
     "Random numbers from 0 to 1 - 2^-24 in steps of 2^-24: element i is word i mod 2 of Threefry block floor(i / 2).",
   outputs(inputs, { key0, key1, shape }) {
     match("uniform", inputs, []);
-    for (const key of [key0, key1]) {
-      if (!Number.isInteger(key) || key < 0 || key >= 2 ** 32) {
-        throw new RangeError(
-          `Cannot run uniform: half a key must be a whole number from 0 to 4294967295, not ${key}`,
-        );
-      }
-    }
+    checkKey("uniform", key0, key1);
     return [f32(...shape)];
   },
   reference(_inputs, [y], _types, { key0, key1 }) {
@@ -39,10 +34,11 @@ export const uniform: Kernel<UniformParams> = {
   cpu(_inputs, { key0, key1, shape }) {
     return elementwise(sizeOf(shape), 4, { integers: [key0, key1] });
   },
-  wgsl: [program],
+  wgsl: [draws + program],
   gpu(_inputs, { key0, key1, shape }, facts) {
     const blocks = Math.ceil(sizeOf(shape) / 2);
-    return { passes: [{ program, integers: [blocks, key0, key1], workgroups: forEach(blocks, facts) }] };
+    const integers = [blocks, key0, key1];
+    return { passes: [{ program: draws + program, integers, workgroups: forEach(blocks, facts) }] };
   },
   cost(_inputs, { shape }) {
     return { flop: 0, bytes: bytesOf(f32(...shape)) };

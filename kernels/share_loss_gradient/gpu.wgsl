@@ -1,0 +1,33 @@
+// dp[t, e] = g[s] slope[s, e] real[t] (MASKED), s = t / scope; dp [size / columns, columns]. One invocation for an element.
+
+override MASKED: bool;
+
+struct Given {
+  size: u32,
+  columns: u32,
+  scope: u32,
+}
+@group(0) @binding(0) var<uniform> given: Given;
+@group(0) @binding(1) var<storage, read> slope: array<f32>;
+@group(0) @binding(2) var<storage, read> g: array<f32>;
+@group(0) @binding(3) var<storage, read> real: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dp: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.y * groups.x + group.x) * 256u + lane;
+  if (i >= given.size) {
+    return;
+  }
+  let t = i / given.columns;
+  let s = t / given.scope;
+  var factor = g[s];
+  if (MASKED) {
+    factor *= real[t];
+  }
+  dp[i] = factor * slope[s * given.columns + i % given.columns];
+}

@@ -1,0 +1,23 @@
+// A unit is a row.
+import { address, integer } from "../arguments.as";
+import { exp4, loadFirst, storeFirst } from "../math.as";
+
+export function zLossGradient(from: i32, to: i32, list: usize): void {
+  const E = integer(list, 6), masked = integer(list, 7) != 0;
+  const z = address(list, 1), real = masked ? address(list, 4) : 0;
+  const scale = load<f32>(address(list, 2)) * load<f32>(address(list, 3));
+  const offset = (<usize>from * <usize>E) << 2, rest = E & 3;
+  let x = address(list, 0) + offset, dx = address(list, masked ? 5 : 4) + offset;
+  for (let t = from; t < to; t++) {
+    const own = load<f32>(z + (<usize>t << 2)), shift = f32x4.splat(own);
+    const factor = f32x4.splat(scale * own * (masked ? load<f32>(real + (<usize>t << 2)) : 1));
+    for (let left = E; left >= 4; left -= 4, x += 16, dx += 16) {
+      v128.store(dx, f32x4.mul(factor, exp4(f32x4.sub(v128.load(x), shift))));
+    }
+    if (rest) {
+      storeFirst(dx, f32x4.mul(factor, exp4(f32x4.sub(loadFirst(x, rest, shift), shift))), rest);
+      x += <usize>rest << 2;
+      dx += <usize>rest << 2;
+    }
+  }
+}
