@@ -14,7 +14,10 @@ export interface ExpertDims {
 
 /** Rows sorted by expert. */
 export interface ExpertRows {
-  /** N rows of width D for `groupedMatmul`, which gathers what it reads; rows past the last kept assignment give 0. */
+  /**
+   * N rows of width D for `groupedMatmul`, which gathers what it reads; rows past the last kept assignment give 0.
+   * `dispatchRows` copies them for anything else.
+   */
   readonly rows: SortedRows;
   /** Where each expert's rows begin, i32 [E + 1]. */
   readonly offset_O: Tensor;

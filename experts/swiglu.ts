@@ -1,6 +1,6 @@
 // Gated experts: (silu(x W_gate) * x W_in) W_out (Shazeer 2020, as in Mixtral).
 import { z } from "zod";
-import { multiply } from "../tensor/arithmetic.ts";
+import { gated } from "../tensor/arithmetic.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";
 import { dropUnits } from "./dropout.ts";
@@ -44,8 +44,10 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
       params: { gate: gate_EDF, in: in_EDF, out: out_EFD },
       apply({ rows, offset_O, random }) {
         const x_ND = { ...rows, x_TD: operand(rows.x_TD) };
-        const gated_NF = groupedMatmul(x_ND, operand(gate_EDF), offset_O, { activation: "silu" });
-        const hidden_NF = multiply(gated_NF, groupedMatmul(x_ND, operand(in_EDF), offset_O));
+        const hidden_NF = gated(
+          groupedMatmul(x_ND, operand(gate_EDF), offset_O),
+          groupedMatmul(x_ND, operand(in_EDF), offset_O),
+        );
         const kept_NF = operand(dropUnits(hidden_NF, options.dropout, random));
         return groupedMatmul(kept_NF, operand(out_EFD), offset_O);
       },

@@ -44,6 +44,8 @@ export { softmaxGradient } from "./softmax_gradient/kernel.ts";
 export { sumFirst } from "./sum_first/kernel.ts";
 export { sumLast } from "./sum_last/kernel.ts";
 export { sumSquares } from "./sum_squares/kernel.ts";
+export { swiglu } from "./swiglu/kernel.ts";
+export { swigluGradient } from "./swiglu_gradient/kernel.ts";
 export { takeAlong } from "./take_along/kernel.ts";
 export { takeAlongGradient } from "./take_along_gradient/kernel.ts";
 export { toFloat } from "./to_float/kernel.ts";

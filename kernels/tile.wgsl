@@ -14,8 +14,10 @@ var<workgroup> sliceA: array<vec4f, 256>;
 var<workgroup> sliceB: array<vec4f, 256>;
 
 // Rows and columns past the edge get any numbers, nothing is stored of them; depths past the edge must get zeros.
-fn loadSlices(p: Product, row: u32, column: u32, depth: u32, lane: u32) {
-  for (var i = lane; i < 256u; i += INVOCATIONS) {
+// `rows` says where the rows begin that this invocation reads, unless they lie along the depth.
+fn loadSlices(p: Product, rows: vec4u, row: u32, column: u32, depth: u32, lane: u32) {
+  for (var turn = 0u; turn < 4u; turn++) {
+    let i = turn * INVOCATIONS + lane;
     // Where rows lie along the depth, four depths of row i / 4; else four rows of depth i / 16.
     let own = i / 4u;
     let along = depth + 4u * (i % 4u);
@@ -25,7 +27,7 @@ fn loadSlices(p: Product, row: u32, column: u32, depth: u32, lane: u32) {
       let four = fourOfA(rowOfA(p, across) + row + 4u * (i % 16u));
       sliceA[i] = first(select(0u, 4u, across < p.depth && hasRow(p, across)), four);
     } else {
-      let four = first(upToFour(along, p.depth), fourOfA(rowOfA(p, row + own) + along));
+      let four = first(upToFour(along, p.depth), fourOfA(rows[turn] + along));
       sliceA[turned][own % 4u] = four.x;
       sliceA[turned + 16u][own % 4u] = four.y;
       sliceA[turned + 32u][own % 4u] = four.z;
@@ -57,8 +59,15 @@ fn product(p: Product, row: u32, column: u32, lane: u32) {
   var upperRight = mat4x4f();
   var lowerLeft = mat4x4f();
   var lowerRight = mat4x4f();
+  let own = row + lane / 4u;
+  let rows = vec4u(
+    rowOfA(p, own),
+    rowOfA(p, own + 16u),
+    rowOfA(p, own + 32u),
+    rowOfA(p, own + 48u),
+  );
   for (var depth = 0u; depth < p.depth; depth += DEPTH) {
-    loadSlices(p, row, column, depth, lane);
+    loadSlices(p, rows, row, column, depth, lane);
     workgroupBarrier();
     for (var k = 0u; k < DEPTH; k++) {
       let upper = sliceA[16u * k + y];

@@ -4,6 +4,7 @@ import { shapeText, sizeOf } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
 import { sumAll, sumFirst, sumLast } from "./reduce.ts";
 import { apply, differentiable, reshape, stopGradient, type Tensor } from "./tensor.ts";
+import { together } from "./together.ts";
 
 type UnaryOp = Parameters<typeof kernels.unary.outputs>[1]["op"];
 type BinaryOp = Parameters<typeof kernels.binary.outputs>[1]["op"];
@@ -57,6 +58,26 @@ export function gelu(x: Tensor): Tensor {
  */
 export function silu(x: Tensor): Tensor {
   return unary("silu", x);
+}
+
+/**
+ * silu(gate) x, element by element, of equal shapes (Shazeer 2020: the hidden units of SwiGLU).
+ * @throws {RangeError} when the shapes differ.
+ * @example
+ * ```ts
+ * import { cpu, gated, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const gate = tensor(backend, [0, 100, -100], [3]);
+ * assertEquals((await gated(gate, tensor(backend, [5, 5, 5], [3])).read()).subarray(0, 2), Float32Array.of(0, 500));
+ * backend.close();
+ * ```
+ */
+export function gated(gate: Tensor, x: Tensor): Tensor {
+  return differentiable(
+    apply(kernels.swiglu, [gate, x], {})[0],
+    together([gate, x], (gradient) => apply(kernels.swigluGradient, [gate, x, gradient], {})),
+  );
 }
 
 /**

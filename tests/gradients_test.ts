@@ -8,6 +8,10 @@ import { memory } from "../tensor/memory.ts";
 import { batchedMatmul, groupedMatmul, matmul } from "../tensor/products.ts";
 import { random } from "../tensor/random.ts";
 import * as reduce from "../tensor/reduce.ts";
+import { logSoftmax } from "../routers/assignment.ts";
+import { cosineToChunks } from "../routers/grap.ts";
+import { localityLoss } from "../routers/locality.ts";
+import { jitter } from "../routers/scoring.ts";
 import * as rows from "../tensor/rows.ts";
 import { type Parameter, parameter, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import * as transformer from "../tensor/transformer.ts";
@@ -49,6 +53,15 @@ const cases: readonly OpCase[] = [
   { name: "multiply", shapes: [[3, 4], [3, 4]], apply: arithmetic.multiply },
   { name: "multiply by one value", shapes: [[3, 4], [1]], apply: arithmetic.multiply },
   { name: "multiply per row", shapes: [[3, 4], [3, 1]], apply: arithmetic.multiply },
+  { name: "gated", shapes: [[3, 5], [3, 5]], apply: arithmetic.gated },
+  {
+    name: "gated, one side a constant, and both sides one",
+    shapes: [[3, 5]],
+    apply: (x) => {
+      const fixed = tensor(backend, Float32Array.from({ length: 15 }, (_, at) => at / 7 - 1), [3, 5]);
+      return arithmetic.add(arithmetic.gated(fixed, arithmetic.gated(x, x)), arithmetic.gated(x, fixed));
+    },
+  },
   { name: "divide per row", shapes: [[3, 4], [3, 1]], apply: arithmetic.divide, domain: positive },
   { name: "divide", shapes: [[3, 4], [3, 4]], apply: arithmetic.divide, domain: positive },
   { name: "where", shapes: [[4], [4]], apply: (a, b) => arithmetic.where(int([1, 0, 0, 1]), a, b) },
@@ -60,6 +73,22 @@ const cases: readonly OpCase[] = [
   { name: "meanFirst", shapes: [[5, 3]], apply: reduce.meanFirst },
   { name: "softmax", shapes: [[3, 5]], apply: reduce.softmax },
   { name: "logsumexp", shapes: [[3, 5]], apply: reduce.logsumexp },
+  { name: "shareOfRow", shapes: [[4, 3]], apply: reduce.shareOfRow, domain: positive },
+  { name: "logSoftmax", shapes: [[3, 5]], apply: logSoftmax },
+  { name: "cosineToChunks", shapes: [[3, 8]], apply: (x) => cosineToChunks(x, 4) },
+  { name: "jitter", shapes: [[3, 5]], apply: (x) => jitter(x, 0.25, random(3)) },
+  {
+    name: "localityLoss",
+    shapes: [[4, 4]],
+    apply: (x) => {
+      const probability_TE = reduce.softmax(x);
+      const topology = {
+        ...{ ranks: 2, homeRank_T: Int32Array.of(0, 1, 0, 0), rankOfExpert_E: Int32Array.of(0, 0, 1, 1) },
+        nodeOfRank_R: Int32Array.of(0, 1),
+      };
+      return localityLoss({ probability_TE, topology, near: "node", smoothing: 0.1, weight: 3 })!;
+    },
+  },
   { name: "crossEntropy", shapes: [[4, 6]], apply: (x) => reduce.crossEntropy(x, int([2, -1, 5, 0])) },
   { name: "matmul", shapes: [[3, 4], [4, 5]], apply: (a, b) => matmul(a, b) },
   {
@@ -178,6 +207,30 @@ for (const { name, shapes, apply, domain = (value: number) => value } of cases) 
     free(params);
   });
 }
+
+Deno.test("a gradient weight scales what flows back into rows, and nothing else", async () => {
+  using _scope = memory();
+  const [rows_ND, weight_N] = [[6, 4], [6]].map((shape, at) =>
+    parameter(backend, random(5).split(at).normal(sizeOf(shape)), shape)
+  );
+  const factor_N = [0.5, 3, 7, 0, 2, -1];
+  const found = [];
+  for (const gradientWeight_N of [undefined, tensor(backend, factor_N, [6])]) {
+    const assignments = rows.assignmentsOf(token_N(), 3, 2);
+    const byExpert = rows.groupBy(key_N(), 3);
+    const y = rows.combineRows(rows_ND, weight_N, assignments, byExpert, { gradientWeight_N });
+    const gradient = await gradients(reduce.sumAll(arithmetic.square(y)), [rows_ND, weight_N]);
+    found.push(await Promise.all([y, gradient[0]!, gradient[1]!].map((one) => one.read())));
+  }
+  const [[y, toRows, toWeights], [sameY, scaled, sameWeights]] = found;
+  assertEquals([sameY, sameWeights], [y, toWeights]);
+  // Rows are those of assignments 1 and 5, 4, 0 and 3, in the order of their experts; assignment 2 has none.
+  const order = [1, 5, 4, 0, 3];
+  for (let at = 0; at < 24; at++) {
+    const want = Math.floor(at / 4) < 5 ? factor_N[order[Math.floor(at / 4)]] * toRows[at] : 0;
+    assertAlmostEquals(scaled[at], want, 1e-6 * (1 + Math.abs(want)));
+  }
+});
 
 Deno.test("paths that meet add up, and stopGradient cuts one", async () => {
   using _scope = memory();
