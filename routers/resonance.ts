@@ -40,7 +40,8 @@ export function keepMutual(
   const params = { groups: E, scope, choiceMajor: false };
   const affinity = stopGradient(affinity_TK);
   const [rank_TK] = apply(kernels.rankInGroup, [wanted_TK, affinity], params);
-  return leaveOut(refused(wanted_TK, rank_TK, affinity, E, scope, rule), wanted_TK);
+  const count_TK = countToShare([wanted_TK, rank_TK, affinity], { groups: E, scope }, rule);
+  return leaveOut(refused(rank_TK, count_TK, scope, rule), wanted_TK);
 }
 
 /** What experts take when they alone choose. */
@@ -61,32 +62,44 @@ export function chooseTokens(affinity_TE: Tensor, C: number, rule: KeepRule, rea
   // A threshold is a share of what all tokens offer; without one the best C are enough.
   const S = rule.threshold === null ? C : T;
   const ranked = topK(real_ET, S);
-  const padding_ES = greater(affine(ranked.value_TK, -1, 0), tensor(like.backend, [FAR / 2], [1]));
-  const expert_ES = leaveOut(padding_ES, wholeNumbers(like, [E, S], (at) => Math.floor(at / S)));
+  const every_ES = wholeNumbers(like, [E, S], (at) => Math.floor(at / S));
+  const expert_ES = real_T ? leaveOut(isPadding(ranked.value_TK), every_ES) : every_ES;
   const rank_ES = wholeNumbers(like, [E, S], (at) => at % S);
-  const kept_ES = leaveOut(refused(expert_ES, rank_ES, ranked.value_TK, E, E, rule), expert_ES);
+  const count_ES = countToShare([expert_ES, rank_ES, ranked.value_TK], { groups: E, scope: E }, rule);
+  // From here on the best C are all there is.
   const slot_N = wholeNumbers(like, [E * C], (at) => Math.floor(at / C) * S + at % C);
-  const slots = (x_ES: Tensor) => reshape(take(reshape(x_ES, [E * S]), slot_N), [E, C]);
-  return { token_EC: slots(ranked.index_TK), expert_EC: slots(kept_ES) };
+  const slots = (x_ES: Tensor) => S === C ? x_ES : reshape(take(reshape(x_ES, [E * S]), slot_N), [E, C]);
+  const refused_EC = refused(slots(rank_ES), count_ES && slots(count_ES), E, rule);
+  return { token_EC: slots(ranked.index_TK), expert_EC: leaveOut(refused_EC, slots(expert_ES)) };
+}
+
+/** 1 where a cosine was put out of reach. */
+function isPadding(value_ES: Tensor): Tensor {
+  return greater(affine(value_ES, -1, 0), tensor(value_ES.backend, [FAR / 2], [1]));
 }
 
 /** Further from any cosine than cosines are from each other, but small enough to leave padding in order. */
 const FAR = 1e6;
 
-/** 1 for entries their group does not keep: those ranked at or behind min(most, max(count to the threshold, least)). */
+/** How many of each entry's group hold its share of the affinity, i32 of the same shape; null without a threshold. */
+function countToShare(
+  entries: readonly [key: Tensor, rank: Tensor, affinity: Tensor],
+  params: { readonly groups: number; readonly scope: number },
+  { threshold }: KeepRule,
+): Tensor | null {
+  return threshold === null ? null : apply(kernels.countToShare, entries, { ...params, share: threshold })[0];
+}
+
+/** 1 for entries their group does not keep: those ranked at or behind min(most, max(count, least)). */
 function refused(
-  key_TK: Tensor,
   rank_TK: Tensor,
-  affinity_TK: Tensor,
-  E: number,
+  count_TK: Tensor | null,
   scope: number,
-  { threshold, least, most }: KeepRule,
+  { least, most }: KeepRule,
 ): Tensor {
   const rank = toFloat(rank_TK);
   const overCapacity = greater(rank, lastRank(rank, scope, most));
-  if (threshold === null) return overCapacity;
-  const params = { groups: E, scope, share: threshold };
-  const [count_TK] = apply(kernels.countToShare, [key_TK, rank_TK, affinity_TK], params);
+  if (!count_TK) return overCapacity;
   const limit = maximum(toFloat(count_TK), least);
   return maximum(overCapacity, affine(greater(limit, rank), -1, 1));
 }
