@@ -30,7 +30,8 @@ export function keepMutual(
   const params = { groups: E, scope, choiceMajor: false };
   const affinity = stopGradient(affinity_TK);
   const [rank_TK] = apply(kernels.rankInGroup, [wanted_TK, affinity], params);
-  return keptOf(wanted_TK, rank_TK, affinity, E, scope, rule);
+  const count_TK = countToShare([wanted_TK, rank_TK, affinity], { groups: E, scope }, rule);
+  return keptOf(wanted_TK, rank_TK, count_TK, scope, rule);
 }
 
 /** What experts take when they alone choose. */
@@ -51,32 +52,45 @@ export function chooseTokens(affinity_TE: Tensor, C: number, rule: KeepRule, rea
   // A threshold is a share of what all tokens offer; without one the best C are enough.
   const S = rule.threshold === null ? C : T;
   const ranked = topK(real_ET, S);
-  const padding_ES = greater(affine(ranked.value_TK, -1, 0), tensor(like.backend, [FAR / 2], [1]));
-  const expert_ES = leaveOut(padding_ES, wholeNumbers(like, [E, S], (at) => Math.floor(at / S)));
+  const every_ES = wholeNumbers(like, [E, S], (at) => Math.floor(at / S));
+  const expert_ES = real_T ? leaveOut(isPadding(ranked.value_TK), every_ES) : every_ES;
   const rank_ES = wholeNumbers(like, [E, S], (at) => at % S);
-  const kept_ES = keptOf(expert_ES, rank_ES, ranked.value_TK, E, E, rule);
+  const count_ES = countToShare([expert_ES, rank_ES, ranked.value_TK], { groups: E, scope: E }, rule);
+  // From here on the best C are all there is.
   const slot_N = wholeNumbers(like, [E * C], (at) => Math.floor(at / C) * S + at % C);
-  const slots = (x_ES: Tensor) => reshape(take(reshape(x_ES, [E * S]), slot_N), [E, C]);
-  return { token_EC: slots(ranked.index_TK), expert_EC: slots(kept_ES) };
+  const slots = (x_ES: Tensor) => S === C ? x_ES : reshape(take(reshape(x_ES, [E * S]), slot_N), [E, C]);
+  const expert_EC = keptOf(slots(expert_ES), slots(rank_ES), count_ES && slots(count_ES), E, rule);
+  return { token_EC: slots(ranked.index_TK), expert_EC };
+}
+
+/** 1 where a cosine was put out of reach. */
+function isPadding(value_ES: Tensor): Tensor {
+  return greater(affine(value_ES, -1, 0), tensor(value_ES.backend, [FAR / 2], [1]));
 }
 
 /** Further from any cosine than cosines are from each other, but small enough to leave padding in order. */
 const FAR = 1e6;
 
-/** Groups of entries that are kept, -1 for those ranked at or behind min(most, max(count to the threshold, least)). */
+/** How many of each entry's group hold its share of the affinity, i32 of the same shape; null without a threshold. */
+function countToShare(
+  entries: readonly [key: Tensor, rank: Tensor, affinity: Tensor],
+  params: { readonly groups: number; readonly scope: number },
+  { threshold }: KeepRule,
+): Tensor | null {
+  return threshold === null ? null : apply(kernels.countToShare, entries, { ...params, share: threshold })[0];
+}
+
+/** Groups of entries that are kept, -1 for those ranked at or behind min(most, max(count, least)). */
 function keptOf(
   key_TK: Tensor,
   rank_TK: Tensor,
-  affinity_TK: Tensor,
-  E: number,
+  count_TK: Tensor | null,
   scope: number,
-  { threshold, least, most }: KeepRule,
+  { least, most }: KeepRule,
 ): Tensor {
   const capacity = typeof most === "number" ? { most } : {};
   const inputs = [key_TK, rank_TK, ...(typeof most === "number" ? [] : [most])];
-  if (threshold === null) return apply(kernels.keepRanked, inputs, { scope, ...capacity })[0];
-  const params = { groups: E, scope, share: threshold };
-  const [count_TK] = apply(kernels.countToShare, [key_TK, rank_TK, affinity_TK], params);
+  if (!count_TK) return apply(kernels.keepRanked, inputs, { scope, ...capacity })[0];
   return apply(kernels.keepRanked, [...inputs, count_TK, least], { scope, ...capacity, counted: true })[0];
 }
 

@@ -373,6 +373,8 @@ export function transpose(x: Tensor): Tensor {
  * ```
  */
 export function wholeNumbers(like: Tensor, shape: readonly number[], at: (index: number) => number): Tensor {
-  const length = shape.reduce((product, dimension) => product * dimension, 1);
-  return reshape(tensor(like.backend, Int32Array.from({ length }, (_, index) => at(index)), [length]), shape);
+  // A loop, not Int32Array.from, which takes ten times as long.
+  const values = new Int32Array(shape.reduce((product, dimension) => product * dimension, 1));
+  for (let index = 0; index < values.length; index++) values[index] = at(index);
+  return tensor(like.backend, values, shape);
 }

@@ -1,0 +1,213 @@
+// `deno task bench:routing`: what routing costs of a layer's forward and backward pass, router by router. All share one bank
+// of experts and take turns; a router's time is its own ops, forward and backward, and whatever it waits for.
+import { parseArgs } from "@std/cli/parse-args";
+import Table from "cli-table3";
+import { cpu, type CpuBackend } from "../cpu/backend.ts";
+import { feedForward } from "../experts/feed_forward.ts";
+import { createMoeLayer, type MoeLayer } from "../moe/layer.ts";
+import { type AnyRouterPlugin, findRouter, parseOptions, routers } from "../routers/registry.ts";
+import type { RouteStep, Routing } from "../routers/router.ts";
+import { add, multiply } from "../tensor/arithmetic.ts";
+import { gradients } from "../tensor/gradients.ts";
+import { createInit } from "../tensor/init.ts";
+import { memory } from "../tensor/memory.ts";
+import { random } from "../tensor/random.ts";
+import { sumAll } from "../tensor/reduce.ts";
+import { takeStageSeconds } from "../tensor/stage.ts";
+import { type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
+import { scoreFunctionLoss } from "../training/score_function.ts";
+import { createFigures } from "./rounds.ts";
+
+/** Options whose cost differs from the defaults', by router. */
+const variants: Readonly<Record<string, readonly Record<string, unknown>[]>> = {
+  "gumbel-matching": [{ proposal: "sinkhorn" }],
+  "locmoe-plus": [{ mode: "ecr" }],
+  "noisy-top-k": [{ gating: "strict" }],
+};
+
+interface Sizes {
+  readonly tokens: number;
+  readonly width: number;
+  readonly hidden: number;
+  readonly experts: number;
+}
+
+interface Subject {
+  readonly name: string;
+  readonly choices: number;
+  readonly layer: MoeLayer;
+}
+
+const LENGTH = 256;
+const V = 1024;
+
+/** The layer on one batch with one bank of experts, whatever the router. */
+function createSubjects(backend: CpuBackend, sizes: Sizes, plugins: readonly AnyRouterPlugin[]) {
+  const { tokens: T, width: D, hidden: F, experts: E } = sizes;
+  const init = createInit(backend, random(0));
+  const experts = feedForward.create({ D, F, E }, feedForward.options.parse({}), init.part("experts"));
+  const tokenCount_V = Int32Array.from({ length: V }, (_, id) => Math.floor(1e6 / (id + 1)));
+  const subjects = plugins.flatMap((plugin) =>
+    [{}, ...variants[plugin.name] ?? []].map((given): Subject => {
+      const options = parseOptions(plugin, given);
+      const dims = { D, E, V, tokenCount_V, length: LENGTH };
+      const router = plugin.create(dims, options, init.part(plugin.name));
+      const words = Object.entries(given).map(([name, value]) => ` ${name}=${value}`);
+      return {
+        name: plugin.name + words.join(""),
+        choices: plugin.expertsPerToken(options),
+        layer: createMoeLayer({ D, E, router, experts }),
+      };
+    })
+  );
+  const x_TD = parameter(backend, random(1).normal(T * D), [T, D]);
+  const direction = random(2).normal(T * D);
+  const ids = Int32Array.from(random(3).uniform(T), (u) => Math.floor(V * u * u));
+  return { subjects, x_TD, direction, ids };
+}
+
+type Bench = ReturnType<typeof createSubjects>;
+
+/** One forward and backward pass; seconds by stage. `look` sees the result before it goes. */
+async function pass(
+  { layer }: Subject,
+  { x_TD, direction, ids }: Bench,
+  look: (y_TD: Tensor, routing: Routing) => Promise<void> = () => Promise.resolve(),
+): Promise<Record<string, number>> {
+  using _scope = memory();
+  const { backend, shape } = x_TD;
+  const step: RouteStep = {
+    training: true,
+    step: 0,
+    random: random(4),
+    tokenId_T: tensor(backend, ids, [ids.length]),
+    length: LENGTH,
+  };
+  const direction_TD = tensor(backend, direction, shape);
+  takeStageSeconds();
+  const { y_TD, routing } = await layer.apply(x_TD, step);
+  const { losses, estimator } = routing;
+  const loss_T = tensor(backend, new Float32Array(ids.length).fill(1), [ids.length]);
+  const loss = [...Object.values(losses), ...(estimator ? [scoreFunctionLoss(loss_T, estimator)] : [])]
+    .reduce(add, sumAll(multiply(y_TD, direction_TD)));
+  const params: Parameter[] = [
+    x_TD,
+    ...Object.values(layer.params.router),
+    ...Object.values(layer.params.experts),
+  ];
+  await gradients(loss, params);
+  const stages = takeStageSeconds();
+  await look(y_TD, routing);
+  return stages;
+}
+
+/** A few tokens against plain sums over what their assignments say; slots of soft routing take tests of their own. */
+async function verify(
+  subject: Subject,
+  bench: Bench,
+  { width: D, hidden: F, tokens: T }: Sizes,
+): Promise<void> {
+  await pass(subject, bench, async (y_TD, { token_N, expert_N, weight_N, mixture }) => {
+    if (mixture) return;
+    const { in: in_EDF, out: out_EFD } = subject.layer.params.experts;
+    const [y, x, into, out, token, expert, weight] = await Promise.all(
+      [y_TD, bench.x_TD, in_EDF, out_EFD, token_N, expert_N, weight_N].map((values) => values.read()),
+    );
+    for (const t of [0, Math.floor(T / 2), T - 1]) {
+      const [sum, size] = [new Float64Array(D), new Float64Array(D)];
+      token.forEach((owner, n) => {
+        if (owner !== t || expert[n] < 0) return;
+        for (let f = 0; f < F; f++) {
+          let hidden = 0;
+          for (let d = 0; d < D; d++) hidden += x[t * D + d] * into[(expert[n] * D + d) * F + f];
+          for (let d = 0; d < D && hidden > 0; d++) {
+            const term = weight[n] * hidden * out[(expert[n] * F + f) * D + d];
+            sum[d] += term;
+            size[d] += Math.abs(term);
+          }
+        }
+      });
+      // D + F roundings of at most 2^-24 each on the way, of numbers as large as their terms together.
+      const wrong = sum.findIndex((value, d) =>
+        Math.abs(y[t * D + d] - value) > (D + F) * 2 ** -24 * size[d]
+      );
+      if (wrong < 0) continue;
+      throw new Error(
+        `Cannot time ${subject.name}: token ${t} got ${y[t * D + wrong]} and is owed ${sum[wrong]}`,
+      );
+    }
+  });
+}
+
+function readChoice(words: readonly string[]) {
+  const numbers = { rounds: 5, threads: 2, tokens: 4096, width: 256, hidden: 1024, experts: 64 };
+  const options = { string: [...Object.keys(numbers), "routers"], boolean: ["json"] };
+  const found = parseArgs([...words], {
+    ...options,
+    unknown: (word: string) => {
+      const known = [...options.string, ...options.boolean].map((name) => `--${name}`).join(", ");
+      throw new RangeError(`Cannot use "${word}": there are ${known}`);
+    },
+  }) as Record<string, unknown>;
+  for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
+    const value = Number(found[name] ?? numbers[name]);
+    if (!Number.isInteger(value) || value < 1) {
+      throw new RangeError(`Cannot use --${name} ${found[name]}: choose a whole number of at least 1`);
+    }
+    numbers[name] = value;
+  }
+  if (numbers.tokens % LENGTH !== 0) {
+    throw new RangeError(`Cannot use --tokens ${numbers.tokens}: choose a multiple of ${LENGTH}`);
+  }
+  const names = found.routers === undefined ? null : String(found.routers).split(",");
+  return { ...numbers, json: found.json === true, plugins: names?.map(findRouter) ?? routers() };
+}
+
+async function main(words: readonly string[]): Promise<void> {
+  const choice = readChoice(words);
+  using backend = await cpu({ threads: choice.threads });
+  const bench = createSubjects(backend, choice, choice.plugins);
+  const figures = createFigures();
+  for (const subject of bench.subjects) await verify(subject, bench, choice);
+  for (let round = 0; round < choice.rounds; round++) {
+    for (const subject of bench.subjects) {
+      const stages = await pass(subject, bench);
+      const seconds = Object.values(stages).reduce((sum, part) => sum + part);
+      const routeSeconds = stages.route ?? 0;
+      figures.add(subject.name, { seconds, routeSeconds, routeShare: routeSeconds / seconds });
+    }
+  }
+  const found = figures.all();
+  if (choice.json) {
+    const { plugins: _, json: __, ...settings } = choice;
+    console.log(JSON.stringify({ ...settings, figures: found }, null, 1));
+    return;
+  }
+  const plain = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" };
+  const head = ["router", "K", "layer ms", "routing ms", "share", "least to most"];
+  const table = new Table({ head, chars: plain, style: { head: [], border: [] } });
+  const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
+  for (const { name, choices } of bench.subjects) {
+    const { seconds, routeSeconds, routeShare } = found[name];
+    const milliseconds = [seconds, routeSeconds].map(({ median }) => (1e3 * median).toFixed(1));
+    const range = `${percent(routeShare.least)} to ${percent(routeShare.most)}`;
+    table.push([name, choices, ...milliseconds, percent(routeShare.median), range]);
+  }
+  const { tokens, width, hidden, experts, threads, rounds } = choice;
+  console.log(
+    `${table}\nForward and backward of one layer: T=${tokens}, D=${width}, F=${hidden}, E=${experts}.`,
+  );
+  console.log(
+    `Medians of ${rounds} rounds on ${threads} threads; a token passes K experts of F hidden units each.`,
+  );
+}
+
+if (import.meta.main) {
+  try {
+    await main(Deno.args);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
+}
