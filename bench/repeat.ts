@@ -1,0 +1,28 @@
+// How long one call takes: as many calls as fill a window, and one wait at its end, so that a device that queues is
+// timed by its work and not by its queue.
+import type { Backend } from "../kernels/kernel.ts";
+
+/** Something to time on a backend; what it makes it also frees. */
+export type Timed = () => void | Promise<void>;
+
+/** Waits until a backend has done all it was asked. */
+export async function settle(backend: Backend): Promise<void> {
+  const mark = backend.upload(Float32Array.of(0), [1]);
+  await backend.read(mark);
+  backend.free(mark);
+}
+
+/** Seconds of one call: the mean over a window of at least `leastSeconds`, found by doubling the number of calls. */
+export async function secondsPerCall(backend: Backend, call: Timed, leastSeconds: number): Promise<number> {
+  for (let calls = 1;; calls *= 2) {
+    await settle(backend);
+    const start = performance.now();
+    for (let each = 0; each < calls; each++) {
+      const running = call();
+      if (running) await running;
+    }
+    await settle(backend);
+    const seconds = (performance.now() - start) / 1000;
+    if (seconds >= leastSeconds) return seconds / calls;
+  }
+}
