@@ -1,7 +1,7 @@
 // Time and memory of an MoE block, forward and backward, along each axis. A point has a device of its own, whose peak of
 // memory is therefore the point's own; points of an axis take turns.
 import type { Axis } from "./axes.ts";
-import { openCpu } from "./devices.ts";
+import { type BlasChoice, openCpu } from "./devices.ts";
 import { type Exponent, exponentOf } from "./fit.ts";
 import { createLayerSubject } from "./layer.ts";
 import { secondsPerCall } from "./repeat.ts";
@@ -30,11 +30,15 @@ export interface Curve {
 const WINDOW_SECONDS = 0.05;
 
 /** Measures one axis. */
-export async function measureCurve({ name, about, expected, points }: Axis, rounds: number): Promise<Curve> {
+export async function measureCurve(
+  { name, about, expected, points }: Axis,
+  rounds: number,
+  blas: BlasChoice,
+): Promise<Curve> {
   using stack = new DisposableStack();
   const turns = [];
   for (const { value, size, threads } of points) {
-    const device = stack.use(await openCpu(threads));
+    const device = stack.use(await openCpu(threads, blas));
     if (value === points[0].value) {
       await verified(device.backend, async (watching) => {
         using few = createLayerSubject(watching, { ...size, T: Math.min(size.T, 256) }, { skew: 0 });

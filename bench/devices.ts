@@ -1,5 +1,5 @@
 // What benches run on: the CPU once for each number of threads, or a WebGPU adapter. The only place that opens backends.
-import { cpu } from "../cpu/backend.ts";
+import { cpu, type CpuOptions } from "../cpu/backend.ts";
 import { webgpu } from "../gpu/backend.ts";
 import type { Backend } from "../kernels/kernel.ts";
 
@@ -28,11 +28,15 @@ export function findDeviceKind(name: string): DeviceKind {
   throw new RangeError(`Cannot use --device ${name}: there are ${names.join(", ")}`);
 }
 
-/** The CPU with so many threads. */
-export async function openCpu(threads: number): Promise<Device> {
-  const backend = await cpu({ threads });
+/** `off`, `auto` or a library's path, as the backend takes it. */
+export type BlasChoice = NonNullable<CpuOptions["blas"]>;
+
+/** The CPU with so many threads. @throws {Error} when `blas` is a path and what is there cannot be used. */
+export async function openCpu(threads: number, blas: BlasChoice = "off"): Promise<Device> {
+  const backend = await cpu({ threads, blas });
+  const library = backend.arithmetic.blas === undefined ? "" : `, BLAS ${backend.arithmetic.blas}`;
   return {
-    name: threads === 1 ? "1 thread" : `${threads} threads`,
+    name: (threads === 1 ? "1 thread" : `${threads} threads`) + library,
     backend,
     threads,
     peakBytes: () => backend.statistics().carvedBytes,
@@ -55,6 +59,10 @@ export async function openWebgpu(profile: boolean): Promise<Device> {
 }
 
 /** The devices of a choice, in the order they are shown. */
-export function openDevices(kind: DeviceKind, threads: readonly number[]): Promise<Device[]> {
-  return kind === "cpu" ? Promise.all(threads.map(openCpu)) : Promise.all([openWebgpu(false)]);
+export function openDevices(
+  kind: DeviceKind,
+  threads: readonly number[],
+  blas: BlasChoice,
+): Promise<Device[]> {
+  return Promise.all(kind === "cpu" ? threads.map((each) => openCpu(each, blas)) : [openWebgpu(false)]);
 }

@@ -26,6 +26,7 @@ function readChoice(words: readonly string[]): { choice: Choice; output: Output 
       routers: "",
       device: "cpu",
       threads: usualThreads(),
+      blas: "off",
       layer: Object.values(referenceLayer).join(","),
     },
     flags: ["json", "report"],
@@ -33,6 +34,10 @@ function readChoice(words: readonly string[]): { choice: Choice; output: Output 
   const names = given.value("routers") === ""
     ? routers().map(({ name }) => name)
     : given.value("routers").split(",");
+  const [device, blas] = [findDeviceKind(given.value("device")), given.value("blas")];
+  if (device === "webgpu" && blas !== "off") {
+    throw new RangeError(`Cannot use --blas ${blas} with --device webgpu: BLAS computes on the CPU`);
+  }
   return {
     choice: {
       rounds: wholeNumber("rounds", given.value("rounds")),
@@ -41,7 +46,8 @@ function readChoice(words: readonly string[]): { choice: Choice; output: Output 
       size: findSize(given.value("size")),
       layer: readLayer(given.value("layer")),
       routers: [...new Set(names)].map(findRouter),
-      device: findDeviceKind(given.value("device")),
+      device,
+      blas,
       threads: wholeNumbers("threads", given.value("threads"), 1, 64),
     },
     output: { json: given.flag("json"), report: given.flag("report") },

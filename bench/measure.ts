@@ -1,7 +1,14 @@
 // One run of `deno task bench`: everything is checked, warmed up and timed in rounds that take turns.
 import type { ModelSize } from "../models/presets.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
-import { type Device, type DeviceKind, openDevices, openWebgpu } from "./devices.ts";
+import {
+  type BlasChoice,
+  type Device,
+  type DeviceKind,
+  openCpu,
+  openDevices,
+  openWebgpu,
+} from "./devices.ts";
 import { createLayerSubject, type LayerSize } from "./layer.ts";
 import { skews } from "./loads.ts";
 import { createPeak } from "./peak.ts";
@@ -24,6 +31,7 @@ export interface Choice {
   readonly routers: readonly AnyRouterPlugin[];
   readonly device: DeviceKind;
   readonly threads: readonly number[];
+  readonly blas: BlasChoice;
 }
 
 /** What was measured. */
@@ -47,7 +55,7 @@ interface Turn extends Subject {
 export async function measure(choice: Choice, say: (text: string) => void): Promise<Measured> {
   const { size, sizeName, routers, layer } = choice;
   using stack = new DisposableStack();
-  const devices = await openDevices(choice.device, choice.threads);
+  const devices = await openDevices(choice.device, choice.threads, choice.blas);
   for (const device of devices) stack.use(device);
   const dataset = await benchDataset(size);
   const peak = choice.device === "cpu" ? stack.use(await createPeak(Math.max(...choice.threads))) : null;
@@ -165,12 +173,12 @@ async function profile(
   figures: Figures,
   device: Device,
   subject: StepSubject,
-  { steps, device: kind }: Choice,
+  { steps, device: kind, blas }: Choice,
   roof: Roof | null,
   withKernels: boolean,
 ): Promise<void> {
   // A fresh device knows its own peak; on a GPU it also keeps time by kernel.
-  using fresh = kind === "cpu" ? (await openDevices(kind, [device.threads]))[0] : await openWebgpu(true);
+  using fresh = await (kind === "cpu" ? openCpu(device.threads, blas) : openWebgpu(true));
   const { kernels, ...bytes } = await profileStep(fresh, subject, steps, roof);
   figures.add({ group: "step", name: subject.router.name, on: device.name }, { ...bytes });
   if (!withKernels) return;

@@ -46,12 +46,12 @@ export function usualThreads(): string {
   return [...new Set([1, Math.min(64, navigator.hardwareConcurrency)])].join(",");
 }
 
-/** Runs a command; a mistake in its words is one line and an exit code. */
+/** Runs a command; what it says it cannot do is one line and an exit code. */
 export async function command(run: () => Promise<void>): Promise<void> {
   try {
     await run();
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
+    if (!(error instanceof Error && error.message.startsWith("Cannot "))) throw error;
     console.error(error.message);
     Deno.exit(1);
   }

@@ -4,7 +4,7 @@ import { findSize } from "../models/presets.ts";
 import { findRouter } from "../routers/registry.ts";
 import { axesOf } from "./axes.ts";
 import { type Curve, measureCurve } from "./curves.ts";
-import { openCpu } from "./devices.ts";
+import { type BlasChoice, openCpu } from "./devices.ts";
 import { expertCounts, groupedOverDense, layerOverFewest } from "./flatness.ts";
 import { referenceLayer } from "./layer.ts";
 import { machineText } from "./machine.ts";
@@ -21,23 +21,24 @@ interface Choice {
   readonly quick: boolean;
   readonly rounds: number;
   readonly threads: number;
+  readonly blas: BlasChoice;
 }
 
 async function measure(
-  { quick, rounds, threads }: Choice,
+  { quick, rounds, threads, blas }: Choice,
   say: (text: string) => void,
 ): Promise<Pick<ScalingResult, "curves" | "grouped" | "layers" | "memory" | "groupedSize" | "layerSize">> {
   const curves: Curve[] = [];
   for (const axis of axesOf(quick, threads)) {
     say(`Scaling ${axis.name} ...`);
-    curves.push(await measureCurve(axis, rounds));
+    curves.push(await measureCurve(axis, rounds, blas));
   }
   const experts = expertCounts(quick ? 32 : 256);
   const groupedSize = quick ? { ...referenceLayer, T: 256, D: 64, F: 256 } : referenceLayer;
   // Tokens for 32 rows an expert at the most experts.
   const T = 32 * experts[experts.length - 1] / groupedSize.K;
   const layerSize = { ...groupedSize, T };
-  using device = await openCpu(threads);
+  using device = await openCpu(threads, blas);
   say("Grouped products beside plain ones ...");
   const grouped = await groupedOverDense(device, groupedSize, experts, rounds);
   say("Blocks of more experts ...");
@@ -48,7 +49,7 @@ async function measure(
     const [sizeName, router] of (quick ? ["tiny"] : ["tiny", "small", "base"]).map((name) => [name, "switch"])
   ) {
     const size = findSize(sizeName);
-    using fresh = await openCpu(threads);
+    using fresh = await openCpu(threads, blas);
     const subject = {
       router: findRouter(router),
       size,
@@ -65,7 +66,7 @@ async function measure(
 if (import.meta.main) {
   await command(async () => {
     const given = readWords(Deno.args, {
-      values: { rounds: "", threads: String(Math.min(64, navigator.hardwareConcurrency)) },
+      values: { rounds: "", threads: String(Math.min(64, navigator.hardwareConcurrency)), blas: "off" },
       flags: ["quick", "json"],
     });
     const quick = given.flag("quick");
@@ -74,7 +75,10 @@ if (import.meta.main) {
       ? (quick ? 1 : 3)
       : wholeNumber("rounds", given.value("rounds"));
     const threads = wholeNumber("threads", given.value("threads"), 1, 64);
-    const measured = await measure({ quick, rounds, threads }, (text) => json || console.log(text));
+    const measured = await measure(
+      { quick, rounds, threads, blas: given.value("blas") },
+      (text) => json || console.log(text),
+    );
     const result: ScalingResult = {
       machine: machineText(),
       date: new Date().toISOString().slice(0, 10),

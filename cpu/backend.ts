@@ -8,6 +8,7 @@ import {
   shapeText,
   sizeOf,
 } from "../kernels/kernel.ts";
+import { type Blas, findBlas, type NoBlas, openSgemm, originOf } from "./blas.ts";
 import { createHeap, type HeapStatistics } from "./heap.ts";
 import { type Exports, loadModule } from "./module.ts";
 import { startWorker } from "./threads.ts";
@@ -21,6 +22,13 @@ export interface CpuOptions {
   readonly relaxed?: boolean;
   /** `false` runs without SharedArrayBuffer, on one thread. */
   readonly shared?: boolean;
+  /**
+   * Matrix products on the system's BLAS (OpenBLAS, MKL, BLIS or Accelerate), which needs Deno's FFI permission: a path,
+   * `auto` to look for one, or `off` (default). The last bits of results depend on it, but not on the number of threads.
+   */
+  readonly blas?: "off" | "auto" | (string & Record<never, never>);
+  /** Products of fewer multiply-adds (M x N x K) stay in WebAssembly. Default: 40,000, from where a call pays. */
+  readonly leastBlasProduct?: number;
 }
 
 /** A CPU backend: a {@linkcode Backend} that says what it uses. */
@@ -38,12 +46,14 @@ interface CpuBuffer extends Buffer {
   readonly address: number;
 }
 
+const LEAST_BLAS_PRODUCT = 40_000;
 const LIST_WORDS = 64;
 const CONTROL_BYTES = 512;
 
 /**
- * Opens the CPU backend; it needs no permission.
- * @throws {RangeError} when `threads` is not a whole number from 1 to 64.
+ * Opens the CPU backend; it needs no permission, unless it is to use BLAS.
+ * @throws {RangeError} when `threads` is not a whole number from 1 to 64; {Error} when `blas` is a path and what is there
+ * cannot be used. With `auto` there is no error: `arithmetic.blas` says what is used, or why nothing is.
  * @example
  * ```ts
  * import { cpu } from "@switchyard/moe";
@@ -52,6 +62,11 @@ const CONTROL_BYTES = 512;
  * const buffer = backend.upload(Float32Array.of(1, 2, 3), [3]);
  * assertEquals(await backend.read(buffer), Float32Array.of(1, 2, 3));
  * backend.close();
+ *
+ * // With --allow-ffi and a library, products run on it.
+ * const fast = await cpu({ threads: 1, blas: "auto" });
+ * console.log(fast.arithmetic.blas); // OpenBLAS 0.3.21 Haswell, say, or: none (FFI is not permitted (--allow-ffi))
+ * fast.close();
  * ```
  */
 export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
@@ -61,9 +76,17 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   }
   const { module, memory, fusedMultiplyAdd, shared } = await loadModule(options);
   const threads = shared ? wanted : 1;
+  const leastProduct = options.leastBlasProduct ?? LEAST_BLAS_PRODUCT;
+  const choice = options.blas ?? "off";
+  const found = choice === "off" ? null : chooseBlas(choice, threads, shared);
+  const blas = found && !("why" in found) ? found : null;
+  const origin = blas ? originOf(memory) : 0n;
   const imports = {
     env: {
       memory,
+      sgemm: blas ? openSgemm(blas) : () => {
+        throw new Error("there is no BLAS to call");
+      },
       abort: () => {
         throw new Error("the WebAssembly module aborted");
       },
@@ -74,11 +97,13 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const control = heap.allocate(CONTROL_BYTES);
   const list = heap.allocate(4 * LIST_WORDS);
   const scratchBytes = exports.scratchBytes();
-  exports.attach(control, heap.allocate(scratchBytes));
+  exports.attach(control, heap.allocate(scratchBytes), origin, leastProduct);
   if (threads > 1) {
     const started = new SharedArrayBuffer(4);
+    const onThread = blas && { library: blas.library, setter: blas.setter, origin, leastProduct };
     for (let thread = 1; thread < threads; thread++) {
-      startWorker({ module, memory, control, scratch: heap.allocate(scratchBytes), started });
+      const scratch = heap.allocate(scratchBytes);
+      startWorker({ module, memory, control, scratch, blas: onThread, started });
     }
   }
 
@@ -115,7 +140,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   return {
     name: "cpu",
     threads,
-    arithmetic: { device: "cpu", fusedMultiplyAdd },
+    arithmetic: { device: "cpu", fusedMultiplyAdd, ...(found ? { blas: nameOf(found) } : {}) },
     upload(values, shape) {
       if (!open) throw new TypeError("Cannot upload: the CPU backend is closed");
       if (shape.some((dimension) => !Number.isInteger(dimension) || dimension < 0)) {
@@ -169,6 +194,20 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
 
 function address(buffer: Buffer): number {
   return (buffer as CpuBuffer).address;
+}
+
+/** @throws {Error} when a path cannot be used; `auto` answers with the reason. */
+function chooseBlas(choice: string, threads: number, shared: boolean): Blas | NoBlas {
+  // Memory that is not shared may move when it grows, and a library is given addresses.
+  const found = shared
+    ? findBlas({ library: choice, threads })
+    : { why: "memory is not shared", opened: false };
+  if (choice === "auto" || !("why" in found)) return found;
+  throw new Error(`Cannot use BLAS library ${choice}: ${found.why}`);
+}
+
+function nameOf(found: Blas | NoBlas): string {
+  return "why" in found ? `none (${found.why})` : found.name;
 }
 
 /** Chunk size: at least `grain`, and few enough chunks that taking them costs nothing. */

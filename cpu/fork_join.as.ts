@@ -6,6 +6,7 @@
 // job it has not read, and a job's description stays untouched until all its chunks are done.
 import { call } from "./dispatch.as";
 import { setScratch } from "../kernels/arguments.as";
+import { setBlas } from "../kernels/blas.as";
 
 const CHUNK_BITS: i64 = 20;
 const CHUNK_MASK: i64 = (1 << 20) - 1;
@@ -24,10 +25,11 @@ const ARGUMENTS: usize = 332;
 
 let control: usize = 0;
 
-/** Called once by each thread before anything else. */
-export function attach(controlAddress: usize, scratchAddress: usize): void {
+/** Called once by each thread before anything else. Without a BLAS `origin` is 0. */
+export function attach(controlAddress: usize, scratchAddress: usize, origin: u64, leastProduct: i32): void {
   control = controlAddress;
   setScratch(scratchAddress);
+  setBlas(origin, leastProduct);
 }
 
 function takeChunks(): void {

@@ -13,7 +13,7 @@ export interface ModuleChoice {
 
 /** Functions every variant exports. */
 export interface Exports {
-  attach(control: number, scratch: number): void;
+  attach(control: number, scratch: number, origin: bigint, leastProduct: number): void;
   run(program: number, units: number, grain: number, list: number, threads: number): void;
   work(): void;
   quit(): void;

@@ -1,10 +1,13 @@
 // Worker threads that run `work()` of the WebAssembly module until told to quit. Where node:worker_threads exists (Deno,
 // Node) they are used, because such a worker can be unreferenced and then never keeps a finished program alive;
 // browsers get web workers. Both start from a text, so no consumer needs permission to read a worker file.
+import { type BlasStart, OPEN_SGEMM } from "./blas.ts";
 
-const BODY = `({ module, memory, control, scratch, started }) => {
-  const { exports } = new WebAssembly.Instance(module, { env: { memory, abort() { throw new Error("abort"); } } });
-  exports.attach(control, scratch);
+const BODY = `({ module, memory, control, scratch, started, blas }) => {
+  const sgemm = blas ? (${OPEN_SGEMM})(blas) : () => { throw new Error("no BLAS"); };
+  const env = { memory, sgemm, abort() { throw new Error("abort"); } };
+  const { exports } = new WebAssembly.Instance(module, { env });
+  exports.attach(control, scratch, blas?.origin ?? 0n, blas?.leastProduct ?? 0);
   const flag = new Int32Array(started);
   Atomics.add(flag, 0, 1);
   Atomics.notify(flag, 0);
@@ -17,6 +20,8 @@ export interface WorkerStart {
   readonly memory: WebAssembly.Memory;
   readonly control: number;
   readonly scratch: number;
+  /** The system's BLAS, where products may run on it. */
+  readonly blas: BlasStart | null;
   /** A shared counter of workers that are up. */
   readonly started: SharedArrayBuffer;
 }

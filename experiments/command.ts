@@ -6,11 +6,11 @@ import { findSize, type ModelSize, sizes } from "../models/presets.ts";
 import { findRouter, parseOptions, routers } from "../routers/registry.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import * as experiments from "./mod.ts";
-import { type DeviceName, findDevice } from "./device.ts";
+import { type CpuChoice, type DeviceName, findDevice } from "./device.ts";
 import type { Experiment } from "./experiment.ts";
 
 /** What the words ask for. */
-export interface Command {
+export interface Command extends CpuChoice {
   readonly experiment: Experiment;
   readonly routers: readonly AnyRouterPlugin[] | null;
   readonly plugins: readonly AnyRouterPlugin[];
@@ -20,7 +20,6 @@ export interface Command {
   readonly size: ModelSize;
   readonly steps: number;
   readonly device: DeviceName;
-  readonly threads: number | null;
   readonly out: string | null;
   readonly resume: boolean;
   readonly text: string | null;
@@ -34,6 +33,7 @@ const strings = [
   "out",
   "threads",
   "device",
+  "blas",
   "plugin",
   "set",
   "text",
@@ -103,6 +103,11 @@ export function readCommand(
       `Cannot shard text over ${size.ranks} ranks: choose --ranks that divide the ${size.batch} sequences of a batch`,
     );
   }
+  const device = findDevice(last(values, "device") ?? "cpu");
+  const blas = last(values, "blas") ?? "off";
+  if (device === "webgpu" && blas !== "off") {
+    throw new RangeError(`Cannot use --blas ${blas} with --device webgpu: BLAS computes on the CPU`);
+  }
   return {
     experiment,
     routers: chosen.length > 0 ? named : null,
@@ -112,7 +117,8 @@ export function readCommand(
     sizeName,
     size,
     steps,
-    device: findDevice(last(values, "device") ?? "cpu"),
+    device,
+    blas,
     threads: wholeNumber(values, "threads", 1, 64),
     out: last(values, "out"),
     resume: flags.resume,
@@ -203,6 +209,8 @@ export function helpText(): string {
   --vocabulary N     most words to number (default: the size's)
   --device NAME      cpu (default), webgpu, or auto: a GPU when there is one, else the CPU
   --threads N        CPU threads, 1 to 64 (default: all cores; results do not depend on it)
+  --blas B           off (default), auto, or a library's path: products on the system's BLAS, several times faster;
+                     the last bits of results then depend on the library
   --out DIR          folder for records and report (default results/EXPERIMENT, numbered when taken)
   --resume           continue what a stopped command left in its folder
   --help             this text

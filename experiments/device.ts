@@ -1,6 +1,6 @@
 // Where an experiment's arithmetic runs. Hardware is taken only when asked for: records of one command are equal byte
 // for byte on one kind of arithmetic, and a default that looks at the machine would make them differ by where they ran.
-import { cpu } from "../cpu/backend.ts";
+import { cpu, type CpuOptions } from "../cpu/backend.ts";
 import { adapterFacts } from "../gpu/adapter.ts";
 import { webgpu } from "../gpu/backend.ts";
 import type { Backend } from "../kernels/kernel.ts";
@@ -29,8 +29,14 @@ export function findDevice(name: string): DeviceName {
   throw new RangeError(`Cannot use --device ${name}: there are ${names.join(", ")}`);
 }
 
-/** Opens a device. @throws {Error} when WebGPU is asked for and there is no adapter. */
-export async function openDevice(name: DeviceName, threads: number | null): Promise<Device> {
+/** What a command says about the CPU. */
+export interface CpuChoice {
+  readonly threads: number | null;
+  readonly blas: NonNullable<CpuOptions["blas"]>;
+}
+
+/** Opens a device. @throws {Error} when WebGPU is asked for and there is no adapter, or a BLAS that cannot be used. */
+export async function openDevice(name: DeviceName, { threads, blas }: CpuChoice): Promise<Device> {
   const adapter = name === "auto" ? await adapterFacts() : null;
   const why = name === "auto" && (adapter === null || adapter.software)
     ? ` (no GPU found${adapter ? `: ${adapter.name} computes on the CPU` : ""})`
@@ -41,12 +47,12 @@ export async function openDevice(name: DeviceName, threads: number | null): Prom
     const about = `WebGPU on ${arithmetic.device}${backend.software ? ", which computes on the CPU" : ""}`;
     return { backend, threads: 1, about: about + multiplyAdd(backend), largestBytes, heapBytes: Infinity };
   }
-  const backend = await cpu(threads === null ? {} : { threads });
+  const backend = await cpu({ blas, ...(threads === null ? {} : { threads }) });
   const counted = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
   return {
     backend,
     threads: backend.threads,
-    about: `the CPU with ${counted}${multiplyAdd(backend)}${why}`,
+    about: `the CPU with ${counted}${multiplyAdd(backend)}${blasOf(backend)}${why}`,
     largestBytes: HEAP_BYTES,
     heapBytes: HEAP_BYTES,
   };
@@ -57,4 +63,8 @@ const HEAP_BYTES = 2 ** 32;
 
 function multiplyAdd({ arithmetic }: Backend): string {
   return arithmetic.fusedMultiplyAdd ? ", fused multiply-add" : "";
+}
+
+function blasOf({ arithmetic }: Backend): string {
+  return arithmetic.blas === undefined ? "" : `, BLAS: ${arithmetic.blas}`;
 }

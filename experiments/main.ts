@@ -33,7 +33,7 @@ async function main(words: readonly string[]): Promise<void> {
   console.log(`Preparing ${command.text ?? "the Brown corpus"} ...`);
   const dataset = await prepareText(command);
   checkWindows(dataset, command.size);
-  const device = await openDevice(command.device, command.threads);
+  const device = await openDevice(command.device, command);
   checkMemory(command.size, dataset.vocabulary.size, device);
   const plans = planRuns(command, dataset.vocabulary.size);
   const runFolder = `${folder}/runs`;

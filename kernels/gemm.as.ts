@@ -6,6 +6,7 @@
 // of six rows otherwise. Each element of C is one chain of multiply-adds along K in blocks of KC, whatever the tile it
 // falls into, so results do not depend on how work is split.
 import { scratch } from "./arguments.as";
+import { blas } from "./blas.as";
 
 export const SCRATCH_BYTES: usize = 4 << 20;
 
@@ -326,6 +327,7 @@ export function gemm(
   M: i32, N: i32, K: i32, a: usize, ari: i32, ark: i32, b: usize, brk: i32, brj: i32,
   c: usize, ldc: i32, accumulate: bool,
 ): void {
+  if (blas(M, N, K, a, ari, ark, b, brk, brj, c, ldc, accumulate)) return;
   const strideA = <usize>ari << 2, strideB = <usize>brk << 2, strideC = <usize>ldc << 2;
   if (K == 0 && !accumulate) {
     for (let i = 0; i < M; i++) memory.fill(c + <usize>i * strideC, 0, <usize>N << 2);

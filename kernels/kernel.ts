@@ -132,6 +132,8 @@ export interface Arithmetic {
   readonly device: string;
   /** True when multiply and add round once. */
   readonly fusedMultiplyAdd: boolean;
+  /** Where the system's BLAS was asked for: its name and version, or `none` and why. */
+  readonly blas?: string;
 }
 
 /** Where arithmetic runs. `run` queues and never waits; `read` is the only wait. */

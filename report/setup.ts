@@ -28,6 +28,7 @@ function factsOf({ header }: Series): Map<string, string> {
     ["Unigram perplexity", grouped(data.unigramPerplexity)],
     ["Device", arithmetic.device],
     ["Fused multiply-add", arithmetic.fusedMultiplyAdd ? "yes" : "no"],
+    ["System BLAS", arithmetic.blas ?? "off"],
     ["Switchyard", header.version],
   ]);
 }

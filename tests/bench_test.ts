@@ -128,6 +128,8 @@ Deno.test("bench: mistakes are refused in one sentence", () =>
     [["--size", "huge"], 'Cannot find size "huge"'],
     [["--routers", "topk"], 'Cannot find router "topk"'],
     [["--device", "tpu"], "Cannot use --device tpu: there are cpu, webgpu"],
+    [["--device", "webgpu", "--blas", "auto"], "Cannot use --blas auto with --device webgpu"],
+    [["--threads", "1", "--blas", "./nowhere.so"], "Cannot use BLAS library ./nowhere.so"],
     [["--layer", "1,2,3"], "Cannot use --layer 1,2,3: write T,D,F,E,K"],
     [["--layer", "8,8,8,2,4"], "Cannot use --layer 8,8,8,2,4: a token goes to 4 experts, and there are 2"],
     [["--layer", "8,8,8,2,2"], "Cannot send 9 of 8 tokens to one expert"],
@@ -213,7 +215,7 @@ Deno.test("bench:scaling: mistakes are refused in one sentence", () =>
   refuses("bench:scaling", [
     [["--rounds", "none"], "Cannot use --rounds none: choose a whole number of at least 1"],
     [["--threads", "0"], "Cannot use --threads 0: choose a whole number from 1 to 64"],
-    [["--slow"], 'Cannot use "--slow": there are --rounds, --threads, --quick, --json'],
+    [["--slow"], 'Cannot use "--slow": there are --rounds, --threads, --blas, --quick, --json'],
   ]));
 
 Deno.test("bench:scaling: a quick run gives every curve, exponent and ratio", async () => {

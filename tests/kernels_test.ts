@@ -1,8 +1,8 @@
 // The contract every kernel keeps: its programs agree with its reference within the derived rounding (integers exactly),
-// on the CPU with the same bits however the work is cut over threads, on a GPU with either kind of programs and however
-// grids fold; and its shape rule explains what it refuses.
+// on the CPU with the same bits however the work is cut over threads, with every product on the system's BLAS and with
+// none, on a GPU with either kind of programs and however grids fold; and its shape rule explains what it refuses.
 import { assert, assertEquals } from "@std/assert";
-import { cpu, type CpuBackend } from "../cpu/backend.ts";
+import { cpu, type CpuBackend, type CpuOptions } from "../cpu/backend.ts";
 import { sizeClass } from "../cpu/heap.ts";
 import { hasRelaxedSimd } from "../cpu/module.ts";
 import { programs } from "../cpu/wasm.ts";
@@ -19,6 +19,7 @@ import {
 } from "../kernels/kernel.ts";
 import * as all from "../kernels/mod.ts";
 import type { WebgpuBackend } from "../gpu/backend.ts";
+import { blas } from "./blas.ts";
 import { fill } from "./fill.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 
@@ -37,18 +38,20 @@ const kernels = Object.entries(all as Record<string, unknown>).filter((entry): e
 );
 
 interface Variant {
-  readonly relaxed: boolean;
+  readonly about: string;
   readonly one: CpuBackend;
   readonly two: CpuBackend;
 }
-const variants: Variant[] = [];
-for (const relaxed of hasRelaxedSimd() ? [false, true] : [false]) {
-  variants.push({
-    relaxed,
-    one: await cpu({ threads: 1, relaxed }),
-    two: await cpu({ threads: 2, relaxed }),
-  });
+async function variant(about: string, options: CpuOptions): Promise<Variant> {
+  return {
+    about,
+    one: await cpu({ ...options, threads: 1 }),
+    two: await cpu({ ...options, threads: 2 }),
+  };
 }
+const variants = [await variant("plain", { relaxed: false })];
+if (hasRelaxedSimd()) variants.push(await variant("relaxed", { relaxed: true }));
+if (blas) variants.push(await variant(blas.name, { blas: blas.library, leastBlasProduct: 1 }));
 /** Hardware programs, those for software adapters, and grids that fold because a dimension takes 5 workgroups only. */
 const gpuVariants = [
   { about: "programs for hardware", backend: openGpu({ software: false }) },
@@ -98,12 +101,12 @@ for (const [exported, kernel] of kernels) {
       const outputs = kernel.outputs(types, each.params);
       const wanted = referenceOf(kernel, inputs, types, each.params);
       const rounding = kernel.rounding(types, each.params);
-      for (const { relaxed, one, two } of variants) {
+      for (const { about, one, two } of variants) {
         const got = await compute(one, kernel, each, inputs);
         outputs.forEach((type, at) => {
           assertEquals(got[at].type, type);
           compare(
-            `${kernel.name}, ${each.about}, relaxed ${relaxed}, output ${at}`,
+            `${kernel.name}, ${each.about}, ${about}, output ${at}`,
             type,
             got[at].values,
             wanted[at],
@@ -117,7 +120,11 @@ for (const [exported, kernel] of kernels) {
           inputs,
         );
         outputs.forEach((_, at) =>
-          sameBits(`${kernel.name}, ${each.about}, output ${at}`, inPieces[at].values, got[at].values)
+          sameBits(
+            `${kernel.name}, ${each.about}, ${about}, output ${at}`,
+            inPieces[at].values,
+            got[at].values,
+          )
         );
       }
     });

@@ -1,5 +1,6 @@
 // What a run leaves behind, line by line. Everything here is a function of the command and the seed: two runs of the
 // same command write the same bytes. What is not (seconds, threads) goes to a timing record beside it.
+import type { Arithmetic } from "../kernels/kernel.ts";
 import type { Load } from "../moe/load.ts";
 
 /** How one MoE layer routed in one step. */
@@ -39,7 +40,7 @@ export interface RunHeader {
   /** Fingerprint of all initial weights outside routers: equal runs start equal. */
   readonly initialWeights: string;
   /** Arithmetic that decides the bits. */
-  readonly arithmetic: { readonly device: string; readonly fusedMultiplyAdd: boolean };
+  readonly arithmetic: Arithmetic;
   readonly version: string;
 }
 

@@ -1,0 +1,162 @@
+// Products on the system's BLAS: found or not, with a reason; the library's own bits, whatever the number of threads; one
+// clear error for a library that cannot be used, and records that say which was.
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { cpu, type CpuOptions } from "../cpu/backend.ts";
+import { findBlas } from "../cpu/blas.ts";
+import { groupedMatmul, matmul } from "../kernels/mod.ts";
+import { random } from "../tensor/random.ts";
+import { blas } from "./blas.ts";
+import { assertRefused, experiments, filesIn, inFolder, succeed } from "./experiments_command.ts";
+
+const ignore = blas === null;
+const nowhere = "/nowhere/libopenblas.so";
+const draw = (name: string, size: number) => random(3).split(name).normal(size);
+
+async function product(options: CpuOptions, M: number, N: number, K: number): Promise<Float32Array> {
+  using backend = await cpu(options);
+  const inputs = [backend.upload(draw("a", M * K), [M, K]), backend.upload(draw("b", K * N), [K, N])];
+  const [c] = backend.run(matmul, inputs, { transposeA: false, transposeB: false });
+  return await backend.read(c) as Float32Array;
+}
+
+Deno.test({
+  name: "a product has the bits of the library, and below the least size those of WebAssembly",
+  ignore,
+  fn: async () => {
+    // One tile: 24 rows by at most 256 columns.
+    const [M, N, K] = [24, 200, 90];
+    const { symbols } = Deno.dlopen(blas!.library, {
+      cblas_sgemm: {
+        parameters: [
+          ...["i32", "i32", "i32", "i32", "i32", "i32", "f32"] as const,
+          ...["buffer", "i32", "buffer", "i32", "f32", "buffer", "i32"] as const,
+        ],
+        result: "void",
+      },
+    });
+    const [a, b, wanted] = [draw("a", M * K), draw("b", K * N), new Float32Array(M * N)];
+    const options = { threads: 1, blas: blas!.library };
+    const got = await product(options, M, N, K);
+    // The backend has left the library with one thread; with more it would cut the product otherwise.
+    symbols.cblas_sgemm(101, 111, 111, M, N, K, 1, a, K, b, N, 0, wanted, N);
+    assertEquals(got, wanted);
+    const plain = await product({ threads: 1 }, M, N, K);
+    assert(plain.some((value, at) => value !== wanted[at]), "both sum in one order: this shows nothing");
+    assertEquals(await product({ ...options, leastBlasProduct: M * N * K + 1 }, M, N, K), plain);
+  },
+});
+
+Deno.test({
+  name: "with BLAS too, results are the same for any number of threads, and every time",
+  ignore,
+  fn: async () => {
+    const grouped = async (threads: number) => {
+      using backend = await cpu({ threads, blas: blas!.library });
+      const [N, K, M] = [700, 130, 260];
+      const offset = Int32Array.of(0, 9, 9, 410, 699);
+      const inputs = [
+        backend.upload(draw("x", N * K), [N, K]),
+        backend.upload(draw("w", 4 * K * M), [4, K, M]),
+        backend.upload(offset, [5]),
+      ];
+      const [y] = backend.run(groupedMatmul, inputs, { transposeB: false });
+      return await backend.read(y);
+    };
+    const dense = (threads: number) => product({ threads, blas: blas!.library }, 515, 517, 300);
+    for (const compute of [grouped, dense]) {
+      const wanted = await compute(1);
+      for (const threads of [1, 2, 2, 3]) assertEquals(await compute(threads), wanted);
+    }
+  },
+});
+
+Deno.test("a library that cannot be used is one error, or a reason", async () => {
+  for (const library of [nowhere, new URL("../deno.json", import.meta.url).pathname]) {
+    const error = await assertRejects(
+      () => cpu({ blas: library }),
+      Error,
+      `Cannot use BLAS library ${library}: `,
+    );
+    assert(!/\n|undefined/.test(error.message) && error.message.length < 240, error.message);
+    const found = findBlas({ library });
+    assert("why" in found && !found.opened, JSON.stringify(found));
+  }
+  await assertRejects(() => cpu({ blas: nowhere, shared: false }), Error, `${nowhere}: memory is not shared`);
+  using backend = await cpu({ blas: "auto", shared: false });
+  assertEquals(backend.arithmetic.blas, "none (memory is not shared)");
+});
+
+Deno.test("a library without products, or whose threads cannot be set, is refused by name", {
+  ignore: Deno.build.os !== "linux",
+}, () => {
+  const found = findBlas({ library: "libc.so.6" });
+  assert("why" in found && found.opened, JSON.stringify(found));
+  assertStringIncludes(found.why, "cblas_sgemm");
+});
+
+const canScript = await new Deno.Command("script", { args: ["-qec", "true", "/dev/null"], stdin: "null" })
+  .output().then(({ success }) => success, () => false);
+
+Deno.test({
+  name:
+    "without permission BLAS is not used, and nobody at a terminal is asked for it (needs the program script)",
+  ignore: !canScript,
+  fn: () =>
+    inFolder(async (folder) => {
+      const module = new URL("../cpu/backend.ts", import.meta.url);
+      await Deno.writeTextFile(
+        `${folder}/main.ts`,
+        `import { cpu } from "${module}";
+        const backend = await cpu({ threads: 1, blas: "auto" });
+        console.log(backend.arithmetic.blas);
+        await cpu({ threads: 1, blas: "${nowhere}" }).catch(({ message }) => console.log(message));`,
+      );
+      const { stdout } = await new Deno.Command("script", {
+        args: ["-qec", `"$DENO" run --no-config "$MAIN"`, "/dev/null"],
+        env: { DENO: Deno.execPath(), MAIN: `${folder}/main.ts`, NO_COLOR: "1", SHELL: "/bin/sh" },
+        stdin: "null",
+      }).output();
+      const lines = new TextDecoder().decode(stdout).split(/\r?\n/).filter((line) =>
+        /BLAS|none|ffi/i.test(line)
+      );
+      const why = "FFI is not permitted (--allow-ffi)";
+      assertEquals(lines, [`none (${why})`, `Cannot use BLAS library ${nowhere}: ${why}`]);
+    }),
+});
+
+Deno.test({
+  name: "records name the BLAS, repeat with it, and do not go on without it",
+  ignore,
+  fn: () =>
+    inFolder(async (folder) => {
+      const words = (out: string, threads: number, ...more: string[]) => [
+        ...["--routers", "switch", "--size", "tiny", "--steps", "12", "--seeds", "1"],
+        ...[
+          "--threads",
+          String(threads),
+          "--text",
+          `${folder}/text.txt`,
+          "--out",
+          `${folder}/${out}`,
+          ...more,
+        ],
+      ];
+      const out = await succeed(...words("one", 1, "--blas", "auto"));
+      assertStringIncludes(out, `BLAS: ${blas!.name}`);
+      await succeed(...words("two", 2, "--blas", blas!.library));
+      const record = (name: string) => filesIn(`${folder}/${name}`).get("runs/switch-seed0.jsonl")!;
+      assertEquals(record("two"), record("one"));
+      const { arithmetic } = JSON.parse(record("one").split("\n")[0]);
+      assertEquals(arithmetic.blas, blas!.name);
+      const without = await experiments(...words("one", 1, "--resume"));
+      assertRefused(without, [`arithmetic.blas was "${blas!.name}" and is now undefined`], "resumed without");
+    }),
+});
+
+Deno.test("a command that asks for a BLAS that cannot be used is refused", () =>
+  inFolder(async (folder) => {
+    const words = ["--size", "tiny", "--text", `${folder}/text.txt`, "--out", `${folder}/out`];
+    assertRefused(await experiments(...words, "--blas", nowhere), [nowhere], "no such library");
+    const onGpu = await experiments(...words, "--device", "webgpu", "--blas", "auto");
+    assertRefused(onGpu, ["--blas auto", "--device webgpu"], "on a GPU");
+  }));
