@@ -72,12 +72,10 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
   const turns: Turn[] = [];
   for (const device of devices) {
     const { backend } = device;
-    for (const router of routers) {
-      const names = await verified(backend, async (watching) => {
-        await trainSteps(watching, stepOf(router, device), 1);
-      });
-      for (const name of names) checked.add(name);
-    }
+    const names = await verified(backend, async (watching) => {
+      for (const router of routers) await trainSteps(watching, stepOf(router, device), 1);
+    });
+    for (const name of names) checked.add(name);
     turns.push(...await productTurns(stack, device, choice, dataset.vocabulary.size));
     for (const skew of skews) {
       await verified(backend, async (watching) => {

@@ -10,11 +10,13 @@ const backend = await cpu();
 const { width: D, experts, length, batch } = findSize("small");
 const dims = { T: length * batch, D, experts, length };
 
-for (const plugin of routers()) {
-  await verified(backend, async (watching) => {
+await verified(backend, async (watching) => {
+  for (const plugin of routers()) {
     using once = createRoutingSubject(watching, plugin, dims);
     await once.run();
-  });
+  }
+});
+for (const plugin of routers()) {
   const { run } = createRoutingSubject(backend, plugin, dims);
   const baseline = plugin.name === "forced-balance";
   Deno.bench({

@@ -19,11 +19,15 @@ const backend = await cpu();
 const { threads } = backend;
 const options = { backend, dataset, machine: { threads, machine: "" }, version: "" };
 
-for (const name of ["switch", "hash", "gshard", "locmoe", "locmoe-plus", "gumbel-matching", "skip"]) {
-  const router = findRouter(name);
-  await verified(backend, async (watching) => {
-    await trainSteps(watching, { router, size, sizeName, dataset, threads }, 1);
-  });
+const compared = ["switch", "hash", "gshard", "locmoe", "locmoe-plus", "gumbel-matching", "skip"].map(
+  findRouter,
+);
+
+await verified(backend, async (watching) => {
+  for (const router of compared) await trainSteps(watching, { router, size, sizeName, dataset, threads }, 1);
+});
+for (const router of compared) {
+  const { name } = router;
   const routerOptions = parseOptions(router);
   const plan = { run: name, label: name, sizeName, seed: 0, steps: 1, size, router, routerOptions };
   const model = createLanguageModel(
