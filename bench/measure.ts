@@ -9,6 +9,7 @@ import {
   openDevices,
   openWebgpu,
 } from "./devices.ts";
+import { readGpuRoofs } from "./gpu_roof.ts";
 import { createLayerSubject, type LayerSize } from "./layer.ts";
 import { skews } from "./loads.ts";
 import { createPeak } from "./peak.ts";
@@ -108,8 +109,9 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
   for (const turn of turns) if (turn.group !== "step") await turn.time();
   for (let round = 0; round < choice.rounds; round++) {
     say(`Round ${round + 1} of ${choice.rounds} ...`);
-    for (const { name: on, threads } of peak ? devices : []) {
-      for (const [name, found] of Object.entries(readRoofs(peak!, threads))) {
+    for (const { name: on, threads, backend } of devices) {
+      const read = peak ? readRoofs(peak, threads) : await readGpuRoofs(backend);
+      for (const [name, found] of Object.entries(read)) {
         figures.add({ group: "roof", name, on }, found);
       }
     }

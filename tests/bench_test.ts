@@ -1,5 +1,8 @@
 // The benches run, check what they time and print what they say; how fast is their own affair.
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { gpuPeak, readGpuRoofs } from "../bench/gpu_roof.ts";
+import { createKernelSubject } from "../bench/products.ts";
+import { gpuTest, openGpu } from "./gpu.ts";
 import { exponentOf } from "../bench/fit.ts";
 import { changesSince, type Entry, parseHistory } from "../bench/history_entries.ts";
 import { countsOf, expertsOf, offsetsOf } from "../bench/loads.ts";
@@ -119,6 +122,15 @@ Deno.test("a page is written beside an older one of the same day, not over it", 
   assertEquals(paths, ["results/bench-test/2026-11-22.html", "results/bench-test/2026-11-22-2.html"]);
   assertEquals(await Promise.all(paths.map((path) => Deno.readTextFile(path))), ["<p>1", "<p>2"]);
   await Deno.remove("results/bench-test", { recursive: true });
+});
+
+gpuTest("bench: a GPU's limits are read by a program that computes what it says", async () => {
+  const backend = await openGpu()();
+  await createKernelSubject(backend, gpuPeak, [], null).check();
+  for (const [name, figures] of Object.entries(await readGpuRoofs(backend))) {
+    const [value] = Object.values(figures);
+    assert(value > 0 && Number.isFinite(value), `${name}: ${value}`);
+  }
 });
 
 Deno.test("bench: mistakes are refused in one sentence", () =>
