@@ -48,7 +48,6 @@ const CHECKED_TOKENS = 256;
 
 /** One subject, timed once a round. */
 interface Turn extends Subject {
-  readonly device: Device;
   time(): Promise<Record<string, number>>;
 }
 
@@ -87,7 +86,7 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
       });
       const { run, flop } = stack.use(createLayerSubject(backend, layer, { skew }));
       turns.push({
-        ...{ group: "layer", name: `skew ${skew}`, on: device.name, device },
+        ...{ group: "layer", name: `skew ${skew}`, on: device.name },
         time: async () => {
           const seconds = await secondsPerCall(backend, run, WINDOW_SECONDS);
           return { seconds, flopPerSecond: flop / seconds };
@@ -98,7 +97,7 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
   for (const router of routers) {
     for (const device of devices) {
       turns.push({
-        ...{ group: "step", name: router.name, on: device.name, device },
+        ...{ group: "step", name: router.name, on: device.name },
         time: () => timeStep(device.backend, stepOf(router, device), choice.steps),
       });
     }
@@ -161,7 +160,7 @@ async function productTurns(
     await subject.check();
   }
   return subjects.map(({ group, name, subject: { flop, bytes, run } }) => ({
-    ...{ group, name, on, device },
+    ...{ group, name, on },
     time: async () => {
       const seconds = await secondsPerCall(backend, run, WINDOW_SECONDS);
       return { seconds, flopPerSecond: flop / seconds, bytesPerSecond: bytes / seconds };
