@@ -1,5 +1,6 @@
 // How many multiply-adds a core does at most: twelve sums in registers, enough to hide the latency of each, and no
-// memory at all. `fused` rounds once where the engine has relaxed SIMD, `plain` twice.
+// memory at all. `fused` rounds once where the engine has relaxed SIMD, `plain` twice. `triad` is the opposite: two
+// arrays in, one out, and next to nothing to compute (McCalpin, STREAM).
 
 /** Floating-point operations of one round of either loop: twelve vectors of four, a multiplication and an addition. */
 export function flopOfRound(): i32 {
@@ -50,6 +51,23 @@ export function plain(rounds: i32, factor: f32, offset: f32): f32 {
     l = f32x4.add(f32x4.mul(l, x), y);
   }
   return total(a, b, c, d) + total(e, f, g, h) + total(i, j, k, l);
+}
+
+/** a[i] = b[i] + factor c[i], `repeats` times over three arrays of `count` floats, a multiple of 16, from `start` on. */
+export function triad(start: usize, count: i32, repeats: i32, factor: f32): void {
+  const x = f32x4.splat(factor);
+  const size = (<usize> count) << 2;
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const end = start + size;
+    for (let a = start; a < end; a += 64) {
+      const b = a + size;
+      const c = b + size;
+      v128.store(a, f32x4.add(v128.load(b), f32x4.mul(v128.load(c), x)));
+      v128.store(a, f32x4.add(v128.load(b, 16), f32x4.mul(v128.load(c, 16), x)), 16);
+      v128.store(a, f32x4.add(v128.load(b, 32), f32x4.mul(v128.load(c, 32), x)), 32);
+      v128.store(a, f32x4.add(v128.load(b, 48), f32x4.mul(v128.load(c, 48), x)), 48);
+    }
+  }
 }
 
 function total(a: v128, b: v128, c: v128, d: v128): f32 {

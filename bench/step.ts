@@ -1,15 +1,15 @@
 // The whole training step, as training itself times it: forward, backward, update and what the record reads back.
-import type { CpuBackend } from "../cpu/backend.ts";
+import type { Backend } from "../kernels/kernel.ts";
 import type { ModelSize } from "../models/presets.ts";
 import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
 import { loadBrown } from "../training/brown.ts";
 import { type Dataset, prepare } from "../training/dataset.ts";
-import { stages } from "../training/record.ts";
+import { passes, type RunHeader, stages, type StepTiming } from "../training/record.ts";
 import { train } from "../training/train.ts";
 import { spread } from "./rounds.ts";
 
 /** Steps of a run that are not counted: caches fill, and the heap may still grow. */
-const WARM_UP = 3;
+export const WARM_UP = 3;
 
 /** Text of the default job, with validation cut to one batch: looking at it is no part of a step. */
 export async function benchDataset(size: ModelSize): Promise<Dataset> {
@@ -23,38 +23,55 @@ export interface StepSubject {
   readonly size: ModelSize;
   readonly sizeName: string;
   readonly dataset: Dataset;
-  readonly backend: CpuBackend;
-  /** Steps counted. */
-  readonly steps: number;
+  readonly threads: number;
 }
 
-/**
- * Trains for a while and returns figures of a step: `seconds` (median), `flopPerSecond` of the model (three forward
- * passes of active FLOPs), share of time by stage, bytes in use after a step and at the peak.
- */
-export async function timeStep(subject: StepSubject): Promise<Record<string, number>> {
-  const { router, size, sizeName, dataset, backend } = subject;
-  const steps = WARM_UP + subject.steps;
-  let usedBytes = 0;
+/** Trains some steps and returns their timings, with the model's active floating-point operations of a step. */
+export async function trainSteps(
+  backend: Backend,
+  { router, size, sizeName, dataset, threads }: StepSubject,
+  steps: number,
+  onStep: (step: number) => void = () => {},
+): Promise<{ steps: readonly StepTiming[]; flop: number; header: RunHeader }> {
   const { record, timing } = await train(
     {
       ...{ run: router.name, label: router.name, size, sizeName, steps, seed: 0 },
       ...{ router, routerOptions: parseOptions(router) },
     },
     {
-      ...{ backend, dataset, machine: { threads: backend.threads, machine: "" }, version: "" },
-      onStep: () => usedBytes = backend.statistics().usedBytes,
+      ...{ backend, dataset, machine: { threads, machine: "" }, version: "" },
+      onStep: ({ step }) => onStep(step),
     },
   );
-  const counted = timing.steps.slice(WARM_UP);
-  const seconds = spread(counted.map(({ seconds }) => seconds)).median;
-  const sum = (stage: string) => counted.reduce((all, { stages }) => all + (stages[stage] ?? 0), 0);
-  const all = stages.reduce((all, stage) => all + sum(stage), 0);
+  const { header } = record;
+  return { steps: timing.steps, flop: 3 * header.activeFlopPerToken * size.batch * size.length, header };
+}
+
+/**
+ * Figures of a step: `seconds` (median), `flopPerSecond` of the model (three forward passes of active FLOPs), and shares
+ * of time: the forward pass by stage, then the other passes whole. `routingShare` is what routing takes of the MoE
+ * blocks, forward and backward.
+ */
+export async function timeStep(
+  backend: Backend,
+  subject: StepSubject,
+  counted: number,
+): Promise<Record<string, number>> {
+  const { steps, flop } = await trainSteps(backend, subject, WARM_UP + counted);
+  const timed = steps.slice(WARM_UP);
+  const sum = (pass: string, stage: string) =>
+    timed.reduce((all, { passes }) => all + (passes?.[pass]?.[stage] ?? 0), 0);
+  const ofStage = (stage: string) => passes.reduce((all, pass) => all + sum(pass, stage), 0);
+  const ofPass = (pass: string) => stages.reduce((all, stage) => all + sum(pass, stage), 0);
+  const all = passes.reduce((all, pass) => all + ofPass(pass), 0);
+  const [forward, ...others] = passes;
+  const moe = stages.filter((stage) => stage !== "rest").reduce((all, stage) => all + ofStage(stage), 0);
+  const seconds = spread(timed.map(({ seconds }) => seconds)).median;
   return {
     seconds,
-    flopPerSecond: 3 * record.header.activeFlopPerToken * size.batch * size.length / seconds,
-    ...Object.fromEntries(stages.map((stage) => [`${stage}Share`, sum(stage) / all])),
-    usedBytes,
-    peakBytes: backend.statistics().carvedBytes,
+    flopPerSecond: flop / seconds,
+    ...Object.fromEntries(stages.map((stage) => [`${stage}Share`, sum(forward, stage) / all])),
+    ...Object.fromEntries(others.map((pass) => [`${pass}Share`, ofPass(pass) / all])),
+    routingShare: ofStage("route") / moe,
   };
 }

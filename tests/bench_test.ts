@@ -1,71 +1,375 @@
-// The bench runs, checks what it times and prints what it says; how fast is its own affair.
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+// The benches run, check what they time and print what they say; how fast is their own affair.
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { gpuPeak, readGpuRoofs } from "../bench/gpu_roof.ts";
+import { createKernelSubject } from "../bench/products.ts";
+import { gpuTest, openGpu } from "./gpu.ts";
+import { exponentOf } from "../bench/fit.ts";
+import { changesSince, type Entry, parseHistory } from "../bench/history_entries.ts";
+import { countsOf, expertsOf, offsetsOf } from "../bench/loads.ts";
+import { renderBench, writePage } from "../bench/page.ts";
+import { memoryByHand } from "../bench/memory_by_hand.ts";
+import { leastSeconds } from "../bench/roof.ts";
 import { createFigures, spread } from "../bench/rounds.ts";
+import { renderScaling } from "../bench/scaling_page.ts";
+import { scalingSchema } from "../bench/scaling_schema.ts";
+import { scalingTables } from "../bench/scaling_tables.ts";
+import { benchSchema } from "../bench/schema.ts";
+import { tablesOf } from "../bench/tables.ts";
+import { verified } from "../bench/verify.ts";
+import { findSize } from "../models/presets.ts";
+import type { RunHeader } from "../training/record.ts";
+import { cpu } from "../cpu/backend.ts";
+import { affine } from "../kernels/mod.ts";
+import configuration from "../deno.json" with { type: "json" };
 
-/** The task's words after `deno`, with all the permissions it needs. */
-const task = ["run", "--no-prompt", "--allow-read=bench", "--allow-env", "--allow-ffi", "bench/main.ts"];
+const root = new URL("../", import.meta.url);
 
-async function bench(...words: string[]): Promise<{ code: number; out: string; error: string }> {
+/** Runs a task's own command with more words, and with the permissions it asks for. */
+async function run(task: keyof typeof configuration.tasks, ...words: string[]) {
+  const [program, ...own] = configuration.tasks[task].command.split(" ");
+  assertEquals(program, "deno");
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...task, ...words],
-    cwd: new URL("../", import.meta.url),
+    args: [own[0], "--no-prompt", ...own.slice(1), ...words],
+    cwd: root,
     env: { NO_COLOR: "1" },
     stdin: "null",
   }).output();
   return { code, out: new TextDecoder().decode(stdout), error: new TextDecoder().decode(stderr) };
 }
 
-Deno.test("one short round gives every figure, with a spread and in base units", async () => {
-  const words = ["--rounds", "1", "--steps", "2", "--size", "tiny", "--routers", "switch,hash", "--json"];
-  const { code, out, error } = await bench(...words);
+/** Each list of words is refused with one sentence on one line, before anything is timed. */
+async function refuses(
+  task: keyof typeof configuration.tasks,
+  mistakes: readonly (readonly [words: readonly string[], sentence: string])[],
+) {
+  for (const [words, sentence] of mistakes) {
+    const { code, out, error } = await run(task, ...words);
+    assert(code !== 0 && out === "", `${words}: exit code ${code}, ${out}`);
+    assert(error.startsWith(sentence) && error.trimEnd().split("\n").length === 1, error);
+  }
+}
+
+const short = ["--rounds", "1", "--steps", "2", "--size", "tiny", "--layer", "64,16,32,4,2"];
+
+Deno.test("bench: one short round gives every figure, with a spread and in base units", async () => {
+  const { code, out, error } = await run(
+    "bench",
+    ...short,
+    "--routers",
+    "switch,hash",
+    "--threads",
+    "1,2",
+    "--json",
+  );
   assertEquals([code, error], [0, ""]);
-  const { figures, machine, sizeName } = JSON.parse(out);
-  assertEquals(sizeName, "tiny");
-  assertMatch(machine, /^\d+ logical cores, /);
-  const subjects = Object.keys(figures);
+  const result = benchSchema.parse(JSON.parse(out));
+  const { rows, checked, size, layer } = result;
+  assertEquals([size, layer], ["tiny", { T: 64, D: 16, F: 32, E: 4, K: 2 }]);
+  for (const kernel of ["matmul", "grouped_matmul", "attention", "adamw", "top_k"]) {
+    assert(checked.includes(kernel), `${kernel} was not checked`);
+  }
+  const find = (group: string, name: string, on: string) => {
+    const found = rows.find((row) => row.group === group && row.name === name && row.on === on);
+    assert(found, `no ${group} ${name} on ${on}`);
+    return found.figures;
+  };
   for (const on of ["1 thread", "2 threads"]) {
-    for (const subject of ["peak plain", "matmul logits", "matmul square", "step switch", "step hash"]) {
-      assert(subjects.includes(`${subject}, ${on}`), `no ${subject}, ${on} among ${subjects}`);
-    }
-    const step = figures[`step switch, ${on}`];
-    const shares = ["route", "dispatch", "experts", "rest"].map((stage) => step[`${stage}Share`].median);
+    assert(find("roof", "plain multiply-add", on).flopPerSecond.median > 0);
+    assert(find("roof", "256 MiB", on).bytesPerSecond.median > 0);
+    assert(find("product", "logits", on).ofPeak.median > 0);
+    assert(find("grouped", "4 matrices, skew 0.9", on).flopPerSecond.median > 0);
+    // 64 tokens, 2 experts each, 4 D F operations, one pass forward and two back.
+    const layer = find("layer", "skew 0.5", on);
+    assertClose(layer.flopPerSecond.median * layer.seconds.median, 3 * 64 * 2 * 4 * 16 * 32);
+    const step = find("step", "switch", on);
+    const shares = ["route", "dispatch", "experts", "combine", "rest", "backward", "optimizer", "reading"]
+      .map((part) => step[`${part}Share`].median);
     assert(shares.every((share) => share > 0 && share < 1), `shares ${shares}`);
-    assert(Math.abs(shares.reduce((sum, share) => sum + share) - 1) < 1e-9, `shares ${shares}`);
-    assert(step.usedBytes.median > 0 && step.peakBytes.median >= step.usedBytes.median);
+    assertClose(shares.reduce((sum, share) => sum + share), 1);
+    assert(step.routingShare.median > 0 && step.routingShare.median < 1);
+    assert(step.peakBytes.median > step.allocatedBytes.median / 10 && step.allocatedBytes.median > 0);
+    assertEquals(step.grownBytes.median, 0, "memory stays as it is after the first steps");
     // 8 x 32 tokens of the tiny size, three passes.
     const flop = step.flopPerSecond.median * step.seconds.median / (3 * 8 * 32);
-    assert(flop > 1e4 && Math.abs(flop - Math.round(flop)) < 1e-6 * flop, `${flop} FLOP a token`);
+    assertClose(flop, Math.round(flop));
+    const kernels = rows.filter((row) => row.group === "kernel" && row.on === on);
+    assertClose(kernels.reduce((sum, { figures }) => sum + figures.share.median, 0), 1);
+    assertEquals(
+      find("kernel", "adamw", on).calls.median,
+      15,
+      "one update for each parameter of the tiny model",
+    );
   }
-  for (const found of Object.values(figures) as Record<string, ReturnType<typeof spread>>[]) {
-    for (const [name, { least, median, most }] of Object.entries(found)) {
-      assert(least >= 0 && least <= median && median <= most && Number.isFinite(most), `${name}: ${median}`);
-    }
+  const html = renderBench(result);
+  for (const { title } of tablesOf(result)) assertStringIncludes(html, title.replace("'", "&#39;"));
+  for (
+    const plot of ["Milliseconds of a step on 1 thread", "Roofline of the kernels of a step on 2 threads"]
+  ) {
+    assertStringIncludes(html, `role="img" aria-label="${plot}"`);
+  }
+  assert(!/undefined|NaN/.test(html), "a figure is missing");
+});
+
+function assertClose(got: number, want: number) {
+  assert(Math.abs(got - want) <= 1e-6 * want, `${got} and should be ${want}`);
+}
+
+Deno.test("a page is written beside an older one of the same day, not over it", async () => {
+  const paths = [
+    await writePage("bench-test", "2026-11-22", "<p>1"),
+    await writePage("bench-test", "2026-11-22", "<p>2"),
+  ];
+  assertEquals(paths, ["results/bench-test/2026-11-22.html", "results/bench-test/2026-11-22-2.html"]);
+  assertEquals(await Promise.all(paths.map((path) => Deno.readTextFile(path))), ["<p>1", "<p>2"]);
+  await Deno.remove("results/bench-test", { recursive: true });
+});
+
+gpuTest("bench: a GPU's limits are read by a program that computes what it says", async () => {
+  const backend = await openGpu()();
+  await createKernelSubject(backend, gpuPeak, [], null).check();
+  for (const [name, figures] of Object.entries(await readGpuRoofs(backend))) {
+    const [value] = Object.values(figures);
+    assert(value > 0 && Number.isFinite(value), `${name}: ${value}`);
   }
 });
 
-Deno.test("a bench of nothing is refused in one sentence", async () => {
-  for (
-    const [words, sentence] of [
-      [["--rounds", "0"], "Cannot use --rounds 0: choose a whole number of at least 1"],
-      [["--size", "huge"], 'Cannot find size "huge"'],
-      [["--routers", "topk"], 'Cannot find router "topk"'],
-      [["--round", "2"], 'Cannot use "--round": there are --rounds, --steps'],
-    ] as const
-  ) {
-    const { code, error } = await bench(...words);
-    assert(code !== 0 && error.startsWith(sentence) && error.trimEnd().split("\n").length === 1, error);
-  }
-});
+Deno.test("bench: mistakes are refused in one sentence", () =>
+  refuses("bench", [
+    [["--rounds", "0"], "Cannot use --rounds 0: choose a whole number of at least 1"],
+    [["--threads", "1,65"], "Cannot use --threads 65: choose a whole number from 1 to 64"],
+    [["--size", "huge"], 'Cannot find size "huge"'],
+    [["--routers", "topk"], 'Cannot find router "topk"'],
+    [["--device", "tpu"], "Cannot use --device tpu: there are cpu, webgpu"],
+    [["--device", "webgpu", "--blas", "auto"], "Cannot use --blas auto with --device webgpu"],
+    [["--threads", "1", "--blas", "./nowhere.so"], "Cannot use BLAS library ./nowhere.so"],
+    [["--layer", "1,2,3"], "Cannot use --layer 1,2,3: write T,D,F,E,K"],
+    [["--layer", "8,8,8,2,4"], "Cannot use --layer 8,8,8,2,4: a token goes to 4 experts, and there are 2"],
+    [["--layer", "8,8,8,2,2"], "Cannot send 9 of 8 tokens to one expert"],
+    [["--round", "2"], 'Cannot use "--round": there are --rounds, --steps'],
+  ]));
 
 Deno.test("figures are medians with their range", () => {
   assertEquals(spread([3, 1, 2]), { median: 2, least: 1, most: 3 });
   assertEquals(spread([4, 1, 2, 3]), { median: 2.5, least: 1, most: 4 });
   assertThrows(() => spread([]), RangeError, "no rounds");
   const figures = createFigures();
-  for (const value of [5, 7]) figures.add("b", { x: value });
-  figures.add("a", { y: 1 });
-  assertEquals(figures.all(), {
-    b: { x: { median: 6, least: 5, most: 7 } },
-    a: { y: { median: 1, least: 1, most: 1 } },
+  const [a, b] = ["a", "b"].map((name) => ({ group: "step", name, on: "1 thread" }));
+  for (const value of [5, 7]) figures.add(b, { x: value });
+  figures.add(a, { y: 1 });
+  assertEquals(figures.rows(), [
+    { ...b, figures: { x: { median: 6, least: 5, most: 7 } } },
+    { ...a, figures: { y: { median: 1, least: 1, most: 1 } } },
+  ]);
+});
+
+Deno.test("a call takes at least its arithmetic at the peak or its bytes at the bandwidth that fits", () => {
+  const bandwidths = [{ bytes: 100, bytesPerSecond: 50 }, { bytes: 1000, bytesPerSecond: 10 }];
+  const roof = { flopPerSecond: 200, bandwidths };
+  assertEquals(leastSeconds(roof, { flop: 400, bytes: 50 }), 2);
+  assertEquals(leastSeconds(roof, { flop: 0, bytes: 100 }), 2);
+  assertEquals(leastSeconds(roof, { flop: 0, bytes: 101 }), 10.1);
+  assertEquals(leastSeconds(roof, { flop: 0, bytes: 5000 }), 500);
+});
+
+Deno.test("loads add up, fall as they say, and send a token to different experts", () => {
+  assertEquals([...countsOf({ T: 6, E: 4, K: 2, skew: 0 })], [3, 3, 3, 3]);
+  // Shares 1, 1/2, 1/3, 1/4 of 25/12, times 50.
+  assertEquals([...countsOf({ T: 50, E: 4, K: 1, skew: 1 })], [24, 12, 8, 6]);
+  assertEquals([...countsOf({ T: 6, E: 4, K: 2, skew: 0, emptyExpert: true })], [4, 4, 4, 0]);
+  assertEquals([...offsetsOf({ T: 6, E: 4, K: 2, skew: 0 })], [0, 3, 6, 9, 12]);
+  for (const skew of [0, 0.5, 0.9]) {
+    const load = { T: 301, E: 8, K: 2, skew };
+    const experts = expertsOf(load);
+    assertEquals(experts, expertsOf(load), "the same every time");
+    const counts = new Int32Array(load.E);
+    for (let token = 0; token < load.T; token++) {
+      const chosen = experts.subarray(token * load.K, (token + 1) * load.K);
+      assertEquals(new Set(chosen).size, load.K, `token ${token} goes to ${chosen}`);
+      for (const expert of chosen) counts[expert]++;
+    }
+    assertEquals(counts, countsOf(load));
+  }
+  assertThrows(
+    () => countsOf({ T: 8, E: 2, K: 2, skew: 1 }),
+    RangeError,
+    "Cannot send 11 of 8 tokens to one expert",
+  );
+  assertThrows(
+    () => countsOf({ T: 8, E: 2, K: 2, skew: 0, emptyExpert: true }),
+    RangeError,
+    "1 of 2 take any",
+  );
+});
+
+Deno.test("a kernel that is wrong is not timed", async () => {
+  using backend = await cpu({ threads: 1 });
+  const run = (shift: number) =>
+    verified(backend, (watching) => {
+      // The program adds what the params say; this reference adds 1.
+      const kernel = { ...affine, reference: affineByOne };
+      const x = watching.upload(Float32Array.of(1, 2), [2]);
+      watching.run(kernel, [x], { scale: 1, shift });
+      return Promise.resolve();
+    });
+  assertEquals(await run(1), ["affine"]);
+  await assertRejects(
+    () => run(2),
+    Error,
+    "Cannot time affine: value 0 of output 0, shape [2], is 3 and should be 2",
+  );
+});
+
+function affineByOne([x]: readonly ArrayLike<number>[], [y]: readonly { [at: number]: number }[]) {
+  for (let at = 0; at < x.length; at++) y[at] = x[at] + 1;
+}
+
+Deno.test("bench:scaling: mistakes are refused in one sentence", () =>
+  refuses("bench:scaling", [
+    [["--rounds", "none"], "Cannot use --rounds none: choose a whole number of at least 1"],
+    [["--threads", "0"], "Cannot use --threads 0: choose a whole number from 1 to 64"],
+    [["--slow"], 'Cannot use "--slow": there are --rounds, --threads, --blas, --quick, --json'],
+  ]));
+
+Deno.test("bench:scaling: a quick run gives every curve, exponent and ratio", async () => {
+  const { code, out, error } = await run("bench:scaling", "--quick", "--json", "--threads", "2");
+  assertEquals([code, error], [0, ""]);
+  const result = scalingSchema.parse(JSON.parse(out));
+  assertEquals(result.curves.map(({ name }) => name), ["tokens", "experts", "width", "choices", "threads"]);
+  for (const { name, points, time, memory } of result.curves) {
+    assertEquals(
+      [points.length > 2, time!.interval !== null],
+      name === "threads" ? [false, false] : [true, true],
+    );
+    assert(points.every(({ peakBytes }) => peakBytes > 2 ** 20) && Number.isFinite(memory!.value), name);
+  }
+  // Memory is no matter of speed: that of 16 times the tokens is more, that of 16 times the experts not 16 times more.
+  const [tokens, experts] = result.curves;
+  assert(tokens.points[2].peakBytes > 2 * tokens.points[0].peakBytes);
+  assert(experts.points[2].peakBytes < 2 * experts.points[0].peakBytes);
+  assertEquals(result.grouped.map(({ E }) => E), [8, 8, 8, 16, 16, 16, 32, 32, 32]);
+  assertEquals(result.layers.map(({ E }) => E), [8, 16, 32]);
+  assertEquals(result.layers[0].ratio.median, 1);
+  assertEquals(result.layerSize.T * result.layerSize.K / 32, 32, "rows an expert at the most experts");
+  assertEquals(result.memory.map(({ size }) => size), ["tiny"]);
+  const html = renderScaling(result);
+  for (const { title } of scalingTables(result).filter(({ title }) => title !== "Curves")) {
+    assertStringIncludes(html, title);
+  }
+  for (const { name } of result.curves) assertStringIncludes(html, `aria-label="milliseconds by ${name}"`);
+  assert(!/undefined|NaN/.test(html), "a figure is missing");
+});
+
+Deno.test("exponents are found, with an interval, and refused where there are none", () => {
+  const cube = [1, 2, 4, 8].map((x) => ({ x, y: 5 * x ** 3 }));
+  const { value, interval } = exponentOf(cube);
+  assertClose(value, 3);
+  assertClose(interval![0], 3);
+  assertClose(interval![1], 3);
+  const noisy = exponentOf(cube.map(({ x, y }, at) => ({ x, y: y * (at % 2 === 0 ? 1.1 : 1) })));
+  assert(noisy.interval![0] < 3 && noisy.interval![1] > 3 && noisy.interval![0] < noisy.value);
+  assertEquals(exponentOf(cube.slice(0, 2)).interval, null);
+  assertThrows(() => exponentOf([{ x: 1, y: 1 }]), RangeError, "Cannot fit an exponent to 1 points");
+  assertThrows(
+    () => exponentOf([{ x: 1, y: 0 }, { x: 2, y: 1 }]),
+    RangeError,
+    "Cannot fit an exponent to 0 at 1",
+  );
+});
+
+Deno.test("memory counted by hand adds up", () => {
+  const size = {
+    ...findSize("tiny"),
+    width: 2,
+    heads: 1,
+    blocks: 2,
+    moeEvery: 2,
+    activeUnits: 3,
+    length: 5,
+    batch: 1,
+  };
+  const header = {
+    experts: { E: 4, K: 1, F: 3 },
+    data: { vocabulary: 7 },
+    parameters: { total: 11 },
+  } as unknown;
+  const attention = 5 * (2 * 2 + 3 * 2 + 2 + 1 + 2 * 2);
+  const [dense, moe, head] = [5 * 3, 5 * 4 + 5 * 2 * 2 + 5 * 3, 5 * (2 * 2 + 7)];
+  assertEquals(memoryByHand(size, header as RunHeader), {
+    parameters: 44,
+    optimizer: 88,
+    activations: 4 * (2 * attention + dense + moe + head),
+    gradients: 44,
   });
+});
+
+const ratio = (median: number) => ({ median, least: median - 0.1, most: median + 0.1 });
+
+Deno.test("history: a change is told beside the last entry of a like machine, with what ranges say", () => {
+  const entry = (commit: string, machine: string, median: number): Entry => ({
+    ...{ commit, machine, date: "2026-11-25" },
+    ratios: { "step / peak": ratio(median) },
+  });
+  const entries = [entry("aaaaaaa", "mine", 0.5), entry("bbbbbbb+", "mine", 1), entry("ccccccc", "other", 9)];
+  assertEquals(parseHistory(entries.map((each) => JSON.stringify(each) + "\n").join(""), "history"), entries);
+  assertThrows(() => parseHistory("{}\n", "history"), RangeError, "Cannot read history: line 1 is no entry");
+  const now = { machine: "mine", ratios: { "step / peak": ratio(1.5), "new one": ratio(2) } };
+  assertEquals(changesSince(entries, now), [
+    "Ratios since bbbbbbb+ of 2026-11-25:",
+    "  step / peak: 1.50 [1.40, 1.60], was 1.00 [0.900, 1.10]: +50.0%",
+    "  new one: 2.00 [1.90, 2.10], new",
+  ]);
+  assertEquals(
+    changesSince(entries, { ...now, ratios: { "step / peak": ratio(0.95) } })[1].split(": ").at(-1),
+    "-5.0%, ranges overlap",
+  );
+  assertStringIncludes(
+    changesSince(entries, { ...now, machine: "third" })[0],
+    "no entry is from a machine like this (third)",
+  );
+});
+
+Deno.test("bench:history: comparing prints every ratio and leaves the record alone", async () => {
+  const record = new URL("bench/history.jsonl", root);
+  const before = await Deno.readTextFile(record);
+  parseHistory(before, "bench/history.jsonl");
+  const { code, out, error } = await run("bench:history", "--compare", "--rounds", "1");
+  assertEquals([code, error], [0, ""]);
+  for (
+    const name of ["product / multiply-add peak", "routing / MoE blocks", "TypeScript loop / WebAssembly"]
+  ) {
+    assertStringIncludes(out, `  ${name}`);
+  }
+  assertEquals(await Deno.readTextFile(record), before);
+  await refuses("bench:history", [
+    [["--rounds", "0"], "Cannot use --rounds 0: choose a whole number of at least 1"],
+    [["--append"], 'Cannot use "--append": there are --rounds, --compare'],
+  ]);
+});
+
+Deno.test("deno bench: routers are checked and timed in one group", async () => {
+  const args = [
+    "bench",
+    "--no-prompt",
+    "--json",
+    "--allow-read=bench",
+    "--allow-env",
+    "--filter",
+    "/^(hash|forced-balance)$/",
+  ];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...args, "bench/routers_bench.ts"],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+  }).output();
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
+  const { benches } = JSON.parse(new TextDecoder().decode(stdout));
+  assertEquals(
+    benches.map((
+      { name, baseline, group }: { name: string; baseline: boolean; group: string },
+    ) => [name, baseline, group]),
+    [["forced-balance", true], ["hash", false]].map((
+      each,
+    ) => [...each, "routers, T=1024 D=64, 8 experts a choice"]),
+  );
+  assert(benches.every(({ results }: { results: { ok?: unknown }[] }) => results.every(({ ok }) => ok)));
 });

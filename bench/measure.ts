@@ -1,0 +1,214 @@
+// One run of `deno task bench`: everything is checked, warmed up and timed in rounds that take turns.
+import type { ModelSize } from "../models/presets.ts";
+import type { AnyRouterPlugin } from "../routers/registry.ts";
+import {
+  type BlasChoice,
+  type Device,
+  type DeviceKind,
+  openCpu,
+  openDevices,
+  openWebgpu,
+} from "./devices.ts";
+import { readGpuRoofs } from "./gpu_roof.ts";
+import { createLayerSubject, type LayerSize } from "./layer.ts";
+import { skews } from "./loads.ts";
+import { createPeak } from "./peak.ts";
+import { groupedSubject, type KernelSubject, productShapes, productSubject } from "./products.ts";
+import { profileStep } from "./profile.ts";
+import { secondsPerCall } from "./repeat.ts";
+import { readRoofs, type Roof, roofOf } from "./roof.ts";
+import { createFigures, type Figures, type Row, scaled, type Subject } from "./rounds.ts";
+import { benchDataset, type StepSubject, timeStep, trainSteps } from "./step.ts";
+import { verified } from "./verify.ts";
+
+/** What to measure. */
+export interface Choice {
+  readonly rounds: number;
+  /** Steps counted in a round. */
+  readonly steps: number;
+  readonly sizeName: string;
+  readonly size: ModelSize;
+  readonly layer: LayerSize;
+  readonly routers: readonly AnyRouterPlugin[];
+  readonly device: DeviceKind;
+  readonly threads: readonly number[];
+  readonly blas: BlasChoice;
+}
+
+/** What was measured. */
+export interface Measured {
+  /** Names of the kernels that were checked in a step. */
+  readonly checked: readonly string[];
+  readonly rows: readonly Row[];
+}
+
+const WINDOW_SECONDS = 0.1;
+/** Tokens of the block that is checked: references are plain loops; widths and experts are those that are timed. */
+const CHECKED_TOKENS = 256;
+
+/** One subject, timed once a round. */
+interface Turn extends Subject {
+  time(): Promise<Record<string, number>>;
+}
+
+/** @param say Told what is going on. */
+export async function measure(choice: Choice, say: (text: string) => void): Promise<Measured> {
+  const { size, sizeName, routers, layer } = choice;
+  using stack = new DisposableStack();
+  const devices = await openDevices(choice.device, choice.threads, choice.blas);
+  for (const device of devices) stack.use(device);
+  const dataset = await benchDataset(size);
+  const peak = choice.device === "cpu" ? stack.use(await createPeak(Math.max(...choice.threads))) : null;
+  const stepOf = (router: AnyRouterPlugin, { threads }: Device): StepSubject => ({
+    router,
+    size,
+    sizeName,
+    dataset,
+    threads,
+  });
+
+  say("Checking ...");
+  const checked = new Set<string>();
+  const turns: Turn[] = [];
+  for (const device of devices) {
+    const { backend } = device;
+    const names = await verified(backend, async (watching) => {
+      for (const router of routers) await trainSteps(watching, stepOf(router, device), 1);
+    });
+    for (const name of names) checked.add(name);
+    turns.push(...await productTurns(stack, device, choice, dataset.vocabulary.size));
+    for (const skew of skews) {
+      await verified(backend, async (watching) => {
+        using few = createLayerSubject(watching, { ...layer, T: Math.min(layer.T, CHECKED_TOKENS) }, {
+          skew,
+        });
+        await few.run();
+      });
+      const { run, flop } = stack.use(createLayerSubject(backend, layer, { skew }));
+      turns.push({
+        ...{ group: "layer", name: `skew ${skew}`, on: device.name },
+        time: async () => {
+          const seconds = await secondsPerCall(backend, run, WINDOW_SECONDS);
+          return { seconds, flopPerSecond: flop / seconds };
+        },
+      });
+    }
+  }
+  for (const router of routers) {
+    for (const device of devices) {
+      turns.push({
+        ...{ group: "step", name: router.name, on: device.name },
+        time: () => timeStep(device.backend, stepOf(router, device), choice.steps),
+      });
+    }
+  }
+
+  const figures = createFigures();
+  say("Warming up ...");
+  for (const turn of turns) if (turn.group !== "step") await turn.time();
+  for (let round = 0; round < choice.rounds; round++) {
+    say(`Round ${round + 1} of ${choice.rounds} ...`);
+    for (const { name: on, threads, backend } of devices) {
+      const read = peak ? readRoofs(peak, threads) : await readGpuRoofs(backend);
+      for (const [name, found] of Object.entries(read)) {
+        figures.add({ group: "roof", name, on }, found);
+      }
+    }
+    for (const turn of turns) figures.add(turn, await turn.time());
+  }
+  say("Profiling ...");
+  for (const device of devices) {
+    const roof = roofOf(figures.rows(), device.name);
+    for (const router of routers) {
+      await profile(figures, device, stepOf(router, device), choice, roof, router === routers[0]);
+    }
+  }
+  return { checked: [...checked].sort(), rows: withShares(figures.rows()) };
+}
+
+/** Products of a step, and grouped ones beside the plain one of as many rows. */
+async function productTurns(
+  stack: DisposableStack,
+  device: Device,
+  { size, layer: { T, D, F, E, K } }: Choice,
+  V: number,
+): Promise<Turn[]> {
+  const { backend, name: on } = device;
+  const shapes = productShapes({ T: size.batch * size.length, D: size.width, F: size.activeUnits, V });
+  const dense = {
+    name: `all ${T * K} rows, one matrix`,
+    M: T * K,
+    N: F,
+    K: D,
+    params: { transposeA: false, transposeB: false },
+  };
+  const subjects: (Pick<Subject, "group" | "name"> & { subject: KernelSubject })[] = [
+    ...shapes.map((shape) => ({
+      group: "product",
+      name: shape.name,
+      subject: productSubject(backend, shape),
+    })),
+    { group: "grouped", name: dense.name, subject: productSubject(backend, dense) },
+    ...skews.map((skew) => ({
+      group: "grouped",
+      name: `${E} matrices, skew ${skew}`,
+      subject: groupedSubject(backend, { T, E, K, skew }, { K: D, M: F }),
+    })),
+  ];
+  for (const { subject } of subjects) {
+    stack.use(subject);
+    await subject.check();
+  }
+  return subjects.map(({ group, name, subject: { flop, bytes, run } }) => ({
+    ...{ group, name, on },
+    time: async () => {
+      const seconds = await secondsPerCall(backend, run, WINDOW_SECONDS);
+      return { seconds, flopPerSecond: flop / seconds, bytesPerSecond: bytes / seconds };
+    },
+  }));
+}
+
+async function profile(
+  figures: Figures,
+  device: Device,
+  subject: StepSubject,
+  { steps, device: kind, blas }: Choice,
+  roof: Roof | null,
+  withKernels: boolean,
+): Promise<void> {
+  // A fresh device knows its own peak; on a GPU it also keeps time by kernel.
+  using fresh = await (kind === "cpu" ? openCpu(device.threads, blas) : openWebgpu(true));
+  const { kernels, ...bytes } = await profileStep(fresh, subject, steps, roof);
+  figures.add({ group: "step", name: subject.router.name, on: device.name }, { ...bytes });
+  if (!withKernels) return;
+  const all = [...kernels.values()].reduce((sum, { seconds }) => sum + seconds, 0);
+  const byTime = [...kernels].sort(([, a], [, b]) => b.seconds - a.seconds);
+  for (const [name, { calls, seconds, flop, bytes, leastSeconds }] of byTime) {
+    figures.add({ group: "kernel", name, on: device.name }, {
+      calls,
+      // An adapter without timestamps knows no seconds.
+      ...(seconds > 0
+        ? { seconds, share: seconds / all, flopPerSecond: flop / seconds, bytesPerSecond: bytes / seconds }
+        : {}),
+      ...(seconds > 0 && roof ? { ofRoof: leastSeconds / seconds } : {}),
+    });
+  }
+}
+
+/** Rows with `ofPeak` and `ofBandwidth`, shares of what as many threads were seen to do; the last of memory's own. */
+function withShares(rows: readonly Row[]): Row[] {
+  return rows.map((row) => {
+    const roof = row.group === "roof" ? null : roofOf(rows, row.on);
+    if (!roof) return row;
+    const { flopPerSecond, bytesPerSecond } = row.figures;
+    const memory = roof.bandwidths[roof.bandwidths.length - 1].bytesPerSecond;
+    return {
+      ...row,
+      figures: {
+        ...row.figures,
+        ...(flopPerSecond ? { ofPeak: scaled(flopPerSecond, 1 / roof.flopPerSecond) } : {}),
+        ...(bytesPerSecond ? { ofBandwidth: scaled(bytesPerSecond, 1 / memory) } : {}),
+      },
+    };
+  });
+}

@@ -1,0 +1,30 @@
+// How long one call takes: as many calls as fill a window, and one wait at its end, so that a device that queues is
+// timed by its work and not by its queue.
+import type { Backend } from "../kernels/kernel.ts";
+
+/** Something to time on a backend; what it makes it also frees. */
+export type Timed = () => void | Promise<void>;
+
+/** Waits until a backend has done all it was asked. */
+async function settle(backend: Backend): Promise<void> {
+  const mark = backend.upload(Float32Array.of(0), [1]);
+  await backend.read(mark);
+  backend.free(mark);
+}
+
+/** Seconds of one call: the mean over a window of at least `leastSeconds`. */
+export async function secondsPerCall(backend: Backend, call: Timed, leastSeconds: number): Promise<number> {
+  for (let calls = 1;;) {
+    await settle(backend);
+    const start = performance.now();
+    for (let each = 0; each < calls; each++) {
+      const running = call();
+      if (running) await running;
+    }
+    await settle(backend);
+    const seconds = (performance.now() - start) / 1000;
+    if (seconds >= leastSeconds) return seconds / calls;
+    // What a short try says, a little more than that, and not far beyond what was tried.
+    calls = Math.max(2 * calls, Math.min(64 * calls, Math.ceil(1.1 * calls * leastSeconds / seconds)));
+  }
+}

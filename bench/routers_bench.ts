@@ -1,0 +1,28 @@
+// `deno bench`: routers on the same tokens, forward and backward through weights, losses and log-probabilities: what a
+// router costs alone. The baseline sends tokens in turn and learns nothing.
+import { cpu } from "../cpu/backend.ts";
+import { findSize } from "../models/presets.ts";
+import { routers } from "../routers/registry.ts";
+import { verified } from "./verify.ts";
+import { createRoutingSubject } from "./routing.ts";
+
+const backend = await cpu();
+const { width: D, experts, length, batch } = findSize("small");
+const dims = { T: length * batch, D, experts, length };
+
+await verified(backend, async (watching) => {
+  for (const plugin of routers()) {
+    using once = createRoutingSubject(watching, plugin, dims);
+    await once.run();
+  }
+});
+for (const plugin of routers()) {
+  const { run } = createRoutingSubject(backend, plugin, dims);
+  const baseline = plugin.name === "forced-balance";
+  Deno.bench({
+    name: plugin.name,
+    group: `routers, T=${dims.T} D=${D}, ${experts} experts a choice`,
+    baseline,
+    fn: run,
+  });
+}

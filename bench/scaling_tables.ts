@@ -1,0 +1,103 @@
+// What a scaling run found as tables of text.
+import { layerText } from "./layer.ts";
+import type { Exponent } from "./fit.ts";
+import type { ScalingResult } from "./scaling_schema.ts";
+import type { Spread } from "./rounds.ts";
+import { shown, type TextTable } from "./tables.ts";
+
+/** `0.98 [0.95, 1.02]`. */
+export function exponentText(exponent: Exponent | null): string {
+  if (!exponent) return "-";
+  const text = (value: number) => value.toFixed(2);
+  const { value, interval } = exponent;
+  return interval ? `${text(value)} [${text(interval[0])}, ${text(interval[1])}]` : text(value);
+}
+
+/** A ratio to two digits after the point, with its range. */
+function ratioText({ median, least, most }: Spread): string {
+  return `${median.toFixed(2)} [${least.toFixed(2)}, ${most.toFixed(2)}]`;
+}
+
+const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
+
+/** All tables of a result. */
+export function scalingTables(result: ScalingResult): TextTable[] {
+  const { curves, grouped, groupedSize, layers, layerSize, memory } = result;
+  const { E: _, ...rest } = layerSize;
+  const widths = Object.entries(rest).map(([name, value]) => `${name}=${value}`).join(" ");
+  return [
+    {
+      title: "Exponents",
+      about:
+        "Fitted to y = a x^b by least squares on logarithms, with the 95% interval of b. Expected: of time, when " +
+        "arithmetic alone decides.",
+      columns: ["", "what stays", "range", "time", "expected", "memory"],
+      rows: curves.map(({ name, about, points, time, expected, memory }) => [
+        ...[name, about, `${points[0].value} to ${points[points.length - 1].value}`],
+        ...[exponentText(time), String(expected), exponentText(memory)],
+      ]),
+    },
+    {
+      title: "Curves",
+      about:
+        "An MoE block, forward and backward, load even. Peak: of memory, of a backend that did nothing else.",
+      columns: ["", "value", "ms", "GFLOP/s", "MiB at the peak"],
+      rows: curves.flatMap(({ name, points }) =>
+        points.map(({ value, seconds, flopPerSecond, peakBytes }) => [
+          ...[
+            name,
+            String(value),
+            shown(seconds, 1e-3),
+            (flopPerSecond / 1e9).toFixed(1),
+            mebibytes(peakBytes),
+          ],
+        ])
+      ),
+    },
+    {
+      title: "Grouped products beside plain ones",
+      about: `Time over that of one plain product of as many rows, ${
+        layerText({ ...groupedSize, E: 0 })
+          .replace("E=0 ", "")
+      }; the last expert has no row. 1.00 is free.`,
+      columns: ["", "skew", "time over plain"],
+      rows: grouped.map(({ E, skew, ratio }) => [`${E} experts`, String(skew), ratioText(ratio)]),
+    },
+    {
+      title: "Blocks of more experts",
+      about:
+        `Time of a block, forward and backward, over that of the fewest experts at equal active FLOPs, ${widths}. ` +
+        "1.00 is flat.",
+      columns: ["", "time over fewest"],
+      rows: layers.map(({ E, ratio }) => [`${E} experts`, ratioText(ratio)]),
+    },
+    {
+      title: "Memory of a training step",
+      about:
+        "Counted by hand in bench/memory_by_hand.ts. The ratio is the peak over parameters, optimizer and activations; " +
+        "gradients of parameters, which exist together too, are in the last one.",
+      columns: [
+        "",
+        "router",
+        "MiB at the peak",
+        "parameters",
+        "optimizer",
+        "activations",
+        "ratio",
+        "gradients",
+        "ratio with them",
+      ],
+      rows: memory.map(({ size, router, peakBytes, byHand }) => {
+        const { parameters, optimizer, activations, gradients } = byHand;
+        const counted = parameters + optimizer + activations;
+        return [
+          ...[`size ${size}`, router, mebibytes(peakBytes)],
+          ...[parameters, optimizer, activations].map(mebibytes),
+          (peakBytes / counted).toFixed(2),
+          mebibytes(gradients),
+          (peakBytes / (counted + gradients)).toFixed(2),
+        ];
+      }),
+    },
+  ];
+}

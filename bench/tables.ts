@@ -1,0 +1,151 @@
+// What a bench found as tables of text: the same tables go to a terminal and onto the page.
+import Table from "cli-table3";
+import { stages } from "../training/record.ts";
+import type { Row, Spread } from "./rounds.ts";
+import { layerText } from "./layer.ts";
+import type { BenchResult } from "./schema.ts";
+
+/** A table with what its columns mean. */
+export interface TextTable {
+  readonly title: string;
+  readonly about: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+const NONE = "-";
+
+/** A median with its range, in units of `unit`. */
+export function shown(spread: Spread | undefined, unit: number): string {
+  if (!spread) return NONE;
+  const digits = spread.median / unit < 1 ? 3 : spread.median / unit < 100 ? 1 : 0;
+  const [middle, low, high] = [spread.median, spread.least, spread.most].map((value) =>
+    (value / unit).toFixed(digits)
+  );
+  return spread.least === spread.most ? middle : `${middle} [${low}, ${high}]`;
+}
+
+function share(spread: Spread | undefined): string {
+  return spread ? spread.median.toFixed(2) : NONE;
+}
+
+function percent(spread: Spread | undefined): string {
+  return spread ? `${(100 * spread.median).toFixed(spread.median < 0.0995 ? 1 : 0)}%` : NONE;
+}
+
+function mebibytes(spread: Spread | undefined): string {
+  return spread ? (spread.most / 2 ** 20).toFixed(1) : NONE;
+}
+
+const forwardStages = stages.map((stage) => [stage, `${stage}Share`] as const);
+const otherPasses = [["backward", "backwardShare"], ["optimizer", "optimizerShare"], [
+  "waiting",
+  "readingShare",
+]] as const;
+
+/** All tables of a result. */
+export function tablesOf({ rows, size, layer }: BenchResult): TextTable[] {
+  const table = (
+    title: string,
+    about: string,
+    group: Row["group"],
+    columns: Readonly<Record<string, (figures: Row["figures"]) => string>>,
+  ): TextTable => ({
+    title,
+    about,
+    columns: ["", "on", ...Object.keys(columns)],
+    rows: rows.filter((row) => row.group === group).map(({ name, on, figures }) => [
+      name,
+      on,
+      ...Object.values(columns).map((column) => column(figures)),
+    ]),
+  });
+  const speed = {
+    ms: ({ seconds }: Row["figures"]) => shown(seconds, 1e-3),
+    "GFLOP/s": ({ flopPerSecond }: Row["figures"]) => shown(flopPerSecond, 1e9),
+  };
+  const moved = { "GB/s": ({ bytesPerSecond }: Row["figures"]) => shown(bytesPerSecond, 1e9) };
+  const ofPeak = { "of peak": ({ ofPeak }: Row["figures"]) => share(ofPeak) };
+  const ofBandwidth = { "of memory": ({ ofBandwidth }: Row["figures"]) => share(ofBandwidth) };
+  const widths = layerText(layer);
+  return [
+    table(
+      "Limits of this machine",
+      "Multiply-adds in registers alone, and bytes read and written by a[i] = b[i] + x c[i] on arrays of that size " +
+        "together. The peak is the best multiply-add; memory is the largest arrays.",
+      "roof",
+      { "GFLOP/s": speed["GFLOP/s"], ...moved },
+    ),
+    table(
+      "Products of a step",
+      `Plain products with the shapes of size ${size}, and two square ones. Bytes are every array once.`,
+      "product",
+      { ...speed, ...ofPeak, ...moved, ...ofBandwidth },
+    ),
+    table(
+      "Grouped products",
+      `Rows times their own expert's matrix, ${widths}, beside one plain product of as many rows. Skew: the load falls ` +
+        "as 1 / rank^skew.",
+      "grouped",
+      { ...speed, ...ofPeak, ...moved, ...ofBandwidth },
+    ),
+    table(
+      "MoE block, forward and backward",
+      `${widths}, load given, no router. GFLOP/s counts the experts' products, one pass forward and two back.`,
+      "layer",
+      { ...speed, ...ofPeak },
+    ),
+    table(
+      "Training step by router",
+      `Size ${size}. GFLOP/s counts three passes of the active FLOPs. Allocated: bytes of all arrays made in a step; ` +
+        "grown: by how much memory grew in all steps counted; peak: of one run.",
+      "step",
+      {
+        ...speed,
+        ...ofPeak,
+        "MiB allocated": ({ allocatedBytes }) => mebibytes(allocatedBytes),
+        "MiB grown": ({ grownBytes }) => mebibytes(grownBytes),
+        "MiB at the peak": ({ peakBytes }) => mebibytes(peakBytes),
+      },
+    ),
+    table(
+      "Where a step's time goes",
+      "Shares of a step: the forward pass by stage, then the other passes whole. Routing: what routing takes of the MoE " +
+        "blocks' own time, forward and backward.",
+      "step",
+      {
+        ...Object.fromEntries([...forwardStages, ...otherPasses].map(([title, name]) => [
+          title,
+          (figures: Row["figures"]) => percent(figures[name]),
+        ])),
+        routing: ({ routingShare }) => percent(routingShare),
+      },
+    ),
+    table(
+      "Kernels of a step",
+      "The first router's step. Share of all kernels' time; of roof: what the calls take at the machine's limits (the " +
+        "longer of arithmetic at the peak and bytes at the bandwidth of arrays that size) over what they took.",
+      "kernel",
+      {
+        calls: ({ calls }) => calls.median.toFixed(0),
+        ms: ({ seconds }) => seconds ? (seconds.median * 1e3).toFixed(3) : NONE,
+        share: (figures) => percent(figures.share),
+        "GFLOP/s": speed["GFLOP/s"],
+        ...moved,
+        "of roof": ({ ofRoof }) => share(ofRoof),
+      },
+    ),
+  ].filter(({ rows }) => rows.length > 0);
+}
+
+/** A table for a terminal, without colours, so that it reads the same in a log. */
+export function printed({ title, about, columns, rows }: TextTable): string {
+  const table = new Table({
+    head: [...columns],
+    colAligns: columns.map((_, at) => at < 2 ? "left" : "right"),
+    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
+    style: { head: [], border: [], compact: true },
+  });
+  table.push(...rows.map((row) => [...row]));
+  return `\n${title}\n${table}\n${about}`;
+}
