@@ -1,7 +1,6 @@
 // The command line of `deno task experiments`: words in, a checked choice out. Every mistake is one sentence that names
 // the value and what is allowed, before any work starts.
 import { parseArgs } from "@std/cli/parse-args";
-import { z } from "zod";
 import { type Precision, precisions } from "../experts/precision.ts";
 import { findSize, type ModelSize, sizes } from "../models/presets.ts";
 import { findRouter, optionNames, parseOptions, routers } from "../routers/registry.ts";

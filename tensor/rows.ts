@@ -1,7 +1,7 @@
 // Moving rows, with gradients. Gathering and combining are each other's gradient, and both are gathers underneath:
 // nothing adds into shared memory, so results do not depend on the order of threads.
 import * as kernels from "../kernels/mod.ts";
-import { apply, differentiable, reshape, type Tensor, tensor } from "./tensor.ts";
+import { apply, differentiable, type Tensor, tensor } from "./tensor.ts";
 
 /**
  * N keys sorted by key, all i32: `order` lists places, -1 at the end for keys left out; `offset` ([count + 1]) where
