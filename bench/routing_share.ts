@@ -13,9 +13,8 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
-import { takeSeconds } from "../tensor/stage.ts";
+import { takeStageSeconds } from "../tensor/stage.ts";
 import { type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
-import { secondsByStage } from "../training/record.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
 import { createFigures } from "./rounds.ts";
 
@@ -85,7 +84,7 @@ async function pass(
     length: LENGTH,
   };
   const direction_TD = tensor(backend, direction, shape);
-  takeSeconds();
+  takeStageSeconds();
   const { y_TD, routing } = await layer.apply(x_TD, step);
   const { losses, estimator } = routing;
   const loss_T = tensor(backend, new Float32Array(ids.length).fill(1), [ids.length]);
@@ -97,7 +96,7 @@ async function pass(
     ...Object.values(layer.params.experts),
   ];
   await gradients(loss, params);
-  const stages = secondsByStage(takeSeconds());
+  const stages = takeStageSeconds();
   await look(y_TD, routing);
   return stages;
 }
@@ -175,28 +174,25 @@ async function main(words: readonly string[]): Promise<void> {
       const stages = await pass(subject, bench);
       const seconds = Object.values(stages).reduce((sum, part) => sum + part);
       const routeSeconds = stages.route ?? 0;
-      figures.add({ group: "routing", name: subject.name, on: "cpu" }, {
-        seconds,
-        routeSeconds,
-        routeShare: routeSeconds / seconds,
-      });
+      figures.add(subject.name, { seconds, routeSeconds, routeShare: routeSeconds / seconds });
     }
   }
-  const rows = figures.rows();
+  const found = figures.all();
   if (choice.json) {
     const { plugins: _, json: __, ...settings } = choice;
-    console.log(JSON.stringify({ ...settings, rows }, null, 1));
+    console.log(JSON.stringify({ ...settings, figures: found }, null, 1));
     return;
   }
   const plain = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" };
   const head = ["router", "K", "layer ms", "routing ms", "share", "least to most"];
   const table = new Table({ head, chars: plain, style: { head: [], border: [] } });
   const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
-  rows.forEach(({ name, figures: { seconds, routeSeconds, routeShare } }, at) => {
+  for (const { name, choices } of bench.subjects) {
+    const { seconds, routeSeconds, routeShare } = found[name];
     const milliseconds = [seconds, routeSeconds].map(({ median }) => (1e3 * median).toFixed(1));
     const range = `${percent(routeShare.least)} to ${percent(routeShare.most)}`;
-    table.push([name, bench.subjects[at].choices, ...milliseconds, percent(routeShare.median), range]);
-  });
+    table.push([name, choices, ...milliseconds, percent(routeShare.median), range]);
+  }
   const { tokens, width, hidden, experts, threads, rounds } = choice;
   console.log(
     `${table}\nForward and backward of one layer: T=${tokens}, D=${width}, F=${hidden}, E=${experts}.`,
