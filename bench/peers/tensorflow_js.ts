@@ -7,7 +7,7 @@ interface Tensor {
   mul(other: Tensor): Tensor;
   sub(other: Tensor): Tensor;
   sum(axis?: number): Tensor;
-  mean(): Tensor;
+  mean(axis?: number): Tensor;
   square(): Tensor;
   relu(): Tensor;
   softmax(axis?: number): Tensor;
@@ -122,8 +122,9 @@ function prepare(tf: Tf, task: Task): Prepared {
         const [x, router, first, second] = inputs;
         try {
           if (task.name === "moe-forward") return { y: tf.tidy(() => forward(x, router, first, second)) };
+          // In two sums: one of half a million values comes out wrong on lavapipe.
           const loss = (...values: Tensor[]) =>
-            forward(...values as [Tensor, Tensor, Tensor, Tensor]).sub(target).square().mean();
+            forward(...values as [Tensor, Tensor, Tensor, Tensor]).sub(target).square().mean(1).mean();
           const { value, grads: [dx, drouter, dfirst, dsecond] } = tf.tidy(() =>
             tf.valueAndGrads(loss)(inputs)
           );
