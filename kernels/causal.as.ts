@@ -1,7 +1,7 @@
 // The two products inside causal attention, for a block of queries that starts at position `first`: each strip of six
 // queries stops at the last key it may see, so that almost nothing is computed above the diagonal.
 import { scratch } from "./arguments.as";
-import { KC, multiplyPanels, NC, PACKED_B, packB } from "./gemm.as";
+import { KC, multiplyStrip, NC, packA, PACKED_A, PACKED_B, packB } from "./gemm.as";
 
 /**
  * S[i,j] = sum_c q[i,c] k[j,c] for each query i and at least its keys j <= first + i; what lies further right in S is
@@ -11,7 +11,7 @@ export function causalScores(
   queries: i32, first: i32, width: i32, q: usize, strideQ: i32, k: usize, strideK: i32, S: usize, strideS: i32,
 ): void {
   const keys = first + queries;
-  const packed = scratch + PACKED_B;
+  const packed = scratch + PACKED_B, strip = scratch + PACKED_A;
   for (let j0 = 0; j0 < keys; j0 += NC) {
     const count = min(NC, keys - j0);
     packB(k + ((<usize>j0 * <usize>strideK) << 2), 1, strideK, width, count, packed);
@@ -19,9 +19,10 @@ export function causalScores(
       const rows = min(6, queries - i);
       const seen = min(count, first + i + rows - j0);
       if (seen <= 0) continue;
-      multiplyPanels(
-        rows, (seen + 7) & ~7, width, q + ((<usize>i * <usize>strideQ) << 2), <usize>strideQ << 2,
-        packed, <usize>width << 5, 32, S + ((<usize>i * <usize>strideS + <usize>j0) << 2), <usize>strideS << 2, false,
+      packA(q + ((<usize>i * <usize>strideQ) << 2), strideQ, 1, rows, width, strip);
+      multiplyStrip(
+        rows, (seen + 7) & ~7, width, strip, packed, <usize>width << 5,
+        S + ((<usize>i * <usize>strideS + <usize>j0) << 2), <usize>strideS << 2, false,
       );
     }
   }
@@ -32,7 +33,7 @@ export function causalSum(
   queries: i32, first: i32, width: i32, P: usize, strideP: i32, v: usize, strideV: i32, y: usize, strideY: i32,
 ): void {
   const keys = first + queries;
-  const packed = scratch + PACKED_B;
+  const packed = scratch + PACKED_B, strip = scratch + PACKED_A;
   for (let j0 = 0; j0 < keys; j0 += KC) {
     const count = min(KC, keys - j0);
     packB(v + ((<usize>j0 * <usize>strideV) << 2), strideV, 1, count, width, packed);
@@ -40,9 +41,10 @@ export function causalSum(
       const rows = min(6, queries - i);
       const seen = min(count, first + i + rows - j0);
       if (seen <= 0) continue;
-      multiplyPanels(
-        rows, width, seen, P + ((<usize>i * <usize>strideP + <usize>j0) << 2), <usize>strideP << 2,
-        packed, <usize>count << 5, 32, y + ((<usize>i * <usize>strideY) << 2), <usize>strideY << 2, j0 > 0,
+      packA(P + ((<usize>i * <usize>strideP + <usize>j0) << 2), strideP, 1, rows, seen, strip);
+      multiplyStrip(
+        rows, width, seen, strip, packed, <usize>count << 5,
+        y + ((<usize>i * <usize>strideY) << 2), <usize>strideY << 2, j0 > 0,
       );
     }
   }

@@ -1,24 +1,27 @@
 // The register-tiled product under matmul, grouped matmul and attention: C (+)= A B for any strides.
 //
 // Six rows by eight columns of C stay in twelve vector registers (with two for B and one for A that is all but one of
-// the sixteen an x64 engine has). B is packed into panels of eight columns, unless A has so few rows that packing
-// would cost more than it saves; A is read where it lies when its rows are contiguous along K, and packed into panels
-// of six rows otherwise. Each element of C is one chain of multiply-adds along K in blocks of KC, whatever the tile it
-// falls into, so results do not depend on how work is split.
+// the sixteen an x64 engine has). B is packed into panels of eight columns, and A into strips of six rows, one at a time:
+// a strip stays in the first cache while it meets all panels. Each element of C is one chain of multiply-adds along K in
+// equal stretches of at most KC, whatever the tile it falls into, so results do not depend on how work is split.
 import { scratch } from "./arguments.as";
 import { blas } from "./blas.as";
 
 export const SCRATCH_BYTES: usize = 4 << 20;
 
 /** Longest stretch of K that is packed at once. */
-export const KC: i32 = 256;
+export const KC: i32 = 384;
 /** Most columns of B that are packed at once. */
-export const NC: i32 = 512;
-const MC: i32 = 192;
-/** Where gemm packs B: room for KC x NC floats, 512 KiB. */
+export const NC: i32 = 256;
+/** Most rows of A that are packed at once. */
+const MC: i32 = 48;
+/** Rows that are fetched from memory before they are packed. */
+const TOUCHED: i32 = 16;
+/** Where gemm packs B: room for KC x NC floats, 384 KiB. */
 export const PACKED_B: usize = 0;
-const PACKED_A: usize = 512 << 10; // MC x KC floats: 192 KiB
-const TILE: usize = 704 << 10; // 6 x 8 floats, for tiles that stick out
+/** Where gemm packs A: room for MC x KC floats, 72 KiB. */
+export const PACKED_A: usize = 384 << 10;
+const TILE: usize = 512 << 10; // 6 x 8 floats, for tiles that stick out to the right
 /** From here on scratch belongs to the kernel that calls gemm. */
 export const CALLER_SCRATCH: usize = 1 << 20;
 
@@ -29,23 +32,56 @@ export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
+let touched: i32 = 0;
+
+/**
+ * Reads one word of every cache line of some rows. WebAssembly has no prefetch; plain loads next to each other wait for
+ * memory together, where packing, with its many instructions a line, would wait for one line after the other.
+ */
+function touch(at: usize, stride: usize, rows: i32, bytes: usize): void {
+  let sum = touched;
+  for (let row = 0; row < rows; row++) {
+    for (let line: usize = 0; line < bytes; line += 64) sum += load<i32>(at + line);
+    at += stride;
+  }
+  touched = sum;
+}
+
 /** Packs B[0..kc, 0..nc] into panels of 8 columns, padded with zeros; panel j starts at `to` + 4 kc j. */
 export function packB(b: usize, brk: i32, brj: i32, kc: i32, nc: i32, to: usize): void {
   const strideK = <usize>brk << 2;
   const strideJ = <usize>brj << 2;
-  for (let j = 0; j < nc; j += 8) {
-    const width = nc - j;
-    let source = b + <usize>j * strideJ;
-    let target = to + ((<usize>j * <usize>kc) << 2);
-    if (width >= 8 && brj == 1) {
-      for (let k = 0; k < kc; k++) {
-        v128.store(target, v128.load(source));
-        v128.store(target, v128.load(source, 16), 16);
-        source += strideK;
-        target += 32;
+  const panel = <usize>kc << 5;
+  let j = 0;
+  if (brj == 1) {
+    // Along B's rows, as they lie in memory, a few rows at a time so that whole cache lines are written.
+    const whole = nc & ~7;
+    for (let k = 0; k < kc; k += TOUCHED) {
+      const rows = min(TOUCHED, kc - k);
+      touch(b + <usize>k * strideK, strideK, rows, <usize>nc << 2);
+      for (let r = 0; r < rows; r += 8) {
+        let from = b + <usize>(k + r) * strideK;
+        let into = to + (<usize>(k + r) << 5);
+        const end = <usize>min(8, rows - r) * strideK;
+        for (let i = 0; i < whole; i += 8) {
+          let target = into;
+          for (let source = from, last = from + end; source < last; source += strideK) {
+            v128.store(target, v128.load(source));
+            v128.store(target, v128.load(source, 16), 16);
+            target += 32;
+          }
+          from += 32;
+          into += panel;
+        }
       }
-    } else if (width >= 8 && brk == 1) {
+    }
+    j = whole;
+  } else if (brk == 1) {
+    for (; j + 8 <= nc; j += 8) {
+      let source = b + <usize>j * strideJ;
+      let target = to + ((<usize>j * <usize>kc) << 2);
       let k = 0;
+      touch(source, strideJ, 8, <usize>kc << 2);
       for (; k + 4 <= kc; k += 4) {
         transpose4(source, strideJ, target, 32);
         transpose4(source + 4 * strideJ, strideJ, target + 16, 32);
@@ -57,15 +93,18 @@ export function packB(b: usize, brk: i32, brj: i32, kc: i32, nc: i32, to: usize)
         source += 4;
         target += 32;
       }
-    } else {
-      const real = <usize>min(width, 8);
-      for (let k = 0; k < kc; k++) {
-        for (let i: usize = 0; i < 8; i++) {
-          store<f32>(target + (i << 2), i < real ? load<f32>(source + i * strideJ) : 0);
-        }
-        source += strideK;
-        target += 32;
+    }
+  }
+  for (; j < nc; j += 8) {
+    const real = <usize>min(nc - j, 8);
+    let source = b + <usize>j * strideJ;
+    let target = to + ((<usize>j * <usize>kc) << 2);
+    for (let k = 0; k < kc; k++) {
+      for (let i: usize = 0; i < 8; i++) {
+        store<f32>(target + (i << 2), i < real ? load<f32>(source + i * strideJ) : 0);
       }
+      source += strideK;
+      target += 32;
     }
   }
 }
@@ -87,33 +126,81 @@ function transpose4(source: usize, stride: usize, target: usize, targetStride: u
   v128.store(target + 3 * targetStride, v128.shuffle<f32>(b, d, 2, 3, 6, 7));
 }
 
-/** Packs A[i0..i0+mc, k0..k0+kc] into panels of 6 rows, padded with zeros. */
-function packA(a: usize, ari: i32, ark: i32, mc: i32, kc: i32, to: usize): void {
+/** How many of the `left` rows a strip takes: up to 6, but two strips of up to 4 rather than one of 6 and one of 2. */
+// @ts-ignore: decorator
+@inline
+function stripOf(left: i32): i32 {
+  return left == 7 || left == 8 ? 4 : min(left, 6);
+}
+
+/** Packs A[0..mc, 0..kc] into strips of up to 6 rows, column after column; a strip takes 24 kc bytes. */
+export function packA(a: usize, ari: i32, ark: i32, mc: i32, kc: i32, to: usize): void {
   const strideI = <usize>ari << 2;
   const strideK = <usize>ark << 2;
-  for (let i = 0; i < mc; i += 6) {
-    const real = <usize>min(mc - i, 6);
-    let source = a + <usize>i * strideI;
-    let target = to + ((<usize>i * <usize>kc) << 2);
-    for (let k = 0; k < kc; k++) {
-      if (real == 6 && ari == 1) {
-        v128.store(target, v128.load(source));
-        store<u64>(target, load<u64>(source, 16), 16);
-      } else if (real == 6) {
-        store<f32>(target, load<f32>(source));
-        store<f32>(target, load<f32>(source + strideI), 4);
-        store<f32>(target, load<f32>(source + 2 * strideI), 8);
-        store<f32>(target, load<f32>(source + 3 * strideI), 12);
-        store<f32>(target, load<f32>(source + 4 * strideI), 16);
-        store<f32>(target, load<f32>(source + 5 * strideI), 20);
-      } else {
-        for (let r: usize = 0; r < 6; r++) {
-          store<f32>(target + (r << 2), r < real ? load<f32>(source + r * strideI) : 0);
+  const strip = <usize>kc * 24;
+  let i = 0;
+  if (ark != 1) {
+    // Along A's columns, as they lie in memory.
+    const rest = mc % 6;
+    const whole = mc - rest - (mc > 6 && (rest == 1 || rest == 2) ? 6 : 0);
+    for (let k = 0; k < kc; k += TOUCHED) {
+      const rows = min(TOUCHED, kc - k);
+      let from = a + <usize>k * strideK;
+      let into = to + <usize>k * 24;
+      touch(from, strideK, rows, <usize>mc << 2);
+      for (i = 0; i < whole; i += 6) {
+        let target = into;
+        for (let source = from, last = from + <usize>rows * strideK; source < last; source += strideK) {
+          v128.store(target, v128.load(source));
+          store<u64>(target, load<u64>(source, 16), 16);
+          target += 24;
         }
+        from += 24;
+        into += strip;
       }
-      source += strideK;
-      target += 24;
     }
+    to += <usize>(whole / 6) * strip;
+  }
+  while (i < mc) {
+    const rows = stripOf(mc - i);
+    packStrip(a + <usize>i * strideI, strideI, strideK, rows, kc, to);
+    to += strip;
+    i += rows;
+  }
+}
+
+/** Packs one strip; rows that it lacks repeat its last. */
+function packStrip(a: usize, strideI: usize, strideK: usize, rows: i32, kc: i32, target: usize): void {
+  const last = a + <usize>(rows - 1) * strideI;
+  const b = min(a + strideI, last), c = min(a + 2 * strideI, last), d = min(a + 3 * strideI, last);
+  const e = min(a + 4 * strideI, last), f = min(a + 5 * strideI, last);
+  const end = <usize>kc * strideK;
+  let at: usize = 0;
+  if (strideK == 4) {
+    touch(a, strideI, rows, end);
+    for (; at + 16 <= end; at += 16) {
+      const a0 = v128.load(a + at), b0 = v128.load(b + at), c0 = v128.load(c + at);
+      const d0 = v128.load(d + at), e0 = v128.load(e + at), f0 = v128.load(f + at);
+      const abLow = v128.shuffle<f32>(a0, b0, 0, 4, 1, 5), abHigh = v128.shuffle<f32>(a0, b0, 2, 6, 3, 7);
+      const cdLow = v128.shuffle<f32>(c0, d0, 0, 4, 1, 5), cdHigh = v128.shuffle<f32>(c0, d0, 2, 6, 3, 7);
+      const efLow = v128.shuffle<f32>(e0, f0, 0, 4, 1, 5), efHigh = v128.shuffle<f32>(e0, f0, 2, 6, 3, 7);
+      v128.store(target, v128.shuffle<f32>(abLow, cdLow, 0, 1, 4, 5));
+      v128.store(target, v128.shuffle<f32>(efLow, abLow, 0, 1, 6, 7), 16);
+      v128.store(target, v128.shuffle<f32>(cdLow, efLow, 2, 3, 6, 7), 32);
+      v128.store(target, v128.shuffle<f32>(abHigh, cdHigh, 0, 1, 4, 5), 48);
+      v128.store(target, v128.shuffle<f32>(efHigh, abHigh, 0, 1, 6, 7), 64);
+      v128.store(target, v128.shuffle<f32>(cdHigh, efHigh, 2, 3, 6, 7), 80);
+      target += 96;
+    }
+  }
+  for (; at < end; at += strideK) {
+    store<f32>(target, load<f32>(a + at));
+    store<f32>(target, load<f32>(b + at), 4);
+    store<f32>(target, load<f32>(c + at), 8);
+    store<f32>(target, load<f32>(d + at), 12);
+    store<f32>(target, load<f32>(e + at), 16);
+    store<f32>(target, load<f32>(f + at), 20);
+    target += 24;
   }
 }
 
@@ -130,121 +217,81 @@ function put(c: usize, low: v128, high: v128, accumulate: bool): void {
 }
 
 /**
- * One tile of R (2, 4 or 6) rows by 8 columns. Row i of A starts at a + i strideA, or at `last` when that is lower (a
- * tile that sticks out repeats A's last row); row k of B starts at b + k strideB.
+ * One tile of R (2, 4 or 6) rows by 8 columns, of which `rows` (R or R - 1) are stored.
+ *
+ * Two steps along K a turn; the way out between them keeps the optimizer from moving all multiply-adds of one sum
+ * together, which would need more registers than there are.
  */
 // @ts-ignore: decorator
 @inline
-function tileRows(
-  R: i32, kc: i32, a: usize, strideA: usize, last: usize, b: usize, strideB: usize,
-  c: usize, strideC: usize, accumulate: bool,
+function tile(
+  R: i32, rows: i32, kc: i32, a: usize, b: usize, c: usize, strideC: usize, accumulate: bool,
 ): void {
-  let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-  let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c30 = f32x4.splat(0), c31 = f32x4.splat(0);
-  let c40 = f32x4.splat(0), c41 = f32x4.splat(0), c50 = f32x4.splat(0), c51 = f32x4.splat(0);
-  const end = a + (<usize>kc << 2);
-  let a1 = min(a + strideA, last), a2 = min(a + 2 * strideA, last), a3 = min(a + 3 * strideA, last);
-  let a4 = min(a + 4 * strideA, last), a5 = min(a + 5 * strideA, last);
-  while (a < end) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16);
-    let x = v128.load_splat<f32>(a);
-    c00 = multiplyAdd(x, b0, c00); c01 = multiplyAdd(x, b1, c01);
-    x = v128.load_splat<f32>(a1);
-    c10 = multiplyAdd(x, b0, c10); c11 = multiplyAdd(x, b1, c11);
-    if (R >= 4) {
-      x = v128.load_splat<f32>(a2);
-      c20 = multiplyAdd(x, b0, c20); c21 = multiplyAdd(x, b1, c21);
-      x = v128.load_splat<f32>(a3);
-      c30 = multiplyAdd(x, b0, c30); c31 = multiplyAdd(x, b1, c31);
-      a2 += 4; a3 += 4;
-    }
-    if (R >= 6) {
-      x = v128.load_splat<f32>(a4);
-      c40 = multiplyAdd(x, b0, c40); c41 = multiplyAdd(x, b1, c41);
-      x = v128.load_splat<f32>(a5);
-      c50 = multiplyAdd(x, b0, c50); c51 = multiplyAdd(x, b1, c51);
-      a4 += 4; a5 += 4;
-    }
-    a += 4; a1 += 4;
-    b += strideB;
-  }
-  put(c, c00, c01, accumulate);
-  put(c + strideC, c10, c11, accumulate);
-  if (R >= 4) {
-    put(c + 2 * strideC, c20, c21, accumulate);
-    put(c + 3 * strideC, c30, c31, accumulate);
-  }
-  if (R >= 6) {
-    put(c + 4 * strideC, c40, c41, accumulate);
-    put(c + 5 * strideC, c50, c51, accumulate);
-  }
-}
-
-function rows6(
-  kc: i32, a: usize, strideA: usize, last: usize, b: usize, c: usize, strideC: usize, accumulate: bool,
-): void {
-  tileRows(6, kc, a, strideA, last, b, 32, c, strideC, accumulate);
-}
-
-function rows4(
-  kc: i32, a: usize, strideA: usize, last: usize, b: usize, c: usize, strideC: usize, accumulate: bool,
-): void {
-  tileRows(4, kc, a, strideA, last, b, 32, c, strideC, accumulate);
-}
-
-function rows2(
-  kc: i32, a: usize, strideA: usize, last: usize, b: usize, c: usize, strideC: usize, accumulate: bool,
-): void {
-  tileRows(2, kc, a, strideA, last, b, 32, c, strideC, accumulate);
-}
-
-function rows6Apart(
-  kc: i32, a: usize, strideA: usize, last: usize, b: usize, strideB: usize, c: usize, strideC: usize, accumulate: bool,
-): void {
-  tileRows(6, kc, a, strideA, last, b, strideB, c, strideC, accumulate);
-}
-
-function rows4Apart(
-  kc: i32, a: usize, strideA: usize, last: usize, b: usize, strideB: usize, c: usize, strideC: usize, accumulate: bool,
-): void {
-  tileRows(4, kc, a, strideA, last, b, strideB, c, strideC, accumulate);
-}
-
-function rows2Apart(
-  kc: i32, a: usize, strideA: usize, last: usize, b: usize, strideB: usize, c: usize, strideC: usize, accumulate: bool,
-): void {
-  tileRows(2, kc, a, strideA, last, b, strideB, c, strideC, accumulate);
-}
-
-/** One 6 x 8 tile; A is a packed panel of 6 rows. */
-function tilePacked(kc: i32, a: usize, b: usize, c: usize, strideC: usize, accumulate: bool): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c10 = f32x4.splat(0), c11 = f32x4.splat(0);
   let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c30 = f32x4.splat(0), c31 = f32x4.splat(0);
   let c40 = f32x4.splat(0), c41 = f32x4.splat(0), c50 = f32x4.splat(0), c51 = f32x4.splat(0);
   const end = b + (<usize>kc << 5);
   while (b < end) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16);
+    let b0 = v128.load(b), b1 = v128.load(b, 16);
     let x = v128.load_splat<f32>(a);
     c00 = multiplyAdd(x, b0, c00); c01 = multiplyAdd(x, b1, c01);
     x = v128.load_splat<f32>(a, 4);
     c10 = multiplyAdd(x, b0, c10); c11 = multiplyAdd(x, b1, c11);
-    x = v128.load_splat<f32>(a, 8);
-    c20 = multiplyAdd(x, b0, c20); c21 = multiplyAdd(x, b1, c21);
-    x = v128.load_splat<f32>(a, 12);
-    c30 = multiplyAdd(x, b0, c30); c31 = multiplyAdd(x, b1, c31);
-    x = v128.load_splat<f32>(a, 16);
-    c40 = multiplyAdd(x, b0, c40); c41 = multiplyAdd(x, b1, c41);
-    x = v128.load_splat<f32>(a, 20);
-    c50 = multiplyAdd(x, b0, c50); c51 = multiplyAdd(x, b1, c51);
-    a += 24;
-    b += 32;
+    if (R >= 4) {
+      x = v128.load_splat<f32>(a, 8);
+      c20 = multiplyAdd(x, b0, c20); c21 = multiplyAdd(x, b1, c21);
+      x = v128.load_splat<f32>(a, 12);
+      c30 = multiplyAdd(x, b0, c30); c31 = multiplyAdd(x, b1, c31);
+    }
+    if (R >= 6) {
+      x = v128.load_splat<f32>(a, 16);
+      c40 = multiplyAdd(x, b0, c40); c41 = multiplyAdd(x, b1, c41);
+      x = v128.load_splat<f32>(a, 20);
+      c50 = multiplyAdd(x, b0, c50); c51 = multiplyAdd(x, b1, c51);
+    }
+    if (b + 32 >= end) break;
+    b0 = v128.load(b, 32); b1 = v128.load(b, 48);
+    x = v128.load_splat<f32>(a, 24);
+    c00 = multiplyAdd(x, b0, c00); c01 = multiplyAdd(x, b1, c01);
+    x = v128.load_splat<f32>(a, 28);
+    c10 = multiplyAdd(x, b0, c10); c11 = multiplyAdd(x, b1, c11);
+    if (R >= 4) {
+      x = v128.load_splat<f32>(a, 32);
+      c20 = multiplyAdd(x, b0, c20); c21 = multiplyAdd(x, b1, c21);
+      x = v128.load_splat<f32>(a, 36);
+      c30 = multiplyAdd(x, b0, c30); c31 = multiplyAdd(x, b1, c31);
+    }
+    if (R >= 6) {
+      x = v128.load_splat<f32>(a, 40);
+      c40 = multiplyAdd(x, b0, c40); c41 = multiplyAdd(x, b1, c41);
+      x = v128.load_splat<f32>(a, 44);
+      c50 = multiplyAdd(x, b0, c50); c51 = multiplyAdd(x, b1, c51);
+    }
+    a += 48;
+    b += 64;
   }
   put(c, c00, c01, accumulate);
-  put(c + strideC, c10, c11, accumulate);
-  put(c + 2 * strideC, c20, c21, accumulate);
-  put(c + 3 * strideC, c30, c31, accumulate);
-  put(c + 4 * strideC, c40, c41, accumulate);
-  put(c + 5 * strideC, c50, c51, accumulate);
+  if (R > 2 || rows == R) put(c + strideC, c10, c11, accumulate);
+  if (R >= 4) {
+    put(c + 2 * strideC, c20, c21, accumulate);
+    if (R > 4 || rows == R) put(c + 3 * strideC, c30, c31, accumulate);
+  }
+  if (R >= 6) {
+    put(c + 4 * strideC, c40, c41, accumulate);
+    if (rows == R) put(c + 5 * strideC, c50, c51, accumulate);
+  }
+}
+
+function tile6(rows: i32, kc: i32, a: usize, b: usize, c: usize, strideC: usize, accumulate: bool): void {
+  tile(6, rows, kc, a, b, c, strideC, accumulate);
+}
+
+function tile4(rows: i32, kc: i32, a: usize, b: usize, c: usize, strideC: usize, accumulate: bool): void {
+  tile(4, rows, kc, a, b, c, strideC, accumulate);
+}
+
+function tile2(rows: i32, kc: i32, a: usize, b: usize, c: usize, strideC: usize, accumulate: bool): void {
+  tile(2, rows, kc, a, b, c, strideC, accumulate);
 }
 
 /** Copies what belongs to C from a tile that sticks out. */
@@ -260,62 +307,24 @@ function putEdge(rows: i32, columns: i32, target: usize, strideC: usize, accumul
 }
 
 /**
- * C[i,j] (+)= sum_k A[i,k] B[k,j] for B[0..kc, 0..nc] in panels of 8 columns, `panel` bytes apart, rows of a panel
- * `strideB` bytes apart. A's rows are contiguous along K.
+ * Up to six rows of C[i,j] (+)= sum_k A[i,k] B[k,j], for a packed strip of A and B[0..kc, 0..nc] in packed panels that
+ * lie `panel` bytes apart.
  */
-export function multiplyPanels(
-  M: i32, nc: i32, kc: i32, a: usize, strideA: usize, b: usize, panel: usize, strideB: usize,
-  c: usize, strideC: usize, accumulate: bool,
+export function multiplyStrip(
+  rows: i32, nc: i32, kc: i32, a: usize, b: usize, panel: usize, c: usize, strideC: usize, accumulate: bool,
 ): void {
-  const tile = scratch + TILE;
-  const last = a + <usize>(M - 1) * strideA;
-  for (let i = 0; i < M; i += 6) {
-    const rows = min(6, M - i);
-    const shape = (rows + 1) & ~1;
-    let panelB = b;
-    let target = c;
-    for (let j = 0; j < nc; j += 8) {
-      const columns = min(8, nc - j);
-      const whole = rows == shape && columns == 8;
-      const into = whole ? target : tile;
-      const strideInto = whole ? strideC : 32;
-      const add = whole && accumulate;
-      if (strideB == 32) {
-        if (shape == 6) rows6(kc, a, strideA, last, panelB, into, strideInto, add);
-        else if (shape == 4) rows4(kc, a, strideA, last, panelB, into, strideInto, add);
-        else rows2(kc, a, strideA, last, panelB, into, strideInto, add);
-      } else if (shape == 6) rows6Apart(kc, a, strideA, last, panelB, strideB, into, strideInto, add);
-      else if (shape == 4) rows4Apart(kc, a, strideA, last, panelB, strideB, into, strideInto, add);
-      else rows2Apart(kc, a, strideA, last, panelB, strideB, into, strideInto, add);
-      if (!whole) putEdge(rows, columns, target, strideC, accumulate);
-      panelB += panel;
-      target += 32;
-    }
-    a += 6 * strideA;
-    c += 6 * strideC;
-  }
-}
-
-/** The same for A in packed panels of 6 rows. */
-function multiplyPackedA(
-  M: i32, nc: i32, kc: i32, a: usize, b: usize, c: usize, strideC: usize, accumulate: bool,
-): void {
-  const tile = scratch + TILE;
-  const panel = <usize>kc << 5;
-  for (let i = 0; i < M; i += 6) {
-    const rows = min(6, M - i);
-    let panelB = b;
-    let target = c;
-    for (let j = 0; j < nc; j += 8) {
-      const columns = min(8, nc - j);
-      const whole = rows == 6 && columns == 8;
-      tilePacked(kc, a, panelB, whole ? target : tile, whole ? strideC : 32, whole && accumulate);
-      if (!whole) putEdge(rows, columns, target, strideC, accumulate);
-      panelB += panel;
-      target += 32;
-    }
-    a += <usize>kc * 24;
-    c += 6 * strideC;
+  const edge = scratch + TILE;
+  for (let j = 0; j < nc; j += 8) {
+    const whole = j + 8 <= nc;
+    const into = whole ? c : edge;
+    const strideInto = whole ? strideC : 32;
+    const add = whole && accumulate;
+    if (rows > 4) tile6(rows, kc, a, b, into, strideInto, add);
+    else if (rows > 2) tile4(rows, kc, a, b, into, strideInto, add);
+    else tile2(rows, kc, a, b, into, strideInto, add);
+    if (!whole) putEdge(rows, nc - j, c, strideC, accumulate);
+    b += panel;
+    c += 32;
   }
 }
 
@@ -328,36 +337,31 @@ export function gemm(
   c: usize, ldc: i32, accumulate: bool,
 ): void {
   if (blas(M, N, K, a, ari, ark, b, brk, brj, c, ldc, accumulate)) return;
-  const strideA = <usize>ari << 2, strideB = <usize>brk << 2, strideC = <usize>ldc << 2;
-  if (K == 0 && !accumulate) {
+  const strideC = <usize>ldc << 2;
+  if (K == 0) {
+    if (accumulate) return;
     for (let i = 0; i < M; i++) memory.fill(c + <usize>i * strideC, 0, <usize>N << 2);
     return;
   }
   const packedB = scratch + PACKED_B, packedA = scratch + PACKED_A;
-  // Packing pays for itself after about 32 rows, or at once where B's rows lie so far apart that they share cache sets.
-  const inPlace = brj == 1 && ark == 1 && (M <= 6 || (M <= 32 && brk <= 1024));
+  const stretches = (K + KC - 1) / KC;
+  const stretch = ((K + stretches - 1) / stretches + 3) & ~3;
   for (let j0 = 0; j0 < N; j0 += NC) {
     const nc = min(NC, N - j0);
-    const left = inPlace ? nc & ~7 : 0;
-    for (let k0 = 0; k0 < K; k0 += KC) {
-      const kc = min(KC, K - k0);
-      const panel = <usize>kc << 5;
-      const add = accumulate || k0 > 0;
-      const blockB = b + ((<usize>k0 * <usize>brk + <usize>j0 * <usize>brj) << 2);
-      packB(blockB + ((<usize>left * <usize>brj) << 2), brk, brj, kc, nc - left, packedB);
+    for (let k0 = 0; k0 < K; k0 += stretch) {
+      const kc = min(stretch, K - k0);
+      packB(b + ((<usize>k0 * <usize>brk + <usize>j0 * <usize>brj) << 2), brk, brj, kc, nc, packedB);
       for (let i0 = 0; i0 < M; i0 += MC) {
         const mc = min(MC, M - i0);
-        const blockA = a + ((<usize>i0 * <usize>ari + <usize>k0 * <usize>ark) << 2);
-        const blockC = c + <usize>i0 * strideC + (<usize>j0 << 2);
-        if (ark != 1) {
-          packA(blockA, ari, ark, mc, kc, packedA);
-          multiplyPackedA(mc, nc, kc, packedA, packedB, blockC, strideC, add);
-          continue;
-        }
-        if (left > 0) multiplyPanels(mc, left, kc, blockA, strideA, blockB, 32, strideB, blockC, strideC, add);
-        if (left < nc) {
-          const rest = blockC + (<usize>left << 2);
-          multiplyPanels(mc, nc - left, kc, blockA, strideA, packedB, panel, 32, rest, strideC, add);
+        packA(a + ((<usize>i0 * <usize>ari + <usize>k0 * <usize>ark) << 2), ari, ark, mc, kc, packedA);
+        let strip = packedA;
+        let target = c + <usize>i0 * strideC + (<usize>j0 << 2);
+        for (let i = 0; i < mc;) {
+          const rows = stripOf(mc - i);
+          multiplyStrip(rows, nc, kc, strip, packedB, <usize>kc << 5, target, strideC, accumulate || k0 > 0);
+          strip += <usize>kc * 24;
+          target += <usize>rows * strideC;
+          i += rows;
         }
       }
     }
