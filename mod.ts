@@ -69,7 +69,7 @@ export * from "./tensor/reduce.ts";
 export * from "./tensor/products.ts";
 export * from "./tensor/rows.ts";
 export * from "./tensor/transformer.ts";
-export { pass, stage, takeSeconds } from "./tensor/stage.ts";
+export { pass, stage, takePassSeconds, takeStageSeconds } from "./tensor/stage.ts";
 
 export * from "./routers/mod.ts";
 export { type Decisions, recordDecisions, type Recording, replay } from "./routers/replay.ts";

@@ -1,7 +1,8 @@
 // What a bench found as tables of text: the same tables go to a terminal and onto the page.
 import Table from "cli-table3";
 import { stages } from "../training/record.ts";
-import type { Row, Spread } from "./rounds.ts";
+import type { Spread } from "./rounds.ts";
+import type { Row } from "./rows.ts";
 import { layerText } from "./layer.ts";
 import type { BenchResult } from "./schema.ts";
 

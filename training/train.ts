@@ -3,7 +3,7 @@
 import { createLanguageModel } from "../models/language_model.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
-import { takeSeconds } from "../tensor/stage.ts";
+import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
 import { validationBatches } from "./batches.ts";
 import { evaluate } from "./evaluate.ts";
 import { createAdamW } from "./optimizer.ts";
@@ -13,7 +13,6 @@ import {
   recordRows,
   type RunHeader,
   type RunRecord,
-  secondsByStage,
   type StepTiming,
   type TimingRecord,
 } from "./record.ts";
@@ -93,7 +92,7 @@ export async function train(
       lastTurn = performance.now();
     }
     const { step } = state;
-    takeSeconds();
+    takePassSeconds();
     const start = performance.now();
     const row = await trainStep({
       plan,
@@ -104,8 +103,8 @@ export async function train(
       learningRate: learningRateAt(step, schedule),
     });
     const seconds = (performance.now() - start) / 1000;
-    const passes = takeSeconds();
-    const stepTiming = { step, seconds, stages: secondsByStage(passes), passes };
+    const passes = takePassSeconds();
+    const stepTiming = { step, seconds, stages: sumOfPasses(passes), passes };
     rows.push(row);
     timings.push(stepTiming);
     state.step++;
