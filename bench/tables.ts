@@ -112,7 +112,7 @@ export function tablesOf({ rows, size, layer }: BenchResult): TextTable[] {
     table(
       "Where a step's time goes",
       "Shares of a step: the forward pass by stage, then the other passes whole. Routing: what routing takes of the MoE " +
-        "blocks' own time, forward and backward.",
+        "blocks' own time, forward and backward. A GPU works while the program waits: there the other parts are queueing.",
       "step",
       {
         ...Object.fromEntries([...forwardStages, ...otherPasses].map(([title, name]) => [
