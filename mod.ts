@@ -71,7 +71,7 @@ export * from "./tensor/products.ts";
 export * from "./tensor/rows.ts";
 export * from "./tensor/transformer.ts";
 export { onHost } from "./tensor/on_host.ts";
-export { pass, stage, takeSeconds, takeStageDispatches } from "./tensor/stage.ts";
+export { pass, stage, takePassSeconds, takeStageDispatches, takeStageSeconds } from "./tensor/stage.ts";
 
 export * from "./routers/mod.ts";
 export { type Decisions, recordDecisions, type Recording, replay } from "./routers/replay.ts";

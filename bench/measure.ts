@@ -17,7 +17,8 @@ import { groupedSubject, type KernelSubject, productShapes, productSubject } fro
 import { profileStep } from "./profile.ts";
 import { secondsPerCall } from "./repeat.ts";
 import { readRoofs, type Roof, roofOf } from "./roof.ts";
-import { createFigures, type Figures, type Row, scaled, type Subject } from "./rounds.ts";
+import { scaled } from "./rounds.ts";
+import { createRows, type Row, type Rows, type Subject } from "./rows.ts";
 import { benchDataset, type StepSubject, timeStep, trainSteps } from "./step.ts";
 import { verified } from "./verify.ts";
 
@@ -103,7 +104,7 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
     }
   }
 
-  const figures = createFigures();
+  const rows = createRows();
   say("Warming up ...");
   for (const turn of turns) if (turn.group !== "step") await turn.time();
   for (let round = 0; round < choice.rounds; round++) {
@@ -111,19 +112,19 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
     for (const { name: on, threads, backend } of devices) {
       const read = peak ? readRoofs(peak, threads) : await readGpuRoofs(backend);
       for (const [name, found] of Object.entries(read)) {
-        figures.add({ group: "roof", name, on }, found);
+        rows.add({ group: "roof", name, on }, found);
       }
     }
-    for (const turn of turns) figures.add(turn, await turn.time());
+    for (const turn of turns) rows.add(turn, await turn.time());
   }
   say("Profiling ...");
   for (const device of devices) {
-    const roof = roofOf(figures.rows(), device.name);
+    const roof = roofOf(rows.all(), device.name);
     for (const router of routers) {
-      await profile(figures, device, stepOf(router, device), choice, roof, router === routers[0]);
+      await profile(rows, device, stepOf(router, device), choice, roof, router === routers[0]);
     }
   }
-  return { checked: [...checked].sort(), rows: withShares(figures.rows()) };
+  return { checked: [...checked].sort(), rows: withShares(rows.all()) };
 }
 
 /** Products of a step, and grouped ones beside the plain one of as many rows. */
@@ -169,7 +170,7 @@ async function productTurns(
 }
 
 async function profile(
-  figures: Figures,
+  rows: Rows,
   device: Device,
   subject: StepSubject,
   { steps, device: kind, blas }: Choice,
@@ -179,12 +180,12 @@ async function profile(
   // A fresh device knows its own peak; on a GPU it also keeps time by kernel.
   using fresh = await (kind === "cpu" ? openCpu(device.threads, blas) : openWebgpu(true));
   const { kernels, ...bytes } = await profileStep(fresh, subject, steps, roof);
-  figures.add({ group: "step", name: subject.router.name, on: device.name }, { ...bytes });
+  rows.add({ group: "step", name: subject.router.name, on: device.name }, { ...bytes });
   if (!withKernels) return;
   const all = [...kernels.values()].reduce((sum, { seconds }) => sum + seconds, 0);
   const byTime = [...kernels].sort(([, a], [, b]) => b.seconds - a.seconds);
   for (const [name, { calls, seconds, flop, bytes, leastSeconds }] of byTime) {
-    figures.add({ group: "kernel", name, on: device.name }, {
+    rows.add({ group: "kernel", name, on: device.name }, {
       calls,
       // An adapter without timestamps knows no seconds.
       ...(seconds > 0

@@ -9,7 +9,7 @@ import { seriesColor } from "../report/palette.ts";
 import { stages } from "../training/record.ts";
 import { isMissing, prepareFolder, writeAtomic } from "../training/files.ts";
 import { kernelFigure } from "./roofline.ts";
-import type { Row } from "./rounds.ts";
+import type { Row } from "./rows.ts";
 import type { BenchResult } from "./schema.ts";
 import { tablesOf, type TextTable } from "./tables.ts";
 

@@ -2,7 +2,7 @@
 // and its bytes at the bandwidth of the smallest working set that holds them (Williams, Waterman and Patterson 2009).
 import type { Cost } from "../kernels/kernel.ts";
 import { type Peak, workingSets } from "./peak.ts";
-import type { Row } from "./rounds.ts";
+import type { Row } from "./rows.ts";
 
 /** The most that as many threads were seen to do. */
 export interface Roof {

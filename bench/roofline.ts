@@ -5,7 +5,7 @@ import { chart, figure, panel } from "../report/chart.ts";
 import type { Markup } from "../report/markup.ts";
 import { seriesColor } from "../report/palette.ts";
 import { type Roof, roofOf } from "./roof.ts";
-import type { Row } from "./rounds.ts";
+import type { Row } from "./rows.ts";
 
 /** Kernels shown by name: those that take most time. */
 const NAMED = 10;

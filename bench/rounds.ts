@@ -25,40 +25,25 @@ export function scaled({ median, least, most }: Spread, factor: number): Spread 
   return { median: median * factor, least: least * factor, most: most * factor };
 }
 
-/** What was timed: a kind of thing, its name, and the device it ran on. */
-export interface Subject {
-  readonly group: string;
-  readonly name: string;
-  readonly on: string;
-}
-
-/** A subject and its figures by name. */
-export interface Row extends Subject {
-  readonly figures: Readonly<Record<string, Spread>>;
-}
-
-/** Figures by subject, in the order they came first. */
+/** Figures by subject and name, in the order they came first. */
 export interface Figures {
-  add(subject: Subject, figures: Readonly<Record<string, number>>): void;
-  rows(): Row[];
+  add(subject: string, figures: Readonly<Record<string, number>>): void;
+  all(): Record<string, Record<string, Spread>>;
 }
 
 /** Collects figures of several rounds. */
 export function createFigures(): Figures {
-  const found = new Map<string, { subject: Subject; values: Map<string, number[]> }>();
+  const values = new Map<string, Map<string, number[]>>();
   return {
-    add({ group, name, on }, figures) {
-      const key = JSON.stringify([group, name, on]);
-      const entry = found.get(key) ?? { subject: { group, name, on }, values: new Map<string, number[]>() };
-      found.set(key, entry);
-      for (const [figure, value] of Object.entries(figures)) {
-        entry.values.set(figure, [...entry.values.get(figure) ?? [], value]);
-      }
+    add(subject, figures) {
+      const names = values.get(subject) ?? new Map<string, number[]>();
+      values.set(subject, names);
+      for (const [name, value] of Object.entries(figures)) names.set(name, [...names.get(name) ?? [], value]);
     },
-    rows: () =>
-      Array.from(found.values(), ({ subject, values }) => ({
-        ...subject,
-        figures: Object.fromEntries(Array.from(values, ([figure, all]) => [figure, spread(all)])),
-      })),
+    all: () =>
+      Object.fromEntries(Array.from(values, ([subject, names]) => [
+        subject,
+        Object.fromEntries(Array.from(names, ([name, found]) => [name, spread(found)])),
+      ])),
   };
 }

@@ -1,7 +1,8 @@
 // What a bench found as tables of text: the same tables go to a terminal and onto the page.
 import Table from "cli-table3";
 import { stages } from "../training/record.ts";
-import type { Row, Spread } from "./rounds.ts";
+import type { Spread } from "./rounds.ts";
+import type { Row } from "./rows.ts";
 import { layerText } from "./layer.ts";
 import type { BenchResult } from "./schema.ts";
 
@@ -111,7 +112,7 @@ export function tablesOf({ rows, size, layer }: BenchResult): TextTable[] {
     table(
       "Where a step's time goes",
       "Shares of a step: the forward pass by stage, then the other passes whole. Routing: what routing takes of the MoE " +
-        "blocks' own time, forward and backward.",
+        "blocks' own time, forward and backward. A GPU works while the program waits: there the other parts are queueing.",
       "step",
       {
         ...Object.fromEntries([...forwardStages, ...otherPasses].map(([title, name]) => [

@@ -1,5 +1,6 @@
 // Products with an operand whose rows are read through an index: a stretch of them is copied side by side before it is
-// multiplied, from where it is in cache. Stretches end where gemm's own blocks along the depth end, so sums are the same.
+// multiplied, from where it is in cache. Where a stretch ends depends on the shape alone, and up to one stretch sums are
+// those of rows that lie side by side.
 import { scratch } from "./arguments.as";
 import { CALLER_SCRATCH, gemm, KC } from "./gemm.as";
 

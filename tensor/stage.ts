@@ -47,10 +47,10 @@ export function currentStage(): string {
  * Runs `body` (which may be asynchronous) under a stage's name; returns and throws what it does.
  * @example
  * ```ts
- * import { stage, takeSeconds } from "@switchyard/moe";
+ * import { stage, takeStageSeconds } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * assertEquals(stage("experts", () => 6 * 7), 42);
- * assertEquals("experts" in takeSeconds().forward, true);
+ * assertEquals("experts" in takeStageSeconds(), true);
  * ```
  */
 export function stage<T>(name: string, body: () => T): T {
@@ -61,10 +61,10 @@ export function stage<T>(name: string, body: () => T): T {
  * Runs `body` (which may be asynchronous) as a pass: `backward`, `optimizer` or `reading`; all else is `forward`.
  * @example
  * ```ts
- * import { pass, stage, takeSeconds } from "@switchyard/moe";
+ * import { pass, stage, takePassSeconds } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * assertEquals(pass("backward", () => stage("experts", () => 6 * 7)), 42);
- * assertEquals("experts" in takeSeconds().backward, true);
+ * assertEquals("experts" in takePassSeconds().backward, true);
  * ```
  */
 export function pass<T>(name: string, body: () => T): T {
@@ -72,20 +72,45 @@ export function pass<T>(name: string, body: () => T): T {
 }
 
 /**
- * Seconds by pass and stage since the last call; starts counting anew. `rest` is what no stage claims.
+ * Seconds by pass, then stage, since the last call of this or of {@linkcode takeStageSeconds}; starts counting anew.
  * @example
  * ```ts
- * import { takeSeconds } from "@switchyard/moe";
+ * import { takePassSeconds } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * takeSeconds();
- * assertEquals(Object.keys(takeSeconds().forward), ["rest"]);
+ * takePassSeconds();
+ * assertEquals(Object.keys(takePassSeconds().forward), ["rest"]);
  * ```
  */
-export function takeSeconds(): Record<string, Record<string, number>> {
+export function takePassSeconds(): Record<string, Record<string, number>> {
   book();
   const taken = seconds;
   seconds = {};
   return taken;
+}
+
+/**
+ * Seconds by stage, all passes together, since the last call; starts counting anew. `rest` is what no stage claims.
+ * @example
+ * ```ts
+ * import { takeStageSeconds } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * takeStageSeconds();
+ * assertEquals(Object.keys(takeStageSeconds()), ["rest"]);
+ * ```
+ */
+export function takeStageSeconds(): Record<string, number> {
+  return sumOfPasses(takePassSeconds());
+}
+
+/** Seconds by stage of seconds by pass, then stage. */
+export function sumOfPasses(
+  passes: Readonly<Record<string, Readonly<Record<string, number>>>>,
+): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const row of Object.values(passes)) {
+    for (const [stage, seconds] of Object.entries(row)) sums[stage] = (sums[stage] ?? 0) + seconds;
+  }
+  return sums;
 }
 
 /** Books dispatches that a backend queued under the stage the program is in. */

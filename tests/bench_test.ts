@@ -9,7 +9,8 @@ import { countsOf, expertsOf, offsetsOf } from "../bench/loads.ts";
 import { renderBench, writePage } from "../bench/page.ts";
 import { memoryByHand } from "../bench/memory_by_hand.ts";
 import { leastSeconds } from "../bench/roof.ts";
-import { createFigures, spread } from "../bench/rounds.ts";
+import { spread } from "../bench/rounds.ts";
+import { createRows } from "../bench/rows.ts";
 import { renderScaling } from "../bench/scaling_page.ts";
 import { scalingSchema } from "../bench/scaling_schema.ts";
 import { scalingTables } from "../bench/scaling_tables.ts";
@@ -152,11 +153,11 @@ Deno.test("figures are medians with their range", () => {
   assertEquals(spread([3, 1, 2]), { median: 2, least: 1, most: 3 });
   assertEquals(spread([4, 1, 2, 3]), { median: 2.5, least: 1, most: 4 });
   assertThrows(() => spread([]), RangeError, "no rounds");
-  const figures = createFigures();
+  const rows = createRows();
   const [a, b] = ["a", "b"].map((name) => ({ group: "step", name, on: "1 thread" }));
-  for (const value of [5, 7]) figures.add(b, { x: value });
-  figures.add(a, { y: 1 });
-  assertEquals(figures.rows(), [
+  for (const value of [5, 7]) rows.add(b, { x: value });
+  rows.add(a, { y: 1 });
+  assertEquals(rows.all(), [
     { ...b, figures: { x: { median: 6, least: 5, most: 7 } } },
     { ...a, figures: { y: { median: 1, least: 1, most: 1 } } },
   ]);

@@ -146,15 +146,6 @@ export const stages = ["route", "dispatch", "experts", "combine", "rest"] as con
 /** Passes a step goes through them in; `reading` is waiting for what the record keeps. */
 export const passes = ["forward", "backward", "optimizer", "reading"] as const;
 
-/** Seconds of each stage over all passes. */
-export function secondsByStage(timed: NonNullable<StepTiming["passes"]>): Record<string, number> {
-  const sums: Record<string, number> = {};
-  for (const row of Object.values(timed)) {
-    for (const [stage, seconds] of Object.entries(row)) sums[stage] = (sums[stage] ?? 0) + seconds;
-  }
-  return sums;
-}
-
 /**
  * A record as JSON Lines: a row a line.
  * @example

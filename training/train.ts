@@ -4,7 +4,7 @@ import type { Backend, QueueCounts } from "../kernels/kernel.ts";
 import { createLanguageModel } from "../models/language_model.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
-import { takeSeconds, takeStageDispatches } from "../tensor/stage.ts";
+import { sumOfPasses, takePassSeconds, takeStageDispatches } from "../tensor/stage.ts";
 import { validationBatches } from "./batches.ts";
 import { evaluate } from "./evaluate.ts";
 import { createAdamW } from "./optimizer.ts";
@@ -14,7 +14,6 @@ import {
   recordRows,
   type RunHeader,
   type RunRecord,
-  secondsByStage,
   type StepQueue,
   type StepTiming,
   type TimingRecord,
@@ -95,7 +94,7 @@ export async function train(
       lastTurn = performance.now();
     }
     const { step } = state;
-    takeSeconds();
+    takePassSeconds();
     takeStageDispatches();
     const start = performance.now();
     const before = { ...backend.counts };
@@ -108,11 +107,11 @@ export async function train(
       learningRate: learningRateAt(step, schedule),
     });
     const seconds = (performance.now() - start) / 1000;
-    const passes = takeSeconds();
+    const passes = takePassSeconds();
     const stepTiming = {
       step,
       seconds,
-      ...{ stages: secondsByStage(passes), passes },
+      ...{ stages: sumOfPasses(passes), passes },
       ...queueSince(before, backend),
     };
     rows.push(row);
