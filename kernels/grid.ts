@@ -10,7 +10,7 @@ const NARROW = 32;
 const NARROW_ON_SOFTWARE = 16_384;
 
 /** lavapipe ends an invocation's loops, in silence, when they have made this many trips in all. */
-const MOST_TRIPS = 65535;
+export const MOST_TRIPS = 65535;
 
 /**
  * Refuses work that takes an invocation more trips through its loops than software adapters make.

@@ -2,7 +2,7 @@
 // else, routing and gradients stay f32, training follows the run in full precision, and the CPU says that it cannot.
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
-import type { ExpertBank } from "../experts/expert.ts";
+import type { ExpertBank, ExpertPlugin } from "../experts/expert.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { swiglu } from "../experts/swiglu.ts";
 import type { Backend, HostArray } from "../kernels/kernel.ts";
@@ -161,6 +161,67 @@ for (const [D, F] of [[8, 12], [7, 9]]) {
     });
     for (const { buffer } of Object.values(bank.params)) backend.free(buffer);
   });
+}
+
+const others = [
+  { about: "SwiGLU", bank: (precision: string) => ({ plugin: swiglu, options: { precision } }) },
+  {
+    about: "SwiGLU with dropout",
+    bank: (precision: string) => ({ plugin: swiglu, options: { precision, dropout: 0.3 } }),
+  },
+  {
+    about: "GELU with dropout",
+    bank: (precision: string) => ({
+      plugin: feedForward,
+      options: { precision, activation: "gelu", bias: true, dropout: 0.3 },
+    }),
+  },
+];
+
+for (const { about, bank } of others) {
+  gpuTest(
+    `${about}: results and gradients are those of full precision within what rounding explains`,
+    async () => {
+      const backend = await shared();
+      const [N, D, F, E] = [64, 32, 48, 3];
+      const found: Record<string, HostArray[]> = {};
+      for (const precision of ["full", "half"]) {
+        using _scope = memory();
+        const { plugin, options } = bank(precision);
+        const init = createInit(backend, random(5));
+        const made = (plugin as ExpertPlugin<unknown>).create(
+          { D, F, E },
+          plugin.options.parse(options),
+          init,
+        );
+        const x_ND = init.parameter("x", [N, D], (stream, count) => stream.normal(count));
+        const byExpert = groupBy(tensor(backend, Int32Array.from({ length: N }, (_, n) => n % E), [N]), E);
+        const token_N = tensor(backend, Int32Array.from({ length: N }, (_, n) => n), [N]);
+        const y_ND = made.apply({
+          rows: sortRows(x_ND, assignmentsOf(token_N, N, 1), byExpert),
+          offset_O: byExpert.offset_O,
+          random: random(6),
+        });
+        const weights = tensor(backend, random(7).normal(N * D), [N, D]);
+        const params = [x_ND, ...Object.values(made.params)];
+        const gradient = await gradients(sumAll(multiply(y_ND, weights)), params);
+        found[precision] = await Promise.all([y_ND, ...gradient as Tensor[]].map((each) => each.read()));
+        for (const { buffer } of params) backend.free(buffer);
+      }
+      found.full.forEach((full, at) => {
+        let [error, square] = [0, 0];
+        full.forEach((value, i) => {
+          error += (value - found.half[at][i]) ** 2;
+          square += value ** 2;
+        });
+        // No result depends on more than eight roundings to f16 of the numbers in a term: two operands of up to three
+        // products, and what two derivatives are taken at. They are independent, so their squares add.
+        const distance = Math.sqrt(error / square);
+        if (at === 0) assert(distance > 0, "half precision changed nothing");
+        assert(distance <= Math.sqrt(8) * HALF_EPSILON, `array ${at} is ${distance} of its size off`);
+      });
+    },
+  );
 }
 
 gpuTest("half precision holds less memory between forward and backward", async () => {

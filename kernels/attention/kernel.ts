@@ -1,9 +1,10 @@
 // Causal self-attention of queries, keys and values that lie side by side, sequence by sequence and head by head. The
 // logarithm of each softmax's sum is a second output, so that the gradient can make the weights again.
-import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { grid } from "../grid.ts";
+import { type ArrayType, bytesOf, type Case, f32, type GpuFacts, type Kernel, match } from "../kernel.ts";
+import { grid, MOST_TRIPS } from "../grid.ts";
 import { QUOTIENT } from "../accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
+import serial from "./gpu_serial.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
 
 /** How rows are laid out. */
@@ -47,6 +48,14 @@ export function attentionShape(kernel: string, qkv: ArrayType, params: Attention
     );
   }
   return { T, D, width: D / heads, sequences: T / length };
+}
+
+/** Widest head of programs that keep rows in registers: the time they take to compile grows faster than it. */
+const WIDEST_SERIAL = 32;
+/** True where an invocation goes through rows by itself: on adapters that compute on the CPU, if its loops may be so long. */
+export function isSerial(length: number, width: number, { software }: GpuFacts): boolean {
+  const trips = (length + 8) * (1 + 2 * Math.ceil(width / 4));
+  return software && width <= WIDEST_SERIAL && trips <= MOST_TRIPS;
 }
 
 /** Queries taken together: enough to make packing keys cheap, few enough that their scores stay near (512 KiB). */
@@ -99,10 +108,22 @@ export const attention: Kernel<AttentionParams> = {
       floats: [1 / Math.sqrt(width)],
     };
   },
-  wgsl: [math + program],
+  wgsl: [math + program, math + serial],
   gpu(inputs, params, facts) {
     const { D, width, sequences } = attentionShape("attention", inputs[0], params);
     const { length, heads } = params;
+    if (isSerial(length, width, facts)) {
+      const blocks = Math.ceil(length / 4);
+      const units = sequences * heads * blocks;
+      return {
+        passes: [{
+          program: math + serial,
+          integers: [D, width, heads, length, blocks, units],
+          floats: [1 / Math.sqrt(width)],
+          workgroups: grid(Math.ceil(units / 32), facts),
+        }],
+      };
+    }
     const blocks = Math.ceil(length / 8);
     const slots = Math.ceil(width / 64);
     const units = sequences * heads * blocks * slots;
@@ -127,8 +148,11 @@ export const attention: Kernel<AttentionParams> = {
     return 2 * ((width + 2) * Math.sqrt(width) + 4) + params.length;
   },
   gpuRounding(inputs, params) {
-    // What is summed is scaled anew for every 64 keys: an exponential and a product each time. Then a quotient.
-    return attention.rounding(inputs, params) + 4 * Math.ceil(params.length / 64) + QUOTIENT;
+    // What is summed is scaled anew, an exponential and a product each time, for every 64 keys, or for every key that
+    // outscores those before it: the logarithm of their number, in random order. Then a quotient.
+    const { length } = params;
+    const scalings = Math.max(Math.ceil(length / 64), 1 + Math.ceil(Math.log(length)));
+    return attention.rounding(inputs, params) + 4 * scalings + QUOTIENT;
   },
   cases: [
     attentionCase("two sequences, two heads", 14, 16, { length: 7, heads: 2 }),

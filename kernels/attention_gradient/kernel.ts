@@ -1,11 +1,12 @@
 // Gradient of attention for queries, keys and values. Weights are made again from the scores and their logsumexp
 // (Dao et al. 2022, arXiv:2205.14135, algorithm 4), so the forward pass need not keep them.
-import { type AttentionParams, type AttentionShape, attentionShape } from "../attention/kernel.ts";
+import { type AttentionParams, type AttentionShape, attentionShape, isSerial } from "../attention/kernel.ts";
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
 import { forEach, grid } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
 import means from "./gpu_mean.wgsl" with { type: "text" };
+import serial from "./gpu_serial.wgsl" with { type: "text" };
 
 /** The same as attention's. */
 export type AttentionGradientParams = AttentionParams;
@@ -70,19 +71,20 @@ export const attentionGradient: Kernel<AttentionGradientParams> = {
       floats: [1 / Math.sqrt(width)],
     };
   },
-  wgsl: [means, math + program],
+  wgsl: [means, math + program, math + serial],
   gpu(inputs, params, facts) {
     const { T, D, width, sequences } = bind(inputs, params);
     const { length, heads } = params;
-    const blocks = Math.ceil(length / 8);
+    const alone = isSerial(length, width, facts);
+    const blocks = Math.ceil(length / (alone ? 4 : 8));
     const slots = Math.ceil(width / 64);
     const units = sequences * heads * blocks * slots;
     const common = {
-      program: math + program,
+      program: math + (alone ? serial : program),
       reads: [0, 2, 3, 5],
-      integers: [D, width, heads, length, blocks, slots, units],
+      integers: [D, width, heads, length, blocks, ...(alone ? [] : [slots]), units],
       floats: [1 / Math.sqrt(width)],
-      workgroups: grid(units, facts),
+      workgroups: grid(alone ? Math.ceil(units / 32) : units, facts),
     };
     return {
       scratch: [f32(T, heads)],

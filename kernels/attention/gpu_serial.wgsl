@@ -1,0 +1,102 @@
+// o = softmax(q k^T scale) v over each row's past in its sequence, and the softmax's logsumexp, for adapters that compute
+// on the CPU, where barriers and loads cost most. qkv [rows, 3 width] with heads side by side, o [rows, width], logsumexp
+// [rows, heads].
+// One invocation for four queries of a head, key by key, with the running maximum and sum of Dao et al. 2022
+// (arXiv:2205.14135, algorithm 1).
+
+struct Given {
+  width: u32,
+  headWidth: u32,
+  heads: u32,
+  length: u32,
+  blocks: u32,
+  units: u32,
+  scale: f32,
+}
+@group(0) @binding(0) var<uniform> given: Given;
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;
+@group(0) @binding(2) var<storage, read_write> o: array<f32>;
+@group(0) @binding(3) var<storage, read_write> logsumexp: array<f32>;
+
+// Columns of the widest head by fours, of four rows.
+const MOST_OF_FOUR = 32u;
+const HIDDEN = -3e38;
+
+// Columns 4 quad to 4 quad + 3 of a head that begins at `at`, zeros past its end.
+fn fourOf(at: u32, quad: u32) -> vec4f {
+  let start = at + 4u * quad;
+  let four = vec4f(qkv[start], qkv[start + 1u], qkv[start + 2u], qkv[start + 3u]);
+  return select(vec4f(0.0), four, vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u) < vec4u(given.headWidth));
+}
+
+fn exponentials(x: vec4f) -> vec4f {
+  return vec4f(exponential(x.x), exponential(x.y), exponential(x.z), exponential(x.w));
+}
+
+@compute @workgroup_size(32)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let unit = (group.y * groups.x + group.x) * 32u + lane;
+  if (unit >= given.units) {
+    return;
+  }
+  let first = 4u * (unit % given.blocks);
+  let head = unit / given.blocks % given.heads;
+  let sequence = (unit / given.blocks / given.heads) * given.length;
+  let stride = 3u * given.width;
+  let start = sequence * stride + head * given.headWidth;
+  let queries = vec4u(first) + vec4u(0u, 1u, 2u, 3u);
+  let end = min(first + 4u, given.length);
+  let quads = (given.headWidth + 3u) / 4u;
+
+  // [quad][query]; queries past the sequence's end are zeros.
+  var query: array<vec4f, MOST_OF_FOUR>;
+  var total: array<vec4f, MOST_OF_FOUR>;
+  for (var row = first; row < end; row++) {
+    for (var quad = 0u; quad < quads; quad++) {
+      query[4u * quad + row - first] = fourOf(start + row * stride, quad) * given.scale;
+    }
+  }
+  var most = vec4f(HIDDEN);
+  var sum = vec4f(0.0);
+  for (var key = 0u; key < end; key++) {
+    let k = start + key * stride + given.width;
+    var score = vec4f(0.0);
+    for (var quad = 0u; quad < quads; quad++) {
+      let four = fourOf(k, quad);
+      let at = 4u * quad;
+      score += vec4f(
+        dot(query[at], four),
+        dot(query[at + 1u], four),
+        dot(query[at + 2u], four),
+        dot(query[at + 3u], four),
+      );
+    }
+    score = select(vec4f(HIDDEN), score, vec4u(key) <= queries);
+    let newMost = max(most, score);
+    let factor = exponentials(most - newMost);
+    let weight = exponentials(score - newMost);
+    most = newMost;
+    sum = sum * factor + weight;
+    for (var quad = 0u; quad < quads; quad++) {
+      let four = fourOf(k + given.width, quad);
+      let at = 4u * quad;
+      total[at] = total[at] * factor.x + weight.x * four;
+      total[at + 1u] = total[at + 1u] * factor.y + weight.y * four;
+      total[at + 2u] = total[at + 2u] * factor.z + weight.z * four;
+      total[at + 3u] = total[at + 3u] * factor.w + weight.w * four;
+    }
+  }
+
+  for (var row = first; row < end; row++) {
+    let i = row - first;
+    logsumexp[(sequence + row) * given.heads + head] = most[i] + logarithm(sum[i]);
+    for (var column = 0u; column < given.headWidth; column++) {
+      let at = (sequence + row) * given.width + head * given.headWidth + column;
+      o[at] = total[4u * (column / 4u) + i][column % 4u] / sum[i];
+    }
+  }
+}
