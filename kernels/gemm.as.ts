@@ -1,9 +1,9 @@
 // The register-tiled product under matmul, grouped matmul and attention: C (+)= A B for any strides.
 //
 // Six rows by eight columns of C stay in twelve vector registers (with two for B and one for A that is all but one of
-// the sixteen an x64 engine has). B is packed into panels of eight columns, and A into strips of six rows, one at a time:
-// a strip stays in the first cache while it meets all panels. Each element of C is one chain of multiply-adds along K in
-// equal stretches of at most KC, whatever the tile it falls into, so results do not depend on how work is split.
+// the sixteen an x64 engine has). B is packed into panels of eight columns, and A into strips of six rows; a strip stays
+// in the first cache while it meets all panels. Each element of C is one chain of multiply-adds along K in equal
+// stretches of at most KC, whatever the tile it falls into, so results do not depend on how work is split.
 import { scratch } from "./arguments.as";
 import { blas } from "./blas.as";
 
@@ -14,14 +14,14 @@ export const KC: i32 = 384;
 /** Most columns of B that are packed at once. */
 export const NC: i32 = 256;
 /** Most rows of A that are packed at once. */
-const MC: i32 = 48;
+const MC: i32 = 96;
 /** Rows that are fetched from memory before they are packed. */
 const TOUCHED: i32 = 16;
 /** Where gemm packs B: room for KC x NC floats, 384 KiB. */
 export const PACKED_B: usize = 0;
-/** Where gemm packs A: room for MC x KC floats, 72 KiB. */
+/** Where gemm packs A: room for MC x KC floats, 144 KiB. */
 export const PACKED_A: usize = 384 << 10;
-const TILE: usize = 512 << 10; // 6 x 8 floats, for tiles that stick out to the right
+const TILE: usize = 528 << 10; // 6 x 8 floats, for tiles that stick out to the right
 /** From here on scratch belongs to the kernel that calls gemm. */
 export const CALLER_SCRATCH: usize = 1 << 20;
 

@@ -218,42 +218,56 @@ export function match(
     throw new TypeError(`Cannot run ${kernel}: it takes ${patterns.length} inputs, not ${inputs.length}`);
   }
   const bound: Record<string, number> = {};
-  inputs.forEach((input, at) => {
-    const [dtype, letters] = patterns[at].split(" ");
-    const taken = dtype === "any" ? ["f32", "i32"] : dtype.split("|");
-    if (!taken.includes(input.dtype)) {
-      throw new TypeError(
-        `Cannot run ${kernel}: input ${at} must be ${taken.join(" or ")}, not ${input.dtype}`,
-      );
+  for (let at = 0; at < inputs.length; at++) {
+    const { dtype, shape } = inputs[at];
+    const pattern = patternOf(patterns[at]);
+    const { names, dtypes } = pattern;
+    if (!dtypes.includes(dtype)) {
+      throw new TypeError(`Cannot run ${kernel}: input ${at} must be ${dtypes.join(" or ")}, not ${dtype}`);
     }
-    const names = [...letters];
-    let dimensions = [...input.shape];
-    if (names[0] === "*") {
-      const tail = names.length - 1;
-      if (dimensions.length >= tail) {
-        const lead = dimensions.length - tail;
-        dimensions = [sizeOf(dimensions.slice(0, lead)), ...dimensions.slice(lead)];
-      }
-      names[0] = "rows";
-    }
+    const lead = shape.length - names.length + 1;
+    const dimensions = pattern.leads && lead >= 0
+      ? [sizeOf(shape.slice(0, lead)), ...shape.slice(lead)]
+      : shape;
     if (dimensions.length !== names.length) {
       throw new RangeError(
-        `Cannot run ${kernel}: input ${at} must have shape [${names.join(", ")}], not ${
-          shapeText(input.shape)
-        }`,
+        `Cannot run ${kernel}: input ${at} must have shape [${names.join(", ")}], not ${shapeText(shape)}`,
       );
     }
-    names.forEach((name, axis) => {
-      const found = dimensions[axis];
+    for (let axis = 0; axis < names.length; axis++) {
+      const name = names[axis], found = dimensions[axis];
       if (name in bound && bound[name] !== found) {
         throw new RangeError(
           `Cannot run ${kernel}: ${name} is ${
             bound[name]
-          } in an earlier input but ${found} in input ${at} of shape ${shapeText(input.shape)}`,
+          } in an earlier input but ${found} in input ${at} of shape ${shapeText(shape)}`,
         );
       }
       bound[name] = found;
-    });
-  });
+    }
+  }
   return bound;
+}
+
+/** A pattern of `match` taken apart. */
+interface Pattern {
+  readonly dtypes: readonly string[];
+  readonly names: readonly string[];
+  /** Whether the first name stands for any number of leading dimensions. */
+  readonly leads: boolean;
+}
+
+const known = new Map<string, Pattern>();
+
+/** Patterns are few and are matched twice a kernel, so each is taken apart once. */
+function patternOf(text: string): Pattern {
+  let pattern = known.get(text);
+  if (!pattern) {
+    const [dtype, letters] = text.split(" ");
+    const leads = letters[0] === "*";
+    const dtypes = dtype === "any" ? ["f32", "i32"] : dtype.split("|");
+    pattern = { dtypes, names: leads ? ["rows", ...letters.slice(1)] : [...letters], leads };
+    known.set(text, pattern);
+  }
+  return pattern;
 }

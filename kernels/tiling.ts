@@ -7,13 +7,22 @@ export interface Tiling {
   readonly columns: number;
 }
 
-/** About eight tiles or more for small products; at most 192 x 256 for large ones, where B's block fits in L2. */
+/** Tiles that even a small product is cut into, so that threads end at about the same time. */
+const TILES = 8;
+/** A tile packs its rows of A and its columns of B: what both cost shrinks as it grows, up to what stays in L2. */
+const MOST_ROWS = 384;
+const WIDTHS = [256, 128, 64];
+/** From here on a tile's rows are worth packing B for. */
+const GOOD_ROWS = 48;
+const LEAST_ROWS = 24;
+
+/** The widest columns that leave tiles enough, and equal rows, so that the number of tiles is a multiple of about 8. */
 export function tiling(M: number, N: number): Tiling {
-  const columns = Math.min(256, roundUp(N, 8));
-  const across = Math.ceil(N / columns);
-  const down = Math.max(1, Math.ceil(8 / Math.max(1, across)));
-  const rows = Math.min(192, Math.max(24, roundUp(Math.ceil(M / down), 6)));
-  return { rows, columns: Math.max(8, columns) };
+  const width = WIDTHS.find((width) => Math.ceil(N / width) * Math.ceil(M / GOOD_ROWS) >= TILES) ?? 64;
+  const columns = Math.max(8, roundUp(N / Math.max(1, Math.ceil(N / width)), 8));
+  const across = Math.max(1, Math.ceil(N / columns));
+  const down = roundUp(Math.max(1, M / MOST_ROWS), Math.ceil(TILES / across));
+  return { rows: Math.max(LEAST_ROWS, roundUp(M / down, 6)), columns };
 }
 
 function roundUp(value: number, step: number): number {
