@@ -36,6 +36,7 @@ export interface WebgpuOptions extends AdapterChoice {
 
 /** What a WebGPU backend has done and holds. */
 export interface WebgpuStatistics extends PoolStatistics, QueueCounts {
+  /** Pipelines and bind groups made so far. */
   readonly pipelines: number;
   readonly bindGroups: number;
   /** Bytes of dispatches' numbers uploaded so far. */

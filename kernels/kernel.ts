@@ -185,6 +185,18 @@ export function i32(...shape: number[]): ArrayType {
   return { dtype: "i32", shape };
 }
 
+const patternsSeen = new Map<string, { readonly dtype: string; readonly letters: readonly string[] }>();
+
+/** Kernels match the same few patterns again and again. */
+function parsed(pattern: string) {
+  let found = patternsSeen.get(pattern);
+  if (!found) {
+    const [dtype, letters] = pattern.split(" ");
+    patternsSeen.set(pattern, found = { dtype, letters: [...letters] });
+  }
+  return found;
+}
+
 /**
  * Checks inputs against patterns and binds their dimensions: `match("matmul", inputs, ["f32 MK", "f32 KN"])` gives
  * `{ M, K, N }`. `*` stands for any leading dimensions, bound as their product under the name `rows`.
@@ -199,7 +211,7 @@ export function match(
   }
   const bound: Record<string, number> = {};
   inputs.forEach((input, at) => {
-    const [dtype, letters] = patterns[at].split(" ");
+    const { dtype, letters } = parsed(patterns[at]);
     if (dtype !== "any" && input.dtype !== dtype) {
       throw new TypeError(`Cannot run ${kernel}: input ${at} must be ${dtype}, not ${input.dtype}`);
     }
