@@ -105,6 +105,8 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
   let encoder: GPUCommandEncoder | null = null;
   let pass: GPUComputePassEncoder | null = null;
   let queued = 0;
+  /** Offsets in a typed array are taken over faster than in a list. */
+  const dynamicOffset = new Uint32Array(1);
   const counts = { dispatches: 0, submits: 0, reads: 0 };
   /** Freed while reads wait for their copies; nothing may write there yet. */
   let freed: Block[] = [];
@@ -145,7 +147,8 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
     }
     const encoding = passFor(kernel);
     encoding.setPipeline(pipelines.pipeline(kernel, step));
-    encoding.setBindGroup(0, pipelines.bindGroup(reading, writing), [offset]);
+    dynamicOffset[0] = offset;
+    encoding.setBindGroup(0, pipelines.bindGroup(reading, writing), dynamicOffset, 0, 1);
     encoding.dispatchWorkgroups(x, y, z);
     for (const block of reading) block.lastSubmit = counts.submits;
     for (const block of writing) block.lastSubmit = counts.submits;
