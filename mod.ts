@@ -62,6 +62,7 @@ export type { PoolStatistics } from "./gpu/pool.ts";
 export * from "./tensor/tensor.ts";
 export { type Memory, memory } from "./tensor/memory.ts";
 export { gradients } from "./tensor/gradients.ts";
+export { takeStageDispatches } from "./tensor/dispatches.ts";
 export { type Random, random } from "./tensor/random.ts";
 export * from "./tensor/init.ts";
 export * from "./tensor/arithmetic.ts";
@@ -69,7 +70,7 @@ export * from "./tensor/reduce.ts";
 export * from "./tensor/products.ts";
 export * from "./tensor/rows.ts";
 export * from "./tensor/transformer.ts";
-export { stage, takeStageDispatches, takeStageSeconds } from "./tensor/stage.ts";
+export { stage, takeStageSeconds } from "./tensor/stage.ts";
 
 export * from "./routers/mod.ts";
 export { type Decisions, recordDecisions, type Recording, replay } from "./routers/replay.ts";

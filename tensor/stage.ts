@@ -1,10 +1,9 @@
-// Which part of a step the program is in: a name that ops remember, so that time spent and work queued in an op's
-// gradient are booked under the stage that made the op.
+// Which part of a step the program is in: a name that ops remember, so that time spent in an op's gradient is
+// booked under the stage that made the op.
 
 let current = "rest";
 let since = performance.now();
 const seconds = new Map<string, number>();
-const dispatches = new Map<string, number>();
 
 function book(): void {
   const now = performance.now();
@@ -61,28 +60,5 @@ export function takeStageSeconds(): Record<string, number> {
   book();
   const taken = Object.fromEntries(seconds);
   seconds.clear();
-  return taken;
-}
-
-/** Books dispatches that a backend queued under the stage the program is in. */
-export function bookDispatches(count: number): void {
-  dispatches.set(current, (dispatches.get(current) ?? 0) + count);
-}
-
-/**
- * Dispatches by stage since the last call, of backends that queue them; starts counting anew.
- * @example
- * ```ts
- * import { cpu, square, takeStageDispatches, tensor } from "@switchyard/moe";
- * import { assertEquals } from "@std/assert";
- * const backend = await cpu({ threads: 1 });
- * square(tensor(backend, [1, 2], [2])); // the CPU computes at once and queues nothing
- * assertEquals(takeStageDispatches(), {});
- * backend.close();
- * ```
- */
-export function takeStageDispatches(): Record<string, number> {
-  const taken = Object.fromEntries(dispatches);
-  dispatches.clear();
   return taken;
 }
