@@ -63,6 +63,7 @@ export type { PoolStatistics } from "./gpu/pool.ts";
 export * from "./tensor/tensor.ts";
 export { type Memory, memory } from "./tensor/memory.ts";
 export { gradients } from "./tensor/gradients.ts";
+export { takeStageDispatches } from "./tensor/dispatches.ts";
 export { type Random, random } from "./tensor/random.ts";
 export * from "./tensor/init.ts";
 export * from "./tensor/arithmetic.ts";
@@ -71,7 +72,7 @@ export * from "./tensor/products.ts";
 export * from "./tensor/rows.ts";
 export * from "./tensor/transformer.ts";
 export { onHost } from "./tensor/on_host.ts";
-export { pass, stage, takePassSeconds, takeStageDispatches, takeStageSeconds } from "./tensor/stage.ts";
+export { pass, stage, takePassSeconds, takeStageSeconds } from "./tensor/stage.ts";
 
 export * from "./routers/mod.ts";
 export { type Decisions, recordDecisions, type Recording, replay } from "./routers/replay.ts";

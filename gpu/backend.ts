@@ -37,6 +37,7 @@ export interface WebgpuOptions extends AdapterChoice {
 
 /** What a WebGPU backend has done and holds. */
 export interface WebgpuStatistics extends PoolStatistics, QueueCounts {
+  /** Pipelines and bind groups made so far. */
   readonly pipelines: number;
   readonly bindGroups: number;
   /** Bytes of dispatches' numbers uploaded so far. */
@@ -105,6 +106,8 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
   let encoder: GPUCommandEncoder | null = null;
   let pass: GPUComputePassEncoder | null = null;
   let queued = 0;
+  /** Offsets in a typed array are taken over faster than in a list. */
+  const dynamicOffset = new Uint32Array(1);
   const counts = { dispatches: 0, submits: 0, reads: 0 };
   /** Freed while reads wait for their copies; nothing may write there yet. */
   let freed: Block[] = [];
@@ -145,7 +148,8 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
     }
     const encoding = passFor(kernel);
     encoding.setPipeline(pipelines.pipeline(kernel, step));
-    encoding.setBindGroup(0, pipelines.bindGroup(reading, writing), [offset]);
+    dynamicOffset[0] = offset;
+    encoding.setBindGroup(0, pipelines.bindGroup(reading, writing), dynamicOffset, 0, 1);
     encoding.dispatchWorkgroups(x, y, z);
     for (const block of reading) block.lastSubmit = counts.submits;
     for (const block of writing) block.lastSubmit = counts.submits;

@@ -13,6 +13,13 @@ export interface Pipelines {
   statistics(): { readonly pipelines: number; readonly bindGroups: number };
 }
 
+/** A bind group and the blocks it binds. */
+interface Bound {
+  readonly reads: readonly Block[];
+  readonly writes: readonly Block[];
+  readonly group: GPUBindGroup;
+}
+
 interface Layout {
   readonly group: GPUBindGroupLayout;
   readonly pipeline: GPUPipelineLayout;
@@ -23,8 +30,10 @@ export function createPipelines(device: GPUDevice, uniforms: Uniforms): Pipeline
   const layouts = new Map<string, Layout>();
   const modules = new Map<string, GPUShaderModule>();
   const pipelines = new Map<string, Map<string, GPUComputePipeline>>();
-  const bindGroups = new Map<string, GPUBindGroup>();
+  /** By a hash of their blocks' numbers: of two with one hash, the later is kept. */
+  const bindGroups = new Map<number, Bound>();
   let made = 0;
+  let bindGroupsMade = 0;
 
   function layoutOf(reads: number, writes: number): Layout {
     const key = `${reads},${writes}`;
@@ -68,23 +77,30 @@ export function createPipelines(device: GPUDevice, uniforms: Uniforms): Pipeline
       return pipeline;
     },
     bindGroup(reads, writes) {
-      let key = `${reads.length}`;
-      for (const block of reads) key += ` ${block.number}`;
-      for (const block of writes) key += ` ${block.number}`;
-      let group = bindGroups.get(key);
-      if (!group) {
-        if (bindGroups.size >= MOST_BIND_GROUPS) bindGroups.clear();
-        const entries: GPUBindGroupEntry[] = [
-          { binding: 0, resource: { buffer: uniforms.buffer, offset: 0, size: UNIFORM_BYTES } },
-        ];
-        for (const { buffer, bytes } of [...reads, ...writes]) {
-          entries.push({ binding: entries.length, resource: { buffer, size: bytes } });
-        }
-        group = device.createBindGroup({ layout: layoutOf(reads.length, writes.length).group, entries });
-        bindGroups.set(key, group);
+      let hash = reads.length;
+      for (const { number } of reads) hash = Math.imul(hash ^ number, 0x9e3779b1) ^ (hash >>> 15);
+      for (const { number } of writes) hash = Math.imul(hash ^ number, 0x9e3779b1) ^ (hash >>> 15);
+      const found = bindGroups.get(hash);
+      if (found && sameBlocks(found.reads, reads) && sameBlocks(found.writes, writes)) return found.group;
+      const entries: GPUBindGroupEntry[] = [
+        { binding: 0, resource: { buffer: uniforms.buffer, offset: 0, size: UNIFORM_BYTES } },
+      ];
+      for (const { buffer, bytes } of [...reads, ...writes]) {
+        entries.push({ binding: entries.length, resource: { buffer, size: bytes } });
       }
+      const { group: layout } = layoutOf(reads.length, writes.length);
+      const group = device.createBindGroup({ layout, entries });
+      if (bindGroups.size >= MOST_BIND_GROUPS) bindGroups.clear();
+      bindGroups.set(hash, { reads, writes, group });
+      bindGroupsMade++;
       return group;
     },
-    statistics: () => ({ pipelines: made, bindGroups: bindGroups.size }),
+    statistics: () => ({ pipelines: made, bindGroups: bindGroupsMade }),
   };
+}
+
+function sameBlocks(some: readonly Block[], others: readonly Block[]): boolean {
+  if (some.length !== others.length) return false;
+  for (let at = 0; at < some.length; at++) if (some[at] !== others[at]) return false;
+  return true;
 }

@@ -23,9 +23,13 @@ export function createUniforms(device: GPUDevice, alignment: number): Uniforms {
     usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
   });
   const words = new Int32Array(SLOTS * slotBytes / 4);
-  const floatWords = new Float32Array(words.buffer);
-  const slotOf = new Map<string, number>();
-  const keys: (string | undefined)[] = new Array(SLOTS);
+  /** What is asked for now: whole numbers, then the bits of floats. */
+  const asked = new Int32Array(UNIFORM_BYTES / 4);
+  const askedFloats = new Float32Array(asked.buffer);
+  /** The slot that last took numbers of a hash; which numbers, `words` knows. */
+  const slotOf = new Map<number, number>();
+  const hashes = new Int32Array(SLOTS);
+  const lengths = new Int32Array(SLOTS);
   /** Slots that commands not yet submitted read, and those that the commands before them read. */
   let pending = new Set<number>();
   let recent = new Set<number>();
@@ -39,23 +43,35 @@ export function createUniforms(device: GPUDevice, alignment: number): Uniforms {
     return pending.has(slot) || (recent.has(slot) && pending.size + recent.size < SLOTS);
   }
 
+  function holds(slot: number, length: number): boolean {
+    if (lengths[slot] !== length) return false;
+    const start = slot * slotBytes / 4;
+    for (let at = 0; at < length; at++) if (words[start + at] !== asked[at]) return false;
+    return true;
+  }
+
   return {
     buffer,
     place(integers, floats) {
-      const key = `${integers};${floats}`;
-      let slot = slotOf.get(key);
-      if (slot === undefined) {
+      let length = 0;
+      for (const value of integers) asked[length++] = value;
+      for (const value of floats) askedFloats[length++] = value;
+      if (length > asked.length) {
+        throw new RangeError(`Cannot dispatch with ${length} numbers: programs read at most ${asked.length}`);
+      }
+      let hash = length;
+      for (let at = 0; at < length; at++) hash = Math.imul(hash ^ asked[at], 0x01000193) ^ (hash >>> 15);
+      let slot = slotOf.get(hash);
+      if (slot === undefined || !holds(slot, length)) {
         if (pending.size >= SLOTS) return null;
         while (kept(next)) next = (next + 1) % SLOTS;
         slot = next;
         next = (next + 1) % SLOTS;
-        const old = keys[slot];
-        if (old !== undefined) slotOf.delete(old);
-        keys[slot] = key;
-        slotOf.set(key, slot);
-        let at = slot * slotBytes / 4;
-        for (const value of integers) words[at++] = value;
-        for (const value of floats) floatWords[at++] = value;
+        if (slotOf.get(hashes[slot]) === slot) slotOf.delete(hashes[slot]);
+        slotOf.set(hash, slot);
+        hashes[slot] = hash;
+        lengths[slot] = length;
+        words.set(asked.subarray(0, length), slot * slotBytes / 4);
         firstNew = Math.min(firstNew, slot);
         afterNew = Math.max(afterNew, slot + 1);
       }

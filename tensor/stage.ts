@@ -1,5 +1,5 @@
-// Where in a step the program is, on two axes: the stage (a part of the model; ops remember theirs, so that time spent and
-// work queued in an op's gradient are booked under the stage that made the op) and the pass that runs through all stages.
+// Where in a step the program is, on two axes: the stage (a part of the model; ops remember theirs, so that an op's
+// gradient is booked under the stage that made the op) and the pass that runs through all stages.
 
 interface Place {
   readonly pass: string;
@@ -9,7 +9,6 @@ interface Place {
 let current: Place = { pass: "forward", stage: "rest" };
 let since = performance.now();
 let seconds: Record<string, Record<string, number>> = {};
-const dispatches = new Map<string, number>();
 
 function book(): void {
   const now = performance.now();
@@ -111,27 +110,4 @@ export function sumOfPasses(
     for (const [stage, seconds] of Object.entries(row)) sums[stage] = (sums[stage] ?? 0) + seconds;
   }
   return sums;
-}
-
-/** Books dispatches that a backend queued under the stage the program is in. */
-export function bookDispatches(count: number): void {
-  dispatches.set(current.stage, (dispatches.get(current.stage) ?? 0) + count);
-}
-
-/**
- * Dispatches by stage since the last call, of backends that queue them; starts counting anew.
- * @example
- * ```ts
- * import { cpu, square, takeStageDispatches, tensor } from "@switchyard/moe";
- * import { assertEquals } from "@std/assert";
- * const backend = await cpu({ threads: 1 });
- * square(tensor(backend, [1, 2], [2])); // the CPU computes at once and queues nothing
- * assertEquals(takeStageDispatches(), {});
- * backend.close();
- * ```
- */
-export function takeStageDispatches(): Record<string, number> {
-  const taken = Object.fromEntries(dispatches);
-  dispatches.clear();
-  return taken;
 }

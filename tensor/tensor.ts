@@ -9,8 +9,9 @@ import {
   shapeText,
   sizeOf,
 } from "../kernels/kernel.ts";
+import { bookDispatches } from "./dispatches.ts";
 import { disown, own } from "./memory.ts";
-import { bookDispatches, currentStage } from "./stage.ts";
+import { currentStage } from "./stage.ts";
 
 /** Values with a shape on a backend. */
 export interface Tensor {

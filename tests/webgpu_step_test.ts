@@ -7,7 +7,8 @@ import type { Backend } from "../kernels/kernel.ts";
 import { affine } from "../kernels/mod.ts";
 import { findSize, type SizeName } from "../models/presets.ts";
 import { findRouter, parseOptions } from "../routers/registry.ts";
-import { stages, type StepQueue, type TimingRecord } from "../training/record.ts";
+import { stages, type TimingRecord } from "../training/record.ts";
+import type { StepQueue } from "../training/step_queue.ts";
 import { train } from "../training/train.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { madeUpDataset } from "./made_up_text.ts";
@@ -40,12 +41,11 @@ gpuTest("the default model's steps count what they queue, by stage, in at most t
   }
   // Equal steps queue equal work.
   assertEquals(new Set(queues.map((queue) => JSON.stringify(queue))).size, 1);
-  const [{ dispatchesByStage: { route, dispatch, experts }, dispatches }] = queues;
+  const [{ dispatchesByStage, dispatches }] = queues;
+  const { rest, ...inLayers } = dispatchesByStage;
+  const shown = Object.entries(inLayers).map(([stage, count]) => `${count / 2} ${stage}`).join(", ");
   console.log(
-    `default model: ${dispatches} dispatches a step; ${
-      (route + dispatch + experts) / 2
-    } an MoE block, of which ` +
-      `${route / 2} route, ${dispatch / 2} move rows and ${experts / 2} are the experts'`,
+    `default model: ${dispatches} dispatches a step; ${(dispatches - rest) / 2} an MoE block (${shown})`,
   );
 });
 

@@ -1,7 +1,8 @@
 // What a run leaves behind, line by line. Everything here is a function of the command and the seed: two runs of the
 // same command write the same bytes. What is not (seconds, threads) goes to a timing record beside it.
-import type { Arithmetic, QueueCounts } from "../kernels/kernel.ts";
+import type { Arithmetic } from "../kernels/kernel.ts";
 import type { Load } from "../moe/load.ts";
+import type { StepQueue } from "./step_queue.ts";
 
 /** How one MoE layer routed in one step. */
 export interface LayerLoad extends Load {
@@ -124,12 +125,6 @@ export interface StepTiming {
   readonly passes?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** What was handed to the device, on backends that queue. */
   readonly queue?: StepQueue;
-}
-
-/** Work handed to a device in one step; like seconds, it may differ from one device to another. */
-export interface StepQueue extends QueueCounts {
-  /** Dispatches by the stage that asked for them, those of its gradients included; they add up to all. */
-  readonly dispatchesByStage: Readonly<Record<string, number>>;
 }
 
 /** A run's timing record: what differs between two runs of one command. */

@@ -1,10 +1,9 @@
 // One training run, from a plan to its record. Everything a step does is a function of the plan and the step, so a run
 // continued from a checkpoint goes through the same bits as one that was never stopped.
-import type { Backend, QueueCounts } from "../kernels/kernel.ts";
 import { createLanguageModel } from "../models/language_model.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
-import { sumOfPasses, takePassSeconds, takeStageDispatches } from "../tensor/stage.ts";
+import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
 import { validationBatches } from "./batches.ts";
 import { evaluate } from "./evaluate.ts";
 import { createAdamW } from "./optimizer.ts";
@@ -14,12 +13,12 @@ import {
   recordRows,
   type RunHeader,
   type RunRecord,
-  type StepQueue,
   type StepTiming,
   type TimingRecord,
 } from "./record.ts";
 import { checkSameRun, endOf, headerOf, plannedHeader } from "./run_rows.ts";
 import { learningRateAt, scheduleDefaults } from "./schedule.ts";
+import { watchQueue } from "./step_queue.ts";
 import { createProgressState, restoreProgress } from "./train_state.ts";
 import { trainStep } from "./train_step.ts";
 
@@ -95,9 +94,8 @@ export async function train(
     }
     const { step } = state;
     takePassSeconds();
-    takeStageDispatches();
     const start = performance.now();
-    const before = { ...backend.counts };
+    const queued = watchQueue(backend);
     const row = await trainStep({
       plan,
       options,
@@ -108,12 +106,7 @@ export async function train(
     });
     const seconds = (performance.now() - start) / 1000;
     const passes = takePassSeconds();
-    const stepTiming = {
-      step,
-      seconds,
-      ...{ stages: sumOfPasses(passes), passes },
-      ...queueSince(before, backend),
-    };
+    const stepTiming = { step, seconds, stages: sumOfPasses(passes), passes, ...queued() };
     rows.push(row);
     timings.push(stepTiming);
     state.step++;
@@ -134,20 +127,6 @@ export async function train(
   rows.push(await endOf(plan, options, model, state));
   if (store) await store.finish(rows, timing());
   return { record: recordOf(header, rows), timing: timing() };
-}
-
-/** What a step has handed to the device since `before`; nothing on a backend that does not queue. */
-function queueSince(before: Partial<QueueCounts>, { counts }: Backend): { queue?: StepQueue } {
-  if (!counts) return {};
-  const since = (name: keyof QueueCounts) => counts[name] - (before[name] ?? 0);
-  return {
-    queue: {
-      dispatches: since("dispatches"),
-      submits: since("submits"),
-      reads: since("reads"),
-      dispatchesByStage: takeStageDispatches(),
-    },
-  };
 }
 
 /** A turn of the event loop, so that signals, timers and a page's events are not kept waiting; it takes about 2 ms. */

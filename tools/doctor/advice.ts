@@ -61,8 +61,8 @@ function aboutGpu(findings: Findings): string[] {
   } else said.push(`${best.name} is what --device auto and --device webgpu take.`);
   if (loopStopsAfter !== null) {
     said.push(
-      `The driver ends a loop after ${loopStopsAfter} trips without a word; kernels here cut longer ones, a kernel of ` +
-        "your own must too.",
+      `The driver ends a loop after ${loopStopsAfter} trips without a word; long sums here are cut for it, a kernel ` +
+        "of your own must be too.",
     );
   }
   if (halfRight === false) said.push("Half precision is offered and wrong: leave it off.");
