@@ -29,6 +29,16 @@ export const base: RouterPlugin<BaseOptions> = {
     identifier: "arXiv:2103.16716",
     equations: "section 3; init as in the released code; exact where that finishes its auction approximately",
   },
+  readings: [
+    "Assignment is exact; released code finishes its auction approximately, so its experts may differ.",
+    "Groups are blocks of the batch; the paper's shuffle of tokens across workers is left out.",
+    "The block adds the residual; released code mixes it in with the same weight, which comes to the same.",
+  ],
+  pitfalls: [
+    "Balance holds in training alone: in evaluation each token takes its best expert, or the future would leak.",
+    "The weight is a sigmoid of the affinity, not a softmax over experts.",
+    "On WebGPU the T E affinities are read once a layer and step, and assigned on the host.",
+  ],
   traits: { causal: false, balancedBy: "construction", perToken: "exactly K", gradient: "through weight" },
   options: z.strictObject({
     groups: z.number().int().min(1).default(1)

@@ -27,6 +27,10 @@ export const forcedBalance: RouterPlugin<ForcedBalanceOptions> = {
   readings: [
     "random is exactly even too: experts in turn over shuffled tokens.",
   ],
+  pitfalls: [
+    "No gate is trained and none decides: it is for timing layers and for telling imbalance from other costs.",
+    "With mode random the order is drawn in training only; evaluation always deals tokens out in turn.",
+  ],
   traits: { causal: true, balancedBy: "construction", perToken: "exactly K", gradient: "none" },
   options: z.strictObject({
     k: z.number().int().min(1).default(1).describe("experts a token goes to, each with weight 1 / k"),

@@ -43,6 +43,16 @@ export const gshard: RouterPlugin<GshardOptions> = {
     identifier: "arXiv:2006.16668",
     equations: "section 2.2, algorithm 1",
   },
+  readings: [
+    "Capacity is rounded up; the paper leaves rounding open.",
+    "In evaluation the second expert is always used, unless a threshold says otherwise.",
+    "The balance loss counts first choices before capacity, as algorithm 1 does after its first pass.",
+  ],
+  pitfalls: [
+    "The paper's balance loss reads 1 / E^2 when balanced and released code's reads 1, so weights of one are not weights of the other (balanceScale).",
+    "Weights are normalised before dropping: a token that lost a choice gets less than 1 (normalise = after: DeepSpeed).",
+    "All first choices come before any second, so a later token can take an earlier one's place: not causal.",
+  ],
   // Not causal: a later token's first choice takes the slot that an earlier token's second choice would have had.
   traits: { causal: false, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
   options: z.strictObject({

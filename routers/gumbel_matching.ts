@@ -31,6 +31,17 @@ export const gumbelMatching: RouterPlugin<GumbelMatchingOptions> = {
     equations:
       "the balanced estimator as its abstract and figure 1 describe it; formulas derived here (equation numbers unconfirmed)",
   },
+  readings: [
+    "Only the abstract and figure 1 could be read; conditionals, weights and baselines are derived here and tested by enumeration.",
+    "Where E does not divide the tokens, loads differ by one at most.",
+    "The baseline is a mean of earlier steps: one of the same batch would be biased.",
+  ],
+  pitfalls: [
+    "The weight is p / q of the conditional given everybody else's noise; a ratio of marginals would be another, and intractable.",
+    "Outputs weigh 1: multiplying by p as well would count the router's gradient twice.",
+    "Evaluation takes the most probable expert without balance, so its loads say nothing about training's.",
+    "On WebGPU the T E scores are read once a layer and step, and matched on the host.",
+  ],
   traits: { causal: false, balancedBy: "construction", perToken: "exactly K", gradient: "score function" },
   options: z.strictObject({
     proposal: z.enum(["router", "sinkhorn"]).default("router")

@@ -25,6 +25,16 @@ export const hash: RouterPlugin<HashOptions> = {
     identifier: "arXiv:2106.04426",
     equations: "section 2; greedy detail of the balanced table from a secondary source",
   },
+  readings: [
+    "The balanced table is greedy, most frequent id first, ties to the lower expert; ids never seen take turns.",
+    "A sequence's first token stands in for its own predecessor (keys previous and bigram).",
+    "Balanced positions take turns over experts, and bigrams are hashed whatever the table.",
+  ],
+  pitfalls: [
+    "The id is hashed, never the hidden state, and nothing is weighed or learned.",
+    "A table belongs to the seed: drawn anew, every expert would meet other words.",
+    "id mod E is not balanced where ids are sorted by frequency.",
+  ],
   traits: { causal: true, balancedBy: "nothing", perToken: "exactly K", gradient: "none" },
   options: z.strictObject({
     key: z.enum(["token", "previous", "bigram", "position"]).default("token")

@@ -46,6 +46,18 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
     identifier: "arXiv:2401.13920",
     equations: "equations 2 to 9; mu, D_l, the use of the bound and eps of equation 2 are our reading",
   },
+  readings: [
+    "mu is 0.01, and D_l is even over a rank's local experts but for a share eta = 0.01 over the others: the paper gives neither, and with eta = 0 the loss is infinite.",
+    "D_c is a mean of probabilities over each rank's tokens; counts would have no gradient.",
+    "Capacity is the larger of factor and bound, from the minimum to T; eps of equation 2 is 0.",
+    "The cap of lemma 3 counts both signs of the cosine, as printed; assumption 3 alone would give half.",
+  ],
+  pitfalls: [
+    "With the GrAP gate there is nothing to learn: training moves x, and routing changes only with it.",
+    "If all chunk means of a token are below 0 every rectified score is 0, and argmax would always take expert 0: ties go by the score before ReLU, or at random.",
+    "GrAP is the mean itself; dividing by D / E once more is a common mistake, and so is the KL the wrong way round.",
+    "The bound grows exponentially in delta^2 D, so it is clamped; at delta 0.1, D 5120 and 16 experts it is 8.5e10.",
+  ],
   traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
   options: z.strictObject({
     gate: z.enum(["grap", "orthogonal"]).default("grap")

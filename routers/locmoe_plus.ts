@@ -52,6 +52,19 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
     equations:
       "equations 2 to 6; corollary 6 (schedule); remark 7 (bound); tau, weights, cadence and scope are ours",
   },
+  readings: [
+    "tau is 0.8 and a share of each expert's affinity; the paper prints neither value nor formula.",
+    "Equation 6 prints Bottom-C; its text, and this, keep the highest affinities.",
+    "Weights are a softmax of a token's affinities over all experts; the paper defines none after both sides chose.",
+    "The dynamic bound is measured anew in every batch; cadence and memory are options.",
+    "Modes tcr, ecr and a schedule between them are the paper's ablations and corollary 6.",
+  ],
+  pitfalls: [
+    "Experts choose among the tokens that chose them; choosing among all and intersecting wastes capacity.",
+    "Affinity is a cosine: by dot products, tokens of large norm would win every expert.",
+    "Selection looks at the whole batch, so it leaks the future in a decoder but for mode tcr (evaluation = tcr).",
+    "Mode ecr with a threshold ranks all T tokens for every expert, the dearest of its modes.",
+  ],
   traits: { causal: false, balancedBy: "loss", perToken: "varies", gradient: "through weight" },
   options: z.strictObject({
     mode: z.enum(["both", "tcr", "ecr", "schedule"]).default("both").describe(

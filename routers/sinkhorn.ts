@@ -36,6 +36,15 @@ export const sinkhorn: RouterPlugin<SinkhornOptions> = {
     equations:
       "Sinkhorn-BASE in the form of Megatron-Core (the paper's own gate, temperature and iterations are unconfirmed), in the log domain",
   },
+  readings: [
+    "A fixed number of iterations in the log domain, so that large logits do not overflow; Megatron-Core goes on to a tolerance.",
+    "The weight is a sigmoid of the logit at K = 1 and a softmax above, as in Megatron-Core.",
+  ],
+  pitfalls: [
+    "The plan is balanced and its largest entries are nearly so: with the dropless rule nothing bounds an expert's load.",
+    "The plan carries no gradient, and adding a balance loss to it is refused by Megatron-Core; there is none here.",
+    "Evaluation takes the largest logits, without balancing.",
+  ],
   // The plan is balanced; its largest entries are nearly so, which is nothing to rely on.
   traits: { causal: false, balancedBy: "nothing", perToken: "up to K", gradient: "through weight" },
   options: z.strictObject({

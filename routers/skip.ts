@@ -37,6 +37,16 @@ export const skip: RouterPlugin<SkipOptions> = {
     equations:
       "the skip estimator as its abstract and figure 1 describe it; formulas derived here (equation numbers unconfirmed)",
   },
+  readings: [
+    "Only the abstract and figure 1 could be read; w = n / c for what is kept is derived here, and measured unbiased.",
+    "The baseline is a mean of earlier steps: one of the same batch would be biased, since z decides who is kept.",
+  ],
+  pitfalls: [
+    "Who is kept must be random: keeping the first c makes the chance depend on position, and no weight corrects that.",
+    "Dividing by the number kept instead of weighing by n / c is biased.",
+    "Outputs weigh 1: multiplying by p as well would count the router's gradient twice.",
+    "Evaluation takes the most probable expert and skips nobody.",
+  ],
   traits: { causal: false, balancedBy: "nothing", perToken: "up to K", gradient: "score function" },
   options: z.strictObject({ capacityRule, capacityFactor, minimumCapacity, ...sampledOptions }),
   expertsPerToken: () => 1,

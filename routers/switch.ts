@@ -39,6 +39,18 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
     equations:
       "section 2.1; equations 3 to 6; section 2.4 (init); appendix B (no token left behind); appendix C (jitter)",
   },
+  readings: [
+    "Capacity is rounded up (equation 3 leaves rounding open; Mesh-TensorFlow truncates, and keeps at least 4).",
+    "Scores, softmax and losses are always f32: the paper's selective precision.",
+    "Expert dropout is an option of the experts (dropout), since it is theirs.",
+  ],
+  pitfalls: [
+    "Jitter multiplies the router's input; the paper's listing adds it to the logits, released code does not.",
+    "The listing's inclusive running count keeps C - 1 tokens; slots here are counted from 0.",
+    "Weights are the probability, never normalised to 1, which would leave the gate without a gradient.",
+    "Shares in the balance loss are counted before capacity and are constants; it includes the factor E, so balanced reads 1.",
+    "No token left behind brought nothing in the paper, and is not causal.",
+  ],
   traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
   options: z.strictObject({
     ...capacityOptions({ rule: "switch", factor: 1.25, evaluationFactor: 2 }),

@@ -1,4 +1,5 @@
 // Every router there is against the contract, with its defaults and with options that change what it does.
+import { assert, assertMatch } from "@std/assert";
 import { routers } from "../routers/registry.ts";
 import { routerContract, type Variant } from "./router_contract.ts";
 
@@ -154,5 +155,14 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     },
   ],
 };
+
+Deno.test("every router of this package says how it reads its paper and what goes wrong easily", () => {
+  for (const { name, readings = [], pitfalls = [] } of routers()) {
+    for (const [what, sentences] of Object.entries({ readings, pitfalls })) {
+      assert(sentences.length > 0, `${name} has no ${what}`);
+      for (const sentence of sentences) assertMatch(sentence, /^\S[^\n]*\.$/, `${name}, ${what}`);
+    }
+  }
+});
 
 for (const plugin of routers()) routerContract(plugin, variants[plugin.name]);

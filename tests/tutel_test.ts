@@ -7,6 +7,7 @@ import { createMoeLayer, type MoeLayer } from "../moe/layer.ts";
 import { gshard } from "../routers/gshard.ts";
 import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
 import { switchRouter } from "../routers/switch.ts";
+import { topAny } from "../routers/top_any.ts";
 import { affine, subtract } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit, type Init } from "../tensor/init.ts";
@@ -17,7 +18,7 @@ import { parameter, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 import { type MersenneTwister, normal32, torchSeed, uniform32, uniform64 } from "./mersenne_twister.ts";
 import oracle from "./oracles/tutel_training_losses.json" with { type: "json" };
 
-const [D, F, E, L] = [2048, 2048, 2, 1024];
+const [D, F, L] = [2048, 2048, 1024];
 const RATE = 1e-5;
 const EPSILON = 2 ** -24;
 
@@ -39,7 +40,7 @@ function transposed(values: Float32Array, rows: number, columns: number): Float3
 }
 
 /** Tutel's initial values: `torch.nn.Linear` draws its weight, out x in, then its bias, within 1 / sqrt(in). */
-function initialValues(uniform: Uniform): Record<string, Float32Array> {
+function initialValues(uniform: Uniform, E: number): Record<string, Float32Array> {
   const values: Record<string, Float32Array> = {
     in: new Float32Array(E * D * F),
     inBias: new Float32Array(E * F),
@@ -71,9 +72,10 @@ async function createRun(
   uniform: Uniform,
   plugin: AnyRouterPlugin,
   options: Record<string, unknown>,
+  E = 2,
 ): Promise<Run & { close(): void }> {
   const backend = await cpu();
-  const values = initialValues(uniform);
+  const values = initialValues(uniform, E);
   const init: Init = {
     ...createInit(backend, random(0)),
     parameter: (name, shape) => parameter(backend, values[name], shape),
@@ -161,11 +163,12 @@ Deno.test("top-2, two experts, f64 in Tutel: all hundred losses", async () => {
   run.close();
 });
 
+const uniformWithin32: Uniform = (twister, count, [low, high]) =>
+  uniform32(twister, count).map((value) => value * (high - low) + low);
+
 Deno.test("top-1, two experts, f32 in Tutel: the first loss of a batch of 16, with 16 tokens dropped", async () => {
   const { losses } = oracle.configs.find(({ dtype, top }) => dtype === "float32" && top === 1)!;
-  const uniform: Uniform = (twister, count, [low, high]) =>
-    uniform32(twister, count).map((value) => value * (high - low) + low);
-  const run = await createRun(16, uniform, switchRouter, {
+  const run = await createRun(16, uniformWithin32, switchRouter, {
     capacityRule: "tutel",
     capacityFactor: 1,
     jitter: 0,
@@ -180,3 +183,23 @@ Deno.test("top-1, two experts, f32 in Tutel: the first loss of a batch of 16, wi
   assertAlmostEquals(await scalar(run.loss(logit_BL)), losses[0], limit);
   run.close();
 });
+
+/** First losses of tests/test_baseline.json of microsoft/tutel (MIT), batches of 16 in f32, which Tutel's own router takes. */
+const firstLosses = [
+  { top: 2, experts: 2, loss: 24.080132 },
+  { top: 1, experts: 1, loss: 29.985006 },
+] as const;
+
+for (const { top, experts, loss } of firstLosses) {
+  Deno.test(`top-${top} of ${experts}, f32 in Tutel: the first loss of a batch of 16, by top-any`, async () => {
+    const run = await createRun(16, uniformWithin32, topAny, { k: top, balance: 0 }, experts);
+    using _scope = memory();
+    const { logit_BL, expert_N } = await run.logits();
+    assertEquals((await expert_N.read()).filter((expert) => expert < 0).length, 0);
+    const largest = Math.max(...(await logit_BL.read()).map(Math.abs));
+    // Both sides round, and the printed number ends at six digits.
+    const limit = 2 * tolerance(0, loss, loss, largest) + 5e-7;
+    assertAlmostEquals(await scalar(run.loss(logit_BL)), loss, limit);
+    run.close();
+  });
+}
