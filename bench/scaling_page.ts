@@ -101,6 +101,8 @@ function curveChart(
   return chart(`${unit} by ${name}`, {
     x: {
       type: "log",
+      // With base 10 some powers of two would get no number.
+      base: 2,
       label: `${name} →`,
       labelArrow: "none",
       labelAnchor: "right",
