@@ -2,8 +2,8 @@
 //
 // Six rows by eight columns of C stay in twelve vector registers (with two for B and one for A that is all but one of
 // the sixteen an x64 engine has). B is packed into panels of eight columns, and A into strips of six rows; a strip stays
-// in the first cache while it meets all panels. Each element of C is one chain of multiply-adds along K in equal
-// stretches of at most KC, whatever the tile it falls into, so results do not depend on how work is split.
+// in the first cache while it meets all panels. Each element of C is one chain of multiply-adds along K in blocks of KC,
+// whatever the tile it falls into, so results do not depend on how work is split.
 import { scratch } from "./arguments.as";
 import { blas } from "./blas.as";
 
@@ -344,12 +344,10 @@ export function gemm(
     return;
   }
   const packedB = scratch + PACKED_B, packedA = scratch + PACKED_A;
-  const stretches = (K + KC - 1) / KC;
-  const stretch = ((K + stretches - 1) / stretches + 3) & ~3;
   for (let j0 = 0; j0 < N; j0 += NC) {
     const nc = min(NC, N - j0);
-    for (let k0 = 0; k0 < K; k0 += stretch) {
-      const kc = min(stretch, K - k0);
+    for (let k0 = 0; k0 < K; k0 += KC) {
+      const kc = min(KC, K - k0);
       packB(b + ((<usize>k0 * <usize>brk + <usize>j0 * <usize>brj) << 2), brk, brj, kc, nc, packedB);
       for (let i0 = 0; i0 < M; i0 += MC) {
         const mc = min(MC, M - i0);
