@@ -33,9 +33,19 @@ function aboutCpu(findings: Findings): string[] {
   return said;
 }
 
-function aboutBlas({ blas }: Findings): string[] {
-  if (!("why" in blas)) return [];
-  return [`No system BLAS can be called: ${blas.why}. The WebAssembly kernels need none.`];
+function aboutBlas(findings: Findings): string[] {
+  const { blas, cpu } = findings;
+  if ("why" in blas) {
+    return [`No system BLAS can be called: ${blas.why}. The WebAssembly kernels need none.`];
+  }
+  const [own, theirs] = [
+    rate(findings, `product, CPU, ${cpu.cores} `),
+    rate(findings, "product, system BLAS"),
+  ];
+  const faster = own === null || theirs === null
+    ? ""
+    : `, ${(theirs / own).toFixed(1)} times the WebAssembly kernels' speed here`;
+  return [`--blas auto takes products to ${blas.name}${faster}; the last bits of results then depend on it.`];
 }
 
 function aboutGpu(findings: Findings): string[] {
@@ -65,7 +75,11 @@ function aboutGpu(findings: Findings): string[] {
         "of your own must be too.",
     );
   }
-  if (halfRight === false) said.push("Half precision is offered and wrong: leave it off.");
+  if (halfRight === false) {
+    said.push(
+      "The driver's own f16 is wrong. --precision half does not use it; a kernel of your own must not.",
+    );
+  }
   if (readBackSeconds > 0.005) {
     said.push(
       `Reading anything back takes at least ${

@@ -1,8 +1,8 @@
 // Everything a doctor finds, as one object: what --json prints and what advice is given on.
 import { cpus } from "node:os";
+import { type Blas, findBlas, type NoBlas } from "../../cpu/blas.ts";
 import { hasRelaxedSimd } from "../../cpu/module.ts";
 import { type AdapterReport, listAdapters, type Quirks, tryQuirks } from "./adapters.ts";
-import { findBlas, type FoundBlas } from "./blas.ts";
 import { type Reading, readSpeed } from "./speed.ts";
 
 /** What this machine offers. */
@@ -15,7 +15,7 @@ export interface Findings {
     readonly relaxedSimd: boolean;
     readonly sharedMemory: boolean;
   };
-  readonly blas: FoundBlas;
+  readonly blas: Blas | NoBlas;
   /** Best first. */
   readonly adapters: readonly AdapterReport[];
   /** Of the best adapter; null without one. */
@@ -27,7 +27,8 @@ export interface Findings {
 export async function examine(seconds: number): Promise<Findings> {
   const adapters = await listAdapters();
   const quirks = adapters.length === 0 ? null : await tryQuirks().catch(problem);
-  const usable = quirks !== null && !("problem" in quirks);
+  const webgpu = quirks !== null && !("problem" in quirks);
+  const blas = findBlas();
   return {
     system: { os: Deno.build.os, arch: Deno.build.arch, deno: Deno.version.deno },
     cpu: {
@@ -37,10 +38,10 @@ export async function examine(seconds: number): Promise<Findings> {
       relaxedSimd: hasRelaxedSimd(),
       sharedMemory: typeof SharedArrayBuffer !== "undefined",
     },
-    blas: findBlas(),
+    blas,
     adapters,
     quirks,
-    speed: seconds > 0 ? await readSpeed(seconds, usable) : [],
+    speed: seconds > 0 ? await readSpeed(seconds, { webgpu, blas: !("why" in blas) }) : [],
   };
 }
 

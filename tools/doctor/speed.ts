@@ -73,12 +73,15 @@ async function measure<P>(
   return rates.sort((a, b) => a - b)[rates.length >> 1];
 }
 
-/** All readings, in about so many seconds. */
-export async function readSpeed(seconds: number, withGpu: boolean): Promise<Reading[]> {
+/** All readings, in about so many seconds, of what there is besides the CPU backend alone. */
+export async function readSpeed(
+  seconds: number,
+  there: { readonly webgpu: boolean; readonly blas: boolean },
+): Promise<Reading[]> {
   const threads = Math.min(64, navigator.hardwareConcurrency);
   const readings: Reading[] = [];
   const counts = [...new Set([1, threads])];
-  const share = seconds / (2 * counts.length + (withGpu ? 3 : 0));
+  const share = seconds / (2 * counts.length + (there.webgpu ? 3 : 0) + (there.blas ? 1 : 0));
   const add = async <P>(
     about: string,
     unit: Reading["unit"],
@@ -94,7 +97,11 @@ export async function readSpeed(seconds: number, withGpu: boolean): Promise<Read
     await add(`product, ${on}`, "flop", backend, product(backend), share);
     await add(`memory, ${on}`, "bytes", backend, copy(backend), share);
   }
-  if (withGpu) {
+  if (there.blas) {
+    using backend = await cpu({ threads, blas: "auto" });
+    await add("product, system BLAS", "flop", backend, product(backend), share);
+  }
+  if (there.webgpu) {
     const backend = await webgpu();
     await add("product, WebGPU", "flop", backend, product(backend), 1.5 * share);
     await add("memory, WebGPU", "bytes", backend, copy(backend), 1.5 * share);
