@@ -86,7 +86,7 @@ const gpu = openGpu();
 /** The place of every contract's second half. */
 export async function onGpu(): Promise<Place> {
   const backend = await gpu();
-  return { backend, alike: [backend], patience: 0.25, usedBytes: () => backend.statistics().usedBytes };
+  return { backend, alike: [backend], patience: 0.125, usedBytes: () => backend.statistics().usedBytes };
 }
 
 const V = 100;
