@@ -1,5 +1,5 @@
 // The contract every kernel keeps: its programs agree with its reference within the derived rounding (integers exactly),
-// on the CPU with the same bits however the work is cut over threads, with every product on the system's BLAS and with
+// on the CPU with the same bits however the work is cut over threads, with products on the system's BLAS and with
 // none, on a GPU with either kind of programs and however grids fold; and its shape rule explains what it refuses.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { cpu, type CpuBackend, type CpuOptions } from "../cpu/backend.ts";
