@@ -486,7 +486,7 @@ def main():
             elif request["ask"] == "check":
                 for name, value in call.outputs().items():
                     value.detach().contiguous().numpy().astype("<f8").tofile(f"{request['outputs']}{name}.f64")
-                timed(1)
+                answer = {"secondsOfCall": timed(1)}
             elif request["ask"] == "time":
                 # The first estimate is of a cold call: go on until time is nearly up.
                 count, spent = 0, 0.0
