@@ -18,8 +18,8 @@ import { gpuTest, openGpu } from "./gpu.ts";
 /** Most dispatches of a layer, for the routers that are held to it. */
 const MOST = 40;
 const held = [
-  ...["hash", "switch", "gshard", "locmoe", "locmoe-plus", "skip"],
-  ...["expert-choice", "forced-balance", "st-moe", "top-any"],
+  ...["hash", "switch", "gshard", "locmoe", "locmoe-plus", "skip", "gumbel-matching"],
+  ...["base", "expert-choice", "forced-balance", "st-moe", "top-any"],
 ];
 
 /** The default size; words are few because an MoE layer never sees how many there are. */
