@@ -4,7 +4,7 @@
 import { scratch } from "./arguments.as";
 import { CALLER_SCRATCH, gemm, KC } from "./gemm.as";
 
-/** Longest stretch of the depth; 192 rows or columns of it take 768 KiB. */
+/** Longest stretch of the depth; 384 rows or columns of it take 2.25 MiB. */
 const STRETCH: i32 = 4 * KC;
 
 /** Row floor(index[n] / each) of an array of R rows, or R where there is none. */
@@ -26,7 +26,7 @@ function gather(a: usize, R: i32, K: i32, index: usize, each: i32, rows: i32, fi
   return scratch + CALLER_SCRATCH;
 }
 
-/** C[i,j] = sum_k A[index[i],k] B[k,j] for at most 192 rows i; the rest as in `gemm`. */
+/** C[i,j] = sum_k A[index[i],k] B[k,j] for at most 384 rows i; the rest as in `gemm`. */
 export function gemmOfRows(
   rows: i32, columns: i32, K: i32, a: usize, R: i32, index: usize, each: i32, b: usize, brk: i32, brj: i32,
   c: usize, ldc: i32,
@@ -40,7 +40,7 @@ export function gemmOfRows(
   } while (k < K);
 }
 
-/** C[i,j] = sum_n A[index[n],first+i] G[n,j] for at most 192 columns i of A [R, K] and n below `count`. */
+/** C[i,j] = sum_n A[index[n],first+i] G[n,j] for at most 384 columns i of A [R, K] and n below `count`. */
 export function gemmOfColumns(
   rows: i32, columns: i32, count: i32, a: usize, R: i32, K: i32, first: i32, index: usize, each: i32,
   g: usize, M: i32, c: usize, ldc: i32,

@@ -3,6 +3,7 @@ import type { MoeLayer, MoeOutput } from "../moe/layer.ts";
 import type { RouteStep } from "../routers/router.ts";
 import { add, relu } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal, type Params } from "../tensor/init.ts";
+import { release } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import { attention, rmsNorm, rope } from "../tensor/transformer.ts";
@@ -44,15 +45,29 @@ export function createBlock(dims: BlockDims, moe: MoeLayer | null, init: Init): 
     moe,
     async apply(x_TD, step) {
       const shape = { length: step.length, heads };
-      const qkv = rope(matmul(rmsNorm(x_TD, params.attentionNorm), params.qkv), shape);
-      const attended_TD = add(x_TD, matmul(attention(qkv, shape), params.attentionOut));
+      const qkv = spending(
+        matmul(rmsNorm(x_TD, params.attentionNorm), params.qkv),
+        (projected) => rope(projected, shape),
+      );
+      const attended_TD = spending(
+        matmul(attention(qkv, shape), params.attentionOut),
+        (projected_TD) => add(x_TD, projected_TD),
+      );
       const normed_TD = rmsNorm(attended_TD, params.feedForwardNorm);
       if (!moe) {
-        const y_TD = matmul(relu(matmul(normed_TD, params.in)), params.out);
-        return { x_TD: add(attended_TD, y_TD), moe: null };
+        const hidden = spending(matmul(normed_TD, params.in), relu);
+        const out_TD = spending(matmul(hidden, params.out), (y_TD) => add(attended_TD, y_TD));
+        return { x_TD: out_TD, moe: null };
       }
       const output = await moe.apply(normed_TD, step, attended_TD);
       return { x_TD: output.y_TD, moe: output };
     },
   };
+}
+
+/** What `use` makes of a value that nothing reads afterwards, gradients included: its memory is free at once. */
+function spending(value: Tensor, use: (value: Tensor) => Tensor): Tensor {
+  const result = use(value);
+  release(value);
+  return result;
 }

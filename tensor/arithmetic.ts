@@ -27,7 +27,12 @@ function unary(op: UnaryOp, x: Tensor): Tensor {
  * ```
  */
 export function relu(x: Tensor): Tensor {
-  return unary("relu", x);
+  const [y] = apply(kernels.unary, [x], { op: "relu" });
+  // Where y is positive, x was: nothing needs x any more.
+  return differentiable(y, [[
+    x,
+    (gradient) => apply(kernels.unaryGradient, [y, gradient], { op: "relu" })[0],
+  ]]);
 }
 
 /**
