@@ -135,8 +135,13 @@ Deno.test("every shader file of a kernel is part of a program that a case runs",
 });
 
 gpuTest("shader files outside kernels compile too, and each has a test that runs it", async () => {
-  // fusesMultiplyAdd when a backend opens; the doctor's test.
-  const runBy = ["gpu/probe.wgsl", "tools/doctor/half.wgsl", "tools/doctor/loop_trips.wgsl"];
+  // The benches' test; fusesMultiplyAdd when a backend opens; the doctor's test.
+  const runBy = [
+    "bench/gpu_peak.wgsl",
+    "gpu/probe.wgsl",
+    "tools/doctor/half.wgsl",
+    "tools/doctor/loop_trips.wgsl",
+  ];
   const files = ["gpu", "tools", "bench", "playground"].filter(isThere).flatMap(shaderFiles);
   assertEquals(files.sort(), runBy);
   const gpuAdapter = (await navigator.gpu.requestAdapter())!;
