@@ -17,7 +17,7 @@ export function keepRanked(from: i32, to: i32, list: usize): void {
     if (perScope) most = load<f32>(mosts + (<usize>(i / K / scope) << 2)) - 0.5;
     const own = <f32>load<i32>(rank + at);
     let kept = own <= most;
-    if (counted) kept = kept && own < max(<f32>load<i32>(count + at), least);
+    if (counted) kept = kept && (load<i32>(rank + at) < load<i32>(count + at) || own < least);
     store<i32>(y + at, kept ? load<i32>(key + at) : -1);
   }
 }

@@ -1,5 +1,5 @@
 // y[i] = key[i] where rank[i] is below what is kept, else -1; all [size]. Kept are `most`, or most of the scope of i
-// (PER_SCOPE; `each` assignments a scope), and no more than the larger of count[i] and least[0] (COUNTED).
+// (PER_SCOPE; `each` assignments a scope), and no more than the larger of count[i] and least[0] (COUNTED); a NaN keeps none.
 // One invocation an assignment.
 
 override PER_SCOPE: bool;
@@ -35,7 +35,7 @@ fn main(
   let own = f32(rank[i]);
   var kept = own <= most - 0.5;
   if (COUNTED) {
-    kept = kept && own < max(f32(count[i]), least[0]);
+    kept = kept && (rank[i] < count[i] || own < least[0]);
   }
   y[i] = select(-1, key[i], kept);
 }

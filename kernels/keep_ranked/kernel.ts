@@ -21,7 +21,7 @@ export interface KeepRankedParams {
   readonly scope: number;
   /**
    * True: of those, ranks below the larger of two more inputs, a count for each assignment, i32 [T, K], and one number
-   * for all, f32 [1].
+   * for all, f32 [1]; a NaN counts for nothing.
    */
   readonly counted?: boolean;
 }
@@ -67,7 +67,7 @@ export const keepRanked: Kernel<KeepRankedParams> = {
       const capacity = most ?? inputs[2][Math.floor(t / scope)];
       for (let i = t * K; i < (t + 1) * K; i++) {
         // Capacities are whole numbers in f32; half a step below one, rounding cannot matter.
-        const kept = rank[i] <= capacity - 0.5 && (!count || rank[i] < Math.max(count[i], least[0]));
+        const kept = rank[i] <= capacity - 0.5 && (!count || rank[i] < count[i] || rank[i] < least[0]);
         y[i] = kept ? key[i] : -1;
       }
     }
@@ -112,6 +112,7 @@ export const keepRanked: Kernel<KeepRankedParams> = {
     keepCase("a capacity for each scope", 50, 3, { scope: 16 }),
     keepCase("at most, and up to a count", 50, 1, { scope: 50, most: 9, counted: true }),
     keepCase("a capacity for each scope, up to a count", 50, 3, { scope: 20, counted: true }),
+    keepCase("a least that is NaN", 50, 1, { scope: 50, most: 9, counted: true }, NaN),
     keepCase("all kept", 9, 1, { scope: 9, most: 100 }),
     keepCase("none kept", 9, 1, { scope: 9, most: 0 }),
     keepCase("one element", 1, 1, { scope: 1, most: 1 }),
@@ -120,7 +121,13 @@ export const keepRanked: Kernel<KeepRankedParams> = {
   ],
 };
 
-function keepCase(about: string, T: number, K: number, params: KeepRankedParams): Case<KeepRankedParams> {
+function keepCase(
+  about: string,
+  T: number,
+  K: number,
+  params: KeepRankedParams,
+  least = 3.5,
+): Case<KeepRankedParams> {
   const whole = (low: number, below: number): CaseInput => ({
     type: i32(T, K),
     fill: { kind: "integers", low, below },
@@ -135,7 +142,7 @@ function keepCase(about: string, T: number, K: number, params: KeepRankedParams)
         ? [{ type: f32(scopes), fill: { kind: "values", values: [5, 0, 12, 1] } } as const]
         : []),
       ...(params.counted
-        ? [whole(0, 20), { type: f32(1), fill: { kind: "values", values: [3.5] } } as const]
+        ? [whole(0, 20), { type: f32(1), fill: { kind: "values", values: [least] } } as const]
         : []),
     ],
     params,
