@@ -1,6 +1,6 @@
 // Activations of hidden units and their derivatives, by the number of the function in unary/operations.ts; 0 to 2.
 import { multiplyAdd } from "./gemm.as";
-import { bell4, exp4, normalCdf4, sigmoid4 } from "./math.as";
+import { bell4, exp4, loadFirst, normalCdf4, sigmoid4, storeFirst } from "./math.as";
 
 // @ts-ignore: decorator
 @inline
@@ -17,7 +17,7 @@ export function slopeAt4(op: i32, x: v128): v128 {
   if (op == 0) return v128.and(f32x4.gt(x, zero), one);
   if (op == 1) {
     const bell = bell4(x);
-    return multiplyAdd(f32x4.mul(x, bell), f32x4.splat(0.3989422804), normalCdf4(x, bell));
+    return geluSlope(x, bell, normalCdf4(x, bell));
   }
   // Both sigmoid(x) and sigmoid(-x) without cancelling.
   const e = exp4(f32x4.neg(f32x4.abs(x)));
@@ -25,4 +25,32 @@ export function slopeAt4(op: i32, x: v128): v128 {
   const negative = f32x4.lt(x, zero);
   const here = v128.bitselect(small, large, negative), there = v128.bitselect(large, small, negative);
   return f32x4.mul(here, multiplyAdd(x, there, one));
+}
+
+// @ts-ignore: decorator
+@inline
+function geluSlope(x: v128, bell: v128, cdf: v128): v128 {
+  return multiplyAdd(f32x4.mul(x, bell), f32x4.splat(0.3989422804), cdf);
+}
+
+/** Puts `count` values in the place of what they are of, and derivatives at `slope`. */
+// @ts-ignore: decorator
+@inline
+export function activateAndKeep(op: i32, x: usize, slope: usize, count: i32): void {
+  for (; count >= 4; count -= 4, x += 16, slope += 16) {
+    const here = v128.load(x);
+    if (op == 1) {
+      const bell = bell4(here), cdf = normalCdf4(here, bell);
+      v128.store(slope, geluSlope(here, bell, cdf));
+      v128.store(x, f32x4.mul(here, cdf));
+    } else {
+      v128.store(slope, slopeAt4(op, here));
+      v128.store(x, activate4(op, here));
+    }
+  }
+  if (count > 0) {
+    const here = loadFirst(x, count, f32x4.splat(1));
+    storeFirst(slope, slopeAt4(op, here), count);
+    storeFirst(x, activate4(op, here), count);
+  }
 }

@@ -3,16 +3,16 @@
 
 override HALF_A: bool = false;
 override HALF_B: bool = false;
-override HALF_SLOPE: bool = false;
+override HALF_FACTOR: bool = false;
 override HALF_C: bool = false;
 
 @group(0) @binding(1) var<storage, read> a: array<vec2u>;
 @group(0) @binding(2) var<storage, read> b: array<vec2u>;
 // Binding 3 holds offsets, 4 an index, in kernels that have them.
 @group(0) @binding(5) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(6) var<storage, read> slope: array<vec2u>;
+@group(0) @binding(6) var<storage, read> factors: array<vec2u>;
 @group(0) @binding(7) var<storage, read_write> c: array<vec2u>;
-@group(0) @binding(8) var<storage, read_write> before: array<vec2u>;
+@group(0) @binding(8) var<storage, read_write> kept: array<vec2u>;
 
 // WGSL's own widening is exact.
 fn widened(words: vec2u) -> vec4f {
@@ -37,11 +37,11 @@ fn fourOfBias(at: u32) -> vec4f {
   return bias[at / 4u];
 }
 
-fn fourOfSlope(at: u32) -> vec4f {
-  if (HALF_SLOPE) {
-    return widened(slope[at / 4u]);
+fn fourOfFactor(at: u32) -> vec4f {
+  if (HALF_FACTOR) {
+    return widened(factors[at / 4u]);
   }
-  return bitcast<vec4f>(vec4u(slope[at / 2u], slope[at / 2u + 1u]));
+  return bitcast<vec4f>(vec4u(factors[at / 2u], factors[at / 2u + 1u]));
 }
 
 // Stores the first `count` of four numbers: four, or none.
@@ -63,10 +63,10 @@ fn keepFour(at: u32, four: vec4f, count: u32) {
     return;
   }
   if (HALF_C) {
-    before[at / 4u] = packHalves(four);
+    kept[at / 4u] = packHalves(four);
   } else {
     let words = bitcast<vec4u>(four);
-    before[at / 2u] = words.xy;
-    before[at / 2u + 1u] = words.zw;
+    kept[at / 2u] = words.xy;
+    kept[at / 2u + 1u] = words.zw;
   }
 }

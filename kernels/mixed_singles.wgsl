@@ -3,15 +3,15 @@
 
 override HALF_A: bool = false;
 override HALF_B: bool = false;
-override HALF_SLOPE: bool = false;
+override HALF_FACTOR: bool = false;
 
 @group(0) @binding(1) var<storage, read> a: array<u32>;
 @group(0) @binding(2) var<storage, read> b: array<u32>;
 // Binding 3 holds offsets, 4 an index, in kernels that have them.
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
-@group(0) @binding(6) var<storage, read> slope: array<u32>;
+@group(0) @binding(6) var<storage, read> factors: array<u32>;
 @group(0) @binding(7) var<storage, read_write> c: array<f32>;
-@group(0) @binding(8) var<storage, read_write> before: array<f32>;
+@group(0) @binding(8) var<storage, read_write> kept: array<f32>;
 
 // The number at `at` of a word that holds two.
 fn widened(word: u32, at: u32) -> f32 {
@@ -45,15 +45,15 @@ fn fourOfBias(at: u32) -> vec4f {
   return vec4f(bias[at], bias[at + 1u], bias[at + 2u], bias[at + 3u]);
 }
 
-fn oneOfSlope(at: u32) -> f32 {
-  if (HALF_SLOPE) {
-    return widened(slope[at / 2u], at);
+fn oneOfFactor(at: u32) -> f32 {
+  if (HALF_FACTOR) {
+    return widened(factors[at / 2u], at);
   }
-  return bitcast<f32>(slope[at]);
+  return bitcast<f32>(factors[at]);
 }
 
-fn fourOfSlope(at: u32) -> vec4f {
-  return vec4f(oneOfSlope(at), oneOfSlope(at + 1u), oneOfSlope(at + 2u), oneOfSlope(at + 3u));
+fn fourOfFactor(at: u32) -> vec4f {
+  return vec4f(oneOfFactor(at), oneOfFactor(at + 1u), oneOfFactor(at + 2u), oneOfFactor(at + 3u));
 }
 
 // Stores the first `count` of four numbers.
@@ -74,15 +74,15 @@ fn storeFour(at: u32, four: vec4f, count: u32) {
 
 fn keepFour(at: u32, four: vec4f, count: u32) {
   if (count > 0u) {
-    before[at] = four.x;
+    kept[at] = four.x;
   }
   if (count > 1u) {
-    before[at + 1u] = four.y;
+    kept[at + 1u] = four.y;
   }
   if (count > 2u) {
-    before[at + 2u] = four.z;
+    kept[at + 2u] = four.z;
   }
   if (count > 3u) {
-    before[at + 3u] = four.w;
+    kept[at + 3u] = four.w;
   }
 }

@@ -5,9 +5,9 @@
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 // Binding 3 holds offsets, 4 an index, in kernels that have them.
 @group(0) @binding(5) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(6) var<storage, read> slope: array<vec4f>;
+@group(0) @binding(6) var<storage, read> factors: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> c: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> before: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> kept: array<vec4f>;
 
 fn fourOfA(at: u32) -> vec4f {
   return a[at / 4u];
@@ -21,8 +21,8 @@ fn fourOfBias(at: u32) -> vec4f {
   return bias[at / 4u];
 }
 
-fn fourOfSlope(at: u32) -> vec4f {
-  return slope[at / 4u];
+fn fourOfFactor(at: u32) -> vec4f {
+  return factors[at / 4u];
 }
 
 // Stores the first `count` of four numbers: four, or none.
@@ -34,6 +34,6 @@ fn storeFour(at: u32, four: vec4f, count: u32) {
 
 fn keepFour(at: u32, four: vec4f, count: u32) {
   if (count > 0u) {
-    before[at / 4u] = four;
+    kept[at / 4u] = four;
   }
 }

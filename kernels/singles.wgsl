@@ -5,9 +5,9 @@
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 // Binding 3 holds offsets, 4 an index, in kernels that have them.
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
-@group(0) @binding(6) var<storage, read> slope: array<f32>;
+@group(0) @binding(6) var<storage, read> factors: array<f32>;
 @group(0) @binding(7) var<storage, read_write> c: array<f32>;
-@group(0) @binding(8) var<storage, read_write> before: array<f32>;
+@group(0) @binding(8) var<storage, read_write> kept: array<f32>;
 
 fn fourOfA(at: u32) -> vec4f {
   return vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]);
@@ -21,8 +21,8 @@ fn fourOfBias(at: u32) -> vec4f {
   return vec4f(bias[at], bias[at + 1u], bias[at + 2u], bias[at + 3u]);
 }
 
-fn fourOfSlope(at: u32) -> vec4f {
-  return vec4f(slope[at], slope[at + 1u], slope[at + 2u], slope[at + 3u]);
+fn fourOfFactor(at: u32) -> vec4f {
+  return vec4f(factors[at], factors[at + 1u], factors[at + 2u], factors[at + 3u]);
 }
 
 // Stores the first `count` of four numbers.
@@ -43,15 +43,15 @@ fn storeFour(at: u32, four: vec4f, count: u32) {
 
 fn keepFour(at: u32, four: vec4f, count: u32) {
   if (count > 0u) {
-    before[at] = four.x;
+    kept[at] = four.x;
   }
   if (count > 1u) {
-    before[at + 1u] = four.y;
+    kept[at + 1u] = four.y;
   }
   if (count > 2u) {
-    before[at + 2u] = four.z;
+    kept[at + 2u] = four.z;
   }
   if (count > 3u) {
-    before[at + 3u] = four.w;
+    kept[at + 3u] = four.w;
   }
 }

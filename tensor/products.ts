@@ -46,11 +46,11 @@ export interface GroupedMatmulOptions {
   readonly half?: boolean | undefined;
 }
 
-/** What an activation was applied to, as a node of the tape, and the values that tell its derivative. */
+/** Where an activation stands on the tape, and its derivatives: ReLU's result is above 0 where its derivative is 1. */
 interface Activated {
-  readonly before: Tensor;
-  readonly kept: Tensor;
-  readonly activation: Activation;
+  readonly sum: Tensor;
+  readonly factors: Tensor;
+  readonly factor: "positive" | "value";
 }
 
 /** Results of a product with an activation: a product of theirs multiplies its gradient by the derivative itself. */
@@ -87,7 +87,7 @@ export function groupedMatmul(
   const source = "x_TD" in x ? x.x_TD : x;
   const index = sorted ? [sorted.index_N] : [];
   const each = sorted ? { each: sorted.each } : {};
-  const [y, before] = apply(
+  const [y, slope] = apply(
     kernels.groupedMatmul,
     [source, weight_EKM, offset_O, ...index, ...(bias_EM ? [bias_EM] : [])],
     {
@@ -95,28 +95,31 @@ export function groupedMatmul(
       ...(activation ? { activation } : {}),
     },
   );
-  const kept = before ?? y;
-  const factors = sorted ? undefined : activated.get(source);
+  const before = sorted ? undefined : activated.get(source);
   const backwards = (g: Tensor) => {
     const inputs = [g, weight_EKM, offset_O];
-    if (factors) {
-      const slope = { transposeB: true, slope: factors.activation };
-      return apply(kernels.groupedMatmul, [...inputs, factors.kept], slope)[0];
+    if (before) {
+      const params = { transposeB: true, factor: before.factor };
+      return apply(kernels.groupedMatmul, [...inputs, before.factors], params)[0];
     }
     const [gradient_NK] = apply(kernels.groupedMatmul, inputs, { transposeB: true });
     return sorted ? unsortGradient(gradient_NK, sorted) : gradient_NK;
   };
-  const sum = differentiable(kept, [
-    [factors?.before ?? source, backwards],
+  // With an activation it stands for the sums, which nobody needs: only the tape knows it.
+  const sum = differentiable(slope ?? y, [
+    [before?.sum ?? source, backwards],
     [weight_EKM, (g) => apply(kernels.groupedWeightGradient, [source, g, offset_O, ...index], each)[0]],
     ...(bias_EM ? [[bias_EM, (g: Tensor) => sumByGroup(g, offset_O)] as const] : []),
   ]);
   if (!activation) return sum;
   const result = differentiable(y, [[
     sum,
-    (g) => apply(kernels.unaryGradient, [kept, g], { op: activation })[0],
+    (g) =>
+      slope
+        ? apply(kernels.binary, [slope, g], { op: "multiply" })[0]
+        : apply(kernels.unaryGradient, [y, g], { op: "relu" })[0],
   ]]);
-  activated.set(result, { before: sum, kept, activation });
+  activated.set(result, { sum, factors: slope ?? y, factor: slope ? "value" : "positive" });
   return result;
 }
 

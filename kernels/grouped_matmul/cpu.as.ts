@@ -1,7 +1,7 @@
 // A unit is one tile of C: rows of one group by `tileColumns`. How many rows a group has is only known here, so there
 // are as many units as any split of the rows could need, and each looks up its group; rows after the last group form
 // one more group, of zeros. What follows the product is done to a tile while it is in cache.
-import { activate4, slopeAt4 } from "../activation.as";
+import { activate4, activateAndKeep, slopeAt4 } from "../activation.as";
 import { address, integer } from "../arguments.as";
 import { gemmOfRows } from "../gathered.as";
 import { gemm } from "../gemm.as";
@@ -11,14 +11,15 @@ export function groupedMatmul(from: i32, to: i32, list: usize): void {
   const N = integer(list, 8), E = integer(list, 9), K = integer(list, 10), M = integer(list, 11);
   const transposeB = integer(list, 12) != 0, tileRows = integer(list, 13), tileColumns = integer(list, 14);
   const each = integer(list, 15), R = integer(list, 16), biased = integer(list, 17) != 0;
-  const activation = integer(list, 18), slope = integer(list, 19), keeps = integer(list, 20) != 0;
+  const activation = integer(list, 18), factor = integer(list, 19);
   const a = address(list, 0), b = address(list, 1), offset = address(list, 2);
   let next = 3;
   const index = each > 0 ? address(list, next++) : 0;
   const bias = biased ? address(list, next++) : 0;
-  const at = slope >= 0 ? address(list, next++) : 0;
+  const factors = factor >= 0 ? address(list, next++) : 0;
   const c = address(list, next++);
-  const before = keeps ? address(list, next) : 0;
+  // ReLU, number 0, keeps nothing.
+  const slope = activation > 0 ? address(list, next) : 0;
   const across = (M + tileColumns - 1) / tileColumns;
   const brk = transposeB ? 1 : M, brj = transposeB ? K : 1;
   let group = 0, start = load<i32>(offset), end = load<i32>(offset + 4), firstTile = 0;
@@ -42,7 +43,7 @@ export function groupedMatmul(from: i32, to: i32, list: usize): void {
     const place = (<usize>i * <usize>M + <usize>j) << 2;
     if (group == E) {
       clear(c + place, rows, columns, M);
-      if (keeps) clear(before + place, rows, columns, M);
+      if (activation > 0) clear(slope + place, rows, columns, M);
       continue;
     }
     const matrix = b + ((<usize>group * <usize>K * <usize>M + <usize>j * <usize>brj) << 2);
@@ -51,18 +52,16 @@ export function groupedMatmul(from: i32, to: i32, list: usize): void {
     } else {
       gemm(rows, columns, K, a + ((<usize>i * <usize>K) << 2), K, 1, matrix, brk, brj, c + place, M, false);
     }
-    if (!biased && activation < 0 && slope < 0) continue;
+    if (!biased && activation < 0 && factor < 0) continue;
     const ownBias = biased ? bias + ((<usize>group * <usize>M + <usize>j) << 2) : 0;
     for (let row: usize = 0; row < <usize>rows; row++) {
       const along = place + ((row * <usize>M) << 2);
       if (biased) addBias(c + along, ownBias, columns);
-      if (keeps) memory.copy(before + along, c + along, <usize>columns << 2);
-      if (activation == 0) activate(0, c + along, columns);
-      else if (activation == 1) activate(1, c + along, columns);
-      else if (activation == 2) activate(2, c + along, columns);
-      if (slope == 0) multiplySlope(0, c + along, at + along, columns);
-      else if (slope == 1) multiplySlope(1, c + along, at + along, columns);
-      else if (slope == 2) multiplySlope(2, c + along, at + along, columns);
+      if (activation == 0) rectify(c + along, columns);
+      else if (activation == 1) activateAndKeep(1, c + along, slope + along, columns);
+      else if (activation == 2) activateAndKeep(2, c + along, slope + along, columns);
+      if (factor == 0) multiply(false, c + along, factors + along, columns);
+      else if (factor == 1) multiply(true, c + along, factors + along, columns);
     }
   }
 }
@@ -77,19 +76,22 @@ function addBias(c: usize, bias: usize, count: i32): void {
   if (count > 0) storeFirst(c, f32x4.add(loadFirst(c, count, zero), loadFirst(bias, count, zero)), count);
 }
 
-// @ts-ignore: decorator
-@inline
-function activate(op: i32, c: usize, count: i32): void {
-  for (; count >= 4; count -= 4, c += 16) v128.store(c, activate4(op, v128.load(c)));
-  if (count > 0) storeFirst(c, activate4(op, loadFirst(c, count, f32x4.splat(1))), count);
+function rectify(c: usize, count: i32): void {
+  const zero = f32x4.splat(0);
+  for (; count >= 4; count -= 4, c += 16) v128.store(c, activate4(0, v128.load(c)));
+  if (count > 0) storeFirst(c, activate4(0, loadFirst(c, count, zero)), count);
 }
 
+/** Multiplies by `factors`, or by 1 where they are above 0 and 0 elsewhere. */
 // @ts-ignore: decorator
 @inline
-function multiplySlope(op: i32, c: usize, at: usize, count: i32): void {
-  for (; count >= 4; count -= 4, c += 16, at += 16) {
-    v128.store(c, f32x4.mul(v128.load(c), slopeAt4(op, v128.load(at))));
+function multiply(by: bool, c: usize, factors: usize, count: i32): void {
+  for (; count >= 4; count -= 4, c += 16, factors += 16) {
+    const factor = v128.load(factors);
+    v128.store(c, f32x4.mul(v128.load(c), by ? factor : slopeAt4(0, factor)));
   }
-  const one = f32x4.splat(1);
-  if (count > 0) storeFirst(c, f32x4.mul(loadFirst(c, count, one), slopeAt4(op, loadFirst(at, count, one))), count);
+  if (count > 0) {
+    const zero = f32x4.splat(0), factor = loadFirst(factors, count, zero);
+    storeFirst(c, f32x4.mul(loadFirst(c, count, zero), by ? factor : slopeAt4(0, factor)), count);
+  }
 }

@@ -1,13 +1,13 @@
 // What grouped_matmul does besides multiplying, in the place of plain.wgsl: rows of A through an index (GATHERED; row i is
 // row index[i] / each of `sources`, zeros where there is none), a bias for each group and column (BIASED), an activation
-// (ACTIVATION) of which `before` keeps what it was applied to (KEEP), or a factor (SLOPE): the derivative of an activation
-// at `at`, [count, columns]. -1 is no function.
+// (ACTIVATION, -1 for none) of which a second output keeps derivatives (KEEP), or a factor from an array like the result
+// (FACTOR): its values, 1, or 1 where they are above 0, 0; -1 is none.
 
 override GATHERED: bool;
 override BIASED: bool;
 override KEEP: bool;
 override ACTIVATION: i32;
-override SLOPE: i32;
+override FACTOR: i32;
 
 @group(0) @binding(4) var<storage, read> index: array<i32>;
 
@@ -37,7 +37,12 @@ fn activateFour(x: vec4f) -> vec4f {
 }
 
 fn slopeOfFour(x: vec4f) -> vec4f {
-  return vec4f(slopeAt(SLOPE, x.x), slopeAt(SLOPE, x.y), slopeAt(SLOPE, x.z), slopeAt(SLOPE, x.w));
+  return vec4f(
+    slopeAt(ACTIVATION, x.x),
+    slopeAt(ACTIVATION, x.y),
+    slopeAt(ACTIVATION, x.z),
+    slopeAt(ACTIVATION, x.w),
+  );
 }
 
 fn finished(p: Product, row: u32, column: u32, four: vec4f) -> vec4f {
@@ -50,17 +55,16 @@ fn finished(p: Product, row: u32, column: u32, four: vec4f) -> vec4f {
   if (BIASED) {
     sum += fourOfBias(p.group * p.columns + column);
   }
-  if (p.group == given.groups) {
-    sum = vec4f(0.0);
-  }
+  let real = p.group < given.groups;
   if (KEEP) {
-    keepFour(at, sum, count);
+    keepFour(at, select(vec4f(0.0), slopeOfFour(sum), real), count);
   }
   if (ACTIVATION >= 0) {
     sum = activateFour(sum);
   }
-  if (SLOPE >= 0) {
-    sum *= slopeOfFour(fourOfSlope(at));
+  if (FACTOR >= 0) {
+    let factor = fourOfFactor(at);
+    sum *= select(vec4f(factor > vec4f(0.0)), factor, FACTOR == 1);
   }
-  return sum;
+  return select(vec4f(0.0), sum, real);
 }

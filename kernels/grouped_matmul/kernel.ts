@@ -1,6 +1,6 @@
 // One matrix product a group of rows: every expert's rows times its own matrix, without padding. The number of rows of
 // a group is known on the device only, so the launch covers any split of the rows. What layers do around such a product
-// (gather, bias, activation, an activation's derivative) is part of it, so that no array is written to be read once.
+// (gather, bias, activation with its derivative, a factor) is part of it, so that no array is written to be read once.
 import { type Activation, activationNumber } from "../activation.ts";
 import { QUOTIENT } from "../accuracy.ts";
 import {
@@ -28,9 +28,14 @@ const plainPrograms = productPrograms("grouped_matmul", own);
 const fusedPrograms = productPrograms("grouped_matmul", own, math + activation + fused);
 const mixedPrograms = productPrograms("grouped_matmul", own, math + activation + fused, "mixed");
 
+/** How a factor is taken. */
+export type Factor = "positive" | "value";
+
+const factors: readonly Factor[] = ["positive", "value"];
+
 /**
  * What a call does; each of the last five adds an input, in this order, or changes what becomes of a sum. Rows, matrices
- * and what a derivative is taken at may be f16; sums are f32.
+ * and factors may be f16; sums are f32.
  */
 export interface GroupedMatmulParams {
   /** Each group's matrix is stored transposed: `[E, M, K]` instead of `[E, K, M]`. */
@@ -39,10 +44,10 @@ export interface GroupedMatmulParams {
   readonly each?: number;
   /** A bias for each group, f32 [E, M], is added. */
   readonly biased?: boolean;
-  /** Applied in the end. All but relu, whose result says as much, give what it was applied to as a second output. */
+  /** Applied in the end. All but relu, whose result says as much, give their derivatives as a second output. */
   readonly activation?: Activation;
-  /** The result is multiplied by this activation's derivative at an array like it, [N, M]. */
-  readonly slope?: Activation;
+  /** The result is multiplied by an array like it, [N, M], or by 1 where that is above 0 and 0 elsewhere. */
+  readonly factor?: Factor;
   /** Outputs are stored as f16. */
   readonly half?: boolean;
 }
@@ -55,15 +60,20 @@ interface Bound {
   /** Rows of A. */
   readonly R: number;
   readonly activation: number;
-  readonly slope: number;
+  readonly factor: number;
   /** True when there is a second output. */
   readonly keeps: boolean;
 }
 
 function bind(inputs: readonly ArrayType[], params: GroupedMatmulParams): Bound {
-  const { transposeB, each, biased, activation, slope } = params;
+  const { transposeB, each, biased, activation, factor } = params;
   if (each !== undefined && (!Number.isInteger(each) || each < 1)) {
     throw new RangeError(`Cannot run grouped_matmul: each is ${each}, it must be a whole number from 1`);
+  }
+  if (factor !== undefined && !factors.includes(factor)) {
+    throw new RangeError(
+      `Cannot run grouped_matmul: there is no factor "${factor}", there are ${factors.join(", ")}`,
+    );
   }
   const bound = match("grouped_matmul", inputs, [
     each === undefined ? "f32|f16 NK" : "f32|f16 RK",
@@ -71,7 +81,7 @@ function bind(inputs: readonly ArrayType[], params: GroupedMatmulParams): Bound 
     "i32 O",
     ...(each === undefined ? [] : ["i32 N"]),
     ...(biased ? ["f32 EM"] : []),
-    ...(slope === undefined ? [] : ["f32|f16 NM"]),
+    ...(factor === undefined ? [] : ["f32|f16 NM"]),
   ]);
   const { N, E, K, M, O, R = N } = bound;
   if (O !== E + 1) {
@@ -80,16 +90,20 @@ function bind(inputs: readonly ArrayType[], params: GroupedMatmulParams): Bound 
   return {
     ...{ N, E, K, M, R },
     activation: activationNumber("grouped_matmul", activation),
-    slope: activationNumber("grouped_matmul", slope),
+    factor: factor === undefined ? -1 : factors.indexOf(factor),
     keeps: activation !== undefined && activation !== "relu",
   };
 }
 
 /** Places of the optional inputs; those left out stand where an array of their kind does. */
-function places({ each, biased, slope }: GroupedMatmulParams): { index: number; bias: number; at: number } {
+function places({ each, biased, factor }: GroupedMatmulParams): { index: number; bias: number; at: number } {
   let next = 3;
   const place = (given: boolean, otherwise: number) => given ? next++ : otherwise;
-  return { index: place(each !== undefined, 2), bias: place(!!biased, 1), at: place(slope !== undefined, 1) };
+  return {
+    index: place(each !== undefined, 2),
+    bias: place(!!biased, 1),
+    at: place(factor !== undefined, 1),
+  };
 }
 
 export const groupedMatmul: Kernel<GroupedMatmulParams> = {
@@ -100,7 +114,7 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
     const c = params.half ? f16(N, M) : f32(N, M);
     return keeps ? [c, c] : [c];
   },
-  reference(inputs, [c, before], types, params) {
+  reference(inputs, [c, slope], types, params) {
     const { E, K, M, R } = bind(types, params);
     const { transposeB, each } = params;
     const [a, b, offset] = inputs;
@@ -114,9 +128,15 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
             sum += a[row * K + k] * b[e * K * M + (transposeB ? j * K + k : k * M + j)];
           }
           if (params.biased) sum += inputs[bias][e * M + j];
-          if (before) before[n * M + j] = sum;
-          if (params.activation) sum = functionsOf(params.activation).value(sum);
-          if (params.slope) sum *= functionsOf(params.slope).derivative(inputs[at][n * M + j]);
+          if (params.activation) {
+            const { value, derivative } = unaryOperation("grouped_matmul", params.activation).operation;
+            if (slope) slope[n * M + j] = derivative(sum);
+            sum = value(sum);
+          }
+          if (params.factor) {
+            const factor = inputs[at][n * M + j];
+            sum *= params.factor === "value" ? factor : Number(factor > 0);
+          }
           c[n * M + j] = sum;
         }
       }
@@ -124,7 +144,7 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
   },
   wasm: "groupedMatmul",
   cpu(inputs, params) {
-    const { N, E, K, M, R, activation, slope, keeps } = bind(inputs, params);
+    const { N, E, K, M, R, activation, factor, keeps } = bind(inputs, params);
     const { rows, columns } = tiling(N, M);
     // The program finds its whole numbers behind room for eight addresses.
     const unused = new Array<number>(8 - inputs.length - (keeps ? 2 : 1)).fill(0);
@@ -134,16 +154,16 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
       integers: [
         ...unused,
         ...[N, E, K, M, Number(params.transposeB), rows, columns],
-        ...[params.each ?? 0, R, Number(params.biased ?? false), activation, slope, Number(keeps)],
+        ...[params.each ?? 0, R, Number(params.biased ?? false), activation, factor],
       ],
     };
   },
   wgsl: [...plainPrograms.all, ...fusedPrograms.all, ...mixedPrograms.all, ...toHalf.wgsl!],
   gpu(inputs, params, facts) {
-    const { N, E, K, M, R, activation, slope, keeps } = bind(inputs, params);
+    const { N, E, K, M, R, activation, factor, keeps } = bind(inputs, params);
     const { transposeB, each, biased, half } = params;
     const mixed = half || inputs.some(({ dtype }) => dtype === "f16");
-    const plain = !mixed && each === undefined && !biased && activation < 0 && slope < 0;
+    const plain = !mixed && each === undefined && !biased && activation < 0 && factor < 0;
     const programs = mixed ? mixedPrograms : plain ? plainPrograms : fusedPrograms;
     const choice = programs.choose([K, M], { terms: K, groups: E + 1 }, facts);
     const { program, tileRows, tileColumns } = choice;
@@ -169,13 +189,13 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
               BIASED: Number(biased ?? false),
               KEEP: Number(keeps),
               ACTIVATION: activation,
-              SLOPE: slope,
+              FACTOR: factor,
             }),
             ...(mixed
               ? {
                 HALF_A: Number(inputs[0].dtype === "f16"),
                 HALF_B: Number(inputs[1].dtype === "f16"),
-                HALF_SLOPE: Number(inputs[at].dtype === "f16"),
+                HALF_FACTOR: Number(inputs[at].dtype === "f16"),
               }
               : {}),
             ...(half && choice.quads ? { HALF_C: 1 } : {}),
@@ -195,14 +215,15 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
     const { N, K, M } = bind(inputs, params);
     return { flop: 2 * N * K * M, bytes: bytesOf(...inputs, ...groupedMatmul.outputs(inputs, params)) };
   },
-  // No activation is steeper than 1.13, no derivative larger; `unary` says what they add themselves.
+  // No activation is steeper than 1.13, no derivative steeper than that; `unary` says what they add themselves.
   rounding(inputs, params) {
     const sums = bind(inputs, params).K + 1 + Number(params.biased ?? false);
-    if (!params.activation && !params.slope) return sums;
-    return Math.ceil(1.13 * sums) + (params.activation ? 12 : 0) + (params.slope ? 25 : 0);
+    const factor = params.factor === "value" ? 1 : 0;
+    if (!params.activation) return sums + factor;
+    return Math.ceil(1.13 * sums) + (params.activation === "relu" ? 0 : 25) + factor;
   },
   gpuRounding(inputs, params) {
-    const quotients = (params.activation ? 2 * QUOTIENT : 0) + (params.slope ? 2 * QUOTIENT : 0);
+    const quotients = params.activation ? 2 * QUOTIENT : 0;
     return groupedMatmul.rounding(inputs, params) + quotients;
   },
   cases: [
@@ -218,17 +239,19 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
       groupedCase("64 groups of few rows", threes(64), 195, 16, 40, { transposeB }),
       groupedCase("long and wide", [0, 3, 200, 210], 215, 300, 270, { transposeB }),
       groupedCase("all at once", [0, 7, 50], 60, 21, 270, {
-        ...{ transposeB, each: 1, biased: true, activation: "silu", slope: "relu" },
+        ...{ transposeB, each: 1, biased: true, activation: "silu", factor: "value" },
       }),
     ]),
     groupedCase("gathered", [0, 5, 11], 20, 12, 33, { transposeB: false, each: 1 }),
     groupedCase("gathered by two", [0, 29, 29, 100, 131], 140, 44, 20, { transposeB: false, each: 2 }),
     groupedCase("biased", [0, 5, 11], 20, 12, 33, { transposeB: false, biased: true }),
     groupedCase("biased, no terms", [0, 2, 3], 4, 0, 8, { transposeB: false, biased: true }),
-    ...(["relu", "gelu", "silu"] as const).flatMap((op) => [
-      groupedCase(op, [0, 29, 29, 100, 131], 140, 12, 20, { transposeB: false, activation: op }),
-      groupedCase(`slope of ${op}`, [0, 29, 29, 100, 131], 140, 12, 20, { transposeB: true, slope: op }),
-    ]),
+    ...(["relu", "gelu", "silu"] as const).map((op) =>
+      groupedCase(op, [0, 29, 29, 100, 131], 140, 12, 20, { transposeB: false, activation: op })
+    ),
+    ...factors.map((factor) =>
+      groupedCase(`factor ${factor}`, [0, 29, 29, 100, 131], 140, 12, 20, { transposeB: true, factor })
+    ),
     groupedCase("gathered, biased, gelu, whole vectors", [0, 100, 190], 200, 64, 136, {
       ...{ transposeB: false, each: 3, biased: true, activation: "gelu" },
     }),
@@ -237,23 +260,19 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
     ),
     groupedCase("f16, odd", [0, 29, 29, 100, 131], 140, 41, 19, { transposeB: false }, ["rows", "matrices"]),
     groupedCase("f16, whole vectors, all at once", [0, 7, 50], 60, 20, 72, {
-      ...{ transposeB: false, each: 1, biased: true, activation: "gelu", slope: "relu", half: true },
-    }, ["rows", "matrices", "slope"]),
+      ...{ transposeB: false, each: 1, biased: true, activation: "gelu", factor: "positive", half: true },
+    }, ["rows", "matrices", "factors"]),
     groupedCase("f16, odd, all at once", [0, 7, 50], 60, 21, 75, {
-      ...{ transposeB: false, each: 1, biased: true, activation: "silu", slope: "relu", half: true },
-    }, ["rows", "matrices", "slope"]),
+      ...{ transposeB: false, each: 1, biased: true, activation: "silu", factor: "value", half: true },
+    }, ["rows", "matrices", "factors"]),
     groupedCase("f16 of f32", [0, 5, 11], 20, 12, 32, { transposeB: false, half: true }),
-    groupedCase("f32 rows, f16 matrices, slope of f16", [0, 29, 29, 100, 131], 140, 12, 20, {
-      ...{ transposeB: true, slope: "relu" },
-    }, ["matrices", "slope"]),
+    groupedCase("f32 rows, f16 matrices and factors", [0, 29, 29, 100, 131], 140, 12, 20, {
+      ...{ transposeB: true, factor: "positive" },
+    }, ["matrices", "factors"]),
     // What is gathered is cut along the depth, see cpu.as.ts.
     groupedCase("gathered, deep", [0, 3, 40], 40, 2100, 20, { transposeB: false, each: 1 }),
   ],
 };
-
-function functionsOf(op: Activation) {
-  return unaryOperation("grouped_matmul", op).operation;
-}
 
 function threes(groups: number): number[] {
   return Array.from({ length: groups + 1 }, (_, e) => 3 * e);
@@ -266,12 +285,12 @@ function groupedCase(
   K: number,
   M: number,
   params: GroupedMatmulParams,
-  halves: readonly ("rows" | "matrices" | "slope")[] = [],
+  halves: readonly ("rows" | "matrices" | "factors")[] = [],
 ): Case<GroupedMatmulParams> {
   const E = offset.length - 1;
   const typed = (name: typeof halves[number], ...shape: number[]): ArrayType =>
     halves.includes(name) ? f16(...shape) : f32(...shape);
-  const { transposeB, each, biased, slope } = params;
+  const { transposeB, each, biased, factor } = params;
   const normal = (type: ArrayType): CaseInput => ({ type, fill: { kind: "normal" } });
   const R = 31;
   return {
@@ -284,7 +303,7 @@ function groupedCase(
         ? []
         : [{ type: i32(N), fill: { kind: "integers", low: -1, below: R * each } } as const]),
       ...(biased ? [normal(f32(E, M))] : []),
-      ...(slope === undefined ? [] : [normal(typed("slope", N, M))]),
+      ...(factor === undefined ? [] : [normal(typed("factors", N, M))]),
     ],
     params,
   };
