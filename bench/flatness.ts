@@ -3,7 +3,7 @@
 import type { Device } from "./devices.ts";
 import { createLayerSubject, type LayerSize } from "./layer.ts";
 import { skews } from "./loads.ts";
-import { groupedSubject, type KernelSubject, productSubject } from "./products.ts";
+import { groupedSubject, type KernelSubject, productSubject, readingSubject } from "./products.ts";
 import { secondsPerCall } from "./repeat.ts";
 import { type Spread, spread } from "./rounds.ts";
 
@@ -12,6 +12,11 @@ export interface Ratio {
   readonly E: number;
   readonly skew: number;
   readonly ratio: Spread;
+}
+
+/** And what reading all matrices once takes over that plain case: a group of few rows computes little for what it reads. */
+export interface GroupedRatio extends Ratio {
+  readonly reading: Spread;
 }
 
 const WINDOW_SECONDS = 0.1;
@@ -30,7 +35,7 @@ export async function groupedOverDense(
   { T, D, F, K }: LayerSize,
   experts: readonly number[],
   rounds: number,
-): Promise<Ratio[]> {
+): Promise<GroupedRatio[]> {
   using stack = new DisposableStack();
   const name = "one matrix for all rows";
   const params = { transposeA: false, transposeB: false };
@@ -39,18 +44,21 @@ export async function groupedOverDense(
     return subject;
   };
   const dense = await checkedSubject(productSubject(backend, { name, M: T * K, N: F, K: D, params }));
-  const found: Ratio[] = [];
+  const found: GroupedRatio[] = [];
   for (const E of experts) {
     for (const skew of skews) {
       using grouped = groupedSubject(backend, { T, E, K, skew, emptyExpert: true }, { K: D, M: F });
       await grouped.check();
+      using matrices = readingSubject(backend, E * D, F);
       const ratios: number[] = [];
+      const readings: number[] = [];
       // One round more: the first warms up.
       for (let round = 0; round <= rounds; round++) {
         const plain = await secondsPerCall(backend, dense.run, WINDOW_SECONDS);
         ratios.push(await secondsPerCall(backend, grouped.run, WINDOW_SECONDS) / plain);
+        readings.push(await secondsPerCall(backend, matrices.run, WINDOW_SECONDS) / plain);
       }
-      found.push({ E, skew, ratio: spread(ratios.slice(1)) });
+      found.push({ E, skew, ratio: spread(ratios.slice(1)), reading: spread(readings.slice(1)) });
     }
   }
   return found;

@@ -3,6 +3,7 @@
 import type { Backend, Buffer } from "../kernels/kernel.ts";
 import { groupedMatmul } from "../kernels/grouped_matmul/kernel.ts";
 import { matmul, type MatmulParams } from "../kernels/matmul/kernel.ts";
+import { sumLast } from "../kernels/sum_last/kernel.ts";
 import { repeatedNormal } from "./layer.ts";
 import { type Load, offsetsOf } from "./loads.ts";
 import type { Timed } from "./repeat.ts";
@@ -128,6 +129,12 @@ export function groupedSubject(
       checkElement(`a product of ${E} groups`, K, (k) => a[n * K + k] * b[(e * K + k) * M + j], c[n * M + j]);
     }
   });
+}
+
+/** What reads an array once and does next to nothing with it: a sum of each row. */
+export function readingSubject(backend: Backend, rows: number, columns: number): KernelSubject {
+  const x = backend.upload(repeatedNormal(rows * columns), [rows, columns]);
+  return createKernelSubject(backend, sumLast, [x], {});
 }
 
 /** Places all over a matrix, the same on every machine. */

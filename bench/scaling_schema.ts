@@ -29,8 +29,8 @@ export const scalingSchema = z.strictObject({
     time: exponent,
     memory: exponent,
   })),
-  /** Grouped product, its last group empty, over the plain one of as many rows. */
-  grouped: z.array(ratio),
+  /** Grouped product, its last group empty, and one reading of its matrices, over the plain one of as many rows. */
+  grouped: z.array(ratio.extend({ reading: spreadSchema })),
   groupedSize: layer,
   /** Block with E experts over the block with the fewest, at equal active FLOPs. */
   layers: z.array(ratio),
