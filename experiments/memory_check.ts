@@ -3,15 +3,15 @@ import type { ModelSize } from "../models/presets.ts";
 import type { Device } from "./device.ts";
 
 /**
- * Lower bound of what a training step holds: weights, gradients, moments and their successors, logits and their
- * gradient, activations of every block.
+ * Lower bound of what a training step holds when its last gradient is made: weights, moments and gradients, logits,
+ * activations of every block.
  */
 export function leastBytes(size: ModelSize, vocabulary: number): number {
   const { width, blocks, activeUnits, length, batch } = size;
   const T = batch * length;
   const weights = weightsOf(size, vocabulary);
   const activations = blocks * T * (12 * width + 2 * activeUnits);
-  return 4 * (5 * weights + 2 * T * vocabulary + activations);
+  return 4 * (4 * weights + T * vocabulary + activations);
 }
 
 /** Weights outside routers and norms. */

@@ -44,6 +44,8 @@ export interface CpuLaunch {
   readonly integers?: readonly number[];
   /** 32-bit floats the program reads after the whole numbers. */
   readonly floats?: readonly number[];
+  /** Memory that a thread needs for itself meanwhile; it arrives with any content. None unless said otherwise. */
+  readonly scratchBytes?: number;
 }
 
 /** What of a GPU its programs and grids are chosen by. */
@@ -115,6 +117,11 @@ export interface Kernel<P> {
   readonly wasm?: string;
   cpu?(inputs: readonly ArrayType[], params: P): CpuLaunch;
   /**
+   * For each output an input of its type, in whose place the WebAssembly program may write it: whatever is read of that
+   * input to make an element is read before the element is written.
+   */
+  readonly replaces?: readonly number[];
+  /**
    * Every WGSL program that `gpu` may name. A kernel without `gpu` runs on the CPU alone; WebGPU refuses it by name, and
    * `tensor/on_host.ts` takes it to the CPU where a caller says so.
    */
@@ -159,7 +166,11 @@ export interface Backend {
   readonly dtypes: readonly DType[];
   /** Copies host values in; the caller's array is never changed or kept. */
   upload(values: HostArray, shape: readonly number[]): Buffer;
-  run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P): Buffer[];
+  /**
+   * @param over Gives up what the kernel's outputs may replace: those inputs hold nothing afterwards, whether a backend
+   * makes use of it or not. They are freed as ever.
+   */
+  run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P, over?: boolean): Buffer[];
   read(buffer: Buffer): Promise<HostArray>;
   /** The same memory under another shape of equal size. Only the original is freed. */
   alias(buffer: Buffer, shape: readonly number[]): Buffer;

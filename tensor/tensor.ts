@@ -158,6 +158,21 @@ export function parameter(backend: Backend, values: Float32Array, shape: readonl
  * ```
  */
 export function apply<P>(kernel: Kernel<P>, inputs: readonly Tensor[], params: P, on?: Backend): Tensor[] {
+  return run(kernel, inputs, params, on, false);
+}
+
+/** The same; inputs that outputs may replace (the kernel says which) hold nothing afterwards. They are freed as ever. */
+export function applyOver<P>(kernel: Kernel<P>, inputs: readonly Tensor[], params: P): Tensor[] {
+  return run(kernel, inputs, params, undefined, true);
+}
+
+function run<P>(
+  kernel: Kernel<P>,
+  inputs: readonly Tensor[],
+  params: P,
+  on: Backend | undefined,
+  over: boolean,
+): Tensor[] {
   const backend = on ?? inputs[0]?.backend;
   if (!backend) throw new TypeError(`Cannot run ${kernel.name}: without inputs it needs a backend`);
   for (const input of inputs) {
@@ -166,7 +181,7 @@ export function apply<P>(kernel: Kernel<P>, inputs: readonly Tensor[], params: P
     }
   }
   const before = backend.counts?.dispatches ?? 0;
-  const made = backend.run(kernel, inputs.map((input) => input.buffer), params).map((buffer) => {
+  const made = backend.run(kernel, inputs.map((input) => input.buffer), params, over).map((buffer) => {
     const result = wrap(backend, buffer);
     own(result);
     return result;

@@ -3,7 +3,7 @@
 // none, on a GPU with either kind of programs and however grids fold; and its shape rule explains what it refuses.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { cpu, type CpuBackend, type CpuOptions } from "../cpu/backend.ts";
-import { sizeClass } from "../cpu/heap.ts";
+import { blockBytes } from "../cpu/heap.ts";
 import { hasRelaxedSimd } from "../cpu/module.ts";
 import { programs } from "../cpu/wasm.ts";
 import {
@@ -285,7 +285,7 @@ interface Addressed extends Buffer {
 /** What lies between an array's end and the end of its block: programs write their own elements only. */
 async function readSlack(backend: CpuBackend, buffer: Buffer): Promise<HostArray> {
   const size = sizeOf(buffer.type.shape);
-  const block: Addressed = { ...buffer as Addressed, type: f32(sizeClass(4 * size) / 4) };
+  const block: Addressed = { ...buffer as Addressed, type: f32(blockBytes(4 * size) / 4) };
   return (await backend.read(block)).subarray(size);
 }
 

@@ -56,6 +56,7 @@ export const adamw: Kernel<AdamwParams> = {
     }
   },
   wasm: "adamw",
+  replaces: [0, 2, 3],
   cpu(inputs, { learningRate, beta1, beta2, epsilon, weightDecay, step }) {
     return elementwise(elements(inputs), 2, {
       floats: [

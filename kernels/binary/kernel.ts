@@ -64,6 +64,7 @@ export const binary: Kernel<BinaryParams> = {
     }
   },
   wasm: "binary",
+  replaces: [0],
   cpu(inputs, { op }) {
     const { mode, C, rows } = bind(inputs);
     const integers = [names.indexOf(op), modes.indexOf(mode), C];
