@@ -39,6 +39,7 @@ export function watched(
       uploaded(buffer);
       return buffer;
     },
+    // Nothing takes an input's place here: who listens may read what a call was given.
     run(kernel, inputs, params) {
       const start = performance.now();
       const outputs = backend.run(kernel, inputs, params);

@@ -52,6 +52,8 @@ const DTYPES: readonly DType[] = ["f32", "i32"];
 const LEAST_BLAS_PRODUCT = 40_000;
 const LIST_WORDS = 64;
 const CONTROL_BYTES = 512;
+/** Where programs that asked for no scratch have it: past the end of memory, so that using it is an error. */
+const NOWHERE = -64;
 
 /**
  * Opens the CPU backend; it needs no permission, unless it is to use BLAS.
@@ -191,7 +193,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
       const { units, grain, integers = [], floats: reals = [], scratchBytes = 0 } = kernel.cpu(types, params);
       const chunkUnits = chunk(units, grain);
       const each = blockBytes(scratchBytes);
-      const scratch = scratchBytes > 0 ? heap.allocate(units > chunkUnits ? threads * each : each) : 0;
+      const scratch = scratchBytes > 0 ? heap.allocate(units > chunkUnits ? threads * each : each) : NOWHERE;
       refresh();
       let at = list >>> 2;
       for (const input of inputs) words[at++] = address(input);
@@ -199,7 +201,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
       for (const value of integers) words[at++] = value;
       for (const value of reals) floats[at++] = value;
       exports.run(program, units, chunkUnits, list, threads, scratch, each);
-      if (scratch > 0) heap.release(scratch);
+      if (scratch !== NOWHERE) heap.release(scratch);
       return outputs;
     },
     read(buffer) {

@@ -74,6 +74,19 @@ Deno.test("free blocks are joined, and cut up for other sizes, before memory gro
   assertEquals(heap.statistics(), { usedBytes: 1024 * KiB, carvedBytes: 1024 * KiB });
 });
 
+Deno.test("a block with two holders is free when both have released it", () => {
+  const heap = smallHeap(64);
+  const address = heap.allocate(100);
+  heap.share(address);
+  heap.release(address);
+  assertEquals(heap.statistics().usedBytes, 128);
+  assertEquals(heap.allocate(1), address + 128);
+  heap.release(address);
+  assertEquals(heap.allocate(128), address);
+  assertThrows(() => heap.share(address + 64), RangeError, "Cannot share address");
+  assertThrows(() => heap.release(address + 64), RangeError, "Cannot free address");
+});
+
 Deno.test("blocks never overlap, and memory runs out only when no free piece is large enough", () => {
   const pages = 32;
   const heap = smallHeap(64 * pages);

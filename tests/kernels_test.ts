@@ -135,6 +135,7 @@ for (const [exported, kernel] of kernels) {
             got[at].values,
           )
         );
+        if (kernel.replaces) await checkReplacing(two, kernel, each, inputs, got);
       }
     });
   }
@@ -289,7 +290,20 @@ async function readSlack(backend: CpuBackend, buffer: Buffer): Promise<HostArray
   return (await backend.read(block)).subarray(size);
 }
 
-/** Runs a case on memory that held NaN before, and checks that inputs were left alone. */
+const GUARD = new Float32Array(64).fill(7);
+
+/** Free blocks of these sizes, holding NaN, each with a guard behind it that nobody may write to. */
+function guardedGaps(backend: CpuBackend, sizes: readonly number[]): { gaps: Buffer[]; guards: Buffer[] } {
+  const gaps: Buffer[] = [];
+  const guards: Buffer[] = [];
+  for (const size of sizes) {
+    gaps.push(backend.upload(new Float32Array(size).fill(NaN), [size]));
+    guards.push(backend.upload(GUARD, [GUARD.length]));
+  }
+  return { gaps, guards };
+}
+
+/** Runs a case on memory that held NaN before, and checks that inputs, and what lies behind outputs and scratch, were left alone. */
 async function compute(
   backend: CpuBackend,
   kernel: AnyKernel,
@@ -298,9 +312,13 @@ async function compute(
 ): Promise<Result[]> {
   const given = inputs.map((values, at) => backend.upload(values, each.inputs[at].type.shape));
   const types = each.inputs.map((input) => input.type);
-  const stale = kernel.outputs(types, each.params).map(({ shape }) =>
-    backend.upload(new Float32Array(sizeOf(shape)).fill(NaN), shape)
-  );
+  const { scratchBytes = 0 } = kernel.cpu!(types, each.params);
+  // One thread takes the scratch of one; of several, how many is the backend's affair.
+  const scratch = scratchBytes > 0 && backend.threads === 1 ? [scratchBytes / 4] : [];
+  const { gaps: stale, guards } = guardedGaps(backend, [
+    ...kernel.outputs(types, each.params).map(({ shape }) => sizeOf(shape)),
+    ...scratch,
+  ]);
   const slack = new Map<number, HostArray>();
   for (const buffer of stale) slack.set((buffer as Addressed).address, await readSlack(backend, buffer));
   for (const buffer of stale) backend.free(buffer);
@@ -318,6 +336,10 @@ async function compute(
       );
     }
   }
+  for (const guard of guards) {
+    sameBits(`${kernel.name}, ${each.about}, behind outputs and scratch`, await backend.read(guard), GUARD);
+    backend.free(guard);
+  }
   const results: Result[] = [];
   for (const buffer of made) results.push({ type: buffer.type, values: await backend.read(buffer) });
   for (const [at, buffer] of given.entries()) {
@@ -329,6 +351,32 @@ async function compute(
   }
   for (const buffer of [...given, ...made]) backend.free(buffer);
   return results;
+}
+
+/** Outputs in the place of inputs have the same bits. */
+async function checkReplacing(
+  backend: CpuBackend,
+  kernel: AnyKernel,
+  each: AnyCase,
+  inputs: readonly HostArray[],
+  want: readonly Result[],
+): Promise<void> {
+  const given = inputs.map((values, at) => backend.upload(values, each.inputs[at].type.shape));
+  const made = backend.run(kernel, given, each.params, true);
+  assertEquals(
+    made.map((buffer) => (buffer as Addressed).address),
+    kernel.replaces!.map((at) => (given[at] as Addressed).address),
+  );
+  for (const [at, buffer] of made.entries()) {
+    assertEquals(buffer.type, want[at].type);
+    sameBits(
+      `${kernel.name}, ${each.about}, output ${at} in place`,
+      await backend.read(buffer),
+      want[at].values,
+    );
+  }
+  for (const buffer of given) backend.free(buffer);
+  for (const buffer of made) backend.free(buffer);
 }
 
 /** What storing a number within `tolerance` of `value` as f16 adds: half a step of its size, or of the smallest. */

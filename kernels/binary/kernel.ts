@@ -64,7 +64,6 @@ export const binary: Kernel<BinaryParams> = {
     }
   },
   wasm: "binary",
-  replaces: [0],
   cpu(inputs, { op }) {
     const { mode, C, rows } = bind(inputs);
     const integers = [names.indexOf(op), modes.indexOf(mode), C];

@@ -1,13 +1,12 @@
-// A unit is a row of the result: one token.
+// A unit is a row: one token.
 import { address, integer } from "../arguments.as";
 import { exp4, loadFirst, storeFirst } from "../math.as";
 
 export function crossEntropyGradient(from: i32, to: i32, list: usize): void {
   const V = integer(list, 5), stride = <usize>V << 2, rest = V & 3, whole = <usize>(V & ~3) << 2;
-  const first = integer(list, 6);
-  let x = address(list, 0) + <usize>(first + from) * stride, y = address(list, 4) + <usize>from * stride;
+  let x = address(list, 0) + <usize>from * stride, y = address(list, 4) + <usize>from * stride;
   for (let row = from; row < to; row++) {
-    const at = <usize>(first + row) << 2;
+    const at = <usize>row << 2;
     const target = load<i32>(address(list, 1) + at);
     if (<u32>target >= <u32>V) {
       memory.fill(y, 0, stride);

@@ -1,10 +1,9 @@
-// dlogits[r, v] = g[t] (e^(logits[t, v] - logsumexp[t]) - [v = target[t]]) of row t = first + r; 0 where the target is
-// outside the columns. logits [rows, columns], dlogits [size / columns, columns]. One invocation for an element.
+// dlogits[t, v] = g[t] (e^(logits[t, v] - logsumexp[t]) - [v = target[t]]); 0 where the target is outside the columns.
+// logits [size / columns, columns]. One invocation for an element.
 
 struct Given {
   size: u32,
   columns: u32,
-  first: u32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
@@ -23,9 +22,9 @@ fn main(
   if (i >= given.size) {
     return;
   }
-  let t = given.first + i / given.columns;
+  let t = i / given.columns;
   let word = u32(targets[t]);
-  let probability = exponential(logits[given.first * given.columns + i] - sums[t]);
+  let probability = exponential(logits[i] - sums[t]);
   let back = g[t] * (probability - select(0.0, 1.0, word == i % given.columns));
   dlogits[i] = select(0.0, back, word < given.columns);
 }
