@@ -161,7 +161,24 @@ export function apply<P>(kernel: Kernel<P>, inputs: readonly Tensor[], params: P
   return run(kernel, inputs, params, on, false);
 }
 
-/** The same; inputs that outputs may replace (the kernel says which) hold nothing afterwards. They are freed as ever. */
+/**
+ * Runs a kernel as {@linkcode apply} does, where the caller gives up what the kernel says its outputs may replace
+ * (`replaces`): those inputs hold nothing afterwards, and are freed as ever.
+ * @example
+ * ```ts
+ * import { applyOver, cpu, kernels, tensor } from "@switchyard/moe";
+ * import { assertAlmostEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const [logits_TV, target_T] = [tensor(backend, [0, 0], [1, 2]), tensor(backend, Int32Array.of(1), [1])];
+ * const [logsumexp_T, one_T] = [tensor(backend, [Math.log(2)], [1]), tensor(backend, [1], [1])];
+ * const inputs = [logits_TV, target_T, logsumexp_T, one_T];
+ * const { usedBytes } = backend.statistics();
+ * const [slope_TV] = applyOver(kernels.crossEntropyGradient, inputs, {}); // where the logits were
+ * assertAlmostEquals((await slope_TV.read())[0], 0.5, 1e-6);
+ * console.log(backend.statistics().usedBytes - usedBytes); // 0
+ * backend.close();
+ * ```
+ */
 export function applyOver<P>(kernel: Kernel<P>, inputs: readonly Tensor[], params: P): Tensor[] {
   return run(kernel, inputs, params, undefined, true);
 }
