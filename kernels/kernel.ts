@@ -85,6 +85,8 @@ export interface GpuTable {
 /** How the WebGPU backend starts a kernel. Passes run one after the other; a grid without workgroups is left out. */
 export interface GpuLaunch {
   readonly passes: readonly GpuPass[];
+  /** In their stead, where outputs lie in the place of what they replace: no pass may bind one of these twice. */
+  readonly over?: readonly GpuPass[];
   /** Types of arrays that one pass leaves for the next; they arrive with any content. */
   readonly scratch?: readonly ArrayType[];
   readonly tables?: readonly GpuTable[];
@@ -117,8 +119,9 @@ export interface Kernel<P> {
   readonly wasm?: string;
   cpu?(inputs: readonly ArrayType[], params: P): CpuLaunch;
   /**
-   * For each output an input of its type, in whose place the WebAssembly program may write it: whatever is read of that
-   * input to make an element is read before the element is written.
+   * For each output an input of its type, in whose place it may be written. A WebAssembly program then gets one address
+   * twice: whatever it reads of that input to make an element, it reads before it writes the element. WebGPU runs the
+   * launch's `over`.
    */
   readonly replaces?: readonly number[];
   /**

@@ -246,19 +246,42 @@ async function checkOnGpu(backend: WebgpuBackend, kernel: AnyKernel, about: stri
     buffers.push(...given, ...made);
     return { each, types, inputs, outputs, given, made };
   });
+  const replacing = kernel.replaces ? replaceOnGpu(backend, kernel) : [];
+  for (const { replaced, made } of replacing) buffers.push(...replaced, ...made);
   const values = new Map<Buffer, HostArray>();
   await Promise.all(buffers.map(async (buffer) => values.set(buffer, await backend.read(buffer))));
-  for (const { each, types, inputs, outputs, given, made } of runs) {
+  for (const [run, { each, types, inputs, outputs, given, made }] of runs.entries()) {
     const where = `${kernel.name}, ${each.about}, WebGPU, ${about}`;
     const wanted = referenceOf(kernel, inputs, types, each.params);
     const rounding = (kernel.gpuRounding ?? kernel.rounding)(types, each.params);
     outputs.forEach((type, at) => {
       assertEquals(made[at].type, type);
       compare(`${where}, output ${at}`, type, values.get(made[at])!, wanted[at], rounding);
+      const inPlace = replacing[run]?.made[at];
+      if (inPlace) {
+        compare(`${where}, output ${at} in place`, type, values.get(inPlace)!, wanted[at], rounding);
+      }
     });
     given.forEach((buffer, at) => sameBits(`${where}, input ${at} after`, values.get(buffer)!, inputs[at]));
   }
   for (const buffer of buffers) backend.free(buffer);
+}
+
+/** All cases with outputs in the place of inputs. */
+function replaceOnGpu(backend: WebgpuBackend, kernel: AnyKernel): { replaced: Buffer[]; made: Buffer[] }[] {
+  return kernel.cases.map((each) => {
+    const given = each.inputs.map((input, at) =>
+      backend.upload(fill(input, `${kernel.name} ${each.about} ${at}`), input.type.shape)
+    );
+    const { usedBytes } = backend.statistics();
+    const made = backend.run(kernel, given, each.params, true);
+    assertEquals(
+      backend.statistics().usedBytes,
+      usedBytes,
+      `${kernel.name} took memory for what replaces inputs`,
+    );
+    return { replaced: given, made };
+  });
 }
 
 function referenceOf(
