@@ -1,12 +1,11 @@
 // One training step. What it draws and which text it sees are functions of the seed and the step alone. Everything it
 // reads back is asked for together, at its end: on a GPU a wait costs the same for one number as for all.
-import type { Batch, LanguageModel, ModelOutput } from "../models/language_model.ts";
+import type { LanguageModel, ModelOutput } from "../models/language_model.ts";
 import { countDropsByPosition, gateEntropy, loadOf, type RoutingValues } from "../moe/load.ts";
-import type { ScoreFunction } from "../routers/router.ts";
 import { add, square } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
-import { type Random, random } from "../tensor/random.ts";
+import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
 import { pass } from "../tensor/stage.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
@@ -45,9 +44,25 @@ export async function trainStep(
   });
   const T = batch * length;
   const inputs = { tokenId_T: tensor(backend, tokenId, [T]), target_T: tensor(backend, target, [T]) };
-  const stepRandom = streams.split("routing").split(step);
-  const { output, sampled, byName } = await forwardAndBack(plan, model, inputs, step, stepRandom);
+  const output = await model.forward(inputs, {
+    training: true,
+    step,
+    random: streams.split("routing").split(step),
+  });
   const losses = Object.entries(output.losses);
+  const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
+  const total = [
+    ...losses.map(([, loss]) => loss),
+    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T, estimator)),
+  ].reduce(add, output.loss);
+  const names = Object.keys(model.params);
+  const found = await gradients(total, Object.values(model.params));
+  const byName: Record<string, Tensor> = {};
+  names.forEach((name, at) => {
+    const gradient = found[at];
+    if (!gradient) throw new TypeError(`Cannot train ${plan.run}: no gradient reaches "${name}"`);
+    byName[name] = gradient;
+  });
   const squares = model.routerParams.map((name) => sumAll(square(byName[name])));
   const norm = pass("optimizer", () => optimizer.update(byName, learningRate, step));
   const sampledLosses = sampled.map((estimator) => weightedMeanLoss(output.loss_T, estimator));
@@ -78,51 +93,6 @@ export async function trainStep(
   for (const { layer, ...load } of row.layers) model.routers[`blocks.${layer}.router`].observe?.(load);
   sampled.forEach((estimator, at) => estimator.observeLoss?.(observed[at]));
   return row;
-}
-
-interface Passes {
-  readonly output: ModelOutput;
-  readonly sampled: readonly ScoreFunction[];
-  /** Gradients of parameters by name. */
-  readonly byName: Readonly<Record<string, Tensor>>;
-}
-
-/** Both passes. What only they read is freed before the update, which needs as much again for new weights and moments. */
-async function forwardAndBack(
-  plan: TrainPlan,
-  model: LanguageModel,
-  inputs: Batch,
-  step: number,
-  random: Random,
-): Promise<Passes> {
-  using scope = memory();
-  const output = await model.forward(inputs, { training: true, step, random });
-  const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
-  const total = [
-    ...Object.values(output.losses),
-    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T, estimator)),
-  ].reduce(add, output.loss);
-  const found = await gradients(total, Object.values(model.params));
-  const byName: Record<string, Tensor> = {};
-  Object.keys(model.params).forEach((name, at) => {
-    const gradient = found[at];
-    if (!gradient) throw new TypeError(`Cannot train ${plan.run}: no gradient reaches "${name}"`);
-    byName[name] = scope.keep(gradient);
-  });
-  for (const tensor of readAfterwards(output)) scope.keep(tensor);
-  return { output, sampled, byName };
-}
-
-/** What the row of the record is made from. */
-function readAfterwards({ loss, loss_T, losses, layers }: ModelOutput): Tensor[] {
-  return [
-    ...[loss, loss_T, ...Object.values(losses)],
-    ...layers.flatMap(({ routing: { token_N, wanted_N, expert_N, probability_TE, estimator } }) => [
-      ...[token_N, wanted_N, expert_N],
-      ...(probability_TE ? [probability_TE] : []),
-      ...(estimator ? [estimator.importance_T] : []),
-    ]),
-  ];
 }
 
 async function readLoads(
