@@ -71,6 +71,7 @@ export * from "./tensor/reduce.ts";
 export * from "./tensor/products.ts";
 export * from "./tensor/rows.ts";
 export * from "./tensor/transformer.ts";
+export * from "./tensor/vocabulary_loss.ts";
 export { onHost } from "./tensor/on_host.ts";
 export { pass, stage, takePassSeconds, takeStageSeconds } from "./tensor/stage.ts";
 

@@ -6,7 +6,7 @@ import { findSize } from "../models/presets.ts";
 import { findRouter } from "../routers/registry.ts";
 import { createKernelSubject } from "./products.ts";
 import { benchDataset, trainSteps } from "./step.ts";
-import { type AnyKernel, typesOf, watched } from "./watched.ts";
+import { type AnyKernel, keepingInputs, typesOf, watched } from "./watched.ts";
 
 interface Recorded {
   readonly kernel: AnyKernel;
@@ -19,7 +19,7 @@ const backend = await cpu();
 const size = findSize("small");
 const dataset = await benchDataset(size);
 const largest = new Map<string, Recorded>();
-const watching = watched(backend, (call) => {
+const watching = watched(keepingInputs(backend), (call) => {
   const { kernel, params } = call;
   const types = typesOf(call);
   const known = largest.get(kernel.name);

@@ -50,7 +50,7 @@ export async function profileStep(
     use.bytes += bytes / counted;
     use.leastSeconds += roof ? leastSeconds(roof, { flop, bytes }) / counted : 0;
     if (device.kernelSeconds() === null) use.seconds += call.seconds / counted;
-    allocatedBytes += bytesOf(...call.outputs.map(({ type }) => type)) / counted;
+    if (!call.over) allocatedBytes += bytesOf(...call.outputs.map(({ type }) => type)) / counted;
   }, ({ type }) => {
     if (counting) allocatedBytes += bytesOf(type) / counted;
   });

@@ -1,7 +1,7 @@
 // Nothing is timed before it was seen to be right: a call's results against the kernel's reference, within the roundings
 // the kernel declares.
 import { type Backend, type HostArray, type NumberArray, shapeText, sizeOf } from "../kernels/kernel.ts";
-import { type AnyKernel, type Call, typesOf, watched } from "./watched.ts";
+import { type AnyKernel, type Call, keepingInputs, typesOf, watched } from "./watched.ts";
 
 const EPSILON = 2 ** -24;
 
@@ -62,7 +62,7 @@ export async function verified(
   const names = new Set<string>();
   const checks: Promise<void>[] = [];
   const gpu = backend.name === "webgpu";
-  await body(watched(backend, (call) => {
+  await body(watched(keepingInputs(backend), (call) => {
     if (seen.has(kind(call))) return;
     seen.add(kind(call));
     names.add(call.kernel.name);

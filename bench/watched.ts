@@ -12,6 +12,8 @@ export interface Call {
   readonly inputs: readonly Buffer[];
   readonly outputs: readonly Buffer[];
   readonly params: unknown;
+  /** True when outputs took the place of what the kernel replaces. */
+  readonly over: boolean;
   /** Until `run` returned: the work itself on the CPU, only its queueing on a GPU. */
   readonly seconds: number;
 }
@@ -39,11 +41,17 @@ export function watched(
       uploaded(buffer);
       return buffer;
     },
-    run(kernel, inputs, params) {
+    run(kernel, inputs, params, over = false) {
       const start = performance.now();
-      const outputs = backend.run(kernel, inputs, params);
-      told({ kernel, inputs, outputs, params, seconds: (performance.now() - start) / 1000 });
+      const outputs = backend.run(kernel, inputs, params, over);
+      const seconds = (performance.now() - start) / 1000;
+      told({ kernel, inputs, outputs, params, over: over && kernel.replaces !== undefined, seconds });
       return outputs;
     },
   };
+}
+
+/** The backend, where no output takes an input's place: for listeners that read what a call was given. */
+export function keepingInputs(backend: Backend): Backend {
+  return { ...backend, run: (kernel, inputs, params) => backend.run(kernel, inputs, params) };
 }

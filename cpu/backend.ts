@@ -11,7 +11,7 @@ import {
   sizeOf,
 } from "../kernels/kernel.ts";
 import { type Blas, findBlas, type NoBlas, openSgemm, originOf } from "./blas.ts";
-import { createHeap, type HeapStatistics } from "./heap.ts";
+import { blockBytes, createHeap, type HeapStatistics } from "./heap.ts";
 import { type Exports, loadModule } from "./module.ts";
 import { startWorker } from "./threads.ts";
 import { programs } from "./wasm.ts";
@@ -52,6 +52,8 @@ const DTYPES: readonly DType[] = ["f32", "i32"];
 const LEAST_BLAS_PRODUCT = 40_000;
 const LIST_WORDS = 64;
 const CONTROL_BYTES = 512;
+/** Where programs that asked for no scratch have it: past the end of memory, so that using it is an error. */
+const NOWHERE = -64;
 
 /**
  * Opens the CPU backend; it needs no permission, unless it is to use BLAS.
@@ -104,14 +106,12 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const heap = createHeap(memory, exports.heapBase());
   const control = heap.allocate(CONTROL_BYTES);
   const list = heap.allocate(4 * LIST_WORDS);
-  const scratchBytes = exports.scratchBytes();
-  exports.attach(control, heap.allocate(scratchBytes), origin, leastProduct);
+  exports.attach(control, 0, origin, leastProduct);
   if (threads > 1) {
     const started = new SharedArrayBuffer(4);
     const onThread = blas && { library: blas.library, setter: blas.setter, origin, leastProduct };
     for (let thread = 1; thread < threads; thread++) {
-      const scratch = heap.allocate(scratchBytes);
-      startWorker({ module, memory, control, scratch, blas: onThread, started });
+      startWorker({ module, memory, control, thread, blas: onThread, started });
     }
   }
 
@@ -142,6 +142,12 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     return { type, address };
   }
 
+  /** The same memory; both are freed. */
+  function inPlaceOf(input: Buffer): CpuBuffer {
+    heap.share(address(input));
+    return { type: input.type, address: address(input) };
+  }
+
   function view(buffer: Buffer): HostArray {
     const at = address(buffer) >>> 2;
     return (buffer.type.dtype === "f32" ? floats : words).subarray(at, at + sizeOf(buffer.type.shape));
@@ -169,7 +175,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
       view(buffer).set(values);
       return buffer;
     },
-    run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P): Buffer[] {
+    run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P, over = false): Buffer[] {
       if (!open) throw new TypeError(`Cannot run ${kernel.name}: the CPU backend is closed`);
       if (!kernel.cpu || !kernel.wasm) {
         throw new TypeError(
@@ -181,14 +187,21 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
         throw new TypeError(`Cannot run ${kernel.name}: no program named "${kernel.wasm}"`);
       }
       const types = inputs.map((input) => input.type);
-      const outputs = kernel.outputs(types, params).map(allocate);
-      const { units, grain, integers = [], floats: reals = [] } = kernel.cpu(types, params);
+      const outputs = kernel.outputs(types, params).map((type, at) =>
+        over && kernel.replaces ? inPlaceOf(inputs[kernel.replaces[at]]) : allocate(type)
+      );
+      const { units, grain, integers = [], floats: reals = [], scratchBytes = 0 } = kernel.cpu(types, params);
+      const chunkUnits = chunk(units, grain);
+      const each = blockBytes(scratchBytes);
+      const scratch = scratchBytes > 0 ? heap.allocate(units > chunkUnits ? threads * each : each) : NOWHERE;
+      refresh();
       let at = list >>> 2;
       for (const input of inputs) words[at++] = address(input);
       for (const output of outputs) words[at++] = output.address;
       for (const value of integers) words[at++] = value;
       for (const value of reals) floats[at++] = value;
-      exports.run(program, units, chunk(units, grain), list, threads);
+      exports.run(program, units, chunkUnits, list, threads, scratch, each);
+      if (scratch !== NOWHERE) heap.release(scratch);
       return outputs;
     },
     read(buffer) {

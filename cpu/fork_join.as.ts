@@ -22,13 +22,16 @@ const KERNEL: usize = 320;
 const UNITS: usize = 324;
 const GRAIN: usize = 328;
 const ARGUMENTS: usize = 332;
+const SCRATCH: usize = 336;
+const SCRATCH_BYTES: usize = 340;
 
 let control: usize = 0;
+let own: usize = 0;
 
-/** Called once by each thread before anything else. Without a BLAS `origin` is 0. */
-export function attach(controlAddress: usize, scratchAddress: usize, origin: u64, leastProduct: i32): void {
+/** Called once by each thread before anything else; threads count from 0, the main one. Without a BLAS `origin` is 0. */
+export function attach(controlAddress: usize, thread: i32, origin: u64, leastProduct: i32): void {
   control = controlAddress;
-  setScratch(scratchAddress);
+  own = <usize>thread;
   setBlas(origin, leastProduct);
 }
 
@@ -42,15 +45,22 @@ function takeChunks(): void {
     const grain = load<i32>(control + GRAIN);
     const from = chunk * grain;
     const to = min(from + grain, load<i32>(control + UNITS));
+    setScratch(<usize>load<u32>(control + SCRATCH) + own * <usize>load<u32>(control + SCRATCH_BYTES));
     call(load<i32>(control + KERNEL), from, to, <usize>load<u32>(control + ARGUMENTS));
     atomic.add<i32>(control + DONE, 1);
   }
 }
 
-/** Runs `kernel` over `units` in chunks of `grain` (at most 2^20 - 1 chunks) and returns when all are done. */
-export function run(kernel: i32, units: i32, grain: i32, list: usize, threads: i32): void {
+/**
+ * Runs `kernel` over `units` in chunks of `grain` (at most 2^20 - 1 chunks) and returns when all are done. Each thread has
+ * `scratchBytes` of its own from `scratch` on; one chunk is run by the main thread.
+ */
+export function run(
+  kernel: i32, units: i32, grain: i32, list: usize, threads: i32, scratch: usize, scratchBytes: usize,
+): void {
   const chunks = (units + grain - 1) / grain;
   if (threads == 1 || chunks <= 1) {
+    setScratch(scratch);
     if (units > 0) call(kernel, 0, units, list);
     return;
   }
@@ -58,6 +68,8 @@ export function run(kernel: i32, units: i32, grain: i32, list: usize, threads: i
   store<i32>(control + UNITS, units);
   store<i32>(control + GRAIN, grain);
   store<u32>(control + ARGUMENTS, <u32>list);
+  store<u32>(control + SCRATCH, <u32>scratch);
+  store<u32>(control + SCRATCH_BYTES, <u32>scratchBytes);
   atomic.store<i32>(control + DONE, 0);
   const epoch = (atomic.load<i64>(control + TICKET) >> (2 * CHUNK_BITS)) + 1;
   atomic.store<i64>(control + TICKET, (epoch << (2 * CHUNK_BITS)) | (<i64>chunks << CHUNK_BITS));

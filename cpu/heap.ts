@@ -1,6 +1,6 @@
-// Memory for arrays inside one WebAssembly heap: blocks in size classes of 1/4 steps, kept in lists when freed. A
-// training step asks for the same sizes again and again, so after the first step nothing is carved anew; only when the
-// memory can grow no further are free blocks of other classes joined with their neighbours and cut up.
+// Memory for arrays inside one WebAssembly heap: a block is cut from the free span of lowest address that is long enough,
+// and joined with its neighbours when freed. A training step frees whatever it made, so the next one that asks for the
+// same sizes finds the same places, and nothing is carved anew.
 
 const PAGE = 65536;
 const ALIGN = 64;
@@ -18,33 +18,31 @@ export interface HeapStatistics {
 
 export interface Heap {
   allocate(bytes: number): number;
+  /** One more holder of a block: it is free when as many have released it. */
+  share(address: number): void;
   release(address: number): void;
   statistics(): HeapStatistics;
 }
 
-/** Rounds up to a size class: four classes for each power of two, so at most a quarter of a block is unused. */
-export function sizeClass(bytes: number): number {
-  if (bytes <= ALIGN) return ALIGN;
-  const power = 2 ** Math.floor(Math.log2(bytes - 1));
-  const step = Math.max(ALIGN, power / 4);
-  return Math.ceil(bytes / step) * step;
+/** What a block takes: whole cache lines, so that no two threads write to one, and at least one. */
+export function blockBytes(bytes: number): number {
+  return Math.max(ALIGN, Math.ceil(bytes / ALIGN) * ALIGN);
 }
 
-interface Span {
-  readonly address: number;
+interface Block {
   readonly bytes: number;
+  holders: number;
 }
 
 /** A heap on `memory` from `base` upwards; grows the memory when it must, up to its own maximum or 4 GiB. */
 export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
-  let top = Math.ceil(base / ALIGN) * ALIGN;
-  const start = top;
-  const free = new Map<number, number[]>();
-  const sizes = new Map<number, number>();
-  /** What was joined and belongs to no class, by address. */
-  let spans: Span[] = [];
+  const start = Math.ceil(base / ALIGN) * ALIGN;
+  /** Free spans by address: no two touch. */
+  const from: number[] = [];
+  const to: number[] = [];
+  const blocks = new Map<number, Block>();
+  let top = start;
   let usedBytes = 0;
-  let peak = top;
 
   /** True when the memory reaches to `end`. */
   function reach(end: number): boolean {
@@ -63,72 +61,81 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
     return false;
   }
 
-  function carve(bytes: number): number | null {
-    if (!reach(top + bytes)) return null;
-    const address = top;
-    top += bytes;
-    peak = Math.max(peak, top);
-    return address;
-  }
-
-  /** Cuts a block from the first span that is long enough. */
-  function cut(bytes: number): number | null {
-    const at = spans.findIndex((span) => span.bytes >= bytes);
-    if (at < 0) return null;
-    const { address, bytes: length } = spans[at];
-    spans.splice(at, 1, ...(length > bytes ? [{ address: address + bytes, bytes: length - bytes }] : []));
-    return address;
-  }
-
-  /** Joins everything free into spans as long as can be. */
-  function join(): void {
-    const pieces = [...spans];
-    for (const [bytes, list] of free) for (const address of list) pieces.push({ address, bytes });
-    free.clear();
-    pieces.sort((a, b) => a.address - b.address);
-    spans = [];
-    for (const piece of pieces) {
-      const before = spans.at(-1);
-      if (before && before.address + before.bytes === piece.address) {
-        spans[spans.length - 1] = { address: before.address, bytes: before.bytes + piece.bytes };
-      } else spans.push(piece);
+  /** Makes the last span, which ends at the top, long enough; false where memory ends. */
+  function carve(bytes: number): boolean {
+    const open = to.at(-1) === top;
+    const end = (open ? from[from.length - 1] : top) + bytes;
+    if (!reach(end)) return false;
+    if (open) to[to.length - 1] = end;
+    else {
+      from.push(top);
+      to.push(end);
     }
-    // What ends at the top is carved anew, with what the memory still has above it.
-    const last = spans.at(-1);
-    if (last && last.address + last.bytes === top) {
-      top = last.address;
-      spans.pop();
+    top = end;
+    return true;
+  }
+
+  function add(address: number, end: number): void {
+    let [low, high] = [0, from.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (from[middle] < address) low = middle + 1;
+      else high = middle;
+    }
+    const joinsBefore = low > 0 && to[low - 1] === address;
+    const joinsAfter = from[low] === end;
+    if (joinsBefore && joinsAfter) {
+      to[low - 1] = to[low];
+      from.splice(low, 1);
+      to.splice(low, 1);
+    } else if (joinsBefore) to[low - 1] = end;
+    else if (joinsAfter) from[low] = address;
+    else {
+      from.splice(low, 0, address);
+      to.splice(low, 0, end);
     }
   }
 
-  function joined(bytes: number): number | null {
-    join();
-    return cut(bytes) ?? carve(bytes);
+  function held(address: number, act: string): Block {
+    const block = blocks.get(address);
+    if (block) return block;
+    throw new RangeError(`Cannot ${act} address ${address}: it is not allocated`);
   }
 
   return {
-    allocate(bytes) {
-      const size = sizeClass(bytes);
-      const address = free.get(size)?.pop() ?? cut(size) ?? carve(size) ?? joined(size);
-      if (address === null) {
-        throw new RangeError(
-          `Cannot allocate ${bytes} bytes on the CPU backend: ${usedBytes} bytes are in use, no free piece is ` +
-            `large enough, and a WebAssembly heap ends at ${LIMIT_PAGES * PAGE} bytes`,
-        );
+    allocate(wanted) {
+      const bytes = blockBytes(wanted);
+      let at = 0;
+      while (at < from.length && to[at] - from[at] < bytes) at++;
+      if (at === from.length) {
+        if (!carve(bytes)) {
+          throw new RangeError(
+            `Cannot allocate ${wanted} bytes on the CPU backend: ${usedBytes} bytes are in use, no free piece is ` +
+              `large enough, and a WebAssembly heap ends at ${LIMIT_PAGES * PAGE} bytes`,
+          );
+        }
+        at = from.length - 1;
       }
-      sizes.set(address, size);
-      usedBytes += size;
+      const address = from[at];
+      from[at] += bytes;
+      if (from[at] === to[at]) {
+        from.splice(at, 1);
+        to.splice(at, 1);
+      }
+      blocks.set(address, { bytes, holders: 1 });
+      usedBytes += bytes;
       return address;
     },
-    release(address) {
-      const size = sizes.get(address);
-      if (size === undefined) throw new RangeError(`Cannot free address ${address}: it is not allocated`);
-      sizes.delete(address);
-      usedBytes -= size;
-      const list = free.get(size);
-      if (list) list.push(address);
-      else free.set(size, [address]);
+    share(address) {
+      held(address, "share").holders++;
     },
-    statistics: () => ({ usedBytes, carvedBytes: peak - start }),
+    release(address) {
+      const block = held(address, "free");
+      if (--block.holders > 0) return;
+      blocks.delete(address);
+      usedBytes -= block.bytes;
+      add(address, address + block.bytes);
+    },
+    statistics: () => ({ usedBytes, carvedBytes: top - start }),
   };
 }

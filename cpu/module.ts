@@ -13,11 +13,18 @@ export interface ModuleChoice {
 
 /** Functions every variant exports. */
 export interface Exports {
-  attach(control: number, scratch: number, origin: bigint, leastProduct: number): void;
-  run(program: number, units: number, grain: number, list: number, threads: number): void;
+  attach(control: number, thread: number, origin: bigint, leastProduct: number): void;
+  run(
+    program: number,
+    units: number,
+    grain: number,
+    list: number,
+    threads: number,
+    scratch: number,
+    scratchBytes: number,
+  ): void;
   work(): void;
   quit(): void;
-  scratchBytes(): number;
   heapBase(): number;
 }
 

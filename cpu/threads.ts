@@ -3,11 +3,11 @@
 // browsers get web workers. Both start from a text, so no consumer needs permission to read a worker file.
 import { type BlasStart, OPEN_SGEMM } from "./blas.ts";
 
-const BODY = `({ module, memory, control, scratch, started, blas }) => {
+const BODY = `({ module, memory, control, thread, started, blas }) => {
   const sgemm = blas ? (${OPEN_SGEMM})(blas) : () => { throw new Error("no BLAS"); };
   const env = { memory, sgemm, abort() { throw new Error("abort"); } };
   const { exports } = new WebAssembly.Instance(module, { env });
-  exports.attach(control, scratch, blas?.origin ?? 0n, blas?.leastProduct ?? 0);
+  exports.attach(control, thread, blas?.origin ?? 0n, blas?.leastProduct ?? 0);
   const flag = new Int32Array(started);
   Atomics.add(flag, 0, 1);
   Atomics.notify(flag, 0);
@@ -19,7 +19,8 @@ export interface WorkerStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly control: number;
-  readonly scratch: number;
+  /** Its number, from 1. */
+  readonly thread: number;
   /** The system's BLAS, where products may run on it. */
   readonly blas: BlasStart | null;
   /** A shared counter of workers that are up. */

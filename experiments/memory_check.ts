@@ -3,15 +3,16 @@ import type { ModelSize } from "../models/presets.ts";
 import type { Device } from "./device.ts";
 
 /**
- * Lower bound of what a training step holds: weights, gradients, moments and their successors, logits and their
- * gradient, activations of every block.
+ * Lower bound of what a training step holds: weights, moments and activations of every block (two norms, queries, keys
+ * and values, attention, two sums, hidden units), with logits and the embedding's gradient when the backward pass begins
+ * or all gradients when it ends.
  */
 export function leastBytes(size: ModelSize, vocabulary: number): number {
   const { width, blocks, activeUnits, length, batch } = size;
   const T = batch * length;
   const weights = weightsOf(size, vocabulary);
-  const activations = blocks * T * (12 * width + 2 * activeUnits);
-  return 4 * (5 * weights + 2 * T * vocabulary + activations);
+  const activations = blocks * T * (8 * width + activeUnits);
+  return 4 * (3 * weights + activations + Math.max((T + width) * vocabulary, weights));
 }
 
 /** Weights outside routers and norms. */

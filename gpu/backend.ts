@@ -161,6 +161,13 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
     return { type, block: pool.take(bytesFor(type)) };
   }
 
+  /** The same memory; both are freed. */
+  function inPlaceOf(input: Buffer): WebgpuBuffer {
+    const block = blockOf(input);
+    block.holders++;
+    return { type: input.type, block };
+  }
+
   function bytesFor(type: ArrayType): number {
     const bytes = bytesOf(type);
     if (bytes > largestBytes) {
@@ -229,7 +236,7 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
       const buffer: WebgpuBuffer = { type, block: write(values, type) };
       return buffer;
     },
-    run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P): Buffer[] {
+    run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P, over = false): Buffer[] {
       failure.check(`run ${kernel.name}`);
       if (!kernel.gpu) {
         throw new TypeError(
@@ -237,8 +244,14 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
         );
       }
       const types = inputs.map((input) => input.type);
-      const outputs = kernel.outputs(types, params).map(allocate);
-      const { passes, scratch = [], tables = [] } = kernel.gpu(types, params, facts);
+      const launch = kernel.gpu(types, params, facts);
+      const { scratch = [], tables = [] } = launch;
+      // A copy that a read waits for is made later than this kernel runs.
+      const replaces = over && wanted.length === 0 && launch.over ? kernel.replaces : undefined;
+      const passes = replaces ? launch.over! : launch.passes;
+      const outputs = kernel.outputs(types, params).map((type, at) =>
+        replaces ? inPlaceOf(inputs[replaces[at]]) : allocate(type)
+      );
       const blocks = inputs.map(blockOf);
       for (const output of outputs) blocks.push(output.block);
       const scratchBlocks = scratch.map((type) => pool.take(bytesFor(type)));

@@ -11,6 +11,8 @@ export interface Block {
   readonly bytes: number;
   /** The last submit that uses it. */
   lastSubmit: number;
+  /** Arrays that lie in it; it is free when as many have released it. */
+  holders: number;
 }
 
 /** What a pool holds. */
@@ -66,6 +68,7 @@ export function createPool(device: GPUDevice, largest: number): Pool {
 
   function use(block: Block): Block {
     usedBytes += block.bytes;
+    block.holders = 1;
     return block;
   }
 
@@ -75,7 +78,7 @@ export function createPool(device: GPUDevice, largest: number): Pool {
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
     });
     heldBytes += bytes;
-    return use({ number: blocks++, buffer, bytes, lastSubmit: -1 });
+    return use({ number: blocks++, buffer, bytes, lastSubmit: -1, holders: 0 });
   }
 
   const classOf = (bytes: number) => Math.min(sizeClass(bytes), largest);
@@ -93,6 +96,7 @@ export function createPool(device: GPUDevice, largest: number): Pool {
       return at < 0 ? create(size) : use(list.splice(at, 1)[0]);
     },
     release(block) {
+      if (--block.holders > 0) return;
       usedBytes -= block.bytes;
       const list = listOf(block.bytes);
       list.splice(placeOf(list, block), 0, block);

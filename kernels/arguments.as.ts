@@ -19,7 +19,7 @@ export function float(list: usize, at: i32): f32 {
   return load<f32>(list + (<usize>at << 2));
 }
 
-/** Private memory of the running thread, `SCRATCH_BYTES` long. */
+/** Memory of the running thread alone, as long as the launch says; nothing in it outlives a program. */
 export let scratch: usize = 0;
 
 export function setScratch(at: usize): void {

@@ -1,7 +1,7 @@
 // The two products inside causal attention, for a block of queries that starts at position `first`: each strip of six
 // queries stops at the last key it may see, so that almost nothing is computed above the diagonal.
 import { scratch } from "./arguments.as";
-import { KC, multiplyStrip, NC, packA, PACKED_A, PACKED_B, packB } from "./gemm.as";
+import { KC, multiplyStrip, NC, packA, packB, PACKED_A, packedBehind } from "./gemm.as";
 
 /**
  * S[i,j] = sum_c q[i,c] k[j,c] for each query i and at least its keys j <= first + i; what lies further right in S is
@@ -11,7 +11,7 @@ export function causalScores(
   queries: i32, first: i32, width: i32, q: usize, strideQ: i32, k: usize, strideK: i32, S: usize, strideS: i32,
 ): void {
   const keys = first + queries;
-  const packed = scratch + PACKED_B, strip = scratch + PACKED_A;
+  const strip = scratch + PACKED_A, packed = scratch + packedBehind(6, width);
   for (let j0 = 0; j0 < keys; j0 += NC) {
     const count = min(NC, keys - j0);
     packB(k + ((<usize>j0 * <usize>strideK) << 2), 1, strideK, width, count, packed);
@@ -33,7 +33,7 @@ export function causalSum(
   queries: i32, first: i32, width: i32, P: usize, strideP: i32, v: usize, strideV: i32, y: usize, strideY: i32,
 ): void {
   const keys = first + queries;
-  const packed = scratch + PACKED_B, strip = scratch + PACKED_A;
+  const strip = scratch + PACKED_A, packed = scratch + packedBehind(6, min(KC, keys));
   for (let j0 = 0; j0 < keys; j0 += KC) {
     const count = min(KC, keys - j0);
     packB(v + ((<usize>j0 * <usize>strideV) << 2), strideV, 1, count, width, packed);

@@ -7,8 +7,6 @@
 import { scratch } from "./arguments.as";
 import { blas } from "./blas.as";
 
-export const SCRATCH_BYTES: usize = 4 << 20;
-
 /** Longest stretch of K that is packed at once. */
 export const KC: i32 = 384;
 /** Most columns of B that are packed at once. */
@@ -17,13 +15,15 @@ export const NC: i32 = 256;
 const MC: i32 = 96;
 /** Rows that are fetched from memory before they are packed. */
 const TOUCHED: i32 = 16;
-/** Where gemm packs B: room for KC x NC floats, 384 KiB. */
-export const PACKED_B: usize = 0;
-/** Where gemm packs A: room for MC x KC floats, 144 KiB. */
-export const PACKED_A: usize = 384 << 10;
-const TILE: usize = 528 << 10; // 6 x 8 floats, for tiles that stick out to the right
-/** From here on scratch belongs to the kernel that calls gemm. */
-export const CALLER_SCRATCH: usize = 1 << 20;
+/** Where A is packed: behind a tile of 6 x 8 floats, for those that stick out to the right. */
+export const PACKED_A: usize = 256;
+
+/** Where B is packed: behind `rows` rows of A along `depth`. What both take is `packedBytes` in tiling.ts. */
+// @ts-ignore: decorator
+@inline
+export function packedBehind(rows: i32, depth: i32): usize {
+  return PACKED_A + ((<usize>((rows + 5) / 6) * <usize>depth * 24 + 63) & ~63);
+}
 
 // @ts-ignore: decorator
 @inline
@@ -296,7 +296,7 @@ function tile2(rows: i32, kc: i32, a: usize, b: usize, c: usize, strideC: usize,
 
 /** Copies what belongs to C from a tile that sticks out. */
 function putEdge(rows: i32, columns: i32, target: usize, strideC: usize, accumulate: bool): void {
-  const tile = scratch + TILE;
+  const tile = scratch;
   for (let r: usize = 0; r < <usize>rows; r++) {
     for (let s: usize = 0; s < <usize>columns; s++) {
       const value = load<f32>(tile + r * 32 + (s << 2));
@@ -313,7 +313,7 @@ function putEdge(rows: i32, columns: i32, target: usize, strideC: usize, accumul
 export function multiplyStrip(
   rows: i32, nc: i32, kc: i32, a: usize, b: usize, panel: usize, c: usize, strideC: usize, accumulate: bool,
 ): void {
-  const edge = scratch + TILE;
+  const edge = scratch;
   for (let j = 0; j < nc; j += 8) {
     const whole = j + 8 <= nc;
     const into = whole ? c : edge;
@@ -343,7 +343,7 @@ export function gemm(
     for (let i = 0; i < M; i++) memory.fill(c + <usize>i * strideC, 0, <usize>N << 2);
     return;
   }
-  const packedB = scratch + PACKED_B, packedA = scratch + PACKED_A;
+  const packedA = scratch + PACKED_A, packedB = scratch + packedBehind(min(MC, M), min(KC, K));
   for (let j0 = 0; j0 < N; j0 += NC) {
     const nc = min(NC, N - j0);
     for (let k0 = 0; k0 < K; k0 += KC) {

@@ -44,6 +44,8 @@ export interface CpuLaunch {
   readonly integers?: readonly number[];
   /** 32-bit floats the program reads after the whole numbers. */
   readonly floats?: readonly number[];
+  /** Memory that a thread needs for itself meanwhile; it arrives with any content. None unless said otherwise. */
+  readonly scratchBytes?: number;
 }
 
 /** What of a GPU its programs and grids are chosen by. */
@@ -83,6 +85,8 @@ export interface GpuTable {
 /** How the WebGPU backend starts a kernel. Passes run one after the other; a grid without workgroups is left out. */
 export interface GpuLaunch {
   readonly passes: readonly GpuPass[];
+  /** In their stead, where outputs lie in the place of what they replace: no pass may bind one of these twice. */
+  readonly over?: readonly GpuPass[];
   /** Types of arrays that one pass leaves for the next; they arrive with any content. */
   readonly scratch?: readonly ArrayType[];
   readonly tables?: readonly GpuTable[];
@@ -114,6 +118,12 @@ export interface Kernel<P> {
    */
   readonly wasm?: string;
   cpu?(inputs: readonly ArrayType[], params: P): CpuLaunch;
+  /**
+   * For each output an input of its type, in whose place it may be written. A WebAssembly program then gets one address
+   * twice: whatever it reads of that input to make an element, it reads before it writes the element. WebGPU runs the
+   * launch's `over`.
+   */
+  readonly replaces?: readonly number[];
   /**
    * Every WGSL program that `gpu` may name. A kernel without `gpu` runs on the CPU alone; WebGPU refuses it by name, and
    * `tensor/on_host.ts` takes it to the CPU where a caller says so.
@@ -159,7 +169,11 @@ export interface Backend {
   readonly dtypes: readonly DType[];
   /** Copies host values in; the caller's array is never changed or kept. */
   upload(values: HostArray, shape: readonly number[]): Buffer;
-  run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P): Buffer[];
+  /**
+   * @param over Gives up what the kernel's outputs may replace: those inputs hold nothing afterwards, whether a backend
+   * makes use of it or not. They are freed as ever.
+   */
+  run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P, over?: boolean): Buffer[];
   read(buffer: Buffer): Promise<HostArray>;
   /** The same memory under another shape of equal size. Only the original is freed. */
   alias(buffer: Buffer, shape: readonly number[]): Buffer;

@@ -25,6 +25,27 @@ export function tiling(M: number, N: number): Tiling {
   return { rows: Math.max(LEAST_ROWS, roundUp(M / down, 6)), columns };
 }
 
+/** What gemm.as.ts packs at once: at most so many rows of A and columns of B, along so much of the depth. */
+const PACKED_ROWS = 96;
+const PACKED_COLUMNS = 256;
+const PACKED_DEPTH = 384;
+/** Longest stretch of the depth that gathered.as.ts copies before it multiplies. */
+const STRETCH = 4 * PACKED_DEPTH;
+const EDGE_BYTES = 256;
+
+/** Scratch of products of at most so many rows, columns and terms: an edge, strips of six rows, panels of eight columns. */
+export function packedBytes(rows: number, columns: number, terms: number): number {
+  const depth = Math.min(PACKED_DEPTH, terms);
+  const strips = Math.ceil(Math.min(PACKED_ROWS, rows) / 6);
+  const panels = Math.ceil(Math.min(PACKED_COLUMNS, columns) / 8);
+  return EDGE_BYTES + roundUp(24 * strips * depth, 64) + 32 * panels * depth;
+}
+
+/** Scratch of rows (or columns) that are gathered before they are multiplied. */
+export function gatheredBytes(rows: number, terms: number): number {
+  return 4 * rows * Math.min(STRETCH, terms);
+}
+
 function roundUp(value: number, step: number): number {
   return Math.ceil(value / step) * step;
 }

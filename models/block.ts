@@ -3,7 +3,7 @@ import type { MoeLayer, MoeOutput } from "../moe/layer.ts";
 import type { RouteStep } from "../routers/router.ts";
 import { add, relu } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal, type Params } from "../tensor/init.ts";
-import { release } from "../tensor/memory.ts";
+import { spending } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import { attention, rmsNorm, rope } from "../tensor/transformer.ts";
@@ -63,11 +63,4 @@ export function createBlock(dims: BlockDims, moe: MoeLayer | null, init: Init): 
       return { x_TD: output.y_TD, moe: output };
     },
   };
-}
-
-/** What `use` makes of a value that nothing reads afterwards, gradients included: its memory is free at once. */
-function spending(value: Tensor, use: (value: Tensor) => Tensor): Tensor {
-  const result = use(value);
-  release(value);
-  return result;
 }

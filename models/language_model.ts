@@ -10,12 +10,13 @@ import { sizeOf } from "../kernels/kernel.ts";
 import { createMoeLayer } from "../moe/layer.ts";
 import { add, affine } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal } from "../tensor/init.ts";
-import { matmul } from "../tensor/products.ts";
+import { spending } from "../tensor/memory.ts";
 import type { Random } from "../tensor/random.ts";
-import { crossEntropy, meanAll } from "../tensor/reduce.ts";
+import { meanAll } from "../tensor/reduce.ts";
 import { embedding } from "../tensor/rows.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import { rmsNorm } from "../tensor/transformer.ts";
+import { vocabularyLoss } from "../tensor/vocabulary_loss.ts";
 import { type Block, createBlock } from "./block.ts";
 import type { ModelSize } from "./presets.ts";
 
@@ -214,7 +215,7 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
     async forward({ tokenId_T, target_T }, { training, step, random }) {
       const [T] = tokenId_T.shape;
       const topology = layOut({ T, E, length, ranks: size.ranks, ranksPerNode: size.ranksPerNode });
-      let x_TD = affine(embedding(table_VD, tokenId_T), Math.sqrt(D), 0);
+      let x_TD = spending(embedding(table_VD, tokenId_T), (row_TD) => affine(row_TD, Math.sqrt(D), 0));
       const layers: { layer: number; routing: Routing }[] = [];
       for (const [at, block] of blocks.entries()) {
         const routeStep = { training, step, random: random.split(at), tokenId_T, length, topology };
@@ -222,8 +223,7 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
         x_TD = output.x_TD;
         if (output.moe) layers.push({ layer: at, routing: output.moe.routing });
       }
-      const logits_TV = matmul(rmsNorm(x_TD, norm_D), table_VD, { transposeB: true });
-      const loss_T = crossEntropy(logits_TV, target_T);
+      const loss_T = vocabularyLoss(rmsNorm(x_TD, norm_D), table_VD, target_T);
       return { loss: meanAll(loss_T), loss_T, losses: sumByName(layers), layers, topology };
     },
   };

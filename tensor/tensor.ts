@@ -158,6 +158,38 @@ export function parameter(backend: Backend, values: Float32Array, shape: readonl
  * ```
  */
 export function apply<P>(kernel: Kernel<P>, inputs: readonly Tensor[], params: P, on?: Backend): Tensor[] {
+  return run(kernel, inputs, params, on, false);
+}
+
+/**
+ * Runs a kernel as {@linkcode apply} does, where the caller gives up what the kernel says its outputs may replace
+ * (`replaces`): those inputs hold nothing afterwards, and are freed as ever.
+ * @example
+ * ```ts
+ * import { applyOver, cpu, kernels, tensor } from "@switchyard/moe";
+ * import { assertAlmostEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const [logits_TV, target_T] = [tensor(backend, [0, 0], [1, 2]), tensor(backend, Int32Array.of(1), [1])];
+ * const [logsumexp_T, one_T] = [tensor(backend, [Math.log(2)], [1]), tensor(backend, [1], [1])];
+ * const inputs = [logits_TV, target_T, logsumexp_T, one_T];
+ * const { usedBytes } = backend.statistics();
+ * const [slope_TV] = applyOver(kernels.crossEntropyGradient, inputs, {}); // where the logits were
+ * assertAlmostEquals((await slope_TV.read())[0], 0.5, 1e-6);
+ * console.log(backend.statistics().usedBytes - usedBytes); // 0
+ * backend.close();
+ * ```
+ */
+export function applyOver<P>(kernel: Kernel<P>, inputs: readonly Tensor[], params: P): Tensor[] {
+  return run(kernel, inputs, params, undefined, true);
+}
+
+function run<P>(
+  kernel: Kernel<P>,
+  inputs: readonly Tensor[],
+  params: P,
+  on: Backend | undefined,
+  over: boolean,
+): Tensor[] {
   const backend = on ?? inputs[0]?.backend;
   if (!backend) throw new TypeError(`Cannot run ${kernel.name}: without inputs it needs a backend`);
   for (const input of inputs) {
@@ -166,7 +198,7 @@ export function apply<P>(kernel: Kernel<P>, inputs: readonly Tensor[], params: P
     }
   }
   const before = backend.counts?.dispatches ?? 0;
-  const made = backend.run(kernel, inputs.map((input) => input.buffer), params).map((buffer) => {
+  const made = backend.run(kernel, inputs.map((input) => input.buffer), params, over).map((buffer) => {
     const result = wrap(backend, buffer);
     own(result);
     return result;

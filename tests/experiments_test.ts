@@ -286,7 +286,7 @@ Deno.test("a text that cannot be trained on is refused before anything is writte
   inFolder(async (folder) => {
     const manyWords = Array.from(
       { length: 20 },
-      (_, at) => Array.from({ length: 13_000 }, (_, word) => at * 13_000 + word).join(" ") + ".",
+      (_, at) => Array.from({ length: 20_000 }, (_, word) => at * 20_000 + word).join(" ") + ".",
     ).join("\n\n");
     const texts: readonly (readonly [name: string, text: string | Uint8Array, ...named: string[]])[] = [
       ["empty.txt", "", "it holds no words"],

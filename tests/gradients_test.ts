@@ -15,6 +15,7 @@ import { jitter } from "../routers/scoring.ts";
 import * as rows from "../tensor/rows.ts";
 import { type Parameter, parameter, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import * as transformer from "../tensor/transformer.ts";
+import { vocabularyLoss } from "../tensor/vocabulary_loss.ts";
 
 const backend = await cpu({ threads: 2 });
 
@@ -90,6 +91,11 @@ const cases: readonly OpCase[] = [
     },
   },
   { name: "crossEntropy", shapes: [[4, 6]], apply: (x) => reduce.crossEntropy(x, int([2, -1, 5, 0])) },
+  {
+    name: "vocabularyLoss",
+    shapes: [[4, 3], [6, 3]],
+    apply: (x, w) => vocabularyLoss(x, w, int([2, -1, 5, 0])),
+  },
   { name: "matmul", shapes: [[3, 4], [4, 5]], apply: (a, b) => matmul(a, b) },
   {
     name: "matmul, A transposed",
@@ -255,6 +261,30 @@ Deno.test("a parameter no path leads to gets null; a loss must be one value that
   await assertRejects(() => gradients(x, [x]), RangeError, "shape [2]");
   await assertRejects(() => gradients(tensor(backend, [1], [1]), [x]), TypeError, "no parameter");
   free([x, unused]);
+});
+
+Deno.test("the vocabulary's loss has the bits of its two ops, and is differentiated once", async () => {
+  const [T, D, V] = [37, 12, 50];
+  const x_TD = parameter(backend, random(1).normal(T * D), [T, D]);
+  const weight_VD = parameter(backend, random(2).normal(V * D), [V, D]);
+  {
+    using _scope = memory();
+    const target_T = int(Array.from({ length: T }, (_, t) => t % 7 === 0 ? -1 : t));
+    const scores = matmul(x_TD, weight_VD, { transposeB: true });
+    const losses = [reduce.crossEntropy(scores, target_T), vocabularyLoss(x_TD, weight_VD, target_T)];
+    const found = [];
+    for (const loss_T of losses) {
+      const both = await gradients(reduce.sumAll(arithmetic.square(loss_T)), [x_TD, weight_VD]);
+      found.push(await Promise.all([loss_T, both[0]!, both[1]!].map((one) => one.read())));
+    }
+    assertEquals(found[1], found[0]);
+    await assertRejects(
+      () => gradients(reduce.sumAll(losses[1]), [x_TD, weight_VD]),
+      TypeError,
+      "Cannot differentiate vocabularyLoss again",
+    );
+  }
+  free([x_TD, weight_VD]);
 });
 
 Deno.test("a thousand steps hold memory flat, and nothing is left when scopes close", async () => {

@@ -3,7 +3,7 @@
 // none, on a GPU with either kind of programs and however grids fold; and its shape rule explains what it refuses.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { cpu, type CpuBackend, type CpuOptions } from "../cpu/backend.ts";
-import { sizeClass } from "../cpu/heap.ts";
+import { blockBytes } from "../cpu/heap.ts";
 import { hasRelaxedSimd } from "../cpu/module.ts";
 import { programs } from "../cpu/wasm.ts";
 import {
@@ -135,6 +135,7 @@ for (const [exported, kernel] of kernels) {
             got[at].values,
           )
         );
+        if (kernel.replaces) await checkReplacing(two, kernel, each, inputs, got);
       }
     });
   }
@@ -245,19 +246,42 @@ async function checkOnGpu(backend: WebgpuBackend, kernel: AnyKernel, about: stri
     buffers.push(...given, ...made);
     return { each, types, inputs, outputs, given, made };
   });
+  const replacing = kernel.replaces ? replaceOnGpu(backend, kernel) : [];
+  for (const { replaced, made } of replacing) buffers.push(...replaced, ...made);
   const values = new Map<Buffer, HostArray>();
   await Promise.all(buffers.map(async (buffer) => values.set(buffer, await backend.read(buffer))));
-  for (const { each, types, inputs, outputs, given, made } of runs) {
+  for (const [run, { each, types, inputs, outputs, given, made }] of runs.entries()) {
     const where = `${kernel.name}, ${each.about}, WebGPU, ${about}`;
     const wanted = referenceOf(kernel, inputs, types, each.params);
     const rounding = (kernel.gpuRounding ?? kernel.rounding)(types, each.params);
     outputs.forEach((type, at) => {
       assertEquals(made[at].type, type);
       compare(`${where}, output ${at}`, type, values.get(made[at])!, wanted[at], rounding);
+      const inPlace = replacing[run]?.made[at];
+      if (inPlace) {
+        compare(`${where}, output ${at} in place`, type, values.get(inPlace)!, wanted[at], rounding);
+      }
     });
     given.forEach((buffer, at) => sameBits(`${where}, input ${at} after`, values.get(buffer)!, inputs[at]));
   }
   for (const buffer of buffers) backend.free(buffer);
+}
+
+/** All cases with outputs in the place of inputs. */
+function replaceOnGpu(backend: WebgpuBackend, kernel: AnyKernel): { replaced: Buffer[]; made: Buffer[] }[] {
+  return kernel.cases.map((each) => {
+    const given = each.inputs.map((input, at) =>
+      backend.upload(fill(input, `${kernel.name} ${each.about} ${at}`), input.type.shape)
+    );
+    const { usedBytes } = backend.statistics();
+    const made = backend.run(kernel, given, each.params, true);
+    assertEquals(
+      backend.statistics().usedBytes,
+      usedBytes,
+      `${kernel.name} took memory for what replaces inputs`,
+    );
+    return { replaced: given, made };
+  });
 }
 
 function referenceOf(
@@ -285,11 +309,24 @@ interface Addressed extends Buffer {
 /** What lies between an array's end and the end of its block: programs write their own elements only. */
 async function readSlack(backend: CpuBackend, buffer: Buffer): Promise<HostArray> {
   const size = sizeOf(buffer.type.shape);
-  const block: Addressed = { ...buffer as Addressed, type: f32(sizeClass(4 * size) / 4) };
+  const block: Addressed = { ...buffer as Addressed, type: f32(blockBytes(4 * size) / 4) };
   return (await backend.read(block)).subarray(size);
 }
 
-/** Runs a case on memory that held NaN before, and checks that inputs were left alone. */
+const GUARD = new Float32Array(64).fill(7);
+
+/** Free blocks of these sizes, holding NaN, each with a guard behind it that nobody may write to. */
+function guardedGaps(backend: CpuBackend, sizes: readonly number[]): { gaps: Buffer[]; guards: Buffer[] } {
+  const gaps: Buffer[] = [];
+  const guards: Buffer[] = [];
+  for (const size of sizes) {
+    gaps.push(backend.upload(new Float32Array(size).fill(NaN), [size]));
+    guards.push(backend.upload(GUARD, [GUARD.length]));
+  }
+  return { gaps, guards };
+}
+
+/** Runs a case on memory that held NaN before, and checks that inputs, and what lies behind outputs and scratch, were left alone. */
 async function compute(
   backend: CpuBackend,
   kernel: AnyKernel,
@@ -298,9 +335,13 @@ async function compute(
 ): Promise<Result[]> {
   const given = inputs.map((values, at) => backend.upload(values, each.inputs[at].type.shape));
   const types = each.inputs.map((input) => input.type);
-  const stale = kernel.outputs(types, each.params).map(({ shape }) =>
-    backend.upload(new Float32Array(sizeOf(shape)).fill(NaN), shape)
-  );
+  const { scratchBytes = 0 } = kernel.cpu!(types, each.params);
+  // One thread takes the scratch of one; of several, how many is the backend's affair.
+  const scratch = scratchBytes > 0 && backend.threads === 1 ? [scratchBytes / 4] : [];
+  const { gaps: stale, guards } = guardedGaps(backend, [
+    ...kernel.outputs(types, each.params).map(({ shape }) => sizeOf(shape)),
+    ...scratch,
+  ]);
   const slack = new Map<number, HostArray>();
   for (const buffer of stale) slack.set((buffer as Addressed).address, await readSlack(backend, buffer));
   for (const buffer of stale) backend.free(buffer);
@@ -318,6 +359,10 @@ async function compute(
       );
     }
   }
+  for (const guard of guards) {
+    sameBits(`${kernel.name}, ${each.about}, behind outputs and scratch`, await backend.read(guard), GUARD);
+    backend.free(guard);
+  }
   const results: Result[] = [];
   for (const buffer of made) results.push({ type: buffer.type, values: await backend.read(buffer) });
   for (const [at, buffer] of given.entries()) {
@@ -329,6 +374,32 @@ async function compute(
   }
   for (const buffer of [...given, ...made]) backend.free(buffer);
   return results;
+}
+
+/** Outputs in the place of inputs have the same bits. */
+async function checkReplacing(
+  backend: CpuBackend,
+  kernel: AnyKernel,
+  each: AnyCase,
+  inputs: readonly HostArray[],
+  want: readonly Result[],
+): Promise<void> {
+  const given = inputs.map((values, at) => backend.upload(values, each.inputs[at].type.shape));
+  const made = backend.run(kernel, given, each.params, true);
+  assertEquals(
+    made.map((buffer) => (buffer as Addressed).address),
+    kernel.replaces!.map((at) => (given[at] as Addressed).address),
+  );
+  for (const [at, buffer] of made.entries()) {
+    assertEquals(buffer.type, want[at].type);
+    sameBits(
+      `${kernel.name}, ${each.about}, output ${at} in place`,
+      await backend.read(buffer),
+      want[at].values,
+    );
+  }
+  for (const buffer of given) backend.free(buffer);
+  for (const buffer of made) backend.free(buffer);
 }
 
 /** What storing a number within `tolerance` of `value` as f16 adds: half a step of its size, or of the smallest. */

@@ -22,9 +22,10 @@ const software: GpuFacts = { software: true, workgroupsPerDimension: 65535 };
 function passes(): { readonly name: string; readonly pass: GpuPass }[] {
   return kernels.flatMap(({ name, cases, gpu }) =>
     cases.flatMap(({ inputs, params }) =>
-      [hardware, software].flatMap((facts) =>
-        gpu(inputs.map(({ type }) => type), params, facts).passes.map((pass) => ({ name, pass }))
-      )
+      [hardware, software].flatMap((facts) => {
+        const { passes, over = [] } = gpu(inputs.map(({ type }) => type), params, facts);
+        return [...passes, ...over].map((pass) => ({ name, pass }));
+      })
     )
   );
 }

@@ -39,9 +39,7 @@ function dispatchSource(programs: readonly string[]): string {
 /** Compiles one variant and returns the module's bytes. */
 export async function compile(root: URL, variant: Variant): Promise<Uint8Array> {
   const virtual: Record<string, string> = {
-    "cpu/entry.as.ts":
-      `export { attach, run, work, quit } from "./fork_join.as";\nimport { SCRATCH_BYTES } from "../kernels/gemm.as";\n` +
-      `export function scratchBytes(): usize { return SCRATCH_BYTES; }\n` +
+    "cpu/entry.as.ts": `export { attach, run, work, quit } from "./fork_join.as";\n` +
       `export function heapBase(): usize { return __heap_base; }\n`,
     "cpu/dispatch.as.ts": dispatchSource(programNames(root)),
   };

@@ -2,7 +2,7 @@
 import * as kernels from "../kernels/mod.ts";
 import { add } from "../tensor/arithmetic.ts";
 import { memory } from "../tensor/memory.ts";
-import { apply, type Parameter, parameter, type Tensor } from "../tensor/tensor.ts";
+import { apply, applyOver, type Parameter, parameter, type Tensor } from "../tensor/tensor.ts";
 import { sizeOf } from "../kernels/kernel.ts";
 
 /** Settings of {@linkcode createAdamW}. */
@@ -82,7 +82,7 @@ export function createAdamW(
         const decay = params[name].shape.length > 1 ? weightDecay : 0;
         const inputs = [params[name], gradients[name], first, second, scale];
         const constants = { learningRate, beta1, beta2, epsilon, weightDecay: decay, step: step + 1 };
-        const [next, nextFirst, nextSecond] = apply(kernels.adamw, inputs, constants);
+        const [next, nextFirst, nextSecond] = applyOver(kernels.adamw, inputs, constants);
         params[name].assign(next);
         first.assign(nextFirst);
         second.assign(nextSecond);

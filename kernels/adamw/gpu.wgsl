@@ -13,16 +13,6 @@ struct Given {
   epsilon: f32,
   decay: f32,
 }
-@group(0) @binding(0) var<uniform> given: Given;
-@group(0) @binding(1) var<storage, read> p: array<vec4f>;
-@group(0) @binding(2) var<storage, read> g: array<vec4f>;
-@group(0) @binding(3) var<storage, read> m: array<vec4f>;
-@group(0) @binding(4) var<storage, read> v: array<vec4f>;
-@group(0) @binding(5) var<storage, read> scale: array<f32>;
-@group(0) @binding(6) var<storage, read_write> newP: array<vec4f>;
-@group(0) @binding(7) var<storage, read_write> newM: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> newV: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -34,9 +24,9 @@ fn main(
     return;
   }
   let gradient = g[i] * scale[0];
-  let mean = given.beta1 * m[i] + given.rest1 * gradient;
-  let square = given.beta2 * v[i] + given.rest2 * (gradient * gradient);
-  let old = p[i];
+  let mean = given.beta1 * oldM(i) + given.rest1 * gradient;
+  let square = given.beta2 * oldV(i) + given.rest2 * (gradient * gradient);
+  let old = oldP(i);
   newM[i] = mean;
   newV[i] = square;
   newP[i] = old - (given.rate * mean / (given.root * sqrt(square) + given.epsilon) + given.decay * old);

@@ -4,7 +4,12 @@ import { type ArrayType, bytesOf, type Case, f32, type Kernel, match, shapeText 
 import { elements, elementwise, sameShape } from "../elementwise.ts";
 import { forEach, quads } from "../grid.ts";
 import { QUOTIENT, ROOT } from "../accuracy.ts";
-import program from "./gpu.wgsl" with { type: "text" };
+import own from "./gpu.wgsl" with { type: "text" };
+import twoArrays from "./gpu_apart.wgsl" with { type: "text" };
+import oneArray from "./gpu_over.wgsl" with { type: "text" };
+
+const apart = own + twoArrays;
+const inPlace = own + oneArray;
 
 /** `step` counts from 1; decay is `learningRate` times `weightDecay`. */
 export interface AdamwParams {
@@ -56,6 +61,7 @@ export const adamw: Kernel<AdamwParams> = {
     }
   },
   wasm: "adamw",
+  replaces: [0, 2, 3],
   cpu(inputs, { learningRate, beta1, beta2, epsilon, weightDecay, step }) {
     return elementwise(elements(inputs), 2, {
       floats: [
@@ -70,25 +76,26 @@ export const adamw: Kernel<AdamwParams> = {
       ],
     });
   },
-  wgsl: [program],
+  wgsl: [apart, inPlace],
   gpu(inputs, { learningRate, beta1, beta2, epsilon, weightDecay, step }, facts) {
     const count = quads(elements(inputs));
+    const common = {
+      integers: [count],
+      floats: [
+        beta1,
+        1 - beta1,
+        beta2,
+        1 - beta2,
+        learningRate / (1 - beta1 ** step),
+        1 / Math.sqrt(1 - beta2 ** step),
+        epsilon,
+        learningRate * weightDecay,
+      ],
+      workgroups: forEach(count, facts),
+    };
     return {
-      passes: [{
-        program,
-        integers: [count],
-        floats: [
-          beta1,
-          1 - beta1,
-          beta2,
-          1 - beta2,
-          learningRate / (1 - beta1 ** step),
-          1 / Math.sqrt(1 - beta2 ** step),
-          epsilon,
-          learningRate * weightDecay,
-        ],
-        workgroups: forEach(count, facts),
-      }],
+      passes: [{ ...common, program: apart }],
+      over: [{ ...common, program: inPlace, reads: [1, 4], writes: [5, 6, 7] }],
     };
   },
   cost(inputs) {

@@ -2,17 +2,16 @@
 // plain softmax a row does; sums of values are divided by the row's sum of weights only after they are made.
 import { address, float, integer, scratch } from "../arguments.as";
 import { causalScores, causalSum } from "../causal.as";
-import { CALLER_SCRATCH } from "../gemm.as";
 import { exp4, largestLane, log1, sumLanes } from "../math.as";
 
 export function attention(from: i32, to: i32, list: usize): void {
   const qkv = address(list, 0), o = address(list, 1), logsumexp = address(list, 2);
   const D = integer(list, 3), length = integer(list, 4), heads = integer(list, 5), block = integer(list, 6);
-  const scale = float(list, 7);
+  const scale = float(list, 8);
   const blocks = (length + block - 1) / block;
   const width = D / heads;
-  const sums = scratch + CALLER_SCRATCH;
-  const S = sums + 1024;
+  const sums = scratch + <usize>integer(list, 7);
+  const S = sums + 384; // room for 96 sums
   const stride = (length + 7) & ~7;
   for (let unit = from; unit < to; unit++) {
     const first = (unit % blocks) * block;

@@ -2,6 +2,7 @@
 // logarithm of each softmax's sum is a second output, so that the gradient can make the weights again.
 import { type ArrayType, bytesOf, type Case, f32, type GpuFacts, type Kernel, match } from "../kernel.ts";
 import { grid, MOST_TRIPS } from "../grid.ts";
+import { packedBytes } from "../tiling.ts";
 import { QUOTIENT } from "../accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import serial from "./gpu_serial.wgsl" with { type: "text" };
@@ -58,11 +59,25 @@ export function isSerial(length: number, width: number, { software }: GpuFacts):
   return software && width <= WIDEST_SERIAL && trips <= MOST_TRIPS;
 }
 
+/** Most queries taken together, and bytes of a sum for each. */
+const MOST_QUERIES = 96;
+const SUMS_BYTES = 4 * MOST_QUERIES;
+
 /** Queries taken together: enough to make packing keys cheap, few enough that their scores stay near (512 KiB). */
 function blockOf(length: number): number {
-  const most = Math.max(6, Math.min(96, 6 * Math.floor(131072 / length / 6)));
+  const most = Math.max(6, Math.min(MOST_QUERIES, 6 * Math.floor(131072 / length / 6)));
   const blocks = Math.ceil(length / most);
   return 6 * Math.ceil(length / blocks / 6);
+}
+
+/** Scores in a row of scratch: those of all keys, to the end of a register. */
+export function roomFor(length: number): number {
+  return 8 * Math.ceil(length / 8);
+}
+
+/** Scratch of causal.as.ts: a strip of queries, and keys or values. */
+export function causalBytes(length: number, width: number): number {
+  return Math.max(packedBytes(6, length, width), packedBytes(6, width, length));
 }
 
 export const attention: Kernel<AttentionParams> = {
@@ -101,11 +116,13 @@ export const attention: Kernel<AttentionParams> = {
   cpu(inputs, params) {
     const { D, width, sequences } = attentionShape("attention", inputs[0], params);
     const block = blockOf(params.length);
+    const packed = causalBytes(params.length, width);
     return {
       units: sequences * params.heads * Math.ceil(params.length / block),
       grain: Math.max(1, Math.floor(65536 / (block * params.length * Math.max(8, width)))),
-      integers: [D, params.length, params.heads, block],
+      integers: [D, params.length, params.heads, block, packed],
       floats: [1 / Math.sqrt(width)],
+      scratchBytes: packed + SUMS_BYTES + 4 * block * roomFor(params.length),
     };
   },
   wgsl: [math + program, math + serial],

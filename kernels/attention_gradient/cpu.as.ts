@@ -2,18 +2,18 @@
 // sets the gradients of all keys and values, and those before it add to them.
 import { address, float, integer, scratch } from "../arguments.as";
 import { causalScores, causalSum } from "../causal.as";
-import { CALLER_SCRATCH, gemm, multiplyAdd } from "../gemm.as";
+import { gemm, multiplyAdd } from "../gemm.as";
 import { exp4, loadFirst, sumLanes } from "../math.as";
 
 export function attentionGradient(from: i32, to: i32, list: usize): void {
   const qkv = address(list, 0), o = address(list, 1), logsumexp = address(list, 2), g = address(list, 3);
   const dqkv = address(list, 4);
   const D = integer(list, 5), length = integer(list, 6), heads = integer(list, 7), block = integer(list, 8);
-  const scale = float(list, 9);
+  const scale = float(list, 10);
   const width = D / heads;
   const row = <usize>D << 2;
   const stride = (length + 7) & ~7;
-  const P = scratch + CALLER_SCRATCH;
+  const P = scratch + <usize>integer(list, 9);
   const dS = P + ((<usize>block * <usize>stride) << 2);
   for (let unit = from; unit < to; unit++) {
     const head = unit % heads;

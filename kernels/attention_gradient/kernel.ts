@@ -1,8 +1,16 @@
 // Gradient of attention for queries, keys and values. Weights are made again from the scores and their logsumexp
 // (Dao et al. 2022, arXiv:2205.14135, algorithm 4), so the forward pass need not keep them.
-import { type AttentionParams, type AttentionShape, attentionShape, isSerial } from "../attention/kernel.ts";
+import {
+  type AttentionParams,
+  type AttentionShape,
+  attentionShape,
+  causalBytes,
+  isSerial,
+  roomFor,
+} from "../attention/kernel.ts";
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
 import { forEach, grid } from "../grid.ts";
+import { packedBytes } from "../tiling.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
 import means from "./gpu_mean.wgsl" with { type: "text" };
@@ -64,11 +72,14 @@ export const attentionGradient: Kernel<AttentionGradientParams> = {
   wasm: "attentionGradient",
   cpu(inputs, params) {
     const { D, width, sequences } = bind(inputs, params);
+    const block = blockOf(params.length);
+    const packed = Math.max(causalBytes(params.length, width), packedBytes(params.length, width, block));
     return {
       units: sequences * params.heads,
       grain: Math.max(1, Math.floor(65536 / (params.length * params.length * Math.max(8, width)))),
-      integers: [D, params.length, params.heads, blockOf(params.length)],
+      integers: [D, params.length, params.heads, block, packed],
       floats: [1 / Math.sqrt(width)],
+      scratchBytes: packed + 8 * block * roomFor(params.length),
     };
   },
   wgsl: [means, math + program, math + serial],

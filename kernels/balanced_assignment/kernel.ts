@@ -8,7 +8,7 @@ export interface BalancedAssignmentParams {
   readonly scope: number;
 }
 
-/** What a thread's private memory holds. */
+/** Most memory that a thread is given. */
 const MOST_BYTES = 4 << 20;
 
 function bind(inputs: readonly ArrayType[], { scope }: BalancedAssignmentParams) {
@@ -31,7 +31,7 @@ function bind(inputs: readonly ArrayType[], { scope }: BalancedAssignmentParams)
         `at most ${MOST_BYTES} are there`,
     );
   }
-  return { T, E, hasReal };
+  return { T, E, hasReal, bytes };
 }
 
 export const balancedAssignment: Kernel<BalancedAssignmentParams> = {
@@ -55,12 +55,13 @@ export const balancedAssignment: Kernel<BalancedAssignmentParams> = {
   },
   wasm: "balancedAssignment",
   cpu(inputs, params) {
-    const { T, E, hasReal } = bind(inputs, params);
+    const { T, E, hasReal, bytes } = bind(inputs, params);
     return {
       units: Math.ceil(T / params.scope),
       grain: 1,
       // Word 6 tells whether there is a mask.
       integers: hasReal ? [T, E, params.scope, 1] : [T, E, params.scope, 0, 0],
+      scratchBytes: bytes,
     };
   },
   cost(inputs, params) {

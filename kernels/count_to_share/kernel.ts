@@ -92,6 +92,8 @@ export const countToShare: Kernel<CountToShareParams> = {
       grain: Math.max(1, Math.floor(8192 / (tokens * K + params.groups))),
       integers: [T, K, params.groups, tokens],
       floats: [params.share],
+      // Sizes and offsets of groups, and scores by group.
+      scratchBytes: 8 * params.groups + 4 * tokens * K,
     };
   },
   wgsl: [program],

@@ -5,13 +5,6 @@ struct Given {
   size: u32,
   columns: u32,
 }
-@group(0) @binding(0) var<uniform> given: Given;
-@group(0) @binding(1) var<storage, read> logits: array<f32>;
-@group(0) @binding(2) var<storage, read> targets: array<i32>;
-@group(0) @binding(3) var<storage, read> sums: array<f32>;
-@group(0) @binding(4) var<storage, read> g: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dlogits: array<f32>;
-
 @compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -24,7 +17,7 @@ fn main(
   }
   let t = i / given.columns;
   let word = u32(targets[t]);
-  let probability = exponential(logits[i] - sums[t]);
+  let probability = exponential(logit(i) - sums[t]);
   let back = g[t] * (probability - select(0.0, 1.0, word == i % given.columns));
   dlogits[i] = select(0.0, back, word < given.columns);
 }

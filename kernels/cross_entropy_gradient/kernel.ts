@@ -2,10 +2,14 @@
 import { bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
 import { grainFor } from "../elementwise.ts";
 import { forEach } from "../grid.ts";
-import program from "./gpu.wgsl" with { type: "text" };
+import own from "./gpu.wgsl" with { type: "text" };
+import twoArrays from "./gpu_apart.wgsl" with { type: "text" };
+import oneArray from "./gpu_over.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
 
 const EXP_FLOP = 20;
+const apart = math + own + twoArrays;
+const inPlace = math + own + oneArray;
 const PATTERNS = ["f32 TV", "i32 T", "f32 T", "f32 T"];
 
 export const crossEntropyGradient: Kernel<Record<string, never>> = {
@@ -26,14 +30,19 @@ export const crossEntropyGradient: Kernel<Record<string, never>> = {
     }
   },
   wasm: "crossEntropyGradient",
+  replaces: [0],
   cpu(inputs) {
     const { T, V } = match("cross_entropy_gradient", inputs, PATTERNS);
     return { units: T, grain: grainFor(V + 20), integers: [V] };
   },
-  wgsl: [math + program],
+  wgsl: [apart, inPlace],
   gpu(inputs, _params, facts) {
     const { T, V } = match("cross_entropy_gradient", inputs, PATTERNS);
-    return { passes: [{ program: math + program, integers: [T * V, V], workgroups: forEach(T * V, facts) }] };
+    const common = { integers: [T * V, V], workgroups: forEach(T * V, facts) };
+    return {
+      passes: [{ ...common, program: apart }],
+      over: [{ ...common, program: inPlace, reads: [1, 2, 3], writes: [4] }],
+    };
   },
   cost(inputs) {
     const { T, V } = match("cross_entropy_gradient", inputs, PATTERNS);

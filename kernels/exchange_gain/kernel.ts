@@ -69,7 +69,14 @@ export const exchangeGain: Kernel<ExchangeGainParams> = {
   wasm: "exchangeGain",
   cpu(inputs, params) {
     const { T, E } = bind(inputs, params);
-    return { units: Math.ceil(T / params.scope), grain: 1, integers: [T, E, params.scope] };
+    const nodes = E + 2 - E % 2;
+    return {
+      units: Math.ceil(T / params.scope),
+      grain: 1,
+      integers: [T, E, params.scope],
+      // Paths between nodes, counts, and a row of gains for each expert.
+      scratchBytes: 8 * nodes * (nodes + 1) + 4 * E * E,
+    };
   },
   cost(inputs, params) {
     const { T, E } = bind(inputs, params);

@@ -12,6 +12,7 @@ export function groupedMatmul(from: i32, to: i32, list: usize): void {
   const transposeB = integer(list, 12) != 0, tileRows = integer(list, 13), tileColumns = integer(list, 14);
   const each = integer(list, 15), R = integer(list, 16), biased = integer(list, 17) != 0;
   const activation = integer(list, 18), factor = integer(list, 19);
+  const own = <usize>integer(list, 20);
   const a = address(list, 0), b = address(list, 1), offset = address(list, 2);
   let next = 3;
   const index = each > 0 ? address(list, next++) : 0;
@@ -48,7 +49,7 @@ export function groupedMatmul(from: i32, to: i32, list: usize): void {
     }
     const matrix = b + ((<usize>group * <usize>K * <usize>M + <usize>j * <usize>brj) << 2);
     if (each > 0) {
-      gemmOfRows(rows, columns, K, a, R, index + (<usize>i << 2), each, matrix, brk, brj, c + place, M);
+      gemmOfRows(rows, columns, K, a, R, index + (<usize>i << 2), each, matrix, brk, brj, c + place, M, own);
     } else {
       gemm(rows, columns, K, a + ((<usize>i * <usize>K) << 2), K, 1, matrix, brk, brj, c + place, M, false);
     }

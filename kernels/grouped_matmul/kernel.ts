@@ -14,7 +14,7 @@ import {
   type Kernel,
   match,
 } from "../kernel.ts";
-import { tiling } from "../tiling.ts";
+import { gatheredBytes, packedBytes, tiling } from "../tiling.ts";
 import { grid } from "../grid.ts";
 import own from "./gpu.wgsl" with { type: "text" };
 import fused from "./fused.wgsl" with { type: "text" };
@@ -148,14 +148,16 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
     const { rows, columns } = tiling(N, M);
     // The program finds its whole numbers behind room for eight addresses.
     const unused = new Array<number>(8 - inputs.length - (keeps ? 2 : 1)).fill(0);
+    const packed = packedBytes(rows, columns, K);
     return {
       units: (Math.floor(N / rows) + E + 1) * Math.ceil(M / columns),
       grain: 1,
       integers: [
         ...unused,
         ...[N, E, K, M, Number(params.transposeB), rows, columns],
-        ...[params.each ?? 0, R, Number(params.biased ?? false), activation, factor],
+        ...[params.each ?? 0, R, Number(params.biased ?? false), activation, factor, packed],
       ],
+      scratchBytes: packed + (params.each === undefined ? 0 : gatheredBytes(rows, K)),
     };
   },
   wgsl: [...plainPrograms.all, ...fusedPrograms.all, ...mixedPrograms.all, ...toHalf.wgsl!],

@@ -6,7 +6,7 @@ import { gemm } from "../gemm.as";
 
 export function groupedWeightGradient(from: i32, to: i32, list: usize): void {
   const K = integer(list, 5), M = integer(list, 6), tileRows = integer(list, 7), tileColumns = integer(list, 8);
-  const each = integer(list, 9), R = integer(list, 10);
+  const each = integer(list, 9), R = integer(list, 10), behind = <usize>integer(list, 11);
   const a = address(list, 0), g = address(list, 1), offset = address(list, 2);
   const index = each > 0 ? address(list, 3) : 0, c = address(list, each > 0 ? 4 : 3);
   const across = (M + tileColumns - 1) / tileColumns;
@@ -20,7 +20,7 @@ export function groupedWeightGradient(from: i32, to: i32, list: usize): void {
     const target = c + ((<usize>group * <usize>K * <usize>M + <usize>i * <usize>M + <usize>j) << 2);
     if (each > 0) {
       const rowsOfA = index + (<usize>start << 2);
-      gemmOfColumns(rows, columns, end - start, a, R, K, i, rowsOfA, each, own, M, target, M);
+      gemmOfColumns(rows, columns, end - start, a, R, K, i, rowsOfA, each, own, M, target, M, behind);
       continue;
     }
     const first = a + ((<usize>start * <usize>K + <usize>i) << 2);

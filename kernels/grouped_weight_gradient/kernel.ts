@@ -2,7 +2,7 @@
 // gradient. Rows past the last group take no part. Rows of A may be read through an index, and A and the gradient be f16,
 // as in grouped_matmul.
 import { type ArrayType, bytesOf, type Case, f16, f32, i32, type Kernel, match } from "../kernel.ts";
-import { tiling } from "../tiling.ts";
+import { gatheredBytes, packedBytes, tiling } from "../tiling.ts";
 import { grid } from "../grid.ts";
 import own from "./gpu.wgsl" with { type: "text" };
 import gathered from "../gathered.wgsl" with { type: "text" };
@@ -62,13 +62,15 @@ export const groupedWeightGradient: Kernel<GroupedWeightGradientParams> = {
   },
   wasm: "groupedWeightGradient",
   cpu(inputs, params) {
-    const { E, K, M, R } = bind(inputs, params);
+    const { N, E, K, M, R } = bind(inputs, params);
     const { rows, columns } = tiling(K, M);
+    const packed = packedBytes(rows, columns, N);
     return {
       units: E * Math.ceil(K / rows) * Math.ceil(M / columns),
       grain: 1,
       // The program finds its whole numbers behind room for five addresses.
-      integers: [...params.each ? [] : [0], K, M, rows, columns, params.each ?? 0, R],
+      integers: [...params.each ? [] : [0], K, M, rows, columns, params.each ?? 0, R, packed],
+      scratchBytes: packed + (params.each === undefined ? 0 : gatheredBytes(rows, N)),
     };
   },
   wgsl: [plainPrograms, gatheringPrograms, mixedPrograms, mixedGatheringPrograms].flatMap(({ all }) => all),

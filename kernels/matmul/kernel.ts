@@ -1,6 +1,6 @@
 // Dense matrix product in all transpositions.
 import { type ArrayType, bytesOf, f32, type Kernel, match } from "../kernel.ts";
-import { tiling } from "../tiling.ts";
+import { packedBytes, tiling } from "../tiling.ts";
 import { grid } from "../grid.ts";
 import own from "./gpu.wgsl" with { type: "text" };
 import { productPrograms } from "../product.ts";
@@ -47,6 +47,7 @@ export const matmul: Kernel<MatmulParams> = {
       units: Math.ceil(M / rows) * Math.ceil(N / columns),
       grain: 1,
       integers: [M, N, K, Number(params.transposeA), Number(params.transposeB), rows, columns],
+      scratchBytes: packedBytes(Math.min(rows, M), Math.min(columns, N), K),
     };
   },
   wgsl: programs.all,

@@ -17,7 +17,7 @@ export interface RankInGroupParams {
   readonly choiceMajor: boolean;
 }
 
-/** What fits twice, with its sort keys, in a thread's private memory. */
+/** Longest list that one thread is given to sort. */
 const MOST_SORTED = 131072;
 const MOST_GROUPS = 65536;
 /** Trips of loops for 256 assignments: 64 to compare them with each other, and the loop around for going on. */
@@ -87,6 +87,8 @@ export const rankInGroup: Kernel<RankInGroupParams> = {
       units: Math.ceil(T / params.scope),
       grain: Math.max(1, Math.floor(8192 / each)),
       integers: [T, K, params.groups, tokens, ...last],
+      // Counters, and pairs of key and entry, twice, with counts of a byte's values.
+      scratchBytes: 4 * params.groups + (hasPriority ? 16 * tokens * K + 1024 : 0),
     };
   },
   wgsl: [stable + program, order + byPriority],

@@ -80,6 +80,8 @@ export const rope: Kernel<RopeParams> = {
       grain: Math.max(1, Math.floor(16384 / each)),
       integers: [T, D, params.length, params.heads, Number(params.inverse)],
       floats: [params.base],
+      // A frequency (f64), a cosine and a sine for each pair of a head.
+      scratchBytes: 16 * D / params.heads / 2,
     };
   },
   wgsl: [program],

@@ -54,7 +54,13 @@ export const topK: Kernel<TopKParams> = {
   wasm: "topK",
   cpu(inputs, params) {
     const { T, E } = bind(inputs, params);
-    return { units: T, grain: Math.max(1, Math.floor(16384 / E)), integers: [E, params.k] };
+    return {
+      units: T,
+      grain: Math.max(1, Math.floor(16384 / E)),
+      integers: [E, params.k],
+      // A copy of the row; or, for more than 64 choices, its pairs of key and entry, twice, with counts of a byte's values.
+      scratchBytes: params.k <= 64 ? 16 * Math.ceil(E / 4) : 16 * E + 1024,
+    };
   },
   wgsl: [order + program, order + wide],
   gpu(inputs, params, facts) {

@@ -1,0 +1,22 @@
+// Old and new values in arrays of their own.
+@group(0) @binding(0) var<uniform> given: Given;
+@group(0) @binding(1) var<storage, read> p: array<vec4f>;
+@group(0) @binding(2) var<storage, read> g: array<vec4f>;
+@group(0) @binding(3) var<storage, read> m: array<vec4f>;
+@group(0) @binding(4) var<storage, read> v: array<vec4f>;
+@group(0) @binding(5) var<storage, read> scale: array<f32>;
+@group(0) @binding(6) var<storage, read_write> newP: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> newM: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> newV: array<vec4f>;
+
+fn oldP(i: u32) -> vec4f {
+  return p[i];
+}
+
+fn oldM(i: u32) -> vec4f {
+  return m[i];
+}
+
+fn oldV(i: u32) -> vec4f {
+  return v[i];
+}
