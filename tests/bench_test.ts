@@ -216,7 +216,7 @@ Deno.test("a kernel that is wrong is not timed", async () => {
   await assertRejects(
     () => run(2),
     Error,
-    "Cannot time affine: value 0 of output 0, shape [2], is 3 and should be 2",
+    "Cannot time affine: output 0 of shape [2]: 2 of 2 values are off; the worst is [0]: got 3, want 2",
   );
 });
 
