@@ -1,5 +1,12 @@
 // The benches run, check what they time and print what they say; how fast is their own affair.
-import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { gpuPeak, readGpuRoofs } from "../bench/gpu_roof.ts";
 import { createKernelSubject } from "../bench/products.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
@@ -148,6 +155,14 @@ Deno.test("bench: mistakes are refused in one sentence", () =>
     [["--layer", "8,8,8,2,2"], "Cannot send 9 of 8 tokens to one expert"],
     [["--round", "2"], 'Cannot use "--round": there are --rounds, --steps'],
   ]));
+
+Deno.test("every bench lists its options where it is asked for help", async () => {
+  for (const task of ["bench", "bench:scaling", "bench:history", "bench:routing", "bench:peers"] as const) {
+    const { code, out, error } = await run(task, "--help");
+    assertEquals([code, error], [0, ""], task);
+    assertMatch(out, /^ {2}--rounds/m);
+  }
+});
 
 Deno.test("figures are medians with their range", () => {
   assertEquals(spread([3, 1, 2]), { median: 2, least: 1, most: 3 });
