@@ -15,7 +15,7 @@ import { skews } from "./loads.ts";
 import { createPeak } from "./peak.ts";
 import { groupedSubject, type KernelSubject, productShapes, productSubject } from "./products.ts";
 import { profileStep } from "./profile.ts";
-import { secondsPerCall } from "./repeat.ts";
+import { secondsPerCall, timePerCall } from "./repeat.ts";
 import { readRoofs, type Roof, roofOf } from "./roof.ts";
 import { scaled } from "./rounds.ts";
 import { createRows, type Row, type Rows, type Subject } from "./rows.ts";
@@ -89,8 +89,8 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
       turns.push({
         ...{ group: "layer", name: `skew ${skew}`, on: device.name },
         time: async () => {
-          const seconds = await secondsPerCall(backend, run, WINDOW_SECONDS);
-          return { seconds, flopPerSecond: flop / seconds };
+          const time = await timePerCall(backend, run, WINDOW_SECONDS);
+          return { ...time, flopPerSecond: flop / time.seconds };
         },
       });
     }

@@ -14,14 +14,25 @@ export interface Given {
   flag(name: string): boolean;
 }
 
-/** @throws {RangeError} for a word that is no option. */
+/**
+ * Options of a command line; `--help` lists them with their defaults and ends the program.
+ * @throws {RangeError} for a word that is no option.
+ */
 export function readWords(words: readonly string[], { values, flags }: Known): Given {
+  if (words.includes("--help")) {
+    for (const [name, value] of Object.entries(values)) {
+      console.log(value === "" ? `  --${name}` : `  --${name}`.padEnd(14) + `default ${value}`);
+    }
+    for (const name of flags) console.log(`  --${name}`);
+    console.log("What they mean: docs/benchmarks.md; of bench:peers: bench/peers/README.md");
+    Deno.exit(0);
+  }
   const found = parseArgs([...words], {
     string: Object.keys(values),
     boolean: [...flags],
     default: { ...values },
     unknown: (word: string) => {
-      const known = [...Object.keys(values), ...flags].map((name) => `--${name}`).join(", ");
+      const known = [...Object.keys(values), ...flags, "help"].map((name) => `--${name}`).join(", ");
       throw new RangeError(`Cannot use "${word}": there are ${known}`);
     },
   }) as Record<string, unknown>;

@@ -12,10 +12,23 @@ async function settle(backend: Backend): Promise<void> {
   backend.free(mark);
 }
 
+/** What one call takes. */
+export interface CallTime {
+  readonly seconds: number;
+  /** What of it was not spent waiting, on a backend that queues. */
+  readonly hostSeconds?: number;
+}
+
 /** Seconds of one call: the mean over a window of at least `leastSeconds`. */
 export async function secondsPerCall(backend: Backend, call: Timed, leastSeconds: number): Promise<number> {
+  return (await timePerCall(backend, call, leastSeconds)).seconds;
+}
+
+/** The same, with the program's own part of it. */
+export async function timePerCall(backend: Backend, call: Timed, leastSeconds: number): Promise<CallTime> {
   for (let calls = 1;;) {
     await settle(backend);
+    const waitedBefore = backend.counts?.waitSeconds;
     const start = performance.now();
     for (let each = 0; each < calls; each++) {
       const running = call();
@@ -23,7 +36,11 @@ export async function secondsPerCall(backend: Backend, call: Timed, leastSeconds
     }
     await settle(backend);
     const seconds = (performance.now() - start) / 1000;
-    if (seconds >= leastSeconds) return seconds / calls;
+    if (seconds >= leastSeconds) {
+      if (waitedBefore === undefined) return { seconds: seconds / calls };
+      const waitSeconds = backend.counts!.waitSeconds - waitedBefore;
+      return { seconds: seconds / calls, hostSeconds: (seconds - waitSeconds) / calls };
+    }
     // What a short try says, a little more than that, and not far beyond what was tried.
     calls = Math.max(2 * calls, Math.min(64 * calls, Math.ceil(1.1 * calls * leastSeconds / seconds)));
   }

@@ -1,6 +1,5 @@
 // `deno task bench:routing`: what routing costs of a layer's forward and backward pass, router by router. All share one bank
 // of experts and take turns; a router's time is its own ops, forward and backward, and whatever it waits for.
-import { parseArgs } from "@std/cli/parse-args";
 import Table from "cli-table3";
 import { cpu, type CpuBackend } from "../cpu/backend.ts";
 import { feedForward } from "../experts/feed_forward.ts";
@@ -16,6 +15,7 @@ import { sumAll } from "../tensor/reduce.ts";
 import { takeStageSeconds } from "../tensor/stage.ts";
 import { type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
+import { command, readWords, wholeNumber } from "./options.ts";
 import { createFigures } from "./rounds.ts";
 
 /** Options whose cost differs from the defaults', by router. */
@@ -141,26 +141,20 @@ async function verify(
 
 function readChoice(words: readonly string[]) {
   const numbers = { rounds: 5, threads: 2, tokens: 4096, width: 256, hidden: 1024, experts: 64 };
-  const options = { string: [...Object.keys(numbers), "routers"], boolean: ["json"] };
-  const found = parseArgs([...words], {
-    ...options,
-    unknown: (word: string) => {
-      const known = [...options.string, ...options.boolean].map((name) => `--${name}`).join(", ");
-      throw new RangeError(`Cannot use "${word}": there are ${known}`);
-    },
-  }) as Record<string, unknown>;
+  const defaults = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
+  const given = readWords(words, {
+    values: { ...Object.fromEntries(defaults), routers: "" },
+    flags: ["json"],
+  });
   for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
-    const value = Number(found[name] ?? numbers[name]);
-    if (!Number.isInteger(value) || value < 1) {
-      throw new RangeError(`Cannot use --${name} ${found[name]}: choose a whole number of at least 1`);
-    }
-    numbers[name] = value;
+    numbers[name] = wholeNumber(name, given.value(name));
   }
   if (numbers.tokens % LENGTH !== 0) {
     throw new RangeError(`Cannot use --tokens ${numbers.tokens}: choose a multiple of ${LENGTH}`);
   }
-  const names = found.routers === undefined ? null : String(found.routers).split(",");
-  return { ...numbers, json: found.json === true, plugins: names?.map(findRouter) ?? routers() };
+  const names = given.value("routers");
+  const plugins = names === "" ? routers() : names.split(",").map(findRouter);
+  return { ...numbers, json: given.flag("json"), plugins };
 }
 
 async function main(words: readonly string[]): Promise<void> {
@@ -202,12 +196,4 @@ async function main(words: readonly string[]): Promise<void> {
   );
 }
 
-if (import.meta.main) {
-  try {
-    await main(Deno.args);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    console.error(error.message);
-    Deno.exit(1);
-  }
-}
+if (import.meta.main) await command(() => main(Deno.args));

@@ -10,6 +10,8 @@ import { spread } from "./rounds.ts";
 
 /** Steps of a run that are not counted: caches fill, and the heap may still grow. */
 export const WARM_UP = 3;
+/** The same where a step's arrays are bound for the device: it makes bind groups in about twenty steps, then no more. */
+const WARM_UP_OF_QUEUE = 20;
 
 /** Text of the default job, with validation cut to one batch: looking at it is no part of a step. */
 export async function benchDataset(size: ModelSize): Promise<Dataset> {
@@ -48,17 +50,18 @@ export async function trainSteps(
 }
 
 /**
- * Figures of a step: `seconds` (median), `flopPerSecond` of the model (three forward passes of active FLOPs), and shares
- * of time: the forward pass by stage, then the other passes whole. `routingShare` is what routing takes of the MoE
- * blocks, forward and backward.
+ * Figures of a step: `seconds` (median), on a GPU `hostSeconds` of them (median), `flopPerSecond` of the model (three
+ * forward passes of active FLOPs), and shares of time: the forward pass by stage, then the other passes whole.
+ * `routingShare` is what routing takes of the MoE blocks, forward and backward.
  */
 export async function timeStep(
   backend: Backend,
   subject: StepSubject,
   counted: number,
 ): Promise<Record<string, number>> {
-  const { steps, flop } = await trainSteps(backend, subject, WARM_UP + counted);
-  const timed = steps.slice(WARM_UP);
+  const warmUp = backend.counts ? WARM_UP_OF_QUEUE : WARM_UP;
+  const { steps, flop } = await trainSteps(backend, subject, warmUp + counted);
+  const timed = steps.slice(warmUp);
   const sum = (pass: string, stage: string) =>
     timed.reduce((all, { passes }) => all + (passes?.[pass]?.[stage] ?? 0), 0);
   const ofStage = (stage: string) => passes.reduce((all, pass) => all + sum(pass, stage), 0);
@@ -67,8 +70,10 @@ export async function timeStep(
   const [forward, ...others] = passes;
   const moe = stages.filter((stage) => stage !== "rest").reduce((all, stage) => all + ofStage(stage), 0);
   const seconds = spread(timed.map(({ seconds }) => seconds)).median;
+  const host = timed.flatMap(({ hostSeconds }) => hostSeconds ?? []);
   return {
     seconds,
+    ...(host.length > 0 ? { hostSeconds: spread(host).median } : {}),
     flopPerSecond: flop / seconds,
     ...Object.fromEntries(stages.map((stage) => [`${stage}Share`, sum(forward, stage) / all])),
     ...Object.fromEntries(others.map((pass) => [`${pass}Share`, ofPass(pass) / all])),

@@ -65,6 +65,12 @@ export function tablesOf({ rows, size, layer }: BenchResult): TextTable[] {
     ms: ({ seconds }: Row["figures"]) => shown(seconds, 1e-3),
     "GFLOP/s": ({ flopPerSecond }: Row["figures"]) => shown(flopPerSecond, 1e9),
   };
+  // Only devices that queue leave the program time of its own.
+  const queues = rows.some(({ figures }) => "hostSeconds" in figures);
+  const host = queues
+    ? { "host ms": ({ hostSeconds }: Row["figures"]) => shown(hostSeconds, 1e-3) }
+    : undefined;
+  const aboutHost = queues ? " Host: the program's own time, all but waiting." : "";
   const moved = { "GB/s": ({ bytesPerSecond }: Row["figures"]) => shown(bytesPerSecond, 1e9) };
   const ofPeak = { "of peak": ({ ofPeak }: Row["figures"]) => share(ofPeak) };
   const ofBandwidth = { "of memory": ({ ofBandwidth }: Row["figures"]) => share(ofBandwidth) };
@@ -92,17 +98,18 @@ export function tablesOf({ rows, size, layer }: BenchResult): TextTable[] {
     ),
     table(
       "MoE block, forward and backward",
-      `${widths}, load given, no router. GFLOP/s counts the experts' products, one pass forward and two back.`,
+      `${widths}, load given, no router. GFLOP/s counts the experts' products, one pass forward and two back.${aboutHost}`,
       "layer",
-      { ...speed, ...ofPeak },
+      { ...speed, ...host, ...ofPeak },
     ),
     table(
       "Training step by router",
       `Size ${size}. GFLOP/s counts three passes of the active FLOPs. Allocated: bytes of all arrays made in a step; ` +
-        "grown: by how much memory grew in all steps counted; peak: of one run.",
+        `grown: by how much memory grew in all steps counted; peak: of one run.${aboutHost}`,
       "step",
       {
         ...speed,
+        ...host,
         ...ofPeak,
         "MiB allocated": ({ allocatedBytes }) => mebibytes(allocatedBytes),
         "MiB grown": ({ grownBytes }) => mebibytes(grownBytes),

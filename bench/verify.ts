@@ -1,9 +1,8 @@
 // Nothing is timed before it was seen to be right: a call's results against the kernel's reference, within the roundings
 // the kernel declares.
-import { type Backend, type HostArray, type NumberArray, shapeText, sizeOf } from "../kernels/kernel.ts";
+import { disagreement, referenceOf } from "../kernels/agreement.ts";
+import type { Backend, HostArray } from "../kernels/kernel.ts";
 import { type AnyKernel, type Call, keepingInputs, typesOf, watched } from "./watched.ts";
-
-const EPSILON = 2 ** -24;
 
 /**
  * Checks one call by the reference.
@@ -18,27 +17,11 @@ export function verify(
   gpu: boolean,
 ): void {
   const types = typesOf(call);
-  const outputs = kernel.outputs(types, call.params);
-  const wanted = outputs.map(({ dtype, shape }): NumberArray =>
-    dtype === "f32" ? new Float64Array(sizeOf(shape)) : new Int32Array(sizeOf(shape))
-  );
-  kernel.reference(given, wanted, types, call.params);
+  const wanted = referenceOf(kernel, given, types, call.params);
   const rounding = ((gpu && kernel.gpuRounding) || kernel.rounding)(types, call.params);
-  wanted.forEach((want, output) => {
-    let largest = 1;
-    for (const value of want) if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value));
-    const allowed = outputs[output].dtype === "f32" ? rounding * EPSILON * largest : 0;
-    const at = want.findIndex((value, at) =>
-      !(got[output][at] === value || Math.abs(got[output][at] - value) <= allowed)
-    );
-    if (at >= 0) {
-      throw new Error(
-        `Cannot time ${kernel.name}: value ${at} of output ${output}, shape ${
-          shapeText(outputs[output].shape)
-        }, ` +
-          `is ${got[output][at]} and should be ${want[at]}`,
-      );
-    }
+  kernel.outputs(types, call.params).forEach((type, output) => {
+    const wrong = disagreement(type, got[output], wanted[output], rounding);
+    if (wrong) throw new Error(`Cannot time ${kernel.name}: output ${output} of ${wrong}`);
   });
 }
 

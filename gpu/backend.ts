@@ -108,7 +108,9 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
   let queued = 0;
   /** Offsets in a typed array are taken over faster than in a list. */
   const dynamicOffset = new Uint32Array(1);
-  const counts = { dispatches: 0, submits: 0, reads: 0 };
+  const counts = { dispatches: 0, submits: 0, reads: 0, waitSeconds: 0 };
+  let waits = 0;
+  let waitingSince = 0;
   /** Freed while reads wait for their copies; nothing may write there yet. */
   let freed: Block[] = [];
   let wanted: { readonly copy: Wanted; done(): void; failed(error: unknown): void }[] = [];
@@ -147,7 +149,7 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
       offset = uniforms.place(integers, floats)!;
     }
     const encoding = passFor(kernel);
-    encoding.setPipeline(pipelines.pipeline(kernel, step));
+    encoding.setPipeline(pipelines.pipeline(kernel, step, reading.length, writing.length));
     dynamicOffset[0] = offset;
     encoding.setBindGroup(0, pipelines.bindGroup(reading, writing), dynamicOffset, 0, 1);
     encoding.dispatchWorkgroups(x, y, z);
@@ -196,6 +198,16 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
     return block;
   }
 
+  /** Counts seconds; waits that overlap count once. */
+  async function waited(values: () => Promise<void>): Promise<void> {
+    if (waits++ === 0) waitingSince = performance.now();
+    try {
+      await values();
+    } finally {
+      if (--waits === 0) counts.waitSeconds += (performance.now() - waitingSince) / 1000;
+    }
+  }
+
   /** Submits what is queued with all copies wanted so far, and resolves them together. */
   async function resolveReads(): Promise<void> {
     const batch = wanted;
@@ -211,7 +223,7 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
       for (const block of freed) pool.release(block);
       freed = [];
       submit();
-      await readBack.finish(staging, copies);
+      await waited(() => readBack.finish(staging, copies));
       await timestamps?.collect();
       failure.check("read");
       for (const { done } of batch) done();
@@ -257,11 +269,12 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
       const scratchBlocks = scratch.map((type) => pool.take(bytesFor(type)));
       blocks.push(...scratchBlocks);
       for (const { key, values } of tables) blocks.push(tableOf(`${kernel.name} ${key}`, values));
+      const afterInputs = inputs.length;
+      const afterOutputs = afterInputs + outputs.length;
       for (const step of passes) {
-        const reads = step.reads ?? inputs.map((_, at) => at);
-        const writes = step.writes ?? outputs.map((_, at) => inputs.length + at);
-        const bound = { ...step, reads, writes };
-        dispatch(kernel.name, bound, reads.map((at) => blocks[at]), writes.map((at) => blocks[at]));
+        const reading = step.reads?.map((at) => blocks[at]) ?? blocks.slice(0, afterInputs);
+        const writing = step.writes?.map((at) => blocks[at]) ?? blocks.slice(afterInputs, afterOutputs);
+        dispatch(kernel.name, step, reading, writing);
       }
       for (const block of scratchBlocks) pool.release(block);
       return outputs;

@@ -4,11 +4,16 @@ import type { GpuPass } from "../kernels/kernel.ts";
 import type { Block } from "./pool.ts";
 import { UNIFORM_BYTES, type Uniforms } from "./uniforms.ts";
 
+/**
+ * What a training step needs is a few thousand at most, after which it makes none; a program that trains one model after
+ * another fills this up at last, and then all are made again as they are asked for.
+ */
 const MOST_BIND_GROUPS = 16384;
 
 /** Caches of one device. */
 export interface Pipelines {
-  pipeline(kernel: string, pass: GpuPass): GPUComputePipeline;
+  /** For a pass that binds so many arrays. */
+  pipeline(kernel: string, pass: GpuPass, reads: number, writes: number): GPUComputePipeline;
   bindGroup(reads: readonly Block[], writes: readonly Block[]): GPUBindGroup;
   statistics(): { readonly pipelines: number; readonly bindGroups: number };
 }
@@ -55,10 +60,10 @@ export function createPipelines(device: GPUDevice, uniforms: Uniforms): Pipeline
   }
 
   return {
-    pipeline(kernel, { program, entry = "main", constants = {}, reads = [], writes = [] }) {
+    pipeline(kernel, { program, entry = "main", constants = {} }, reads, writes) {
       let ofProgram = pipelines.get(program);
       if (!ofProgram) pipelines.set(program, ofProgram = new Map());
-      let key = `${entry} ${reads.length} ${writes.length}`;
+      let key = `${entry} ${reads} ${writes}`;
       for (const name in constants) key += ` ${name}=${constants[name]}`;
       let pipeline = ofProgram.get(key);
       if (!pipeline) {
@@ -68,7 +73,7 @@ export function createPipelines(device: GPUDevice, uniforms: Uniforms): Pipeline
         }
         pipeline = device.createComputePipeline({
           label: kernel,
-          layout: layoutOf(reads.length, writes.length).pipeline,
+          layout: layoutOf(reads, writes).pipeline,
           compute: { module, entryPoint: entry, constants: { ...constants } },
         });
         ofProgram.set(key, pipeline);

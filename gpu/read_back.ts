@@ -24,6 +24,10 @@ function bytesOf({ dtype, values }: Wanted): number {
   return 4 * Math.ceil(bytesPerElement(dtype) * values.length / 4);
 }
 
+function stagedBytes(wanted: readonly Wanted[]): number {
+  return wanted.reduce((sum, each) => sum + bytesOf(each), 0);
+}
+
 function viewOf(bytes: ArrayBuffer, at: number, { dtype, values: { length } }: Wanted) {
   switch (dtype) {
     case "f32":
@@ -52,7 +56,7 @@ export function createReadBack(device: GPUDevice): ReadBack {
 
   return {
     encode(encoder, wanted) {
-      const staging = take(wanted.reduce((sum, each) => sum + bytesOf(each), 0));
+      const staging = take(stagedBytes(wanted));
       let at = 0;
       for (const each of wanted) {
         const bytes = bytesOf(each);
@@ -63,8 +67,10 @@ export function createReadBack(device: GPUDevice): ReadBack {
       return staging;
     },
     async finish(staging, wanted) {
-      await staging.mapAsync(GPUMapMode.READ);
-      const bytes = staging.getMappedRange();
+      // Only what was copied: the buffer may once have been made for far more, and Deno copies all that is mapped.
+      const size = Math.max(4, stagedBytes(wanted));
+      await staging.mapAsync(GPUMapMode.READ, 0, size);
+      const bytes = staging.getMappedRange(0, size);
       let at = 0;
       for (const each of wanted) {
         each.values.set(viewOf(bytes, at, each));

@@ -158,6 +158,8 @@ export interface QueueCounts {
   readonly submits: number;
   /** Waits for values; reads asked for together are one. */
   readonly reads: number;
+  /** Seconds from handing over what a wait is for to its values on the host; the rest is the program's own. */
+  readonly waitSeconds: number;
 }
 
 /** Where arithmetic runs. `run` queues and never waits; `read` is the only wait. */

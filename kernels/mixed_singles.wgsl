@@ -8,10 +8,7 @@ override HALF_FACTOR: bool = false;
 @group(0) @binding(1) var<storage, read> a: array<u32>;
 @group(0) @binding(2) var<storage, read> b: array<u32>;
 // Binding 3 holds offsets, 4 an index, in kernels that have them.
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read> factors: array<u32>;
-@group(0) @binding(7) var<storage, read_write> c: array<f32>;
-@group(0) @binding(8) var<storage, read_write> kept: array<f32>;
 
 // The number at `at` of a word that holds two.
 fn widened(word: u32, at: u32) -> f32 {
@@ -41,10 +38,6 @@ fn fourOfB(at: u32) -> vec4f {
   return vec4f(oneOfB(at), oneOfB(at + 1u), oneOfB(at + 2u), oneOfB(at + 3u));
 }
 
-fn fourOfBias(at: u32) -> vec4f {
-  return vec4f(bias[at], bias[at + 1u], bias[at + 2u], bias[at + 3u]);
-}
-
 fn oneOfFactor(at: u32) -> f32 {
   if (HALF_FACTOR) {
     return widened(factors[at / 2u], at);
@@ -54,35 +47,4 @@ fn oneOfFactor(at: u32) -> f32 {
 
 fn fourOfFactor(at: u32) -> vec4f {
   return vec4f(oneOfFactor(at), oneOfFactor(at + 1u), oneOfFactor(at + 2u), oneOfFactor(at + 3u));
-}
-
-// Stores the first `count` of four numbers.
-fn storeFour(at: u32, four: vec4f, count: u32) {
-  if (count > 0u) {
-    c[at] = four.x;
-  }
-  if (count > 1u) {
-    c[at + 1u] = four.y;
-  }
-  if (count > 2u) {
-    c[at + 2u] = four.z;
-  }
-  if (count > 3u) {
-    c[at + 3u] = four.w;
-  }
-}
-
-fn keepFour(at: u32, four: vec4f, count: u32) {
-  if (count > 0u) {
-    kept[at] = four.x;
-  }
-  if (count > 1u) {
-    kept[at + 1u] = four.y;
-  }
-  if (count > 2u) {
-    kept[at + 2u] = four.z;
-  }
-  if (count > 3u) {
-    kept[at + 3u] = four.w;
-  }
 }

@@ -9,6 +9,7 @@ import mixedQuads from "./mixed_quads.wgsl" with { type: "text" };
 import mixedSingles from "./mixed_singles.wgsl" with { type: "text" };
 import plain from "./plain.wgsl" with { type: "text" };
 import quads from "./quads.wgsl" with { type: "text" };
+import singleResults from "./single_results.wgsl" with { type: "text" };
 import singles from "./singles.wgsl" with { type: "text" };
 import strip from "./strip.wgsl" with { type: "text" };
 import tile from "./tile.wgsl" with { type: "text" };
@@ -43,8 +44,8 @@ const TERMS_A_TRIP = 4;
 
 /** How arrays are read and written: all f32, or some f16 as the programs' constants say. */
 const loads = {
-  full: { quads, singles },
-  mixed: { quads: half + mixedQuads, singles: mixedSingles },
+  full: { quads, singles: singleResults + singles },
+  mixed: { quads: half + mixedQuads, singles: singleResults + mixedSingles },
 };
 
 /** The programs of the kernel `name` whose own file is `own`; `besides` stands in the place of plain.wgsl. */

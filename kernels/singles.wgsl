@@ -4,10 +4,7 @@
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 // Binding 3 holds offsets, 4 an index, in kernels that have them.
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read> factors: array<f32>;
-@group(0) @binding(7) var<storage, read_write> c: array<f32>;
-@group(0) @binding(8) var<storage, read_write> kept: array<f32>;
 
 fn fourOfA(at: u32) -> vec4f {
   return vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]);
@@ -17,41 +14,6 @@ fn fourOfB(at: u32) -> vec4f {
   return vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]);
 }
 
-fn fourOfBias(at: u32) -> vec4f {
-  return vec4f(bias[at], bias[at + 1u], bias[at + 2u], bias[at + 3u]);
-}
-
 fn fourOfFactor(at: u32) -> vec4f {
   return vec4f(factors[at], factors[at + 1u], factors[at + 2u], factors[at + 3u]);
-}
-
-// Stores the first `count` of four numbers.
-fn storeFour(at: u32, four: vec4f, count: u32) {
-  if (count > 0u) {
-    c[at] = four.x;
-  }
-  if (count > 1u) {
-    c[at + 1u] = four.y;
-  }
-  if (count > 2u) {
-    c[at + 2u] = four.z;
-  }
-  if (count > 3u) {
-    c[at + 3u] = four.w;
-  }
-}
-
-fn keepFour(at: u32, four: vec4f, count: u32) {
-  if (count > 0u) {
-    kept[at] = four.x;
-  }
-  if (count > 1u) {
-    kept[at + 1u] = four.y;
-  }
-  if (count > 2u) {
-    kept[at + 2u] = four.z;
-  }
-  if (count > 3u) {
-    kept[at + 3u] = four.w;
-  }
 }

@@ -28,8 +28,10 @@ export function stageMedians({ timings }: Series): Map<string, number> {
 /** Medians of what a step hands to a device, of those that queue; null where none does. */
 export function queueTable(series: readonly Series[]): Markup | null {
   const queuing = series.flatMap((each) => {
-    const queues = each.timings.flatMap(({ steps }) => steps.flatMap(({ queue }) => queue ?? []));
-    return queues.length > 0 ? [{ name: each.name, queues }] : [];
+    const steps = each.timings.flatMap(({ steps }) => steps);
+    const queues = steps.flatMap(({ queue }) => queue ?? []);
+    const hostSeconds = steps.flatMap(({ hostSeconds }) => hostSeconds ?? []);
+    return queues.length > 0 ? [{ name: each.name, queues, hostSeconds }] : [];
   });
   if (queuing.length === 0) return null;
   const known: readonly string[] = stages;
@@ -43,9 +45,9 @@ export function queueTable(series: readonly Series[]): Markup | null {
     ...[...found].filter((name) => !known.includes(name)).sort(),
   ];
   return table(
-    "Dispatches of a step by stage, gradients included; submits; waits for values",
-    ["Router", ...names, "Dispatches", "Submits", "Reads"],
-    queuing.map(({ name, queues }) => [
+    "Dispatches of a step by stage, gradients included; submits; waits for values; milliseconds not spent waiting",
+    ["Router", ...names, "Dispatches", "Submits", "Reads", "Host ms"],
+    queuing.map(({ name, queues, hostSeconds }) => [
       name,
       ...names.map((stage) =>
         String(median(queues.map(({ dispatchesByStage }) => dispatchesByStage[stage] ?? 0)))
@@ -53,6 +55,7 @@ export function queueTable(series: readonly Series[]): Markup | null {
       ...(["dispatches", "submits", "reads"] as const).map((count) =>
         String(median(queues.map((queue) => queue[count])))
       ),
+      hostSeconds.length > 0 ? fixed(1000 * median(hostSeconds), 2) : missing,
     ]),
   );
 }

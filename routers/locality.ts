@@ -80,6 +80,15 @@ export function localityLoss(terms: LocalityTerms): Tensor | null {
   ]]);
 }
 
+/** The loss that options ask for, by its name in records; nothing where its weight is 0 or every rank is left out. */
+export function localityOf(
+  { locality: weight, localityNear: near, localitySmoothing: smoothing }: LocalityOptions,
+  routed: Pick<LocalityTerms, "probability_TE" | "topology" | "real_T">,
+): { readonly locality?: Tensor } {
+  const locality = weight === 0 ? null : localityLoss({ ...routed, near, smoothing, weight });
+  return locality ? { locality } : {};
+}
+
 function localTo(topology: Topology, rank: number, E: number, near: Nearness): boolean[] {
   return Array.from({ length: E }, (_, expert) => isLocal(topology, rank, expert, near));
 }

@@ -18,7 +18,7 @@ import {
 } from "./capacity.ts";
 import { type BoundForm, capacityBound } from "./capacity_bound.ts";
 import { checkChunks, chunkMeans, orthogonalGate, orthonormalColumns } from "./grap.ts";
-import { localityLoss, type LocalityOptions, localityOptions } from "./locality.ts";
+import { localityOf, type LocalityOptions, localityOptions } from "./locality.ts";
 import { balanceLoss } from "./losses.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice } from "./scoring.ts";
@@ -125,20 +125,9 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
           ...{ probability_TE, wanted_TK, real_T, scope: T },
           ...{ counts: "first", weight: options.balance },
         });
-        const locality = options.locality === 0 ? null : localityLoss({
-          probability_TE,
-          topology,
-          near: options.localityNear,
-          smoothing: options.localitySmoothing,
-          weight: options.locality,
-          real_T,
-        });
         return tokenChoice({ wanted_TK, expert_TK, weight_TK }, {
           probability_TE,
-          losses: {
-            balance,
-            ...(locality ? { locality } : {}),
-          },
+          losses: { balance, ...localityOf(options, { probability_TE, topology, real_T }) },
         });
       },
     };

@@ -15,7 +15,7 @@ import {
 } from "./capacity.ts";
 import { columnOf, settled } from "./columns.ts";
 import { checkChunks, chunkMeans, cosineToChunks } from "./grap.ts";
-import { localityLoss, type LocalityOptions, localityOptions } from "./locality.ts";
+import { localityOf, type LocalityOptions, localityOptions } from "./locality.ts";
 import { balanceLoss } from "./losses.ts";
 import { chooseTokens, keepMutual, keptByExperts, softmaxOver, weightOfSlots } from "./resonance.ts";
 import type { RouterPlugin, RouteStep, Routing } from "./router.ts";
@@ -151,18 +151,7 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
           ...{ probability_TE, wanted_TK, real_T, scope: T },
           ...{ counts: "all-mean", weight: options.balance },
         });
-        const locality = options.locality === 0 ? null : localityLoss({
-          probability_TE,
-          topology,
-          near: options.localityNear,
-          smoothing: options.localitySmoothing,
-          weight: options.locality,
-          real_T,
-        });
-        const losses = {
-          balance,
-          ...(locality ? { locality } : {}),
-        };
+        const losses = { balance, ...localityOf(options, { probability_TE, topology, real_T }) };
         const scores: Scores = { affinity_TE, probability_TE, wanted_TK, value_TK };
         const delta = options.bound === "dynamic" && !remembers
           ? delta_1()

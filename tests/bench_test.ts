@@ -1,5 +1,12 @@
 // The benches run, check what they time and print what they say; how fast is their own affair.
-import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { gpuPeak, readGpuRoofs } from "../bench/gpu_roof.ts";
 import { createKernelSubject } from "../bench/products.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
@@ -149,6 +156,14 @@ Deno.test("bench: mistakes are refused in one sentence", () =>
     [["--round", "2"], 'Cannot use "--round": there are --rounds, --steps'],
   ]));
 
+Deno.test("every bench lists its options where it is asked for help", async () => {
+  for (const task of ["bench", "bench:scaling", "bench:history", "bench:routing", "bench:peers"] as const) {
+    const { code, out, error } = await run(task, "--help");
+    assertEquals([code, error], [0, ""], task);
+    assertMatch(out, /^ {2}--rounds/m);
+  }
+});
+
 Deno.test("figures are medians with their range", () => {
   assertEquals(spread([3, 1, 2]), { median: 2, least: 1, most: 3 });
   assertEquals(spread([4, 1, 2, 3]), { median: 2.5, least: 1, most: 4 });
@@ -216,7 +231,7 @@ Deno.test("a kernel that is wrong is not timed", async () => {
   await assertRejects(
     () => run(2),
     Error,
-    "Cannot time affine: value 0 of output 0, shape [2], is 3 and should be 2",
+    "Cannot time affine: output 0 of shape [2]: 2 of 2 values are off; the worst is [0]: got 3, want 2",
   );
 });
 

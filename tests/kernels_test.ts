@@ -10,23 +10,18 @@ import {
   type ArrayType,
   type Buffer,
   type Case,
-  type DType,
   f32,
   type HostArray,
   type Kernel,
   type NumberArray,
-  shapeText,
   sizeOf,
 } from "../kernels/kernel.ts";
+import { disagreement, referenceOf } from "../kernels/agreement.ts";
 import * as all from "../kernels/mod.ts";
 import type { WebgpuBackend } from "../gpu/backend.ts";
 import { blas } from "./blas.ts";
 import { fill } from "./fill.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
-
-const EPSILON = 2 ** -24;
-/** From here on a number rounds to infinity. */
-const LARGEST: Readonly<Record<DType, number>> = { f32: 2 ** 128 - 2 ** 103, f16: 65520, i32: Infinity };
 
 // Each kernel has its own type of params; what the suite passes always comes from the kernel's own cases.
 // deno-lint-ignore no-explicit-any
@@ -114,7 +109,7 @@ for (const [exported, kernel] of kernels) {
         const got = await compute(one, kernel, each, inputs);
         outputs.forEach((type, at) => {
           assertEquals(got[at].type, type);
-          compare(
+          agrees(
             `${kernel.name}, ${each.about}, ${about}, output ${at}`,
             type,
             got[at].values,
@@ -256,10 +251,10 @@ async function checkOnGpu(backend: WebgpuBackend, kernel: AnyKernel, about: stri
     const rounding = (kernel.gpuRounding ?? kernel.rounding)(types, each.params);
     outputs.forEach((type, at) => {
       assertEquals(made[at].type, type);
-      compare(`${where}, output ${at}`, type, values.get(made[at])!, wanted[at], rounding);
+      agrees(`${where}, output ${at}`, type, values.get(made[at])!, wanted[at], rounding);
       const inPlace = replacing[run]?.made[at];
       if (inPlace) {
-        compare(`${where}, output ${at} in place`, type, values.get(inPlace)!, wanted[at], rounding);
+        agrees(`${where}, output ${at} in place`, type, values.get(inPlace)!, wanted[at], rounding);
       }
     });
     given.forEach((buffer, at) => sameBits(`${where}, input ${at} after`, values.get(buffer)!, inputs[at]));
@@ -282,19 +277,6 @@ function replaceOnGpu(backend: WebgpuBackend, kernel: AnyKernel): { replaced: Bu
     );
     return { replaced: given, made };
   });
-}
-
-function referenceOf(
-  kernel: AnyKernel,
-  inputs: readonly HostArray[],
-  types: readonly ArrayType[],
-  params: unknown,
-): NumberArray[] {
-  const wanted = kernel.outputs(types, params).map((type): NumberArray =>
-    type.dtype === "i32" ? new Int32Array(sizeOf(type.shape)) : new Float64Array(sizeOf(type.shape))
-  );
-  kernel.reference(inputs, wanted, types, params);
-  return wanted;
 }
 
 interface Result {
@@ -402,40 +384,9 @@ async function checkReplacing(
   for (const buffer of made) backend.free(buffer);
 }
 
-/** What storing a number within `tolerance` of `value` as f16 adds: half a step of its size, or of the smallest. */
-function halfStep(value: number, tolerance: number): number {
-  return Math.max(2 ** -11 * (Math.abs(value) + tolerance), 2 ** -25);
-}
-
-function compare(where: string, type: ArrayType, got: HostArray, want: NumberArray, rounding: number): void {
-  assertEquals(got.length, want.length, `${where}: number of values`);
-  const largest = LARGEST[type.dtype];
-  let magnitude = 1;
-  for (const value of want) if (Math.abs(value) < largest) magnitude = Math.max(magnitude, Math.abs(value));
-  const tolerance = type.dtype === "i32" ? 0 : rounding * EPSILON * magnitude;
-  // A kernel without roundings is exact in f16 as well: its reference rounds.
-  const stored = type.dtype === "f16" && rounding > 0;
-  let worst = -1;
-  let worstExcess = 0;
-  let wrong = 0;
-  for (let i = 0; i < want.length; i++) {
-    if (Math.abs(want[i]) >= largest) want[i] = Math.sign(want[i]) * Infinity;
-    if (got[i] === want[i] || (Number.isNaN(got[i]) && Number.isNaN(want[i]))) continue;
-    const distance = Math.abs(got[i] - want[i]);
-    const allowed = tolerance + (stored ? halfStep(want[i], tolerance) : 0);
-    if (Number.isFinite(want[i]) && distance <= allowed) continue;
-    wrong++;
-    const excess = Number.isFinite(distance) ? distance : Infinity;
-    if (worst < 0 || excess > worstExcess) [worst, worstExcess] = [i, excess];
-  }
-  assert(
-    wrong === 0,
-    `${where} of shape ${shapeText(type.shape)}: ${wrong} of ${want.length} values are off; the worst is [${
-      indexText(worst, type.shape)
-    }]: got ${got[worst]}, want ${
-      want[worst]
-    }, tolerance ${tolerance} (${rounding} roundings of ${magnitude})`,
-  );
+function agrees(where: string, type: ArrayType, got: HostArray, want: NumberArray, rounding: number): void {
+  const wrong = disagreement(type, got, want, rounding);
+  assert(wrong === null, `${where} of ${wrong}`);
 }
 
 function sameBits(where: string, got: HostArray, want: HostArray): void {
@@ -445,13 +396,4 @@ function sameBits(where: string, got: HostArray, want: HostArray): void {
   // Engines may give NaN any payload.
   const at = a.findIndex((bits, i) => bits !== b[i] && !(Number.isNaN(got[i]) && Number.isNaN(want[i])));
   assert(at < 0, `${where}: bits differ at ${at}: ${got[at]} and ${want[at]}`);
-}
-
-function indexText(flat: number, shape: readonly number[]): string {
-  const index: number[] = [];
-  for (let axis = shape.length - 1, rest = flat; axis >= 0; axis--) {
-    index.unshift(rest % shape[axis]);
-    rest = Math.floor(rest / shape[axis]);
-  }
-  return index.join(", ");
 }

@@ -308,6 +308,7 @@ Deno.test("where a device queues work, the report counts it; elsewhere it says n
       const dispatchesByStage = { solve: 2, rest: 70, experts: 16, route, dispatch: 21 };
       return {
         ...row,
+        hostSeconds: row.step % 10 === 0 ? 1 : 0.004,
         queue: { dispatches: 109 + route, submits: 1, reads: row.step % 10 === 0 ? 2 : 1, dispatchesByStage },
       };
     }),
@@ -317,10 +318,10 @@ Deno.test("where a device queues work, the report counts it; elsewhere it says n
     Array.from(row.querySelectorAll("th, td"), ({ textContent }) => textContent)
   );
   assertEquals(found, [
-    ["Router", "route", "dispatch", "experts", "rest", "solve", "Dispatches", "Submits", "Reads"],
-    ["switch", "11", "21", "16", "70", "2", "120", "1", "1"],
-    ["gshard", "11", "21", "16", "70", "2", "120", "1", "1"],
-    ["hash", "1", "21", "16", "70", "2", "110", "1", "1"],
+    ["Router", "route", "dispatch", "experts", "rest", "solve", "Dispatches", "Submits", "Reads", "Host ms"],
+    ["switch", "11", "21", "16", "70", "2", "120", "1", "1", "4.00"],
+    ["gshard", "11", "21", "16", "70", "2", "120", "1", "1", "4.00"],
+    ["hash", "1", "21", "16", "70", "2", "110", "1", "1", "4.00"],
   ]);
 });
 

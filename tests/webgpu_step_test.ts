@@ -31,6 +31,12 @@ async function timingOf(
 gpuTest("the default model's steps count what they queue, by stage, in at most two submits", async () => {
   const { steps } = await timingOf(await shared(), { sizeName: "small", steps: 3 });
   const queues = steps.map(({ queue }) => queue as StepQueue);
+  for (const { seconds, hostSeconds } of steps) {
+    assert(
+      hostSeconds! > 0 && hostSeconds! < seconds,
+      `${hostSeconds} s of ${seconds} are the program's own`,
+    );
+  }
   for (const { dispatches, submits, reads, dispatchesByStage } of queues) {
     assertEquals(Object.keys(dispatchesByStage).sort(), [...stages].sort());
     const counts = Object.values(dispatchesByStage);
@@ -52,7 +58,7 @@ gpuTest("the default model's steps count what they queue, by stage, in at most t
 Deno.test("a backend that computes at once counts nothing", async () => {
   using backend = await cpu({ threads: 1 });
   const { steps } = await timingOf(backend, { sizeName: "tiny", steps: 2 });
-  assertEquals(steps.map((step) => "queue" in step), [false, false]);
+  assertEquals(steps.map((step) => "queue" in step || "hostSeconds" in step), [false, false]);
 });
 
 gpuTest("after the first steps a step makes nothing anew and uploads little but its text", async () => {

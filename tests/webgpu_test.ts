@@ -172,6 +172,46 @@ gpuTest("reads called together share one submit and one wait", async () => {
   for (const buffer of [...buffers, ...sums]) backend.free(buffer);
 });
 
+gpuTest("a small read after a large one maps no more than it asked for", async () => {
+  const backend = await shared();
+  const [large, small] = [2 ** 20, 3].map((count) =>
+    backend.upload(new Float32Array(count).fill(2), [count])
+  );
+  const mapped: number[] = [];
+  const { mapAsync } = GPUBuffer.prototype;
+  GPUBuffer.prototype.mapAsync = function (mode, offset, size) {
+    mapped.push(size ?? this.size);
+    return mapAsync.call(this, mode, offset, size);
+  };
+  try {
+    for (const buffer of [large, small]) assert((await backend.read(buffer)).every((value) => value === 2));
+  } finally {
+    GPUBuffer.prototype.mapAsync = mapAsync;
+  }
+  assertEquals(mapped, [4 * 2 ** 20, 4 * 3]);
+  for (const buffer of [large, small]) backend.free(buffer);
+});
+
+gpuTest("waits that overlap count their seconds once", async () => {
+  const backend = await shared();
+  const buffer = backend.upload(Float32Array.of(1), [1]);
+  const { waitSeconds, reads } = backend.statistics();
+  const start = performance.now();
+  const waiting: Promise<unknown>[] = [];
+  for (let at = 0; at < 5; at++) {
+    waiting.push(backend.read(buffer));
+    // A wait of its own for each.
+    await new Promise<void>((resolve) => queueMicrotask(resolve));
+  }
+  await Promise.all(waiting);
+  const seconds = (performance.now() - start) / 1000;
+  const after = backend.statistics();
+  assertEquals(after.reads - reads, 5);
+  const waited = after.waitSeconds - waitSeconds;
+  assert(waited > 0 && waited <= seconds, `waited ${waited} s of ${seconds}`);
+  backend.free(buffer);
+});
+
 gpuTest("what is freed while a read waits keeps its values for it", async () => {
   const backend = await shared();
   const kept = backend.upload(Float32Array.of(1, 2, 3), [3]);

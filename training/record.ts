@@ -123,6 +123,11 @@ export interface StepTiming {
   readonly stages: Readonly<Record<string, number>>;
   /** The same by pass, then stage; absent in records from before passes were told apart. */
   readonly passes?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /**
+   * Seconds that were not spent waiting for the device, on backends that queue: what the program itself takes to say what
+   * is to be computed. Absent in records from before it was measured.
+   */
+  readonly hostSeconds?: number;
   /** What was handed to the device, on backends that queue. */
   readonly queue?: StepQueue;
 }

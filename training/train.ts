@@ -106,7 +106,7 @@ export async function train(
     });
     const seconds = (performance.now() - start) / 1000;
     const passes = takePassSeconds();
-    const stepTiming = { step, seconds, stages: sumOfPasses(passes), passes, ...queued() };
+    const stepTiming = { step, seconds, stages: sumOfPasses(passes), passes, ...queued(seconds) };
     rows.push(row);
     timings.push(stepTiming);
     state.step++;

@@ -1,6 +1,6 @@
 // `deno task bench:peers`: us side by side with what a user would pick instead, in one run: results are checked first,
 // then everybody is timed in turns. README.md beside this file says what is compared and what cannot be.
-import { parseArgs } from "@std/cli/parse-args";
+import { command, readWords, wholeNumber } from "../options.ts";
 import { compare, type Contender } from "./compare.ts";
 import { createContenders } from "./contenders.ts";
 import { barsTable, judge, tableOf } from "./table.ts";
@@ -17,31 +17,20 @@ interface Choice {
 const devices = ["cpu", "webgpu", "all"];
 
 function readChoice(words: readonly string[]): Choice {
-  const options = {
-    string: ["only", "rounds", "device", "threads", "python"],
-    boolean: ["quick", "json"],
-  } as const;
-  const found = parseArgs([...words], {
-    ...options,
-    default: { device: "cpu", threads: "2", python: "python3" },
-    unknown: (word: string) => {
-      const known = [...options.string, ...options.boolean].map((name) => `--${name}`).join(", ");
-      throw new RangeError(`Cannot use "${word}": there are ${known}`);
-    },
+  const given = readWords(words, {
+    values: { only: "", rounds: "", device: "cpu", threads: "2", python: "python3" },
+    flags: ["quick", "json"],
   });
-  const wholeNumber = (name: "rounds" | "threads", value: string) => {
-    const number = Number(value);
-    if (Number.isInteger(number) && number >= 1) return number;
-    throw new RangeError(`Cannot use --${name} ${value}: choose a whole number of at least 1`);
-  };
-  if (!devices.includes(found.device!)) {
-    throw new RangeError(`Cannot use --device ${found.device}: there are ${devices.join(", ")}`);
+  const [device, only, rounds] = ["device", "only", "rounds"].map(given.value);
+  const [quick, json] = ["quick", "json"].map(given.flag);
+  if (!devices.includes(device)) {
+    throw new RangeError(`Cannot use --device ${device}: there are ${devices.join(", ")}`);
   }
-  const threads = wholeNumber("threads", found.threads!);
-  const everybody = createContenders({ threads, python: found.python! })
-    .filter(({ device }) => found.device === "all" || device === found.device);
-  const everything = createWorkloads(found.quick ? "small" : "full");
-  const names = found.only?.split(",").map((name) => name.trim()) ?? [];
+  const threads = wholeNumber("threads", given.value("threads"));
+  const everybody = createContenders({ threads, python: given.value("python") })
+    .filter((one) => device === "all" || device === one.device);
+  const everything = createWorkloads(quick ? "small" : "full");
+  const names = only === "" ? [] : only.split(",").map((name) => name.trim());
   for (const name of names) {
     if (name !== "ours" && ![...everybody, ...everything].some((one) => one.name === name)) {
       const list = (all: readonly { readonly name: string }[]) => all.map(({ name }) => name).join(", ");
@@ -57,14 +46,14 @@ function readChoice(words: readonly string[]): Choice {
     workloads: chosen.length > 0 ? chosen : everything,
     // Peers alone would have nothing to be held against.
     contenders: who.length > 0 ? everybody.filter((one) => one.ours || who.includes(one)) : everybody,
-    rounds: wholeNumber("rounds", found.rounds ?? (found.quick ? "1" : "5")),
-    quick: found.quick,
-    json: found.json,
+    rounds: wholeNumber("rounds", rounds || (quick ? "1" : "5")),
+    quick,
+    json,
   };
 }
 
 if (import.meta.main) {
-  try {
+  await command(async () => {
     const { workloads, contenders, rounds, quick, json } = readChoice(Deno.args);
     const machine = `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, ` +
       `Deno ${Deno.version.deno}`;
@@ -103,9 +92,5 @@ if (import.meta.main) {
         console.log("Small shapes, to see that everything works: these times say nothing about speed.");
       }
     }
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    console.error(error.message);
-    Deno.exit(1);
-  }
+  });
 }

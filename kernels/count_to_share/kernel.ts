@@ -58,6 +58,8 @@ function countOf(scores: readonly number[], share: number): number {
   return shifted.findIndex((score) => (sum = Math.fround(sum + score)) >= wanted) + 1;
 }
 
+let cases: Case<CountToShareParams>[] | undefined;
+
 export const countToShare: Kernel<CountToShareParams> = {
   name: "count_to_share",
   about:
@@ -122,21 +124,24 @@ export const countToShare: Kernel<CountToShareParams> = {
     return { flop: 3 * T * K, bytes: bytesOf(...inputs, i32(T, K)) };
   },
   rounding: () => 0,
-  cases: [
-    shareCase("one scope", 40, 2, { groups: 4, scope: 40, share: 0.8 }),
-    shareCase("several scopes, the last shorter", 50, 3, { groups: 5, scope: 16, share: 0.6 }),
-    shareCase("everything wanted", 30, 2, { groups: 3, scope: 30, share: 1 }),
-    shareCase("a hair wanted", 30, 2, { groups: 3, scope: 30, share: 1e-6 }),
-    shareCase("negative scores", 33, 1, { groups: 4, scope: 33, share: 0.7 }, (at) => Math.cos(at) - 0.5),
-    shareCase("all equal", 24, 2, { groups: 3, scope: 24, share: 0.5 }, () => 0.25),
-    shareCase("all zero", 24, 2, { groups: 3, scope: 24, share: 0.5 }, () => 0),
-    shareCase("all equal below zero", 24, 2, { groups: 3, scope: 24, share: 0.3 }, () => -2),
-    shareCase("some NaN", 24, 2, { groups: 3, scope: 24, share: 0.6 }, (at) => at % 5 === 0 ? NaN : at % 7),
-    shareCase("more groups than entries", 6, 2, { groups: 100, scope: 6, share: 0.5 }),
-    shareCase("many entries", 3000, 2, { groups: 16, scope: 3000, share: 0.9 }),
-    shareCase("one entry", 1, 1, { groups: 1, scope: 1, share: 0.5 }),
-    shareCase("no tokens", 0, 2, { groups: 3, scope: 4, share: 0.5 }),
-  ],
+  /** Made when first asked for: ranking them takes 10 ms, which no start of a program should. */
+  get cases() {
+    return cases ??= [
+      shareCase("one scope", 40, 2, { groups: 4, scope: 40, share: 0.8 }),
+      shareCase("several scopes, the last shorter", 50, 3, { groups: 5, scope: 16, share: 0.6 }),
+      shareCase("everything wanted", 30, 2, { groups: 3, scope: 30, share: 1 }),
+      shareCase("a hair wanted", 30, 2, { groups: 3, scope: 30, share: 1e-6 }),
+      shareCase("negative scores", 33, 1, { groups: 4, scope: 33, share: 0.7 }, (at) => Math.cos(at) - 0.5),
+      shareCase("all equal", 24, 2, { groups: 3, scope: 24, share: 0.5 }, () => 0.25),
+      shareCase("all zero", 24, 2, { groups: 3, scope: 24, share: 0.5 }, () => 0),
+      shareCase("all equal below zero", 24, 2, { groups: 3, scope: 24, share: 0.3 }, () => -2),
+      shareCase("some NaN", 24, 2, { groups: 3, scope: 24, share: 0.6 }, (at) => at % 5 === 0 ? NaN : at % 7),
+      shareCase("more groups than entries", 6, 2, { groups: 100, scope: 6, share: 0.5 }),
+      shareCase("many entries", 3000, 2, { groups: 16, scope: 3000, share: 0.9 }),
+      shareCase("one entry", 1, 1, { groups: 1, scope: 1, share: 0.5 }),
+      shareCase("no tokens", 0, 2, { groups: 3, scope: 4, share: 0.5 }),
+    ];
+  },
 };
 
 /** Keys, ranks by falling score as rank_in_group gives them, and scores. */

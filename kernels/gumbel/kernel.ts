@@ -5,9 +5,12 @@ import { elementwise } from "../elementwise.ts";
 import { forEach } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
-import draws from "../threefry.wgsl" with { type: "text" };
+import draws from "../draws.wgsl" with { type: "text" };
+import generator from "../threefry.wgsl" with { type: "text" };
 import { checkKey, threefry } from "../threefry.ts";
 import type { UniformParams } from "../uniform/kernel.ts";
+
+const code = math + generator + draws + program;
 
 export const gumbel: Kernel<UniformParams> = {
   name: "gumbel",
@@ -28,11 +31,11 @@ export const gumbel: Kernel<UniformParams> = {
   cpu(_inputs, { key0, key1, shape }) {
     return elementwise(sizeOf(shape), 7, { integers: [key0, key1] });
   },
-  wgsl: [math + draws + program],
+  wgsl: [code],
   gpu(_inputs, { key0, key1, shape }, facts) {
     const blocks = Math.ceil(sizeOf(shape) / 2);
     const integers = [blocks, key0, key1];
-    return { passes: [{ program: math + draws + program, integers, workgroups: forEach(blocks, facts) }] };
+    return { passes: [{ program: code, integers, workgroups: forEach(blocks, facts) }] };
   },
   cost(_inputs, { shape }) {
     return { flop: 60 * sizeOf(shape), bytes: bytesOf(f32(...shape)) };

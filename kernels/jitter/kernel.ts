@@ -3,8 +3,11 @@ import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
 import { elements, elementwise } from "../elementwise.ts";
 import { forEach } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import draws from "../threefry.wgsl" with { type: "text" };
+import draws from "../draws.wgsl" with { type: "text" };
+import generator from "../threefry.wgsl" with { type: "text" };
 import { checkKey, threefry } from "../threefry.ts";
+
+const code = generator + draws + program;
 
 /** A key as in `uniform`, and how far from 1 noise may be. */
 export interface JitterParams {
@@ -37,12 +40,12 @@ export const jitter: Kernel<JitterParams> = {
     const floats = [2 * epsilon, 1 - epsilon];
     return elementwise(elements(inputs), 4.5, { integers: [key0, key1], floats });
   },
-  wgsl: [draws + program],
+  wgsl: [code],
   gpu(inputs, { key0, key1, epsilon }, facts) {
     const blocks = Math.ceil(elements(inputs) / 2);
     return {
       passes: [{
-        program: draws + program,
+        program: code,
         integers: [blocks, key0, key1],
         floats: [2 * epsilon, 1 - epsilon],
         workgroups: forEach(blocks, facts),

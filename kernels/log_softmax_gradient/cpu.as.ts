@@ -1,25 +1,7 @@
-// A unit is a row. The gradients are summed in f32 over 1024 terms, then in f64.
+// A unit is a row.
 import { address, integer } from "../arguments.as";
-import { exp4, loadFirst, storeFirst, sumLanes } from "../math.as";
-
-const BLOCK: i32 = 1024;
-
-function sum(x: usize, count: i32): f32 {
-  let total: f64 = 0;
-  while (count > 0) {
-    let s0 = f32x4.splat(0), s1 = f32x4.splat(0);
-    let left = min(count, BLOCK);
-    count -= left;
-    for (; left >= 8; left -= 8, x += 32) {
-      s0 = f32x4.add(s0, v128.load(x));
-      s1 = f32x4.add(s1, v128.load(x, 16));
-    }
-    for (; left >= 4; left -= 4, x += 16) s0 = f32x4.add(s0, v128.load(x));
-    if (left) s1 = f32x4.add(s1, loadFirst(x, left, f32x4.splat(0)));
-    total += sumLanes(f32x4.add(s0, s1));
-  }
-  return <f32>total;
-}
+import { exp4, loadFirst, storeFirst } from "../math.as";
+import { sum } from "../row_sums.as";
 
 export function logSoftmaxGradient(from: i32, to: i32, list: usize): void {
   const C = integer(list, 3), offset = (<usize>from * <usize>C) << 2, whole = <usize>(C & ~3) << 2;

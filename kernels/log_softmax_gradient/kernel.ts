@@ -5,9 +5,10 @@ import { forRows } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import lanes from "../lanes.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
+import rowGradient from "../row_gradient.wgsl" with { type: "text" };
 
 const PATTERNS = ["f32 *C", "f32 *C"];
-const code = lanes + math + program;
+const code = lanes + math + rowGradient + program;
 
 export const logSoftmaxGradient: Kernel<Record<string, never>> = {
   name: "log_softmax_gradient",

@@ -1,8 +1,12 @@
 // Gradient of rms_norm for its gain: a sum over all rows.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match, shapeText } from "../kernel.ts";
 import program from "./gpu.wgsl" with { type: "text" };
+import columnSums from "../column_sums.wgsl" with { type: "text" };
 import { sumRows } from "../sums.ts";
 import sums from "../sum_first/gpu.wgsl" with { type: "text" };
+
+const code = columnSums + program;
+const next = columnSums + sums;
 
 function bind(inputs: readonly ArrayType[]): Record<string, number> {
   const bound = match("rms_norm_gain_gradient", inputs, ["f32 *D", "f32 R", "f32 *D"]);
@@ -37,10 +41,10 @@ export const rmsNormGainGradient: Kernel<Record<string, never>> = {
       integers: [rows, D],
     };
   },
-  wgsl: [program, sums],
+  wgsl: [code, next],
   gpu(inputs, _params, facts) {
     const { rows, D } = bind(inputs);
-    return sumRows(program, inputs.length, rows, D, sums, facts);
+    return sumRows(code, inputs.length, rows, D, next, facts);
   },
   cost(inputs) {
     const { rows, D } = bind(inputs);

@@ -5,6 +5,9 @@ import { forRows } from "../grid.ts";
 import { QUOTIENT } from "../accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import lanes from "../lanes.wgsl" with { type: "text" };
+import rowGradient from "../row_gradient.wgsl" with { type: "text" };
+
+const code = lanes + rowGradient + program;
 
 function bind(inputs: readonly ArrayType[]): Record<string, number> {
   return match("row_share_gradient", inputs, ["f32 RC", "f32 R", "f32 RC"]);
@@ -30,10 +33,10 @@ export const rowShareGradient: Kernel<Record<string, never>> = {
     const { R, C } = bind(inputs);
     return { units: R, grain: grainFor(C * 0.6 + 8), integers: [C] };
   },
-  wgsl: [lanes + program],
+  wgsl: [code],
   gpu(inputs, _params, facts) {
     const { R, C } = bind(inputs);
-    return { passes: [{ program: lanes + program, integers: [R, C], ...forRows(R, C, facts) }] };
+    return { passes: [{ program: code, integers: [R, C], ...forRows(R, C, facts) }] };
   },
   cost(inputs) {
     const { R, C } = bind(inputs);

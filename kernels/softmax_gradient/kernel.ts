@@ -4,8 +4,10 @@ import { grainFor, sameShape } from "../elementwise.ts";
 import { forRows } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import lanes from "../lanes.wgsl" with { type: "text" };
+import rowGradient from "../row_gradient.wgsl" with { type: "text" };
 
 const PATTERNS = ["f32 *C", "f32 *C"];
+const code = lanes + rowGradient + program;
 
 export const softmaxGradient: Kernel<Record<string, never>> = {
   name: "softmax_gradient",
@@ -28,10 +30,10 @@ export const softmaxGradient: Kernel<Record<string, never>> = {
     const { rows, C } = match("softmax_gradient", inputs, PATTERNS);
     return { units: rows, grain: grainFor(C * 0.6 + 8), integers: [C] };
   },
-  wgsl: [lanes + program],
+  wgsl: [code],
   gpu(inputs, _params, facts) {
     const { rows, C } = match("softmax_gradient", inputs, PATTERNS);
-    return { passes: [{ program: lanes + program, integers: [rows, C], ...forRows(rows, C, facts) }] };
+    return { passes: [{ program: code, integers: [rows, C], ...forRows(rows, C, facts) }] };
   },
   cost(inputs) {
     const { rows, C } = match("softmax_gradient", inputs, PATTERNS);

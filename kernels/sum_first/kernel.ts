@@ -2,7 +2,10 @@
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
 import { grainFor } from "../elementwise.ts";
 import program from "./gpu.wgsl" with { type: "text" };
+import columnSums from "../column_sums.wgsl" with { type: "text" };
 import { sumRows } from "../sums.ts";
+
+const code = columnSums + program;
 
 export const sumFirst: Kernel<Record<string, never>> = {
   name: "sum_first",
@@ -21,10 +24,10 @@ export const sumFirst: Kernel<Record<string, never>> = {
     const { rows, C } = match("sum_first", inputs, ["f32 *C"]);
     return { units: Math.ceil(C / 16), grain: grainFor(rows * 4), integers: [rows, C] };
   },
-  wgsl: [program],
+  wgsl: [code],
   gpu(inputs, _params, facts) {
     const { rows, C } = match("sum_first", inputs, ["f32 *C"]);
-    return sumRows(program, inputs.length, rows, C, program, facts);
+    return sumRows(code, inputs.length, rows, C, code, facts);
   },
   cost(inputs) {
     const { rows, C } = match("sum_first", inputs, ["f32 *C"]);

@@ -4,8 +4,11 @@ import { bytesOf, type Case, f32, type Kernel, match, sizeOf } from "../kernel.t
 import { elementwise } from "../elementwise.ts";
 import { forEach } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import draws from "../threefry.wgsl" with { type: "text" };
+import draws from "../draws.wgsl" with { type: "text" };
+import generator from "../threefry.wgsl" with { type: "text" };
 import { checkKey, threefry } from "../threefry.ts";
+
+const code = generator + draws + program;
 
 /** A 64-bit key in two halves, each a whole number from 0 to 2^32 - 1, and the shape of what to draw. */
 export interface UniformParams {
@@ -34,11 +37,11 @@ export const uniform: Kernel<UniformParams> = {
   cpu(_inputs, { key0, key1, shape }) {
     return elementwise(sizeOf(shape), 4, { integers: [key0, key1] });
   },
-  wgsl: [draws + program],
+  wgsl: [code],
   gpu(_inputs, { key0, key1, shape }, facts) {
     const blocks = Math.ceil(sizeOf(shape) / 2);
     const integers = [blocks, key0, key1];
-    return { passes: [{ program: draws + program, integers, workgroups: forEach(blocks, facts) }] };
+    return { passes: [{ program: code, integers, workgroups: forEach(blocks, facts) }] };
   },
   cost(_inputs, { shape }) {
     return { flop: 0, bytes: bytesOf(f32(...shape)) };
