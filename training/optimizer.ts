@@ -1,6 +1,5 @@
 // AdamW with warm-up, cosine decay and clipping by the global norm of all gradients.
 import * as kernels from "../kernels/mod.ts";
-import { add } from "../tensor/arithmetic.ts";
 import { memory } from "../tensor/memory.ts";
 import { apply, applyOver, type Parameter, parameter, type Tensor } from "../tensor/tensor.ts";
 import { sizeOf } from "../kernels/kernel.ts";
@@ -70,13 +69,12 @@ export function createAdamW(
     update(gradients, learningRate, step) {
       using scope = memory();
       const names = Object.keys(params);
-      const squares = names.map((name) => {
+      let squares: Tensor[] = [];
+      for (const name of names) {
         if (!(name in gradients)) throw new TypeError(`Cannot update "${name}": no gradient was given`);
-        return apply(kernels.sumSquares, [gradients[name]], {})[0];
-      });
-      const [norm, scale] = apply(kernels.clipScale, [squares.reduce((sum, square) => add(sum, square))], {
-        maximum: maximumNorm,
-      });
+        squares = apply(kernels.sumSquares, [gradients[name], ...squares], {});
+      }
+      const [norm, scale] = apply(kernels.clipScale, squares, { maximum: maximumNorm });
       for (const name of names) {
         const { first, second } = moments[name];
         const decay = params[name].shape.length > 1 ? weightDecay : 0;

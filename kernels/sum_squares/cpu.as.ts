@@ -12,7 +12,8 @@ function addSquare(sum: v128, pair: v128): v128 {
 }
 
 export function sumSquares(from: i32, to: i32, list: usize): void {
-  let x = address(list, 0), count = integer(list, 2);
+  let x = address(list, 0), count = integer(list, 3);
+  const goesOn = integer(list, 4) > 1;
   let total: f64 = 0;
   while (count > 0) {
     let s0 = f64x2.splat(0), s1 = f64x2.splat(0), s2 = f64x2.splat(0), s3 = f64x2.splat(0);
@@ -29,5 +30,7 @@ export function sumSquares(from: i32, to: i32, list: usize): void {
     const sum = f64x2.add(f64x2.add(s0, s1), f64x2.add(s2, s3));
     total += f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
   }
-  store<f32>(address(list, 1), <f32>total);
+  const sum = <f32>total;
+  if (goesOn) store<f32>(address(list, 2), sum + load<f32>(address(list, 1)));
+  else store<f32>(address(list, 1), sum);
 }

@@ -1,4 +1,7 @@
-// y[b] = sum of x[i]^2 over block b of x [size]. One workgroup a block; their sums are summed by sum_last's program.
+// y[b] = sum of x[i]^2 over block b of x [size], y[0] with `before` if it goes on from that. One workgroup a block; their
+// sums are summed by sum_last's program.
+
+override GOES_ON: bool;
 
 struct Given {
   size: u32,
@@ -7,7 +10,8 @@ struct Given {
 }
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> before: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -40,6 +44,10 @@ fn main(
   }
   let sum = sumOfLanes((parts.x + parts.y) + (parts.z + parts.w), lane);
   if (lane == 0u) {
-    y[block] = sum;
+    if (GOES_ON && block == 0u) {
+      y[0] = sum + before[0];
+    } else {
+      y[block] = sum;
+    }
   }
 }
