@@ -45,7 +45,11 @@ export async function openDevice(name: DeviceName, { threads, blas }: CpuChoice)
     const backend = await webgpu();
     const { arithmetic, largestBytes } = backend;
     const about = `WebGPU on ${arithmetic.device}${backend.software ? ", which computes on the CPU" : ""}`;
-    return { backend, threads: 1, about: about + multiplyAdd(backend), largestBytes, heapBytes: Infinity };
+    const unused = blas === "off" ? "" : ` (not on BLAS ${blas}, which computes on the CPU)`;
+    return {
+      ...{ backend, threads: 1, about: about + multiplyAdd(backend) + unused },
+      ...{ largestBytes, heapBytes: Infinity },
+    };
   }
   const backend = await cpu({ blas, ...(threads === null ? {} : { threads }) });
   const counted = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;

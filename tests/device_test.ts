@@ -44,8 +44,8 @@ const plan = {
 };
 
 /** What `auto` says and computes on, and what a record would say. */
-async function auto(): Promise<{ about: string; name: string; recorded: string }> {
-  const { about, backend } = await openDevice("auto", { threads: 1, blas: "off" });
+async function auto(blas = "off"): Promise<{ about: string; name: string; recorded: string }> {
+  const { about, backend } = await openDevice("auto", { threads: 1, blas });
   const header = plannedHeader(plan, { dataset: madeUpDataset(), backend, version: "0" });
   backend.close();
   return { about, name: backend.name, recorded: header.arithmetic.device };
@@ -80,6 +80,8 @@ gpuTest(
       const { about, name, recorded } = await auto();
       assertEquals([name, recorded], ["webgpu", "Some GPU 4000"]);
       assertMatch(about, /^WebGPU on Some GPU 4000(, fused multiply-add)?$/);
+      const asked = await auto("auto");
+      assertStringIncludes(asked.about, " (not on BLAS auto, which computes on the CPU)");
     }),
 );
 
