@@ -99,3 +99,17 @@ fn normalCdf(x: f32, bellOfX: f32) -> f32 {
   let tail = ((upper * fourth + lower) * t) * bellOfX;
   return select(1.0 - tail, tail, x < 0.0);
 }
+
+// cos(2 pi t) for t from 0 to 1: quarters of a turn by symmetry, the rest by Cephes' polynomials.
+fn cosineOfTurns(t: f32) -> f32 {
+  let quarter = floor(t * 4.0 + 0.5);
+  let x = (t - quarter * 0.25) * 6.2831853072;
+  let square = x * x;
+  let cosine = ((2.443315711809948e-5 * square - 1.388731625493765e-3) * square + 4.166664568298827e-2) *
+    (square * square) + (1.0 - 0.5 * square);
+  let sine = ((-1.9515295891e-4 * square + 8.3321608736e-3) * square - 1.6666654611e-1) * square * x + x;
+  // Of quarters 0 to 4: cos, -sin, -cos, sin, cos.
+  let number = i32(quarter);
+  let size = select(cosine, sine, (number & 1) == 1);
+  return select(size, -size, ((number + 1) & 2) == 2);
+}

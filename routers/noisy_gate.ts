@@ -99,8 +99,9 @@ export function noisyTopK(
   random: Random | null,
 ): NoisyChoices {
   const [T, E] = clean_TE.shape;
-  const draw = () => tensor(clean_TE.backend, random!.split("noise").normal(T * E), [T, E]);
-  const noisy_TE = deviation && random ? add(clean_TE, multiply(draw(), deviation)) : clean_TE; // equation 4
+  const noisy_TE = deviation && random
+    ? add(clean_TE, multiply(normalNoise(clean_TE, random), deviation)) // equation 4
+    : clean_TE;
   const { value_TK: best_TK, index_TK: place_TK } = topK(noisy_TE, Math.min(K + 1, E));
   const column = (at: number) => wholeNumbers(clean_TE, [T, 1], () => at);
   const index_TK = firstColumns(place_TK, K);
@@ -118,6 +119,12 @@ export function noisyTopK(
     margin_TE = add(margin_TE, multiply(among_TE, step_T1));
   }
   return { index_TK, weight_TK, gate_TE, selected_TE: normalCdf(divide(margin_TE, deviation)) };
+}
+
+/** Standard normal noise for each score, from the stream "noise". */
+export function normalNoise(score_TE: Tensor, random: Random): Tensor {
+  const [key0, key1] = random.split("noise").key;
+  return apply(kernels.normal, [], { key0, key1, shape: score_TE.shape }, score_TE.backend)[0];
 }
 
 function firstColumns(index: Tensor, K: number): Tensor {

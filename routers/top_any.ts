@@ -4,10 +4,9 @@ import { z } from "zod";
 import { add, affine, exp, multiply, normalCdf, relu, subtract } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal, uniformWithin } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
-import type { Random } from "../tensor/random.ts";
 import { shareOfRow, softmax, sumFirst } from "../tensor/reduce.ts";
 import { takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";
-import { type Parameter, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
+import { type Parameter, reshape, type Tensor } from "../tensor/tensor.ts";
 import {
   capacityOf,
   type CapacityRule,
@@ -17,6 +16,7 @@ import {
   leaveOutPadding,
 } from "./capacity.ts";
 import { balanceLoss, squaredVariation } from "./losses.ts";
+import { normalNoise } from "./noisy_gate.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice, unitColumns, unitRows } from "./scoring.ts";
 
@@ -102,7 +102,7 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
         const [T] = x_TD.shape;
         const clean_TE = gate.score(x_TD);
         const noisy_TE = training && options.noise > 0
-          ? add(clean_TE, gateNoise(clean_TE, options.noise / E, random))
+          ? add(clean_TE, affine(normalNoise(clean_TE, random), options.noise / E, 0))
           : clean_TE;
         const probability_TE = softmax(noisy_TE);
         const { value_TK, index_TK } = topK(probability_TE, K);
@@ -167,11 +167,6 @@ function cosineGate(D: number, E: number, options: TopAnyOptions, init: Init): G
       return multiply(cosine_TE, exp(capped));
     },
   };
-}
-
-function gateNoise(like_TE: Tensor, deviation: number, random: Random): Tensor {
-  const values = random.split("noise").normal(like_TE.shape[0] * like_TE.shape[1]);
-  return affine(tensor(like_TE.backend, values, like_TE.shape), deviation, 0);
 }
 
 /** Section 4.1. With ragged rows a capacity as large as the largest load is none at all. */
