@@ -4,7 +4,7 @@ import { machineText } from "../machine.ts";
 import { command, readWords, wholeNumber } from "../options.ts";
 import { compare, type Contender, type Row } from "./compare.ts";
 import { createContenders } from "./contenders.ts";
-import { barsTable, judge, tableOf } from "./table.ts";
+import { barsTable, judge, markdownOf, tableOf } from "./table.ts";
 import { createWorkloads, type Workload } from "./workloads.ts";
 
 interface Choice {
@@ -13,6 +13,7 @@ interface Choice {
   readonly rounds: number;
   readonly quick: boolean;
   readonly json: boolean;
+  readonly markdown: boolean;
 }
 
 const devices = ["cpu", "webgpu", "all"];
@@ -29,10 +30,10 @@ const holding: Readonly<Record<string, string>> = {
 function readChoice(words: readonly string[]): Choice {
   const given = readWords(words, {
     values: { only: "", rounds: "", device: "cpu", threads: "2", python: "python3" },
-    flags: ["quick", "json"],
+    flags: ["quick", "json", "markdown"],
   });
   const [device, only, rounds] = ["device", "only", "rounds"].map(given.value);
-  const [quick, json] = ["quick", "json"].map(given.flag);
+  const [quick, json, markdown] = ["quick", "json", "markdown"].map(given.flag);
   if (!devices.includes(device)) {
     throw new RangeError(`Cannot use --device ${device}: there are ${devices.join(", ")}`);
   }
@@ -59,6 +60,7 @@ function readChoice(words: readonly string[]): Choice {
     rounds: wholeNumber("rounds", rounds || (quick ? "1" : "5")),
     quick,
     json,
+    markdown,
   };
 }
 
@@ -66,7 +68,7 @@ const wasTimed = ({ secondsOfCall }: Row) => secondsOfCall.length > 0;
 
 if (import.meta.main) {
   await command(async () => {
-    const { workloads, contenders, rounds, quick, json } = readChoice(Deno.args);
+    const { workloads, contenders, rounds, quick, json, markdown } = readChoice(Deno.args);
     const made = {
       machine: machineText(),
       date: new Date().toISOString().slice(0, 10),
@@ -92,9 +94,12 @@ if (import.meta.main) {
       for (const [name, about] of running) console.log(`${name}: ${about}`);
       for (const [name, what] of Object.entries(holding)) {
         const value = Deno.env.get(name);
-        if (value !== undefined) console.log(`${name}=${value} is set and decides ${what}.`);
+        if (value !== undefined) {
+          console.log(`${name}=${value} is set: ${what} may not be what libraries would choose.`);
+        }
       }
       for (const comparison of comparisons) console.log(tableOf(comparison));
+      if (markdown) console.log(`\n${markdownOf(comparisons)}\n`);
       if (comparisons.some(({ rows }) => rows.some(wasTimed))) {
         console.log(
           `${

@@ -38,10 +38,10 @@ const packages: Readonly<Record<string, string>> = {
 
 /**
  * Deno checks WebAssembly's memory bounds in software (denoland/deno#35658), so a worker learns late that the main thread
- * has made memory larger: it fails with "memory access out of bounds", and the main thread waits for it forever. Memory
- * that begins large enough never grows; 512 MiB are five times what these workloads were seen to take.
+ * has made memory larger: it ends with "memory access out of bounds", and the main thread waits for it forever. Memory of
+ * one size, 512 MiB, is four times what these workloads were seen to take; whoever needs more gets an error instead.
  */
-const LEAST_MEMORY_PAGES = 8192;
+const MEMORY_PAGES = 8192;
 
 /** A graph's inputs by name. */
 type Inputs = Record<string, { readonly values: Float32Array; readonly shape: readonly number[] }>;
@@ -176,9 +176,9 @@ async function prepare(ort: Ort, kind: string, threads: number, task: Task): Pro
   };
 }
 
-function startWithLargeMemory(): void {
+function fixMemorySize(): void {
   const construct = (Memory: typeof WebAssembly.Memory, [asked]: [WebAssembly.MemoryDescriptor]) =>
-    new Memory({ ...asked, initial: Math.max(asked.initial, LEAST_MEMORY_PAGES) });
+    new Memory({ ...asked, initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
   Object.defineProperty(WebAssembly, "Memory", { value: new Proxy(WebAssembly.Memory, { construct }) });
 }
 
@@ -186,7 +186,7 @@ await serve(async (): Promise<Peer> => {
   const [kind, threads] = Deno.args;
   // A variable keeps type checks of the repository from downloading the package.
   const packageName = packages[kind];
-  if (kind === "wasm") startWithLargeMemory();
+  if (kind === "wasm") fixMemorySize();
   const ort = await import(packageName) as Ort;
   if (kind !== "node") ort.env.wasm.numThreads = kind === "wasm" ? Number(threads) : 1;
   const version = ort.env.versions.node ?? ort.env.versions.web ?? ort.env.versions.common;

@@ -82,6 +82,30 @@ export function tableOf({ workload, about, flop, rows }: Comparison): string {
   return [`\n${workload}: ${about}`, ...(table.length > 0 ? [table.toString()] : []), ...notes].join("\n");
 }
 
+/** A table in Markdown for each of ours: its times, and its peers' as ratios to them. A dash was not run. */
+export function markdownOf(comparisons: readonly Comparison[]): string {
+  const everybody = comparisons.flatMap(({ rows }) => rows);
+  const names = (
+    ours: boolean,
+  ) => [...new Set(everybody.filter((row) => row.ours === ours).map(({ contender }) => contender))];
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return names(true).map((name) => {
+    const peers = names(false);
+    const head = ["workload", `${name}, ms`, ...peers];
+    const body = comparisons.flatMap(({ workload, rows }) => {
+      const find = (name: string) => rows.find(({ contender }) => contender === name);
+      const one = find(name);
+      if (!one || one.secondsOfCall.length === 0) return [];
+      const cells = peers.map((peer) => {
+        const found = ratio(one, find(peer));
+        return found ? range(found) : find(peer) ? "cannot" : "-";
+      });
+      return [line([workload, range(spread(one.secondsOfCall), 1e-3), ...cells])];
+    });
+    return [line(head), line(head.map(() => "---")), ...body].join("\n");
+  }).join("\n\n");
+}
+
 /** Bars with their verdicts. */
 export function barsTable(judged: readonly Judged[]): string {
   const table = new Table({ head: ["", "ours", "against", "asked", "found", ""], chars: plain, style });
