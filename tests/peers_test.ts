@@ -1,25 +1,31 @@
 // The peers bench: what it holds others to is right, whoever fails is listed with the reason, and nothing wrong is timed.
-import { assert, assertAlmostEquals, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { machineText } from "../bench/machine.ts";
 import { compare, type Contender, type Row } from "../bench/peers/compare.ts";
 import { erf, moe, type MoeInputs, type MoeSizes, updated } from "../bench/peers/reference.ts";
-import { judge, ratio, tableOf } from "../bench/peers/table.ts";
-import type { Workload } from "../bench/peers/workloads.ts";
+import { judge, markdownOf, ratio, tableOf } from "../bench/peers/table.ts";
+import { createWorkloads, type Workload } from "../bench/peers/workloads.ts";
+import configuration from "../deno.json" with { type: "json" };
 import { random } from "../tensor/random.ts";
 
-const permissions = ["--allow-read", "--allow-write", "--allow-env", "--allow-run"];
-
-async function peers(...words: string[]): Promise<{ code: number; out: string; error: string }> {
+/** Runs the task's own command with more words, and with the permissions it asks for. */
+async function peers(
+  words: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ code: number; out: string; error: string }> {
+  const [program, run, ...own] = configuration.tasks["bench:peers"].command.split(" ");
+  assertEquals([program, run], ["deno", "run"]);
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...permissions, "bench/peers/main.ts", ...words],
+    args: [run, "--no-prompt", ...own, ...words],
     cwd: new URL("../", import.meta.url),
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
     stdin: "null",
   }).output();
   return { code, out: new TextDecoder().decode(stdout), error: new TextDecoder().decode(stderr) };
 }
 
 Deno.test("ours gives what every workload asks for, and a row for each", async () => {
-  const { code, out, error } = await peers("--only", "ours", "--quick", "--json");
+  const { code, out, error } = await peers(["--only", "ours,system-blas", "--quick", "--json"]);
   assertEquals(code, 0, error);
   const { comparisons } = JSON.parse(out) as { comparisons: { workload: string; rows: Row[] }[] };
   assertEquals(
@@ -45,27 +51,71 @@ Deno.test("ours gives what every workload asks for, and a row for each", async (
       blas.secondsOfCall.length === 1 || /^the CPU backend uses no BLAS: ./.test(blas.cannot!),
       workload,
     );
+    const library = rows.find(({ contender }) => contender === "system-blas");
+    assertEquals(library !== undefined, /^(matmul|grouped)/.test(workload), workload);
+    if (blas.cannot === null && library) {
+      assertEquals([library.cannot, library.secondsOfCall.length], [null, 1], workload);
+      assert(library.errorShare! <= 1, workload);
+    }
   }
 });
 
 Deno.test("a peer that is not there is listed with the reason", async () => {
   const words = ["--only", "pytorch,softmax", "--quick", "--python", "./no-such-python"];
-  const { code, out, error } = await peers(...words);
+  const { code, out, error } = await peers(words);
   assertEquals(code, 0, error);
   assertMatch(out, /^pytorch: \.\/no-such-python cannot be started: ./m);
-  assertMatch(out, /│ switchyard +│ \d+\.\d\d \[/);
+  // One round has no range.
+  assertMatch(out, /│ switchyard +│ \d+\.\d\d +│/);
+});
+
+Deno.test("a run says where, when and with what it was made", async () => {
+  const words = ["--only", "softmax,switchyard", "--quick"];
+  const { code, out, error } = await peers(words, { OPENBLAS_L2_SIZE: "512", MKL_NUM_THREADS: "1" });
+  assertEquals(code, 0, error);
+  assertStringIncludes(out, machineText());
+  assertMatch(
+    out,
+    /^\d{4}-\d\d-\d\d, deno task bench:peers --only softmax,switchyard --quick: 1 round, f32$/m,
+  );
+  assertMatch(out, /^OPENBLAS_L2_SIZE=512 is set: OpenBLAS's tiles may not be /m);
+  assertMatch(out, /^MKL_NUM_THREADS=1 is set: MKL's threads may not be /m);
+  assertMatch(out, /^One round; .*All results were checked first\.$/m);
+});
+
+Deno.test("a run that timed none of ours fails and says so", async () => {
+  // No folder of drivers: no adapter.
+  const env = { VK_DRIVER_FILES: "/nowhere", VK_ICD_FILENAMES: "/nowhere", DENO_WEBGPU_BACKEND: "vulkan" };
+  const words = ["--device", "webgpu", "--only", "softmax,switchyard-webgpu", "--quick"];
+  const { code, out, error } = await peers(words, env);
+  assertEquals(code, 1);
+  assertMatch(error, /^Cannot compare: none of ours was timed, for the reasons above$/m);
+  assertMatch(out, /^switchyard-webgpu: ./m);
+  assert(!out.includes("checked first"), out);
+});
+
+Deno.test("each workload's text is to be understood alone", () => {
+  for (const scale of ["full", "small"] as const) {
+    for (const { name, about } of createWorkloads(scale)) {
+      assert(!/\bthe (same|layer)\b/i.test(about), `${name}: ${about}`);
+      if (name.startsWith("moe-")) {
+        assertMatch(about, /^MoE layer, \d+ tokens, D = \d+, F = \d+, \d+ experts with /);
+      }
+    }
+  }
 });
 
 Deno.test("a choice that is none is refused in one sentence", async () => {
   for (
     const [words, sentence] of [
+      [["--threads", "100"], "Cannot use --threads 100: choose a whole number from 1 to 64"],
       [["--rounds", "0"], "Cannot use --rounds 0: choose a whole number of at least 1"],
       [["--device", "tpu"], "Cannot use --device tpu: there are cpu, webgpu, all"],
       [["--only", "jax"], 'Cannot compare only "jax": there are the workloads matmul-512, '],
       [["--round", "2"], 'Cannot use "--round": there are --only, --rounds'],
     ] as const
   ) {
-    const { code, error } = await peers(...words);
+    const { code, error } = await peers(words);
     assert(code !== 0 && error.startsWith(sentence) && error.trimEnd().split("\n").length === 1, error);
   }
 });
@@ -140,7 +190,7 @@ function row(contender: string, ...secondsOfCall: number[]): Row {
   return { contender, ours: contender.startsWith("switchyard"), secondsOfCall, ...rest };
 }
 
-Deno.test("ratios are taken within rounds, and bars are met or not by their median", () => {
+Deno.test("ratios are taken within rounds, and a bar is met when it holds in every round", () => {
   // A machine that was twice as slow in the second round changes no ratio.
   const [ours, peer] = [row("switchyard", 1, 2, 1), row("onnxruntime-wasm", 1.5, 3, 1.2)];
   assertEquals(ratio(ours, peer), { median: 1.5, least: 1.2, most: 1.5 });
@@ -148,8 +198,32 @@ Deno.test("ratios are taken within rounds, and bars are met or not by their medi
   const rows = [ours, peer, row("jax-js-wasm", 4, 8, 4), row("pytorch")];
   const judged = judge([{ workload: "moe-gradient", about: "", flop: null, rows }]);
   assertEquals(
-    judged.map(({ peer, least, met }) => [peer, least, met]),
-    [["onnxruntime-wasm", 1.3, true], ["jax-js-wasm", 5, false], ["pytorch", 0.6, null]],
+    judged.map(({ peer, least, verdict }) => [peer, least, verdict]),
+    [
+      ["onnxruntime-wasm", 1.3, "met by the median"],
+      ["jax-js-wasm", 5, "not met"],
+      ["pytorch", 0.6, "no time"],
+    ],
+  );
+  const always = [ours, row("onnxruntime-wasm", 1.5, 3, 1.3)];
+  const [{ verdict }] = judge([{ workload: "moe-gradient", about: "", flop: null, rows: always }]);
+  assertEquals(verdict, "met");
+});
+
+Deno.test("tables in Markdown hold ratios to each of ours", () => {
+  const table = (workload: string, ...rows: Row[]) => ({ workload, about: "", flop: null, rows });
+  const comparisons = [
+    table("softmax", row("switchyard", 0.001, 0.002), row("pytorch", 0.002, 0.002), row("tfjs-wasm")),
+    table("moe-train", row("switchyard", 0.1), row("pytorch", 0.05)),
+  ];
+  assertEquals(
+    markdownOf(comparisons),
+    [
+      "| workload | switchyard, ms | pytorch | tfjs-wasm |",
+      "| --- | --- | --- | --- |",
+      "| softmax | 1.50 [1.00, 2.00] | 1.50 [1.00, 2.00] | cannot |",
+      "| moe-train | 100 | 0.50 | - |",
+    ].join("\n"),
   );
 });
 

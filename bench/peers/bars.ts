@@ -25,6 +25,9 @@ export const bars: readonly Bar[] = [
   { workload: "moe-train", ours: CPU, peer: "pytorch-loop", least: 0.8 },
   { workload: "language-model", ours: CPU, peer: "pytorch", least: 0.6 },
   { workload: "language-model", ours: BLAS, peer: "pytorch", least: 1.2 },
+  ...["matmul-512", "matmul-1024", "grouped"].map((workload) => (
+    { workload, ours: BLAS, peer: "system-blas", least: 0.75 }
+  )),
   ...["matmul-512", "matmul-1024", "grouped", "softmax", "moe-forward"].flatMap((workload) =>
     webgpuPeers.map((peer) => ({ workload, ours: WEBGPU, peer, least: 1 }))
   ),

@@ -1,6 +1,7 @@
 // Who takes part and how each is started. JavaScript peers run under packages.json beside this file, so that nothing but this
 // command downloads them.
 import type { Contender } from "./compare.ts";
+import type { Command } from "./process.ts";
 
 /** What contenders are started with. */
 export interface Setting {
@@ -10,37 +11,51 @@ export interface Setting {
 }
 
 const path = (name: string) => decodeURIComponent(new URL(name, import.meta.url).pathname);
-const root = path("../../");
 
 /** What libraries without a training loop are asked for; they say themselves what they lack. */
-const PRODUCTS = ["matmul-512", "matmul-1024", "matmul-96", "grouped", "softmax"];
+const MATRICES = ["matmul-512", "matmul-1024", "matmul-96", "grouped"];
+const PRODUCTS = [...MATRICES, "softmax"];
 const LAYERS = ["moe-forward", "moe-gradient", "moe-train"];
 
+/** Inputs, outputs, a library and what it asks of the machine; neither network nor other programs. */
+const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
+
+function deno(config: string, file: string, ...words: string[]): Command {
+  const args = ["run", "--quiet", "--no-prompt", ...PERMISSIONS, "--config", config, path(file), ...words];
+  return { program: Deno.execPath(), args };
+}
+
 function ours(name: string, device: Contender["device"], kind: string, threads: number): Contender {
-  const permissions = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
-  const args = ["run", "--quiet", "--no-prompt", ...permissions, "--config", `${root}deno.json`];
-  return {
-    ...{ name, device, ours: true },
-    command: { program: Deno.execPath(), args: [...args, path("ours.ts"), kind, String(threads)] },
-  };
+  const command = deno(path("../../deno.json"), "ours.ts", kind, String(threads));
+  return { name, device, ours: true, command };
 }
 
 function javascript(name: string, device: Contender["device"], file: string, ...words: string[]): Contender {
-  const args = ["run", "--quiet", "--no-prompt", "--allow-all", "--config", path("packages.json")];
+  const command = deno(path("packages.json"), file, ...words);
+  return { name, device, ours: false, only: [...PRODUCTS, ...LAYERS], command };
+}
+
+/** What libraries read when they are loaded; whoever sets threads later is not held to fewer. */
+const threadsOf = (threads: number) => ({
+  MKL_NUM_THREADS: String(threads),
+  OPENBLAS_NUM_THREADS: String(threads),
+});
+
+function systemBlas({ threads }: Setting): Contender {
+  const command = deno(path("../../deno.json"), "system_blas.ts", String(threads));
   return {
-    ...{ name, device, ours: false, only: [...PRODUCTS, ...LAYERS] },
-    command: { program: Deno.execPath(), args: [...args, path(file), ...words] },
+    ...{ name: "system-blas", device: "cpu", ours: false, only: MATRICES },
+    command: { ...command, env: threadsOf(threads) },
   };
 }
 
 function python(name: string, { python, threads }: Setting, only: readonly string[]): Contender {
-  const one = String(threads);
   return {
     ...{ name, device: "cpu", ours: false, only },
     command: {
       program: python,
-      args: [path("pytorch.py"), name, one],
-      env: { MKL_NUM_THREADS: one, OPENBLAS_NUM_THREADS: one },
+      args: [path("pytorch.py"), name, String(threads)],
+      env: threadsOf(threads),
     },
   };
 }
@@ -51,6 +66,7 @@ export function createContenders(setting: Setting): Contender[] {
   return [
     ours("switchyard", "cpu", "cpu", threads),
     ours("switchyard-blas", "cpu", "blas", threads),
+    systemBlas(setting),
     python("pytorch", setting, [...PRODUCTS, ...LAYERS, "moe-swiglu", "language-model"]),
     python("pytorch-loop", setting, LAYERS),
     python("huggingface-mixtral", setting, ["moe-swiglu"]),

@@ -1,9 +1,10 @@
 // `deno task bench:peers`: us side by side with what a user would pick instead, in one run: results are checked first,
 // then everybody is timed in turns. README.md beside this file says what is compared and what cannot be.
+import { machineText } from "../machine.ts";
 import { command, readWords, wholeNumber } from "../options.ts";
-import { compare, type Contender } from "./compare.ts";
+import { compare, type Contender, type Row } from "./compare.ts";
 import { createContenders } from "./contenders.ts";
-import { barsTable, judge, tableOf } from "./table.ts";
+import { barsTable, judge, markdownOf, tableOf } from "./table.ts";
 import { createWorkloads, type Workload } from "./workloads.ts";
 
 interface Choice {
@@ -12,21 +13,31 @@ interface Choice {
   readonly rounds: number;
   readonly quick: boolean;
   readonly json: boolean;
+  readonly markdown: boolean;
 }
 
 const devices = ["cpu", "webgpu", "all"];
 
+/** Variables that keep libraries, ours and others', from choosing for themselves. */
+const holding: Readonly<Record<string, string>> = {
+  OPENBLAS_CORETYPE: "OpenBLAS's loops",
+  OPENBLAS_L2_SIZE: "OpenBLAS's tiles",
+  OPENBLAS_NUM_THREADS: "OpenBLAS's threads",
+  OMP_NUM_THREADS: "threads of OpenMP",
+  MKL_NUM_THREADS: "MKL's threads",
+};
+
 function readChoice(words: readonly string[]): Choice {
   const given = readWords(words, {
     values: { only: "", rounds: "", device: "cpu", threads: "2", python: "python3" },
-    flags: ["quick", "json"],
+    flags: ["quick", "json", "markdown"],
   });
   const [device, only, rounds] = ["device", "only", "rounds"].map(given.value);
-  const [quick, json] = ["quick", "json"].map(given.flag);
+  const [quick, json, markdown] = ["quick", "json", "markdown"].map(given.flag);
   if (!devices.includes(device)) {
     throw new RangeError(`Cannot use --device ${device}: there are ${devices.join(", ")}`);
   }
-  const threads = wholeNumber("threads", given.value("threads"));
+  const threads = wholeNumber("threads", given.value("threads"), 1, 64);
   const everybody = createContenders({ threads, python: given.value("python") })
     .filter((one) => device === "all" || device === one.device);
   const everything = createWorkloads(quick ? "small" : "full");
@@ -49,14 +60,20 @@ function readChoice(words: readonly string[]): Choice {
     rounds: wholeNumber("rounds", rounds || (quick ? "1" : "5")),
     quick,
     json,
+    markdown,
   };
 }
 
+const wasTimed = ({ secondsOfCall }: Row) => secondsOfCall.length > 0;
+
 if (import.meta.main) {
   await command(async () => {
-    const { workloads, contenders, rounds, quick, json } = readChoice(Deno.args);
-    const machine = `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, ` +
-      `Deno ${Deno.version.deno}`;
+    const { workloads, contenders, rounds, quick, json, markdown } = readChoice(Deno.args);
+    const made = {
+      machine: machineText(),
+      date: new Date().toISOString().slice(0, 10),
+      command: ["deno task bench:peers", ...Deno.args].join(" "),
+    };
     const start = performance.now();
     const comparisons = await compare(workloads, contenders, {
       rounds,
@@ -66,31 +83,40 @@ if (import.meta.main) {
     });
     const judged = quick ? [] : judge(comparisons);
     if (json) {
-      console.log(JSON.stringify({ machine, rounds, quick, comparisons, bars: judged }, null, 1));
+      console.log(JSON.stringify({ ...made, rounds, quick, comparisons, bars: judged }, null, 1));
     } else {
-      console.log(`\n${machine}, ${rounds} rounds, f32`);
+      const times = rounds === 1 ? "1 round" : `${rounds} rounds`;
+      console.log(`\n${made.machine}\n${made.date}, ${made.command}: ${times}, f32`);
       const running = new Map(
         comparisons.flatMap(({ rows }) => rows.map(({ contender, about }) => [contender, about] as const))
           .filter(([, about]) => about !== null),
       );
       for (const [name, about] of running) console.log(`${name}: ${about}`);
-      const held = Deno.env.get("OPENBLAS_CORETYPE");
-      if (held) {
-        console.log(
-          `OPENBLAS_CORETYPE=${held} keeps OpenBLAS, ours and others', from choosing its own loops.`,
-        );
+      for (const [name, what] of Object.entries(holding)) {
+        const value = Deno.env.get(name);
+        if (value !== undefined) {
+          console.log(`${name}=${value} is set: ${what} may not be what libraries would choose.`);
+        }
       }
       for (const comparison of comparisons) console.log(tableOf(comparison));
-      console.log(
-        "Medians over rounds [least, most]; a ratio is the contender's time over ours in the same round: above 1 we " +
-          "are faster. All results were checked first.",
-      );
+      if (markdown) console.log(`\n${markdownOf(comparisons)}\n`);
+      if (comparisons.some(({ rows }) => rows.some(wasTimed))) {
+        console.log(
+          `${
+            rounds === 1 ? "One round" : "Medians over rounds [least, most]"
+          }; a ratio is the contender's time over ` +
+            "ours in the same round: above 1 we are faster. All results were checked first.",
+        );
+      }
       if (judged.length > 0) {
         console.log(`\nWhat is asked for\n${barsTable(judged)}`);
       }
       if (quick) {
         console.log("Small shapes, to see that everything works: these times say nothing about speed.");
       }
+    }
+    if (!comparisons.some(({ rows }) => rows.some((row) => row.ours && wasTimed(row)))) {
+      throw new Error("Cannot compare: none of ours was timed, for the reasons above");
     }
   });
 }

@@ -37,10 +37,11 @@ const packages: Readonly<Record<string, string>> = {
 };
 
 /**
- * Workers of the WebAssembly build start only when the event loop turns, and a run never lets it; without a pause the
- * first seconds are on one thread, and some runs hang.
+ * Deno checks WebAssembly's memory bounds in software (denoland/deno#35658), so a worker learns late that the main thread
+ * has made memory larger: it ends with "memory access out of bounds", and the main thread waits for it forever. Memory of
+ * one size, 512 MiB, is four times what these workloads were seen to take; whoever needs more gets an error instead.
  */
-const PAUSE_AFTER_CREATE_MILLISECONDS = 300;
+const MEMORY_PAGES = 8192;
 
 /** A graph's inputs by name. */
 type Inputs = Record<string, { readonly values: Float32Array; readonly shape: readonly number[] }>;
@@ -133,7 +134,6 @@ async function prepare(ort: Ort, kind: string, threads: number, task: Task): Pro
     ...(onGpu ? { preferredOutputLocation: "gpu-buffer" } : {}),
     logSeverityLevel: 3,
   });
-  await new Promise((resolve) => setTimeout(resolve, PAUSE_AFTER_CREATE_MILLISECONDS));
   const buffers: GPUBuffer[] = [];
   const feeds: Record<string, OrtTensor> = {};
   for (const [name, { values, shape }] of Object.entries(inputs)) {
@@ -176,10 +176,17 @@ async function prepare(ort: Ort, kind: string, threads: number, task: Task): Pro
   };
 }
 
+function fixMemorySize(): void {
+  const construct = (Memory: typeof WebAssembly.Memory, [asked]: [WebAssembly.MemoryDescriptor]) =>
+    new Memory({ ...asked, initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
+  Object.defineProperty(WebAssembly, "Memory", { value: new Proxy(WebAssembly.Memory, { construct }) });
+}
+
 await serve(async (): Promise<Peer> => {
   const [kind, threads] = Deno.args;
   // A variable keeps type checks of the repository from downloading the package.
   const packageName = packages[kind];
+  if (kind === "wasm") fixMemorySize();
   const ort = await import(packageName) as Ort;
   if (kind !== "node") ort.env.wasm.numThreads = kind === "wasm" ? Number(threads) : 1;
   const version = ort.env.versions.node ?? ort.env.versions.web ?? ort.env.versions.common;

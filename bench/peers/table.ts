@@ -14,10 +14,19 @@ export function ratio(ours: Row | undefined, peer: Row | undefined): Spread | nu
   return spread(Array.from({ length: rounds }, (_, at) => peer!.secondsOfCall[at] / ours!.secondsOfCall[at]));
 }
 
+/** Whether a bar holds: in every round, in most, or not; or somebody was not timed. */
+export type Verdict = "met" | "met by the median" | "not met" | "no time";
+
 /** A bar with what was found, when both took part. */
 export interface Judged extends Bar {
   readonly found: Spread | null;
-  readonly met: boolean | null;
+  readonly verdict: Verdict;
+}
+
+function verdictOn(asked: number, found: Spread | null): Verdict {
+  if (found === null) return "no time";
+  if (found.least >= asked) return "met";
+  return found.median >= asked ? "met by the median" : "not met";
 }
 
 /** Bars of the workloads that were compared. */
@@ -27,7 +36,7 @@ export function judge(comparisons: readonly Comparison[]): Judged[] {
     const row = (name: string) => rows?.find(({ contender }) => contender === name);
     if (!row(bar.ours) || !row(bar.peer)) return [];
     const found = ratio(row(bar.ours), row(bar.peer));
-    return [{ ...bar, found, met: found && found.median >= bar.least }];
+    return [{ ...bar, found, verdict: verdictOn(bar.least, found) }];
   });
 }
 
@@ -35,8 +44,11 @@ function digits(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
+/** One round has no range. */
 const range = ({ median, least, most }: Spread, unit = 1) =>
-  `${digits(median / unit)} [${digits(least / unit)}, ${digits(most / unit)}]`;
+  least === most
+    ? digits(median / unit)
+    : `${digits(median / unit)} [${digits(least / unit)}, ${digits(most / unit)}]`;
 
 const plain = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" };
 const style = { head: [], border: [] };
@@ -70,11 +82,34 @@ export function tableOf({ workload, about, flop, rows }: Comparison): string {
   return [`\n${workload}: ${about}`, ...(table.length > 0 ? [table.toString()] : []), ...notes].join("\n");
 }
 
-/** Bars, met or not. */
+/** A table in Markdown for each of ours: its times, and its peers' as ratios to them. A dash was not run. */
+export function markdownOf(comparisons: readonly Comparison[]): string {
+  const everybody = comparisons.flatMap(({ rows }) => rows);
+  const names = (
+    ours: boolean,
+  ) => [...new Set(everybody.filter((row) => row.ours === ours).map(({ contender }) => contender))];
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return names(true).map((name) => {
+    const peers = names(false);
+    const head = ["workload", `${name}, ms`, ...peers];
+    const body = comparisons.flatMap(({ workload, rows }) => {
+      const find = (name: string) => rows.find(({ contender }) => contender === name);
+      const one = find(name);
+      if (!one || one.secondsOfCall.length === 0) return [];
+      const cells = peers.map((peer) => {
+        const found = ratio(one, find(peer));
+        return found ? range(found) : find(peer) ? "cannot" : "-";
+      });
+      return [line([workload, range(spread(one.secondsOfCall), 1e-3), ...cells])];
+    });
+    return [line(head), line(head.map(() => "---")), ...body].join("\n");
+  }).join("\n\n");
+}
+
+/** Bars with their verdicts. */
 export function barsTable(judged: readonly Judged[]): string {
   const table = new Table({ head: ["", "ours", "against", "asked", "found", ""], chars: plain, style });
-  for (const { workload, ours, peer, least, found, met } of judged) {
-    const verdict = met === null ? "no time" : met ? "met" : "not met";
+  for (const { workload, ours, peer, least, found, verdict } of judged) {
     table.push([workload, ours, peer, `${least}x`, found ? range(found) : "-", verdict]);
   }
   return table.toString();

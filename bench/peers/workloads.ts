@@ -152,11 +152,19 @@ function layer(sizes: MoeSizes) {
 
 type Layer = ReturnType<typeof layer>;
 
+const activationNames = { relu: "ReLU", gelu: "exact GELU", swiglu: "SwiGLU (three products each)" };
+
+/** A layer in words; each workload is to be understood alone. */
+function layerText({ T, D, F, E, activation }: MoeSizes): string {
+  const experts = `${E} experts with ${activationNames[activation]}`;
+  return `MoE layer, ${T} tokens, D = ${D}, F = ${F}, ${experts}, top-2 with weights that sum to 1`;
+}
+
 function moeForward(sizes: MoeSizes, layer: Layer): Workload {
   const { T, D, F, E } = sizes;
   return {
     name: "moe-forward",
-    about: `MoE layer: ${T} tokens, D = ${D}, F = ${F}, ${E} experts, ReLU, top-2 with weights that sum to 1`,
+    about: `${layerText(sizes)}: forward`,
     sizes: { T, D, F, E },
     flop: 2 * T * 4 * D * F,
     prepare: () =>
@@ -168,11 +176,12 @@ function moeForward(sizes: MoeSizes, layer: Layer): Workload {
   };
 }
 
-function moeGradient(name: string, about: string, sizes: MoeSizes, layer: Layer): Workload {
+function moeGradient(name: string, sizes: MoeSizes, layer: Layer): Workload {
   const { T, D, F, E, activation } = sizes;
   const products = activation === "swiglu" ? 6 : 4;
   return {
-    ...{ name, about },
+    name,
+    about: `${layerText(sizes)}: mean squared error, gradients of tokens, router, experts`,
     sizes: { T, D, F, E },
     flop: 3 * 2 * T * products * D * F,
     prepare() {
@@ -191,7 +200,7 @@ function moeTrain(sizes: MoeSizes, layer: Layer): Workload {
   const { T, D, F, E } = sizes;
   return {
     name: "moe-train",
-    about: "The same layer with exact GELU: forward, backward, AdamW on router and experts",
+    about: `${layerText(sizes)}: forward, backward, AdamW on router and experts`,
     sizes: { T, D, F, E, ...adamw },
     flop: 3 * 2 * T * 4 * D * F,
     prepare() {
@@ -255,13 +264,9 @@ export function createWorkloads(scale: Scale): Workload[] {
     full ? grouped(8, 256, 256, 1024) : grouped(4, 32, 32, 64),
     full ? softmax(8192, 64) : softmax(256, 64),
     moeForward(...relu),
-    moeGradient(
-      "moe-gradient",
-      "The layer, mean squared error: gradients of tokens, router, experts",
-      ...relu,
-    ),
+    moeGradient("moe-gradient", ...relu),
     moeTrain(...gelu),
-    moeGradient("moe-swiglu", "The same with SwiGLU experts: three products each", ...swiglu),
+    moeGradient("moe-swiglu", ...swiglu),
     createLanguageModelWorkload(full ? "small" : "tiny"),
   ];
 }
