@@ -72,11 +72,10 @@ export function checkSpread(ratios: Entry["ratios"]): void {
     width: (most - least) / median,
   })).filter(({ width }) => width > WIDEST);
   if (wide.length === 0) return;
-  const found = wide.map(({ name, width }) => `${name} ranges over ${(100 * width).toFixed(0)}%`).join(", ");
+  const found = wide.map(({ name, width }) => `${name} ${(100 * width).toFixed(0)}%`).join(", ");
   throw new RangeError(
-    `Cannot add an entry: ${found} of its median and may over ${
-      100 * WIDEST
-    }%; wait until the machine is quiet`,
+    `Cannot add an entry: ranges may be ${100 * WIDEST}% of their medians and are wider (${found}); ` +
+      "wait until the machine is quiet",
   );
 }
 

@@ -433,7 +433,7 @@ Deno.test("history: an entry that would say nothing is refused, with how wide it
   assertThrows(
     () => checkSpread({ step: { median: 2, least: 1.7, most: 2.3 }, product: ratio(9) }),
     RangeError,
-    "Cannot add an entry: step ranges over 30% of its median and may over 20%",
+    "Cannot add an entry: ranges may be 20% of their medians and are wider (step 30%);",
   );
 });
 
