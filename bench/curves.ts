@@ -3,17 +3,18 @@
 import type { Axis } from "./axes.ts";
 import { type BlasChoice, openCpu } from "./devices.ts";
 import { type Exponent, exponentOf } from "./fit.ts";
-import { createLayerSubject } from "./layer.ts";
+import { checkLayer, createLayerSubject, type LayerSize } from "./layer.ts";
 import { secondsPerCall } from "./repeat.ts";
 import { type Spread, spread } from "./rounds.ts";
-import { verified } from "./verify.ts";
 
 /** One measured place on an axis. */
 export interface CurvePoint {
   readonly value: number;
   readonly seconds: Spread;
   readonly flopPerSecond: number;
+  /** The most bytes of arrays at once, and of memory in all with gaps and scratch. */
   readonly peakBytes: number;
+  readonly heldBytes: number;
 }
 
 /** One measured axis. */
@@ -29,6 +30,12 @@ export interface Curve {
 
 const WINDOW_SECONDS = 0.05;
 
+/** On a device of its own: what a check keeps for a while is not the point's memory. */
+async function check(size: LayerSize, threads: number, blas: BlasChoice): Promise<void> {
+  using device = await openCpu(threads, blas);
+  await checkLayer(device.backend, size, { skew: 0 });
+}
+
 /** Measures one axis. */
 export async function measureCurve(
   { name, about, expected, points }: Axis,
@@ -39,23 +46,19 @@ export async function measureCurve(
   const turns = [];
   for (const { value, size, threads } of points) {
     const device = stack.use(await openCpu(threads, blas));
-    if (value === points[0].value) {
-      await verified(device.backend, async (watching) => {
-        using few = createLayerSubject(watching, { ...size, T: Math.min(size.T, 256) }, { skew: 0 });
-        await few.run();
-      });
-    }
+    await check(size, threads, blas);
     const { run, flop } = createLayerSubject(device.backend, size, { skew: 0 });
     await run();
-    turns.push({ value, device, run, flop, peakBytes: device.peakBytes(), seconds: [] as number[] });
+    const taken = { peakBytes: device.peakBytes(), heldBytes: device.heldBytes() };
+    turns.push({ value, device, run, flop, taken, seconds: [] as number[] });
   }
   for (let round = 0; round < rounds; round++) {
     for (const { device, run, seconds } of turns) {
       seconds.push(await secondsPerCall(device.backend, run, WINDOW_SECONDS));
     }
   }
-  const found = turns.map(({ value, peakBytes, flop, seconds }): CurvePoint => ({
-    ...{ value, peakBytes, seconds: spread(seconds) },
+  const found = turns.map(({ value, taken, flop, seconds }): CurvePoint => ({
+    ...{ value, ...taken, seconds: spread(seconds) },
     flopPerSecond: flop / spread(seconds).median,
   }));
   const fitted = (of: (point: CurvePoint) => number) =>

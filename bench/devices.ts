@@ -10,8 +10,10 @@ export interface Device extends Disposable {
   readonly backend: Backend;
   /** Threads that compute; 0 where that says nothing. */
   readonly threads: number;
-  /** Bytes of memory taken for arrays since the device was opened: the peak. */
+  /** The most bytes that arrays took at once since the device was opened; on WebGPU the blocks they lie in. */
   peakBytes(): number;
+  /** Bytes of memory taken in all: arrays, gaps between them and, on the CPU, scratch of each thread. */
+  heldBytes(): number;
   /** Seconds by kernel since the start, by the device's own clock; null where `run` itself is the clock. */
   kernelSeconds(): Readonly<Record<string, number>> | null;
 }
@@ -34,12 +36,25 @@ export type BlasChoice = NonNullable<CpuOptions["blas"]>;
 /** The CPU with so many threads. @throws {Error} when `blas` is a path and what is there cannot be used. */
 export async function openCpu(threads: number, blas: BlasChoice = "off"): Promise<Device> {
   const backend = await cpu({ threads, blas });
+  // What the backend itself keeps for its threads is no array.
+  const own = backend.statistics().usedBytes;
+  let peakBytes = 0;
+  // Whenever a kernel has run, its scratch is given back and its inputs are still there.
+  const noted = <T>(made: T): T => {
+    peakBytes = Math.max(peakBytes, backend.statistics().usedBytes - own);
+    return made;
+  };
   const library = backend.arithmetic.blas === undefined ? "" : `, BLAS ${backend.arithmetic.blas}`;
   return {
     name: (threads === 1 ? "1 thread" : `${threads} threads`) + library,
-    backend,
+    backend: {
+      ...backend,
+      upload: (values, shape) => noted(backend.upload(values, shape)),
+      run: (kernel, inputs, params, over) => noted(backend.run(kernel, inputs, params, over)),
+    },
     threads,
-    peakBytes: () => backend.statistics().carvedBytes,
+    peakBytes: () => peakBytes,
+    heldBytes: () => backend.statistics().carvedBytes,
     kernelSeconds: () => null,
     [Symbol.dispose]: () => backend.close(),
   };
@@ -53,6 +68,7 @@ export async function openWebgpu(profile: boolean): Promise<Device> {
     backend,
     threads: 0,
     peakBytes: () => backend.statistics().heldBytes,
+    heldBytes: () => backend.statistics().heldBytes,
     kernelSeconds: () => backend.statistics().kernelSeconds,
     [Symbol.dispose]: () => backend.close(),
   };

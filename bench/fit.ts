@@ -12,7 +12,10 @@ interface Models {
 }
 const { models }: Models = jstat;
 
-/** An exponent, with its 95% interval by Student's t; null for fewer than three points. */
+/** Points from which an interval says something: with one degree of freedom it is wider than any question asked. */
+const INTERVAL_POINTS = 4;
+
+/** An exponent, with its 95% interval by Student's t; null for fewer than four points. */
 export interface Exponent {
   readonly value: number;
   readonly interval: readonly [low: number, high: number] | null;
@@ -30,5 +33,5 @@ export function exponentOf(points: readonly { readonly x: number; readonly y: nu
   }
   const found = models.ols(points.map(({ y }) => Math.log(y)), points.map(({ x }) => [1, Math.log(x)]));
   const [low, high] = found.t.interval95[1];
-  return { value: found.coef[1], interval: points.length < 3 ? null : [low, high] };
+  return { value: found.coef[1], interval: points.length < INTERVAL_POINTS ? null : [low, high] };
 }

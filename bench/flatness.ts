@@ -1,9 +1,9 @@
 // What must not cost anything: cutting one product into many groups of rows, however uneven, and having more experts at
 // the same arithmetic. Each is a ratio to the plain case, timed in turns with it.
 import type { Device } from "./devices.ts";
-import { createLayerSubject, type LayerSize } from "./layer.ts";
+import { checkLayer, createLayerSubject, type LayerSize } from "./layer.ts";
 import { skews } from "./loads.ts";
-import { groupedSubject, type KernelSubject, productSubject, readingSubject } from "./products.ts";
+import { groupedSubject, productSubject, readingSubject } from "./products.ts";
 import { secondsPerCall } from "./repeat.ts";
 import { type Spread, spread } from "./rounds.ts";
 
@@ -39,17 +39,15 @@ export async function groupedOverDense(
   using stack = new DisposableStack();
   const name = "one matrix for all rows";
   const params = { transposeA: false, transposeB: false };
-  const checkedSubject = async (subject: KernelSubject) => {
-    await stack.use(subject).check();
-    return subject;
-  };
-  const dense = await checkedSubject(productSubject(backend, { name, M: T * K, N: F, K: D, params }));
+  const dense = stack.use(productSubject(backend, { name, M: T * K, N: F, K: D, params }));
+  await dense.check();
   const found: GroupedRatio[] = [];
   for (const E of experts) {
+    using matrices = readingSubject(backend, E * D, F);
+    await matrices.check();
     for (const skew of skews) {
       using grouped = groupedSubject(backend, { T, E, K, skew, emptyExpert: true }, { K: D, M: F });
       await grouped.check();
-      using matrices = readingSubject(backend, E * D, F);
       const ratios: number[] = [];
       const readings: number[] = [];
       // One round more: the first warms up.
@@ -72,6 +70,7 @@ export async function layerOverFewest(
   rounds: number,
 ): Promise<Ratio[]> {
   using stack = new DisposableStack();
+  for (const E of experts) await checkLayer(backend, { ...size, E }, { skew: 0 });
   const layers = experts.map((E) => stack.use(createLayerSubject(backend, { ...size, E }, { skew: 0 })));
   const seconds: number[][] = experts.map(() => []);
   for (let round = 0; round <= rounds; round++) {

@@ -1,21 +1,32 @@
-// `deno task bench:history`: a few ratios that hardly depend on how busy or how new a machine is, kept by commit. Ratios
-// only: an absolute time says more about the machine than about the code.
+// `deno task bench:history`: a few ratios by commit. An absolute time says more about the machine than about the code;
+// both sides of a ratio are the best of several windows, and a busy machine is seen by its rounds' range.
 import { findSize } from "../models/presets.ts";
 import { findRouter } from "../routers/registry.ts";
 import { openCpu } from "./devices.ts";
-import { changesSince, type Entry, entrySchema, parseHistory } from "./history_entries.ts";
-import { createLayerSubject, referenceLayer } from "./layer.ts";
+import {
+  addEntry,
+  changesSince,
+  checkRounds,
+  checkSpread,
+  type Entry,
+  parseHistory,
+  readHistory,
+} from "./history_entries.ts";
+import { checkLayer, createLayerSubject, referenceLayer } from "./layer.ts";
 import { machineClass } from "./machine.ts";
 import { command, readWords, wholeNumber } from "./options.ts";
 import { createPeak } from "./peak.ts";
-import { plainLoop, productShapes, productSubject } from "./products.ts";
-import { groupedOverDense } from "./flatness.ts";
-import { secondsPerCall } from "./repeat.ts";
+import { groupedSubject, largeSquare, plainLoop, productSubject } from "./products.ts";
+import { bestPerCall, type Timed } from "./repeat.ts";
 import { spread } from "./rounds.ts";
-import { benchDataset, timeStep } from "./step.ts";
+import { benchDataset, bestStep, trainSteps } from "./step.ts";
+import { verified } from "./verify.ts";
 
 const FILE = "bench/history.jsonl";
-const WINDOW_SECONDS = 0.1;
+/** Windows of a figure, of which the best counts. */
+const WINDOWS = 5;
+const WINDOW_SECONDS = 0.05;
+const STEPS = 10;
 
 /** Each ratio once a round, all in turn; what is kept is the median with its range. */
 async function measure(rounds: number): Promise<Entry["ratios"]> {
@@ -26,33 +37,33 @@ async function measure(rounds: number): Promise<Entry["ratios"]> {
   const device = stack.use(await openCpu(threads));
   const one = threads === 1 ? device : stack.use(await openCpu(1));
   const peak = stack.use(await createPeak(threads));
-  const loop = peak.loops[0];
-  const shapes = productShapes({ T: 1, D: 1, F: 1, V: 1 });
-  const square = shapes.find(({ name }) => name === "large square")!;
-  const product = stack.use(productSubject(device.backend, square));
-  const small = { name: "small square", M: 256, N: 256, K: 256, params: square.params };
+  const { T, D, F, K } = referenceLayer;
+  const rows = { name: "all rows, one matrix", M: T * K, N: F, K: D, params: largeSquare.params };
+  const small = { name: "small square", M: 256, N: 256, K: 256, params: largeSquare.params };
+  const product = stack.use(productSubject(device.backend, largeSquare));
+  const dense = stack.use(productSubject(device.backend, rows));
+  const grouped = stack.use(
+    groupedSubject(device.backend, { T, E: 64, K, skew: 0, emptyExpert: true }, { K: D, M: F }),
+  );
   const single = stack.use(productSubject(one.backend, small));
-  for (const subject of [product, single]) await subject.check();
+  for (const subject of [product, dense, grouped, single]) await subject.check();
+  await checkLayer(device.backend, referenceLayer, { skew: 0.5 });
   const layer = stack.use(createLayerSubject(device.backend, referenceLayer, { skew: 0.5 }));
   const step = { router: findRouter("switch"), size, sizeName: "small", dataset, threads };
-  await timeStep(device.backend, step, 2);
+  await verified(device.backend, async (watching) => void await trainSteps(watching, step, 1));
+  const best = ({ run }: { readonly run: Timed }, on = device) =>
+    bestPerCall(on.backend, run, WINDOWS, WINDOW_SECONDS);
   const found: Record<string, number[]> = {};
   const note = (name: string, value: number) => (found[name] ??= []).push(value);
   for (let round = 0; round < rounds; round++) {
-    const roof = peak.measure(loop, threads);
-    const seconds = (subject: typeof product, on = device) =>
-      secondsPerCall(on.backend, subject.run, WINDOW_SECONDS);
-    note("product / multiply-add peak", product.flop / await seconds(product) / roof);
-    note(
-      "MoE block / multiply-add peak",
-      layer.flop / await secondsPerCall(device.backend, layer.run, WINDOW_SECONDS) / roof,
-    );
-    const { flopPerSecond, routingShare } = await timeStep(device.backend, step, 10);
+    const roof = peak.measure(peak.loops[0], threads);
+    note("product / multiply-add peak", product.flop / await best(product) / roof);
+    note("MoE block / multiply-add peak", layer.flop / await best(layer) / roof);
+    const { flopPerSecond, routingShare } = await bestStep(device.backend, step, STEPS);
     note("step / multiply-add peak", flopPerSecond / roof);
     note("routing / MoE blocks of a step", routingShare);
-    const [grouped] = await groupedOverDense(device, { ...referenceLayer, E: 64 }, [64], 1);
-    note("grouped / plain product, 64 experts", grouped.ratio.median);
-    note("TypeScript loop / WebAssembly, 1 thread", plainLoop(small) / await seconds(single, one));
+    note("grouped / plain product, 64 experts", await best(grouped) / await best(dense));
+    note("TypeScript loop / WebAssembly, 1 thread", plainLoop(small, WINDOWS) / await best(single, one));
   }
   return Object.fromEntries(Object.entries(found).map(([name, values]) => [name, spread(values)]));
 }
@@ -71,15 +82,19 @@ async function commit(): Promise<string> {
 
 if (import.meta.main) {
   await command(async () => {
-    const given = readWords(Deno.args, { values: { rounds: "3" }, flags: ["compare"] });
+    const given = readWords(Deno.args, { values: { rounds: "5" }, flags: ["compare"] });
     const rounds = wholeNumber("rounds", given.value("rounds"));
-    const text = await Deno.readTextFile(FILE);
+    const compare = given.flag("compare");
+    if (!compare) checkRounds(rounds);
+    const text = await readHistory(FILE);
     const entries = parseHistory(text, FILE);
-    const measured = { machine: machineClass(), ratios: await measure(rounds) };
+    const about = { machine: machineClass(), deno: Deno.version.deno, rounds };
+    const measured = { ...about, ratios: await measure(rounds) };
     for (const line of changesSince(entries, measured)) console.log(line);
-    if (given.flag("compare")) return;
-    const entry = { commit: await commit(), date: new Date().toISOString().slice(0, 10), ...measured };
-    await Deno.writeTextFile(FILE, JSON.stringify(entrySchema.parse(entry)) + "\n", { append: true });
+    if (compare) return;
+    checkSpread(measured.ratios);
+    const date = new Date().toISOString().slice(0, 10);
+    await addEntry(FILE, text, { commit: await commit(), date, ...measured });
     console.log(`Added to ${FILE}.`);
   });
 }

@@ -36,5 +36,6 @@ for (const [name, { kernel, params, types, inputs }] of [...largest].sort(([a], 
   const { run, check } = createKernelSubject(backend, kernel, buffers, params);
   await check();
   const shapes = types.map(({ shape }) => shape.join("x")).join(" ");
-  Deno.bench({ name: `${name} ${shapes}`.trimEnd(), group: "kernels of a step", fn: run });
+  // No group: its summary would compare kernels that do different things.
+  Deno.bench({ name: `${name} ${shapes}`.trimEnd(), fn: run });
 }

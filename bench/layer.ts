@@ -12,6 +12,7 @@ import { random } from "../tensor/random.ts";
 import { meanAll } from "../tensor/reduce.ts";
 import { parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { expertsOf, type Load } from "./loads.ts";
+import { verified } from "./verify.ts";
 
 /** Sizes of a block: tokens, width, hidden units of an expert, experts, choices. */
 export interface LayerSize {
@@ -25,6 +26,17 @@ export interface LayerSize {
 /** The block the project's speed is held to. */
 export const referenceLayer: LayerSize = { T: 2048, D: 256, F: 1024, E: 8, K: 2 };
 
+/** Tokens of a block that is checked, at most: references are plain loops. */
+const CHECKED_TOKENS = 256;
+/** Multiply-adds of one of its products, at most. */
+const CHECKED_PRODUCT = 2 ** 27;
+
+/** The same block with so few tokens that it is checked in about a second. */
+export function checkedSize({ T, D, F, E, K }: LayerSize): LayerSize {
+  const tokens = Math.max(1, Math.floor(CHECKED_PRODUCT / (D * F * K)));
+  return { T: Math.min(T, CHECKED_TOKENS, tokens), D, F, E, K };
+}
+
 /** As shown: `T=2048 D=256 F=1024 E=8 K=2`. */
 export function layerText(size: LayerSize): string {
   return Object.entries(size).map(([name, value]) => `${name}=${value}`).join(" ");
@@ -36,7 +48,6 @@ export interface LayerSubject extends Disposable {
   readonly flop: number;
   /** One forward and backward pass; everything made is freed. */
   run(): Promise<void>;
-  forward(): Promise<void>;
 }
 
 /** Values that look random and cost next to nothing to draw: a short list again and again. */
@@ -92,10 +103,6 @@ export function createLayerSubject(
   const held: Tensor[] = [expert_N, token_N, tokenId_T, ...params];
   return {
     flop: 3 * N * feedForward.flopPerToken({ D, F, E }, feedForward.options.parse({})),
-    async forward() {
-      using _scope = memory();
-      await layer.apply(x_TD, step);
-    },
     async run() {
       using _scope = memory();
       const { y_TD } = await layer.apply(x_TD, step);
@@ -105,4 +112,16 @@ export function createLayerSubject(
       for (const { buffer } of held) backend.free(buffer);
     },
   };
+}
+
+/** Checks every kernel of a block, forward and backward, on few tokens. @returns Names of the kernels. */
+export function checkLayer(
+  backend: Backend,
+  size: LayerSize,
+  load: Pick<Load, "skew" | "emptyExpert">,
+): Promise<string[]> {
+  return verified(backend, async (watching) => {
+    using few = createLayerSubject(watching, checkedSize(size), load);
+    await few.run();
+  });
 }

@@ -31,12 +31,17 @@ function readChoice(words: readonly string[]): { choice: Choice; output: Output 
     },
     flags: ["json", "report"],
   });
-  const names = given.value("routers") === ""
-    ? routers().map(({ name }) => name)
-    : given.value("routers").split(",");
+  const chosen = given.has("routers")
+    ? [...new Set(given.value("routers").split(","))].map(findRouter)
+    : routers();
   const [device, blas] = [findDeviceKind(given.value("device")), given.value("blas")];
   if (device === "webgpu" && blas !== "off") {
     throw new RangeError(`Cannot use --blas ${blas} with --device webgpu: BLAS computes on the CPU`);
+  }
+  if (device === "webgpu" && given.has("threads")) {
+    throw new RangeError(
+      `Cannot use --threads ${given.value("threads")} with --device webgpu: threads are the CPU's`,
+    );
   }
   return {
     choice: {
@@ -45,7 +50,8 @@ function readChoice(words: readonly string[]): { choice: Choice; output: Output 
       sizeName: given.value("size"),
       size: findSize(given.value("size")),
       layer: readLayer(given.value("layer")),
-      routers: [...new Set(names)].map(findRouter),
+      routers: chosen,
+      profiled: given.has("routers") ? chosen[0] : findRouter("switch"),
       device,
       blas,
       threads: wholeNumbers("threads", given.value("threads"), 1, 64),
@@ -72,7 +78,7 @@ if (import.meta.main) {
   await command(async () => {
     const { choice, output } = readChoice(Deno.args);
     const { rows, checked } = await measure(choice, (text) => output.json || console.log(text));
-    const result = {
+    const result: BenchResult = {
       machine: machineText(),
       date: new Date().toISOString().slice(0, 10),
       command: ["deno task bench", ...Deno.args].join(" "),
@@ -80,8 +86,9 @@ if (import.meta.main) {
       layer: choice.layer,
       rounds: choice.rounds,
       checked,
+      profiled: choice.profiled.name,
       rows,
-    } as BenchResult;
+    };
     if (output.json) console.log(JSON.stringify(result, null, 1));
     else {
       console.log(
@@ -90,7 +97,6 @@ if (import.meta.main) {
         }`,
       );
       for (const table of tablesOf(result)) console.log(printed(table));
-      console.log("\nMedians over rounds, with [least, most].");
     }
     if (output.report) {
       const path = await writePage("bench", result.date, renderBench(result));

@@ -10,7 +10,7 @@ import {
   openWebgpu,
 } from "./devices.ts";
 import { readGpuRoofs } from "./gpu_roof.ts";
-import { createLayerSubject, type LayerSize } from "./layer.ts";
+import { checkLayer, createLayerSubject, type LayerSize } from "./layer.ts";
 import { skews } from "./loads.ts";
 import { createPeak } from "./peak.ts";
 import { groupedSubject, type KernelSubject, productShapes, productSubject } from "./products.ts";
@@ -31,6 +31,8 @@ export interface Choice {
   readonly size: ModelSize;
   readonly layer: LayerSize;
   readonly routers: readonly AnyRouterPlugin[];
+  /** The one of them whose step's kernels are profiled. */
+  readonly profiled: AnyRouterPlugin;
   readonly device: DeviceKind;
   readonly threads: readonly number[];
   readonly blas: BlasChoice;
@@ -44,8 +46,6 @@ export interface Measured {
 }
 
 const WINDOW_SECONDS = 0.1;
-/** Tokens of the block that is checked: references are plain loops; widths and experts are those that are timed. */
-const CHECKED_TOKENS = 256;
 
 /** One subject, timed once a round. */
 interface Turn extends Subject {
@@ -79,15 +79,10 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
     for (const name of names) checked.add(name);
     turns.push(...await productTurns(stack, device, choice, dataset.vocabulary.size));
     for (const skew of skews) {
-      await verified(backend, async (watching) => {
-        using few = createLayerSubject(watching, { ...layer, T: Math.min(layer.T, CHECKED_TOKENS) }, {
-          skew,
-        });
-        await few.run();
-      });
+      await checkLayer(backend, layer, { skew });
       const { run, flop } = stack.use(createLayerSubject(backend, layer, { skew }));
       turns.push({
-        ...{ group: "layer", name: `skew ${skew}`, on: device.name },
+        ...{ group: "layer" as const, name: `skew ${skew}`, on: device.name },
         time: async () => {
           const time = await timePerCall(backend, run, WINDOW_SECONDS);
           return { ...time, flopPerSecond: flop / time.seconds };
@@ -98,7 +93,7 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
   for (const router of routers) {
     for (const device of devices) {
       turns.push({
-        ...{ group: "step", name: router.name, on: device.name },
+        ...{ group: "step" as const, name: router.name, on: device.name },
         time: () => timeStep(device.backend, stepOf(router, device), choice.steps),
       });
     }
@@ -121,7 +116,7 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
   for (const device of devices) {
     const roof = roofOf(rows.all(), device.name);
     for (const router of routers) {
-      await profile(rows, device, stepOf(router, device), choice, roof, router === routers[0]);
+      await profile(rows, device, stepOf(router, device), choice, roof, router === choice.profiled);
     }
   }
   return { checked: [...checked].sort(), rows: withShares(rows.all()) };
@@ -145,13 +140,13 @@ async function productTurns(
   };
   const subjects: (Pick<Subject, "group" | "name"> & { subject: KernelSubject })[] = [
     ...shapes.map((shape) => ({
-      group: "product",
+      group: "product" as const,
       name: shape.name,
       subject: productSubject(backend, shape),
     })),
-    { group: "grouped", name: dense.name, subject: productSubject(backend, dense) },
+    { group: "grouped" as const, name: dense.name, subject: productSubject(backend, dense) },
     ...skews.map((skew) => ({
-      group: "grouped",
+      group: "grouped" as const,
       name: `${E} matrices, skew ${skew}`,
       subject: groupedSubject(backend, { T, E, K, skew }, { K: D, M: F }),
     })),

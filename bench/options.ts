@@ -6,37 +6,53 @@ import { parseArgs } from "@std/cli/parse-args";
 export interface Known {
   readonly values: Readonly<Record<string, string>>;
   readonly flags: readonly string[];
+  /** What `--help` says; left out, the options with their defaults. */
+  readonly help?: string;
 }
 
 /** What was given, defaults filled in. */
 export interface Given {
   value(name: string): string;
+  /** True when the option was given a value. */
+  has(name: string): boolean;
   flag(name: string): boolean;
 }
 
 /**
  * Options of a command line; `--help` lists them with their defaults and ends the program.
- * @throws {RangeError} for a word that is no option.
+ * @throws {RangeError} for a word that is no option, and for an option without its value.
  */
-export function readWords(words: readonly string[], { values, flags }: Known): Given {
+export function readWords(words: readonly string[], { values, flags, help }: Known): Given {
   if (words.includes("--help")) {
-    for (const [name, value] of Object.entries(values)) {
-      console.log(value === "" ? `  --${name}` : `  --${name}`.padEnd(14) + `default ${value}`);
-    }
-    for (const name of flags) console.log(`  --${name}`);
-    console.log("What they mean: docs/benchmarks.md; of bench:peers: bench/peers/README.md");
+    console.log(help ?? helpOf(values, flags));
     Deno.exit(0);
   }
   const found = parseArgs([...words], {
     string: Object.keys(values),
     boolean: [...flags],
-    default: { ...values },
     unknown: (word: string) => {
       const known = [...Object.keys(values), ...flags, "help"].map((name) => `--${name}`).join(", ");
       throw new RangeError(`Cannot use "${word}": there are ${known}`);
     },
   }) as Record<string, unknown>;
-  return { value: (name) => String(found[name]), flag: (name) => found[name] === true };
+  for (const name of Object.keys(values)) {
+    if (found[name] === "") throw new RangeError(`Cannot use --${name}: it needs a value`);
+  }
+  return {
+    value: (name) => String(found[name] ?? values[name]),
+    has: (name) => found[name] !== undefined,
+    flag: (name) => found[name] === true,
+  };
+}
+
+function helpOf(values: Known["values"], flags: Known["flags"]): string {
+  return [
+    ...Object.entries(values).map(([name, value]) =>
+      value === "" ? `  --${name}` : `  --${name}`.padEnd(14) + `default ${value}`
+    ),
+    ...flags.map((name) => `  --${name}`),
+    "What they mean: docs/benchmarks.md; of bench:peers: bench/peers/README.md",
+  ].join("\n");
 }
 
 /** @throws {RangeError} when it is no whole number from `least` to `most`. */

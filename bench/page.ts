@@ -8,7 +8,7 @@ import { page, type Section } from "../report/page.ts";
 import { seriesColor } from "../report/palette.ts";
 import { stages } from "../training/record.ts";
 import { isMissing, prepareFolder, writeAtomic } from "../training/files.ts";
-import { kernelFigure } from "./roofline.ts";
+import { kernelFigure } from "./roofline_chart.ts";
 import type { Row } from "./rows.ts";
 import type { BenchResult } from "./schema.ts";
 import { tablesOf, type TextTable } from "./tables.ts";
@@ -24,14 +24,12 @@ export async function writePage(folder: string, date: string, html: string): Pro
 }
 
 /** A table as markup, with what its columns mean below. */
-export function tableMarkup({ about, columns, rows }: TextTable): Markup {
-  return markup`${
-    table("Medians over rounds, with [least, most]", columns, rows)
-  }<p class="meta">${about}</p>`;
+export function tableMarkup({ caption, about, columns, rows }: TextTable): Markup {
+  return markup`${table(caption, columns, rows)}<p class="meta">${about}</p>`;
 }
 
 /** A coloured square beside each name. */
-export function key(names: readonly string[], color: (at: number) => string): Markup {
+function key(names: readonly string[], color: (at: number) => string): Markup {
   return markup`<ul class="legend" aria-label="Colours">${
     names.map((name, at) =>
       markup`<li><svg class="sample" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true"><rect width="12" height="12" fill="${
@@ -84,6 +82,9 @@ const parts = [
 
 function stepFigure(rows: readonly Row[], devices: readonly string[]): Markup {
   const names = parts.map(([name]) => name);
+  const longest = Math.max(
+    ...rows.flatMap(({ group, figures }) => group === "step" ? [1e3 * figures.seconds.median] : []),
+  );
   const panels = devices.map((on) => {
     const steps = rows.filter((row) => row.group === "step" && row.on === on);
     const bars = steps.flatMap(({ name, figures }) =>
@@ -100,7 +101,15 @@ function stepFigure(rows: readonly Row[], devices: readonly string[]): Markup {
         marginTop: 8,
         marginLeft: 130,
         marginRight: 20,
-        x: { label: "milliseconds →", labelArrow: "none", labelAnchor: "right", ticks: 5, nice: true },
+        x: {
+          // Panels are read side by side, so that all have the longest step's axis.
+          domain: [0, longest],
+          label: "milliseconds →",
+          labelArrow: "none",
+          labelAnchor: "right",
+          ticks: 5,
+          nice: true,
+        },
         y: { type: "band", domain: steps.map(({ name }) => name), label: null, tickSize: 0, padding: 0.25 },
         marks: [
           Plot.gridX({ stroke: "var(--grid)", strokeOpacity: 1, ticks: 5 }),

@@ -23,7 +23,9 @@ export interface StepProfile {
   readonly allocatedBytes: number;
   /** Bytes by which the backend's memory grew over the steps counted. */
   readonly grownBytes: number;
+  /** The most bytes of arrays at once, and of memory in all. */
   readonly peakBytes: number;
+  readonly heldBytes: number;
 }
 
 /**
@@ -54,11 +56,11 @@ export async function profileStep(
   }, ({ type }) => {
     if (counting) allocatedBytes += bytesOf(type) / counted;
   });
-  let peakBefore = 0;
+  let heldBefore = 0;
   let kernelsBefore: Readonly<Record<string, number>> = {};
   await trainSteps(watching, subject, WARM_UP + counted, (step) => {
     if (step === WARM_UP - 1) {
-      peakBefore = device.peakBytes();
+      heldBefore = device.heldBytes();
       kernelsBefore = device.kernelSeconds() ?? {};
     }
     if (step === WARM_UP + counted - 1) {
@@ -69,6 +71,11 @@ export async function profileStep(
     }
     counting = step >= WARM_UP - 1 && step < WARM_UP + counted - 1;
   });
-  const peakBytes = device.peakBytes();
-  return { kernels, allocatedBytes, grownBytes: peakBytes - peakBefore, peakBytes };
+  return {
+    kernels,
+    allocatedBytes,
+    grownBytes: device.heldBytes() - heldBefore,
+    peakBytes: device.peakBytes(),
+    heldBytes: device.heldBytes(),
+  };
 }

@@ -20,6 +20,11 @@ export function spread(values: readonly number[]): Spread {
   };
 }
 
+/** Caption of a table of such figures, shown with or without their ranges. */
+export function captionOf(rounds: number, ranges = true): string {
+  return rounds === 1 ? "One round" : `Medians over ${rounds} rounds${ranges ? ", with [least, most]" : ""}`;
+}
+
 /** The same figure in another unit. */
 export function scaled({ median, least, most }: Spread, factor: number): Spread {
   return { median: median * factor, least: least * factor, most: most * factor };

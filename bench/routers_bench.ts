@@ -4,7 +4,7 @@ import { cpu } from "../cpu/backend.ts";
 import { findSize } from "../models/presets.ts";
 import { routers } from "../routers/registry.ts";
 import { verified } from "./verify.ts";
-import { createRoutingSubject } from "./routing.ts";
+import { createRouterSubject } from "./router.ts";
 
 const backend = await cpu();
 const { width: D, experts, length, batch } = findSize("small");
@@ -12,12 +12,12 @@ const dims = { T: length * batch, D, experts, length };
 
 await verified(backend, async (watching) => {
   for (const plugin of routers()) {
-    using once = createRoutingSubject(watching, plugin, dims);
+    using once = createRouterSubject(watching, plugin, dims);
     await once.run();
   }
 });
 for (const plugin of routers()) {
-  const { run } = createRoutingSubject(backend, plugin, dims);
+  const { run } = createRouterSubject(backend, plugin, dims);
   const baseline = plugin.name === "forced-balance";
   Deno.bench({
     name: plugin.name,

@@ -1,70 +1,224 @@
-// A router alone: what it decides, and the gradient that reaches its parameters, without any expert's work.
+// `deno task bench:routing`: what routing costs of a layer's forward and backward pass, router by router. All share one bank
+// of experts and take turns; a router's time is its own ops, forward and backward, and whatever it waits for.
+import Table from "cli-table3";
+import { cpu } from "../cpu/backend.ts";
+import { feedForward } from "../experts/feed_forward.ts";
 import type { Backend } from "../kernels/kernel.ts";
-import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
-import type { Routing } from "../routers/router.ts";
-import { add } from "../tensor/arithmetic.ts";
+import { createMoeLayer, type MoeLayer } from "../moe/layer.ts";
+import { type AnyRouterPlugin, findRouter, parseOptions, routers } from "../routers/registry.ts";
+import type { RouteStep, Routing } from "../routers/router.ts";
+import { add, multiply } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
-import { carriesGradient, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
-import { repeatedNormal } from "./layer.ts";
+import { takeStageSeconds } from "../tensor/stage.ts";
+import { type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
+import { scoreFunctionLoss } from "../training/score_function.ts";
+import { counted } from "../report/numbers.ts";
+import { machineText } from "./machine.ts";
+import { command, readWords, wholeNumber } from "./options.ts";
+import { captionOf, createFigures } from "./rounds.ts";
+import { verified } from "./verify.ts";
 
-/** Tokens, width, experts for each choice, and tokens of a sequence. */
-export interface RoutingDims {
-  readonly T: number;
-  readonly D: number;
+/** Options whose cost differs from the defaults', by router. */
+const variants: Readonly<Record<string, readonly Record<string, unknown>[]>> = {
+  "gumbel-matching": [{ proposal: "sinkhorn" }],
+  "locmoe-plus": [{ mode: "ecr" }],
+  "noisy-top-k": [{ gating: "strict" }],
+};
+
+interface Sizes {
+  readonly tokens: number;
+  readonly width: number;
+  readonly hidden: number;
   readonly experts: number;
-  readonly length: number;
 }
 
-/** A router to time. */
-export interface RoutingSubject extends Disposable {
-  run(): Promise<void>;
+interface Subject {
+  readonly name: string;
+  readonly choices: number;
+  readonly layer: MoeLayer;
 }
 
-const VOCABULARY = 4096;
+const LENGTH = 256;
+const V = 1024;
 
-/** Makes a router as a model of K times `experts` experts would. */
-export function createRoutingSubject(
-  backend: Backend,
-  plugin: AnyRouterPlugin,
-  { T, D, experts, length }: RoutingDims,
-): RoutingSubject {
-  const options = parseOptions(plugin);
-  const E = experts * plugin.expertsPerToken(options);
-  const stream = random(0).split("routing");
-  const tokenCount_V = new Int32Array(VOCABULARY).fill(1);
-  const router = plugin.create(
-    { D, E, V: VOCABULARY, tokenCount_V, length },
-    options,
-    createInit(backend, stream),
+/** The layer on one batch with one bank of experts, whatever the router. */
+function createSubjects(backend: Backend, sizes: Sizes, plugins: readonly AnyRouterPlugin[]) {
+  const { tokens: T, width: D, hidden: F, experts: E } = sizes;
+  const init = createInit(backend, random(0));
+  const experts = feedForward.create({ D, F, E }, feedForward.options.parse({}), init.part("experts"));
+  const tokenCount_V = Int32Array.from({ length: V }, (_, id) => Math.floor(1e6 / (id + 1)));
+  const subjects = plugins.flatMap((plugin) =>
+    [{}, ...variants[plugin.name] ?? []].map((given): Subject => {
+      const options = parseOptions(plugin, given);
+      const dims = { D, E, V, tokenCount_V, length: LENGTH };
+      const router = plugin.create(dims, options, init.part(plugin.name));
+      const words = Object.entries(given).map(([name, value]) => ` ${name}=${value}`);
+      return {
+        name: plugin.name + words.join(""),
+        choices: plugin.expertsPerToken(options),
+        layer: createMoeLayer({ D, E, router, experts }),
+      };
+    })
   );
-  const kept = memory();
-  const tokens = Int32Array.from(stream.uniform(T), (u) => Math.floor(u * VOCABULARY));
-  const tokenId_T = kept.keep(tensor(backend, tokens, [T]));
-  kept[Symbol.dispose]();
-  const x_TD = parameter(backend, repeatedNormal(T * D), [T, D]);
-  const params = [x_TD, ...Object.values(router.params)];
-  const step = { training: true, step: 0, random: stream, tokenId_T, length };
-  return {
-    async run() {
-      using _scope = memory();
-      const ends = endsOf(await router.route(x_TD, step)).filter(carriesGradient);
-      if (ends.length > 0) await gradients(ends.map(sumAll).reduce(add), params);
-    },
-    [Symbol.dispose]() {
-      for (const { buffer } of [tokenId_T, ...params]) backend.free(buffer);
-    },
-  };
+  const x_TD = parameter(backend, random(1).normal(T * D), [T, D]);
+  const direction = random(2).normal(T * D);
+  const ids = Int32Array.from(random(3).uniform(T), (u) => Math.floor(V * u * u));
+  return { subjects, x_TD, direction, ids };
 }
 
-/** All that training differentiates of a routing. */
-function endsOf({ weight_N, losses, estimator, mixture }: Routing): Tensor[] {
-  return [
-    ...(mixture ? [mixture.dispatch_BML, mixture.combine_BLM] : [weight_N]),
-    ...Object.values(losses),
-    ...(estimator ? [estimator.logProbability_T] : []),
+type Bench = ReturnType<typeof createSubjects>;
+
+/** One forward and backward pass; seconds by stage. `look` sees the result before it goes. */
+async function pass(
+  { layer }: Subject,
+  { x_TD, direction, ids }: Bench,
+  look: (y_TD: Tensor, routing: Routing) => Promise<void> = () => Promise.resolve(),
+): Promise<Record<string, number>> {
+  using _scope = memory();
+  const { backend, shape } = x_TD;
+  const step: RouteStep = {
+    training: true,
+    step: 0,
+    random: random(4),
+    tokenId_T: tensor(backend, ids, [ids.length]),
+    length: LENGTH,
+  };
+  const direction_TD = tensor(backend, direction, shape);
+  takeStageSeconds();
+  const { y_TD, routing } = await layer.apply(x_TD, step);
+  const { losses, estimator } = routing;
+  const loss_T = tensor(backend, new Float32Array(ids.length).fill(1), [ids.length]);
+  const loss = [...Object.values(losses), ...(estimator ? [scoreFunctionLoss(loss_T, estimator)] : [])]
+    .reduce(add, sumAll(multiply(y_TD, direction_TD)));
+  const params: Parameter[] = [
+    x_TD,
+    ...Object.values(layer.params.router),
+    ...Object.values(layer.params.experts),
   ];
+  await gradients(loss, params);
+  const stages = takeStageSeconds();
+  await look(y_TD, routing);
+  return stages;
 }
+
+/**
+ * Every kernel of a pass by its reference, forward and backward, on one sequence, on a backend of its own that goes with
+ * all it holds.
+ */
+async function verifyKernels({ plugins, threads, ...sizes }: Choice): Promise<void> {
+  using backend = await cpu({ threads });
+  await verified(backend, async (watching) => {
+    const few = createSubjects(watching, { ...sizes, tokens: LENGTH }, plugins);
+    for (const subject of few.subjects) await pass(subject, few);
+  });
+}
+
+/** Three tokens' results against plain sums over what their assignments say; soft routing has no assignments. */
+async function verifyTokens(
+  subject: Subject,
+  bench: Bench,
+  { width: D, hidden: F, tokens: T }: Sizes,
+): Promise<void> {
+  await pass(subject, bench, async (y_TD, { token_N, expert_N, weight_N, mixture }) => {
+    if (mixture) return;
+    const { in: in_EDF, out: out_EFD } = subject.layer.params.experts;
+    const [y, x, into, out, token, expert, weight] = await Promise.all(
+      [y_TD, bench.x_TD, in_EDF, out_EFD, token_N, expert_N, weight_N].map((values) => values.read()),
+    );
+    for (const t of [0, Math.floor(T / 2), T - 1]) {
+      const [sum, size] = [new Float64Array(D), new Float64Array(D)];
+      token.forEach((owner, n) => {
+        if (owner !== t || expert[n] < 0) return;
+        for (let f = 0; f < F; f++) {
+          let hidden = 0;
+          for (let d = 0; d < D; d++) hidden += x[t * D + d] * into[(expert[n] * D + d) * F + f];
+          for (let d = 0; d < D && hidden > 0; d++) {
+            const term = weight[n] * hidden * out[(expert[n] * F + f) * D + d];
+            sum[d] += term;
+            size[d] += Math.abs(term);
+          }
+        }
+      });
+      // D + F roundings of at most 2^-24 each on the way, of numbers as large as their terms together.
+      const wrong = sum.findIndex((value, d) =>
+        Math.abs(y[t * D + d] - value) > (D + F) * 2 ** -24 * size[d]
+      );
+      if (wrong < 0) continue;
+      throw new Error(
+        `Cannot time ${subject.name}: token ${t} got ${y[t * D + wrong]} and is owed ${sum[wrong]}`,
+      );
+    }
+  });
+}
+
+interface Choice extends Sizes {
+  readonly rounds: number;
+  readonly threads: number;
+  readonly plugins: readonly AnyRouterPlugin[];
+}
+
+function readChoice(words: readonly string[]): { choice: Choice; json: boolean } {
+  const numbers = { rounds: 5, threads: 2, tokens: 4096, width: 256, hidden: 1024, experts: 64 };
+  const defaults = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
+  const given = readWords(words, {
+    values: { ...Object.fromEntries(defaults), routers: "" },
+    flags: ["json"],
+  });
+  for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
+    numbers[name] = wholeNumber(name, given.value(name), 1, name === "threads" ? 64 : Infinity);
+  }
+  if (numbers.tokens % LENGTH !== 0) {
+    throw new RangeError(`Cannot use --tokens ${numbers.tokens}: choose a multiple of ${LENGTH}`);
+  }
+  const plugins = given.has("routers") ? given.value("routers").split(",").map(findRouter) : routers();
+  return { choice: { ...numbers, plugins }, json: given.flag("json") };
+}
+
+async function main(words: readonly string[]): Promise<void> {
+  const { choice, json } = readChoice(words);
+  await verifyKernels(choice);
+  using backend = await cpu({ threads: choice.threads });
+  const bench = createSubjects(backend, choice, choice.plugins);
+  const figures = createFigures();
+  for (const subject of bench.subjects) await verifyTokens(subject, bench, choice);
+  for (let round = 0; round < choice.rounds; round++) {
+    for (const subject of bench.subjects) {
+      const stages = await pass(subject, bench);
+      const seconds = Object.values(stages).reduce((sum, part) => sum + part);
+      const routeSeconds = stages.route ?? 0;
+      figures.add(subject.name, { seconds, routeSeconds, routeShare: routeSeconds / seconds });
+    }
+  }
+  const found = figures.all();
+  const [machine, date] = [machineText(), new Date().toISOString().slice(0, 10)];
+  const { plugins: _, ...settings } = choice;
+  if (json) {
+    console.log(JSON.stringify({ machine, date, ...settings, figures: found }, null, 1));
+    return;
+  }
+  const { tokens, width, hidden, experts, threads, rounds } = settings;
+  const plain = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" };
+  const head = ["router", "K", "layer ms", "routing ms", "share", "least to most"];
+  const table = new Table({ head, chars: plain, style: { head: [], border: [] } });
+  const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
+  for (const { name, choices } of bench.subjects) {
+    const { seconds, routeSeconds, routeShare } = found[name];
+    const milliseconds = [seconds, routeSeconds].map(({ median }) => (1e3 * median).toFixed(1));
+    const { least, most } = routeShare;
+    const range = rounds === 1 ? "-" : `${percent(least)} to ${percent(most)}`;
+    table.push([name, choices, ...milliseconds, percent(routeShare.median), range]);
+  }
+  console.log(`${machine}, ${counted(threads, "thread")}, ${date}`);
+  console.log(
+    `${table}\nForward and backward of one layer: T=${tokens}, D=${width}, F=${hidden}, E=${experts}.`,
+  );
+  console.log(
+    `${captionOf(rounds, false)}; a token passes K experts of F hidden units each.`,
+  );
+}
+
+if (import.meta.main) await command(() => main(Deno.args));

@@ -1,9 +1,10 @@
 // What was timed, in rows: a kind of thing, its name and the device it ran on, with figures over rounds.
 import { createFigures, type Spread } from "./rounds.ts";
+import type { Group } from "./schema.ts";
 
 /** What a row is about. */
 export interface Subject {
-  readonly group: string;
+  readonly group: Group;
   readonly name: string;
   readonly on: string;
 }

@@ -2,6 +2,7 @@
 // cost nothing costs nothing. Exponents are fitted, not read off by eye.
 import { findSize } from "../models/presets.ts";
 import { findRouter } from "../routers/registry.ts";
+import { counted } from "../report/numbers.ts";
 import { axesOf } from "./axes.ts";
 import { type Curve, measureCurve } from "./curves.ts";
 import { type BlasChoice, openCpu } from "./devices.ts";
@@ -58,7 +59,10 @@ async function measure(
       threads,
     };
     const { header } = await trainSteps(fresh.backend, subject, 4);
-    memory.push({ size: sizeName, router, peakBytes: fresh.peakBytes(), byHand: memoryByHand(size, header) });
+    memory.push({
+      ...{ size: sizeName, router, peakBytes: fresh.peakBytes(), heldBytes: fresh.heldBytes() },
+      byHand: memoryByHand(size, header),
+    });
   }
   return { curves, grouped, groupedSize, layers, layerSize, memory };
 }
@@ -67,13 +71,11 @@ if (import.meta.main) {
   await command(async () => {
     const given = readWords(Deno.args, {
       values: { rounds: "", threads: String(Math.min(64, navigator.hardwareConcurrency)), blas: "off" },
-      flags: ["quick", "json"],
+      flags: ["quick", "json", "report"],
     });
     const quick = given.flag("quick");
     const json = given.flag("json");
-    const rounds = given.value("rounds") === ""
-      ? (quick ? 1 : 3)
-      : wholeNumber("rounds", given.value("rounds"));
+    const rounds = given.has("rounds") ? wholeNumber("rounds", given.value("rounds")) : quick ? 1 : 3;
     const threads = wholeNumber("threads", given.value("threads"), 1, 64);
     const measured = await measure(
       { quick, rounds, threads, blas: given.value("blas") },
@@ -87,12 +89,14 @@ if (import.meta.main) {
       rounds,
       ...measured,
     };
-    if (json) {
-      console.log(JSON.stringify(result, null, 1));
-      return;
+    if (json) console.log(JSON.stringify(result, null, 1));
+    else {
+      console.log(`\n${result.machine}, ${counted(threads, "thread")}`);
+      for (const table of scalingTables(result)) console.log(printed(table));
     }
-    console.log(`\n${result.machine}, ${threads} thread${threads === 1 ? "" : "s"}`);
-    for (const table of scalingTables(result)) console.log(printed(table));
-    console.log(`\nReport: ${await writePage("bench-scaling", result.date, renderScaling(result))}`);
+    if (given.flag("report")) {
+      const path = await writePage("bench-scaling", result.date, renderScaling(result));
+      if (!json) console.log(`\nReport: ${path}`);
+    }
   });
 }

@@ -2,6 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { chart, figure, panel } from "../report/chart.ts";
 import { type Markup, markup } from "../report/markup.ts";
+import { counted } from "../report/numbers.ts";
 import { page } from "../report/page.ts";
 import { seriesColor } from "../report/palette.ts";
 import type { Exponent } from "./fit.ts";
@@ -16,16 +17,16 @@ export function renderScaling(result: ScalingResult): string {
   return page(
     {
       title: "How time and memory grow",
-      lead: `${machine}, ${threads} thread${threads === 1 ? "" : "s"}.`,
+      lead: `${machine}, ${counted(threads, "thread")}.`,
       meta: `${date} · ${command}`,
     },
     markup`<ul class="claims">${
-      curves.map(({ name, time, memory }) =>
+      // A line through two points fits whatever they are.
+      curves.filter(({ points }) => points.length > 2).map(({ name, time, memory }) =>
         markup`<li>With ${name}, time grows to the power ${exponentText(time)}, memory to ${
           exponentText(memory)
         }.</li>`
-      )
-    }</ul>`,
+      )}</ul>`,
     [
       {
         id: "curves",
@@ -43,13 +44,14 @@ export function renderScaling(result: ScalingResult): string {
 
 function curveFigure(curve: Curve): Markup {
   const { name, about, points, time, memory, expected } = curve;
+  const ranges = points.some(({ seconds: { least, most } }) => least < most);
   return figure(
     `${name[0].toUpperCase()}${name.slice(1)}`,
     markup`${about}. Dashed: the fitted power, ${exponentText(time)} for time (${
       String(expected)
-    } when arithmetic alone decides) and ${
-      exponentText(memory)
-    } for memory. Bars: least to most over rounds.`,
+    } when arithmetic alone decides) and ${exponentText(memory)} for memory.${
+      ranges ? " Bars: least to most over rounds." : ""
+    }`,
     [
       panel(
         "Time",

@@ -24,7 +24,10 @@ export const scalingSchema = z.strictObject({
     /** Exponent of time when arithmetic alone decides. */
     expected: z.number(),
     points: z.array(
-      z.strictObject({ value: figure, seconds: spreadSchema, flopPerSecond: figure, peakBytes: figure }),
+      z.strictObject({
+        ...{ value: figure, seconds: spreadSchema, flopPerSecond: figure },
+        ...{ peakBytes: figure, heldBytes: figure },
+      }),
     ).readonly(),
     time: exponent,
     memory: exponent,
@@ -39,7 +42,10 @@ export const scalingSchema = z.strictObject({
   memory: z.array(z.strictObject({
     size: z.string(),
     router: z.string(),
+    /** Of arrays at once. */
     peakBytes: figure,
+    /** Of memory in all: arrays, gaps between them, scratch of each thread. */
+    heldBytes: figure,
     byHand: z.strictObject({ parameters: figure, optimizer: figure, activations: figure, gradients: figure }),
   })),
 });

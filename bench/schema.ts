@@ -7,9 +7,14 @@ const figure = z.number().min(0);
 export const spreadSchema = z.strictObject({ median: figure, least: figure, most: figure })
   .refine(({ median, least, most }) => least <= median && median <= most, "a median lies in its range");
 
+const groupSchema = z.enum(["roof", "product", "grouped", "layer", "step", "kernel"]);
+
+/** Kinds of things that are timed. */
+export type Group = z.infer<typeof groupSchema>;
+
 /** One timed thing. Figures are in base units: seconds, flop, bytes; names that start with "of" or end in "Share" are shares. */
 export const rowSchema = z.strictObject({
-  group: z.enum(["roof", "product", "grouped", "layer", "step", "kernel"]),
+  group: groupSchema,
   name: z.string(),
   /** Device. */
   on: z.string(),
@@ -25,8 +30,10 @@ export const benchSchema = z.strictObject({
   layer: z.strictObject({ T: figure, D: figure, F: figure, E: figure, K: figure }),
   rounds: z.number().int().min(1),
   /** Kernels that were checked against their references before anything was timed. */
-  checked: z.array(z.string()),
-  rows: z.array(rowSchema),
+  checked: z.array(z.string()).readonly(),
+  /** Router of the step whose kernels are rows. */
+  profiled: z.string(),
+  rows: z.array(rowSchema).readonly(),
 });
 
 /** What one run of the bench found. */

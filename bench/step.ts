@@ -50,6 +50,30 @@ export async function trainSteps(
 }
 
 /**
+ * Figures of the best of `counted` steps: `flopPerSecond` of the fastest, and `routingShare` of the least that routing
+ * took over the least that MoE blocks did.
+ */
+export async function bestStep(
+  backend: Backend,
+  subject: StepSubject,
+  counted: number,
+): Promise<{ readonly flopPerSecond: number; readonly routingShare: number }> {
+  const { steps, flop } = await trainSteps(backend, subject, WARM_UP + counted);
+  const timed = steps.slice(WARM_UP);
+  const least = (secondsOf: (step: StepTiming) => number) => Math.min(...timed.map(secondsOf));
+  const routing = least((step) => stageSeconds(step, "route"));
+  const blocks = least((step) =>
+    stages.filter((stage) => stage !== "rest").reduce((all, stage) => all + stageSeconds(step, stage), 0)
+  );
+  return { flopPerSecond: flop / least(({ seconds }) => seconds), routingShare: routing / blocks };
+}
+
+/** What a stage took of a step, in all passes. */
+function stageSeconds({ passes: taken }: StepTiming, stage: string): number {
+  return passes.reduce((all, pass) => all + (taken?.[pass]?.[stage] ?? 0), 0);
+}
+
+/**
  * Figures of a step: `seconds` (median), on a GPU `hostSeconds` of them (median), `flopPerSecond` of the model (three
  * forward passes of active FLOPs), and shares of time: the forward pass by stage, then the other passes whole.
  * `routingShare` is what routing takes of the MoE blocks, forward and backward.

@@ -1,7 +1,7 @@
 // What a bench found as tables of text: the same tables go to a terminal and onto the page.
 import Table from "cli-table3";
 import { stages } from "../training/record.ts";
-import type { Spread } from "./rounds.ts";
+import { captionOf, type Spread } from "./rounds.ts";
 import type { Row } from "./rows.ts";
 import { layerText } from "./layer.ts";
 import type { BenchResult } from "./schema.ts";
@@ -9,6 +9,8 @@ import type { BenchResult } from "./schema.ts";
 /** A table with what its columns mean. */
 export interface TextTable {
   readonly title: string;
+  /** What its figures are: how many rounds, which range. */
+  readonly caption: string;
   readonly about: string;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
@@ -16,10 +18,13 @@ export interface TextTable {
 
 const NONE = "-";
 
-/** A median with its range, in units of `unit`. */
-export function shown(spread: Spread | undefined, unit: number): string {
+/** A median with its range, if there is one, in units of `unit`. */
+export function shown(
+  spread: Spread | undefined,
+  unit: number,
+  digits = !spread || spread.median / unit < 1 ? 3 : spread.median / unit < 100 ? 1 : 0,
+): string {
   if (!spread) return NONE;
-  const digits = spread.median / unit < 1 ? 3 : spread.median / unit < 100 ? 1 : 0;
   const [middle, low, high] = [spread.median, spread.least, spread.most].map((value) =>
     (value / unit).toFixed(digits)
   );
@@ -45,15 +50,15 @@ const otherPasses = [["backward", "backwardShare"], ["optimizer", "optimizerShar
 ]] as const;
 
 /** All tables of a result. */
-export function tablesOf({ rows, size, layer }: BenchResult): TextTable[] {
+export function tablesOf({ rows, rounds, size, layer, profiled }: BenchResult): TextTable[] {
   const table = (
     title: string,
     about: string,
     group: Row["group"],
     columns: Readonly<Record<string, (figures: Row["figures"]) => string>>,
+    caption = captionOf(rounds),
   ): TextTable => ({
-    title,
-    about,
+    ...{ title, caption, about },
     columns: ["", "on", ...Object.keys(columns)],
     rows: rows.filter((row) => row.group === group).map(({ name, on, figures }) => [
       name,
@@ -104,8 +109,9 @@ export function tablesOf({ rows, size, layer }: BenchResult): TextTable[] {
     ),
     table(
       "Training step by router",
-      `Size ${size}. GFLOP/s counts three passes of the active FLOPs. Allocated: bytes of all arrays made in a step; ` +
-        `grown: by how much memory grew in all steps counted; peak: of one run.${aboutHost}`,
+      `Size ${size}. GFLOP/s counts three passes of the active FLOPs. Of one run: allocated are all arrays made in a ` +
+        "step; grown is by how much memory grew in all steps counted; peak are arrays at once; in all adds gaps between " +
+        `them and, on the CPU, scratch of each thread.${aboutHost}`,
       "step",
       {
         ...speed,
@@ -114,11 +120,12 @@ export function tablesOf({ rows, size, layer }: BenchResult): TextTable[] {
         "MiB allocated": ({ allocatedBytes }) => mebibytes(allocatedBytes),
         "MiB grown": ({ grownBytes }) => mebibytes(grownBytes),
         "MiB at the peak": ({ peakBytes }) => mebibytes(peakBytes),
+        "MiB in all": ({ heldBytes }) => mebibytes(heldBytes),
       },
     ),
     table(
       "Where a step's time goes",
-      "Shares of a step: the forward pass by stage, then the other passes whole. Routing: what routing takes of the MoE " +
+      "Shares of a step: the forward pass by stage, then the other passes whole. Last: what routing takes of the MoE " +
         "blocks' own time, forward and backward. A GPU works while the program waits: there the other parts are queueing.",
       "step",
       {
@@ -126,12 +133,13 @@ export function tablesOf({ rows, size, layer }: BenchResult): TextTable[] {
           title,
           (figures: Row["figures"]) => percent(figures[name]),
         ])),
-        routing: ({ routingShare }) => percent(routingShare),
+        "routing / MoE blocks": ({ routingShare }) => percent(routingShare),
       },
+      captionOf(rounds, false),
     ),
     table(
       "Kernels of a step",
-      "The first router's step. Share of all kernels' time; of roof: what the calls take at the machine's limits (the " +
+      `A step of size ${size} with ${profiled}. Share of all kernels' time; of roof: what the calls take at the machine's limits (the ` +
         "longer of arithmetic at the peak and bytes at the bandwidth of arrays that size) over what they took.",
       "kernel",
       {
@@ -142,12 +150,13 @@ export function tablesOf({ rows, size, layer }: BenchResult): TextTable[] {
         ...moved,
         "of roof": ({ ofRoof }) => share(ofRoof),
       },
+      "Means over the steps of one profile",
     ),
   ].filter(({ rows }) => rows.length > 0);
 }
 
 /** A table for a terminal, without colours, so that it reads the same in a log. */
-export function printed({ title, about, columns, rows }: TextTable): string {
+export function printed({ title, caption, about, columns, rows }: TextTable): string {
   const table = new Table({
     head: [...columns],
     colAligns: columns.map((_, at) => at < 2 ? "left" : "right"),
@@ -155,5 +164,5 @@ export function printed({ title, about, columns, rows }: TextTable): string {
     style: { head: [], border: [], compact: true },
   });
   table.push(...rows.map((row) => [...row]));
-  return `\n${title}\n${table}\n${about}`;
+  return `\n${title}\n${table}\n${caption}. ${about}`;
 }

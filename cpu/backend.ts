@@ -237,7 +237,9 @@ function chooseBlas(choice: string, threads: number, shared: boolean): Blas | No
     ? findBlas({ library: choice, threads })
     : { why: "memory is not shared", opened: false };
   if (choice === "auto" || !("why" in found)) return found;
-  throw new Error(`Cannot use BLAS library ${choice}: ${found.why}`);
+  throw new Error(
+    `Cannot use BLAS library ${choice || '""'}: ${found.why}; choose off, auto or a library's path`,
+  );
 }
 
 function nameOf(found: Blas | NoBlas): string {

@@ -20,7 +20,8 @@ const SYMBOLS = {
   BLASSetThreading: { parameters: ["i32"], result: "i32", optional: true },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+/** What a library offers of them. */
+export type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /**
  * What `auto` tries, in this order; the system's loader looks names up. BLIS is not among them: on tiles of this size it
@@ -113,6 +114,8 @@ function isPermitted(library: string): boolean {
 }
 
 function open(library: string, threads: number): Blas | NoBlas {
+  // An empty path opens the program itself.
+  if (library === "") return { why: "the path is empty", opened: false };
   if (!isPermitted(library)) return NOT_PERMITTED;
   let symbols: Symbols;
   try {
@@ -126,7 +129,11 @@ function open(library: string, threads: number): Blas | NoBlas {
   return { ...found, library };
 }
 
-function identify(symbols: Symbols, threads: number): Pick<Blas, "name" | "setter"> | Pick<NoBlas, "why"> {
+/** Which library it is, by its own account, or why it will not do for so many threads. */
+export function identify(
+  symbols: Partial<Symbols>,
+  threads: number,
+): Pick<Blas, "name" | "setter"> | Pick<NoBlas, "why"> {
   if (symbols.openblas_set_num_threads) {
     const config = textAt(symbols.openblas_get_config?.() ?? null);
     if (config.includes("USE64BITINT")) return { why: "its whole numbers have 64 bits, 32 are needed" };

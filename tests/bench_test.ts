@@ -8,10 +8,18 @@ import {
   assertThrows,
 } from "@std/assert";
 import { gpuPeak, readGpuRoofs } from "../bench/gpu_roof.ts";
+import { openCpu } from "../bench/devices.ts";
 import { createKernelSubject } from "../bench/products.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { exponentOf } from "../bench/fit.ts";
-import { changesSince, type Entry, parseHistory } from "../bench/history_entries.ts";
+import {
+  addEntry,
+  changesSince,
+  checkSpread,
+  type Entry,
+  parseHistory,
+  readHistory,
+} from "../bench/history_entries.ts";
 import { countsOf, expertsOf, offsetsOf } from "../bench/loads.ts";
 import { renderBench, writePage } from "../bench/page.ts";
 import { memoryByHand } from "../bench/memory_by_hand.ts";
@@ -27,7 +35,7 @@ import { verified } from "../bench/verify.ts";
 import { findSize } from "../models/presets.ts";
 import type { RunHeader } from "../training/record.ts";
 import { cpu } from "../cpu/backend.ts";
-import { affine } from "../kernels/mod.ts";
+import { affine, matmul } from "../kernels/mod.ts";
 import configuration from "../deno.json" with { type: "json" };
 
 const root = new URL("../", import.meta.url);
@@ -109,7 +117,12 @@ Deno.test("bench: one short round gives every figure, with a spread and in base 
     );
   }
   const html = renderBench(result);
-  for (const { title } of tablesOf(result)) assertStringIncludes(html, title.replace("'", "&#39;"));
+  const tables = tablesOf(result);
+  for (const { title } of tables) assertStringIncludes(html, title.replace("'", "&#39;"));
+  // One round has no range, and the kernels are those of the first router asked for.
+  assertEquals(result.profiled, "switch");
+  assertStringIncludes(tables.find(({ title }) => title === "Kernels of a step")!.about, "with switch.");
+  assert(!/\[\d|1 rounds|over rounds/.test(JSON.stringify(tables)), "a range of one round");
   for (
     const plot of ["Milliseconds of a step on 1 thread", "Roofline of the kernels of a step on 2 threads"]
   ) {
@@ -123,13 +136,17 @@ function assertClose(got: number, want: number) {
 }
 
 Deno.test("a page is written beside an older one of the same day, not over it", async () => {
-  const paths = [
-    await writePage("bench-test", "2026-11-22", "<p>1"),
-    await writePage("bench-test", "2026-11-22", "<p>2"),
-  ];
-  assertEquals(paths, ["results/bench-test/2026-11-22.html", "results/bench-test/2026-11-22-2.html"]);
-  assertEquals(await Promise.all(paths.map((path) => Deno.readTextFile(path))), ["<p>1", "<p>2"]);
-  await Deno.remove("results/bench-test", { recursive: true });
+  const folder = `bench-test-${crypto.randomUUID()}`;
+  try {
+    const paths = [
+      await writePage(folder, "2026-11-22", "<p>1"),
+      await writePage(folder, "2026-11-22", "<p>2"),
+    ];
+    assertEquals(paths, [`results/${folder}/2026-11-22.html`, `results/${folder}/2026-11-22-2.html`]);
+    assertEquals(await Promise.all(paths.map((path) => Deno.readTextFile(path))), ["<p>1", "<p>2"]);
+  } finally {
+    await Deno.remove(`results/${folder}`, { recursive: true }).catch(() => {});
+  }
 });
 
 gpuTest("bench: a GPU's limits are read by a program that computes what it says", async () => {
@@ -149,7 +166,11 @@ Deno.test("bench: mistakes are refused in one sentence", () =>
     [["--routers", "topk"], 'Cannot find router "topk"'],
     [["--device", "tpu"], "Cannot use --device tpu: there are cpu, webgpu"],
     [["--device", "webgpu", "--blas", "auto"], "Cannot use --blas auto with --device webgpu"],
+    [["--device", "webgpu", "--threads", "7"], "Cannot use --threads 7 with --device webgpu"],
     [["--threads", "1", "--blas", "./nowhere.so"], "Cannot use BLAS library ./nowhere.so"],
+    [["--blas"], "Cannot use --blas: it needs a value"],
+    [["--blas", "OFF"], "Cannot use BLAS library OFF: "],
+    [["--routers", "--json"], "Cannot use --routers: it needs a value"],
     [["--layer", "1,2,3"], "Cannot use --layer 1,2,3: write T,D,F,E,K"],
     [["--layer", "8,8,8,2,4"], "Cannot use --layer 8,8,8,2,4: a token goes to 4 experts, and there are 2"],
     [["--layer", "8,8,8,2,2"], "Cannot send 9 of 8 tokens to one expert"],
@@ -169,7 +190,7 @@ Deno.test("figures are medians with their range", () => {
   assertEquals(spread([4, 1, 2, 3]), { median: 2.5, least: 1, most: 4 });
   assertThrows(() => spread([]), RangeError, "no rounds");
   const rows = createRows();
-  const [a, b] = ["a", "b"].map((name) => ({ group: "step", name, on: "1 thread" }));
+  const [a, b] = ["a", "b"].map((name) => ({ group: "step" as const, name, on: "1 thread" }));
   for (const value of [5, 7]) rows.add(b, { x: value });
   rows.add(a, { y: 1 });
   assertEquals(rows.all(), [
@@ -243,6 +264,7 @@ Deno.test("bench:scaling: mistakes are refused in one sentence", () =>
   refuses("bench:scaling", [
     [["--rounds", "none"], "Cannot use --rounds none: choose a whole number of at least 1"],
     [["--threads", "0"], "Cannot use --threads 0: choose a whole number from 1 to 64"],
+    [["--blas="], "Cannot use --blas: it needs a value"],
     [["--slow"], 'Cannot use "--slow": there are --rounds, --threads, --blas, --quick, --json'],
   ]));
 
@@ -252,10 +274,7 @@ Deno.test("bench:scaling: a quick run gives every curve, exponent and ratio", as
   const result = scalingSchema.parse(JSON.parse(out));
   assertEquals(result.curves.map(({ name }) => name), ["tokens", "experts", "width", "choices", "threads"]);
   for (const { name, points, time, memory } of result.curves) {
-    assertEquals(
-      [points.length > 2, time!.interval !== null],
-      name === "threads" ? [false, false] : [true, true],
-    );
+    assertEquals([points.length, time!.interval], [name === "threads" ? 2 : 3, null]);
     assert(points.every(({ peakBytes }) => peakBytes > 2 ** 20) && Number.isFinite(memory!.value), name);
   }
   // Memory is no matter of speed: that of 16 times the tokens is more, that of 16 times the experts not 16 times more.
@@ -267,11 +286,18 @@ Deno.test("bench:scaling: a quick run gives every curve, exponent and ratio", as
   assertEquals(result.layers[0].ratio.median, 1);
   assertEquals(result.layerSize.T * result.layerSize.K / 32, 32, "rows an expert at the most experts");
   assertEquals(result.memory.map(({ size }) => size), ["tiny"]);
+  // Scratch is memory, and no array.
+  const [one, two] = result.curves[4].points;
+  assertEquals(one.peakBytes, two.peakBytes, "arrays do not depend on threads");
+  for (const { peakBytes, heldBytes } of [one, two, ...result.memory]) assert(peakBytes < heldBytes);
+  assert(!/\[\d|1 rounds|over rounds/.test(JSON.stringify(scalingTables(result))), "a range of one round");
   const html = renderScaling(result);
   for (const { title } of scalingTables(result).filter(({ title }) => title !== "Curves")) {
     assertStringIncludes(html, title);
   }
   for (const { name } of result.curves) assertStringIncludes(html, `aria-label="milliseconds by ${name}"`);
+  const claims = html.match(/With \w+, time grows to the power -?[\d.]+, memory to -?[\d.]+\./g);
+  assertEquals(claims?.length, 4, "what two points say is no claim");
   assert(!/undefined|NaN/.test(html), "a figure is missing");
 });
 
@@ -283,13 +309,29 @@ Deno.test("exponents are found, with an interval, and refused where there are no
   assertClose(interval![1], 3);
   const noisy = exponentOf(cube.map(({ x, y }, at) => ({ x, y: y * (at % 2 === 0 ? 1.1 : 1) })));
   assert(noisy.interval![0] < 3 && noisy.interval![1] > 3 && noisy.interval![0] < noisy.value);
-  assertEquals(exponentOf(cube.slice(0, 2)).interval, null);
+  assertEquals(exponentOf(cube.slice(0, 3)).interval, null);
   assertThrows(() => exponentOf([{ x: 1, y: 1 }]), RangeError, "Cannot fit an exponent to 1 points");
   assertThrows(
     () => exponentOf([{ x: 1, y: 0 }, { x: 2, y: 1 }]),
     RangeError,
     "Cannot fit an exponent to 0 at 1",
   );
+});
+
+Deno.test("peaks count arrays, whatever the threads' scratch", async () => {
+  const taken = async (threads: number) => {
+    using device = await openCpu(threads);
+    const { backend } = device;
+    const inputs = [0, 1].map(() => backend.upload(new Float32Array(300 * 300), [300, 300]));
+    const [sum] = backend.run(matmul, inputs, { transposeA: false, transposeB: false });
+    for (const buffer of [...inputs, sum]) backend.free(buffer);
+    backend.upload(Float32Array.of(1), [1]);
+    return { peak: device.peakBytes(), held: device.heldBytes() };
+  };
+  const [one, three] = [await taken(1), await taken(3)];
+  // 300 x 300 elements of 4 bytes fill whole cache lines.
+  assertEquals([one.peak, three.peak], [3 * 300 * 300 * 4, 3 * 300 * 300 * 4]);
+  assert(one.peak < one.held && one.held < three.held, "scratch of each thread is in what is held");
 });
 
 Deno.test("memory counted by hand adds up", () => {
@@ -322,25 +364,76 @@ const ratio = (median: number) => ({ median, least: median - 0.1, most: median +
 
 Deno.test("history: a change is told beside the last entry of a like machine, with what ranges say", () => {
   const entry = (commit: string, machine: string, median: number): Entry => ({
-    ...{ commit, machine, date: "2026-11-25" },
+    ...{ commit, machine, date: "2026-11-25", rounds: 5, deno: "2.9.6" },
     ratios: { "step / peak": ratio(median) },
   });
   const entries = [entry("aaaaaaa", "mine", 0.5), entry("bbbbbbb+", "mine", 1), entry("ccccccc", "other", 9)];
   assertEquals(parseHistory(entries.map((each) => JSON.stringify(each) + "\n").join(""), "history"), entries);
   assertThrows(() => parseHistory("{}\n", "history"), RangeError, "Cannot read history: line 1 is no entry");
-  const now = { machine: "mine", ratios: { "step / peak": ratio(1.5), "new one": ratio(2) } };
+  assertThrows(() => parseHistory("\n \n\n{}", "history"), RangeError, "line 4 is no entry");
+  const now = {
+    machine: "mine",
+    deno: "2.9.6",
+    rounds: 5,
+    ratios: { "step / peak": ratio(1.5), "new one": ratio(2) },
+  };
   assertEquals(changesSince(entries, now), [
     "Ratios since bbbbbbb+ of 2026-11-25:",
-    "  step / peak: 1.50 [1.40, 1.60], was 1.00 [0.900, 1.10]: +50.0%",
+    "  step / peak: 1.50 [1.40, 1.60], was 1.00 [0.900, 1.10]: +50.0%, ranges apart",
     "  new one: 2.00 [1.90, 2.10], new",
   ]);
   assertEquals(
     changesSince(entries, { ...now, ratios: { "step / peak": ratio(0.95) } })[1].split(": ").at(-1),
-    "-5.0%, ranges overlap",
+    "−5.0%, ranges overlap",
   );
+  assertEquals(
+    changesSince(entries, { ...now, ratios: { "step / peak": ratio(1 - 1e-9) } })[1].split(": ").at(-1),
+    "0.0%, ranges overlap",
+  );
+  assertEquals(
+    changesSince(entries, { ...now, rounds: 2, deno: "2.9.7" }).slice(0, 2).map((line) =>
+      line.split(/, (?=Deno)|%, /)[1]
+    ),
+    ["Deno 2.9.6 then and 2.9.7 now:", "too few rounds to tell"],
+  );
+  // Entries from before say no rounds: they are read, and nothing is held against them.
+  const { rounds: _, deno: __, ...older } = entries[1];
+  assertEquals(parseHistory(JSON.stringify(older), "history"), [older]);
+  assertStringIncludes(changesSince([older], now)[0], "there is nothing to compare with");
   assertStringIncludes(
     changesSince(entries, { ...now, machine: "third" })[0],
-    "no entry is from a machine like this (third)",
+    "no entry measured like these is from a machine like this (third)",
+  );
+});
+
+Deno.test("history: every entry is on a line of its own, the first one in a new file", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/history.jsonl`;
+    const [first, second, third] = ["aaaaaaa", "bbbbbbb", "ccccccc"].map((commit): Entry => ({
+      ...{ commit, machine: "mine", date: "2026-11-25", rounds: 5, deno: "2.9.6" },
+      ratios: { "step / peak": ratio(1) },
+    }));
+    assertEquals(await readHistory(path), "");
+    await addEntry(path, await readHistory(path), first);
+    await addEntry(path, await readHistory(path), second);
+    // An editor that leaves out the last newline.
+    await Deno.writeTextFile(path, (await readHistory(path)).trimEnd());
+    await addEntry(path, await readHistory(path), third);
+    const text = await readHistory(path);
+    assertEquals(parseHistory(text, path), [first, second, third]);
+    assert(text.endsWith("}\n"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("history: an entry that would say nothing is refused, with how wide its range is", () => {
+  checkSpread({ step: { median: 1, least: 0.95, most: 1.1 } });
+  assertThrows(
+    () => checkSpread({ step: { median: 2, least: 1.7, most: 2.3 }, product: ratio(9) }),
+    RangeError,
+    "Cannot add an entry: ranges may be 20% of their medians and are wider (step 30%);",
   );
 });
 
@@ -359,33 +452,43 @@ Deno.test("bench:history: comparing prints every ratio and leaves the record alo
   await refuses("bench:history", [
     [["--rounds", "0"], "Cannot use --rounds 0: choose a whole number of at least 1"],
     [["--append"], 'Cannot use "--append": there are --rounds, --compare'],
+    [["--rounds", "2"], "Cannot add an entry of --rounds 2: choose at least 3, or --compare"],
   ]);
 });
 
-Deno.test("deno bench: routers are checked and timed in one group", async () => {
-  const args = [
-    "bench",
-    "--no-prompt",
-    "--json",
-    "--allow-read=bench",
-    "--allow-env",
-    "--filter",
-    "/^(hash|forced-balance)$/",
-  ];
+/** What `deno bench` says of those of a file's benches that a filter lets through; all of them ran. */
+async function denoBench(file: string, filter: string) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...args, "bench/routers_bench.ts"],
+    args: [
+      ...["bench", "--no-prompt", "--json", "--allow-read=bench", "--allow-env", "--filter", filter],
+      `bench/${file}`,
+    ],
     cwd: root,
     env: { NO_COLOR: "1" },
   }).output();
   assertEquals(code, 0, new TextDecoder().decode(stderr));
-  const { benches } = JSON.parse(new TextDecoder().decode(stdout));
-  assertEquals(
-    benches.map((
-      { name, baseline, group }: { name: string; baseline: boolean; group: string },
-    ) => [name, baseline, group]),
-    [["forced-balance", true], ["hash", false]].map((
-      each,
-    ) => [...each, "routers, T=1024 D=64, 8 experts a choice"]),
-  );
-  assert(benches.every(({ results }: { results: { ok?: unknown }[] }) => results.every(({ ok }) => ok)));
+  const { benches } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    benches: { name: string; baseline: boolean; group: string | null; results: { ok?: unknown }[] }[];
+  };
+  assert(benches.every(({ results }) => results.every(({ ok }) => ok)));
+  return benches.map(({ name, baseline, group }) => [name, baseline, group]);
+}
+
+Deno.test("deno bench: what is timed is checked, and compared with what does the same", async () => {
+  const [routers, kernels, layer, step] = await Promise.all([
+    denoBench("routers_bench.ts", "/^(hash|forced-balance)$/"),
+    denoBench("kernels_bench.ts", "/^(top_k|adamw) /"),
+    denoBench("layer_bench.ts", "forward and backward, skew 0.9"),
+    denoBench("step_bench.ts", "/^switch$/"),
+  ]);
+  const ofRouters = "routers, T=1024 D=64, 8 experts a choice";
+  assertEquals(routers, [["forced-balance", true, ofRouters], ["hash", false, ofRouters]]);
+  assertEquals(kernels.map(([name, , group]) => [String(name).split(" ")[0], group]), [
+    ["adamw", null],
+    ["top_k", null],
+  ]);
+  assertEquals(layer, [
+    ["forward and backward, skew 0.9", false, "MoE block, T=2048 D=256 F=1024 E=8 K=2"],
+  ]);
+  assertEquals(step, [["switch", true, "training step, size small"]]);
 });

@@ -2,7 +2,7 @@
 // clear error for a library that cannot be used, and records that say which was.
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { cpu, type CpuOptions } from "../cpu/backend.ts";
-import { findBlas } from "../cpu/blas.ts";
+import { findBlas, identify } from "../cpu/blas.ts";
 import { groupedMatmul, matmul } from "../kernels/mod.ts";
 import { random } from "../tensor/random.ts";
 import { blas } from "./blas.ts";
@@ -89,6 +89,45 @@ Deno.test("a library that cannot be used is one error, or a reason", async () =>
   assertEquals(backend.arithmetic.blas, "none (memory is not shared)");
 });
 
+Deno.test("an empty path, which would open the program itself, is refused, with the choices", async () => {
+  const why = "the path is empty";
+  assertEquals(findBlas({ library: "" }), { why, opened: false });
+  await assertRejects(
+    () => cpu({ blas: "" }),
+    Error,
+    `Cannot use BLAS library "": ${why}; choose off, auto or a library's path`,
+  );
+  await assertRejects(() => cpu({ blas: "Auto" }), Error, "; choose off, auto or a library's path");
+});
+
+Deno.test("builds that would compute wrongly, or whose threads cannot be set, are refused", () => {
+  const kept: Uint8Array[] = [];
+  const saying = (text: string) => () => {
+    const bytes = new TextEncoder().encode(`${text}\0`);
+    kept.push(bytes);
+    return Deno.UnsafePointer.of(bytes);
+  };
+  const openblas = (config: string) => ({
+    openblas_set_num_threads: () => {},
+    openblas_get_config: saying(config),
+    openblas_get_corename: saying("Haswell"),
+  });
+  const setter = "openblas_set_num_threads";
+  const name = "OpenBLAS 0.3.21 Haswell";
+  assertEquals(identify(openblas("OpenBLAS 0.3.21 DYNAMIC_ARCH MAX_THREADS=64"), 2), { name, setter });
+  const wide = identify(openblas("OpenBLAS 0.3.21 USE64BITINT DYNAMIC_ARCH"), 1);
+  assertEquals(wide, { why: "its whole numbers have 64 bits, 32 are needed" });
+  const single = openblas("OpenBLAS 0.3.21 DYNAMIC_ARCH SINGLE_THREADED");
+  assertEquals(identify(single, 2), {
+    why: "it is a build for one thread at a time: choose one with threads, or threads: 1",
+  });
+  assertEquals(identify(single, 1), { name, setter });
+  // Reference BLAS has products and nothing else.
+  assertEquals(identify({ cblas_sgemm: () => {} }, 1), {
+    why: "it is none of OpenBLAS, MKL, BLIS and Accelerate (of macOS 15 or newer)",
+  });
+});
+
 Deno.test("a library without products, or whose threads cannot be set, is refused by name", {
   ignore: Deno.build.os !== "linux",
 }, () => {
@@ -123,7 +162,8 @@ Deno.test({
         /BLAS|none|ffi/i.test(line)
       );
       const why = "FFI is not permitted (--allow-ffi)";
-      assertEquals(lines, [`none (${why})`, `Cannot use BLAS library ${nowhere}: ${why}`]);
+      const choices = "choose off, auto or a library's path";
+      assertEquals(lines, [`none (${why})`, `Cannot use BLAS library ${nowhere}: ${why}; ${choices}`]);
     }),
 });
 

@@ -83,8 +83,8 @@ gpuTest("an adapter's limits and quirks come from the adapter", async () => {
 Deno.test("what cannot be meant is refused in one sentence", async () => {
   for (
     const [words, sentence] of [
-      [["--seconds", "soon"], "Cannot use --seconds soon: choose a number from 0 to 600\n"],
-      [["--seconds=-1"], "Cannot use --seconds -1: choose a number from 0 to 600\n"],
+      [["--seconds", "soon"], "Cannot use --seconds soon: choose a whole number from 0 to 600\n"],
+      [["--seconds=-1"], "Cannot use --seconds -1: choose a whole number from 0 to 600\n"],
       [["--secs", "1"], 'Cannot use "--secs": there are --seconds, --json, --help\n'],
     ] as const
   ) {

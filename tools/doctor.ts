@@ -1,6 +1,6 @@
 // `deno task doctor`: what this machine offers, what its GPU driver does that it does not say, how fast it is now, and
 // what to make of it.
-import { parseArgs } from "@std/cli/parse-args";
+import { command, readWords, wholeNumber } from "../bench/options.ts";
 import { advise } from "./doctor/advice.ts";
 import { examine, type Findings } from "./doctor/findings.ts";
 
@@ -12,29 +12,6 @@ const HELP = `Looks at this machine and says what to make of it.
   --json        everything as one object
   --help        this text
 `;
-
-interface Choice {
-  readonly seconds: number;
-  readonly json: boolean;
-  readonly help: boolean;
-}
-
-function readChoice(words: readonly string[]): Choice {
-  const options = { string: ["seconds"], boolean: ["json", "help"] } as const;
-  const { seconds: text, json, help } = parseArgs([...words], {
-    ...options,
-    default: { seconds: "10" },
-    unknown: (word: string) => {
-      const known = [...options.string, ...options.boolean].map((name) => `--${name}`).join(", ");
-      throw new RangeError(`Cannot use "${word}": there are ${known}`);
-    },
-  });
-  const seconds = text === "" ? NaN : Number(text);
-  if (!(seconds >= 0 && seconds <= 600)) {
-    throw new RangeError(`Cannot use --seconds ${text}: choose a number from 0 to 600`);
-  }
-  return { seconds, json, help };
-}
 
 /** Features that computing can use; --json lists all. */
 const OF_USE = ["shader-f16", "subgroups", "timestamp-query"];
@@ -77,21 +54,14 @@ function page({ system, cpu, blas, adapters, quirks, speed }: Findings): string 
 }
 
 if (import.meta.main) {
-  try {
-    const { seconds, json, help } = readChoice(Deno.args);
-    if (help) console.log(HELP);
+  await command(async () => {
+    const given = readWords(Deno.args, { values: { seconds: "10" }, flags: ["json"], help: HELP });
+    const findings = await examine(wholeNumber("seconds", given.value("seconds"), 0, 600));
+    const advice = advise(findings);
+    if (given.flag("json")) console.log(JSON.stringify({ ...findings, advice }, null, 1));
     else {
-      const findings = await examine(seconds);
-      const advice = advise(findings);
-      if (json) console.log(JSON.stringify({ ...findings, advice }, null, 1));
-      else {
-        console.log(page(findings));
-        console.log(`\nAdvice\n${advice.map((sentence) => `  - ${sentence}`).join("\n")}`);
-      }
+      console.log(page(findings));
+      console.log(`\nAdvice\n${advice.map((sentence) => `  - ${sentence}`).join("\n")}`);
     }
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    console.error(error.message);
-    Deno.exit(1);
-  }
+  });
 }

@@ -1,5 +1,5 @@
 // The bench of routing's share runs, checks what it times and prints what it says; how fast is its own affair.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import type { Spread } from "../bench/rounds.ts";
 import { routers } from "../routers/registry.ts";
@@ -9,7 +9,7 @@ const root = new URL("../", import.meta.url);
 async function bench(...words: string[]): Promise<{ code: number; out: string; error: string }> {
   const [, ...task] = config.tasks["bench:routing"].command.split(" ");
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...task, ...words],
+    args: ["run", "--no-prompt", ...task.slice(1), ...words],
     cwd: root,
     env: { NO_COLOR: "1" },
     stdin: "null",
@@ -22,8 +22,10 @@ const small = ["--tokens", "256", "--width", "32", "--hidden", "16", "--experts"
 Deno.test("one small round times every router, verified, with shares below 1", async () => {
   const { code, out, error } = await bench(...small, "--json");
   assertEquals([code, error], [0, ""]);
-  const { figures, experts } = JSON.parse(out);
+  const { figures, experts, machine, date } = JSON.parse(out);
   assertEquals(experts, 16);
+  assertMatch(date, /^\d{4}-\d\d-\d\d$/);
+  assert(machine.includes(`Deno ${Deno.version.deno}`), machine);
   for (const { name } of routers()) assert(name in figures, `no ${name} among ${Object.keys(figures)}`);
   for (const [name, found] of Object.entries(figures as Record<string, Record<string, Spread>>)) {
     const [all, route, share] = [found.seconds, found.routeSeconds, found.routeShare].map(({ median }) =>

@@ -21,7 +21,7 @@ interface Dot {
 
 /** One chart a device; null when no device timed its kernels. */
 export function kernelFigure(rows: readonly Row[], devices: readonly string[]): Markup | null {
-  const panels = devices.flatMap((on) => {
+  const found = devices.flatMap((on) => {
     const dots = rows.filter(({ group, on: device, figures }) =>
       group === "kernel" && device === on && figures.share
     )
@@ -31,22 +31,31 @@ export function kernelFigure(rows: readonly Row[], devices: readonly string[]): 
         speed: figures.flopPerSecond.median / 1e9,
         share: figures.share.median,
       })).filter(({ speed }) => speed > 0);
-    return dots.length === 0 ? [] : [panel(on, roofline(on, dots, roofOf(rows, on)))];
+    return dots.length === 0 ? [] : [{ on, dots, roof: roofOf(rows, on) }];
   });
-  return panels.length === 0 ? null : figure(
+  if (found.length === 0) return null;
+  // Panels are read side by side, so that all have the same axes.
+  const all = found.flatMap(({ dots }) => dots);
+  const intensities = all.map(({ intensity }) => intensity);
+  const x = [Math.min(...intensities) / 2, Math.max(...intensities) * 2] as const;
+  const panels = found.map((each) => ({ ...each, lines: each.roof ? roofLines(each.roof, x) : [] }));
+  const speeds = [...all, ...panels.flatMap(({ lines }) => lines)].map(({ speed }) => speed);
+  const y = [Math.min(...speeds) / 2, Math.max(...speeds) * 1.5] as const;
+  return figure(
     null,
     "A dot a kernel, larger the more of the time it takes. Dashed: the peak, and the bandwidth of memory and (upper line) " +
       "of the nearest cache. Kernels that compute nothing have no place here; they are in the table.",
-    panels,
+    panels.map(({ on, dots, lines }) => panel(on, roofline(on, dots, lines, x, y))),
   );
 }
 
-function roofline(on: string, dots: readonly Dot[], roof: Roof | null): Markup {
-  const intensities = dots.map(({ intensity }) => intensity);
-  const x = [Math.min(...intensities) / 2, Math.max(...intensities) * 2] as const;
-  const lines = roof ? roofLines(roof, x) : [];
-  const speeds = [...dots, ...lines].map(({ speed }) => speed);
-  const y = [Math.min(...speeds) / 2, Math.max(...speeds) * 1.5] as const;
+function roofline(
+  on: string,
+  dots: readonly Dot[],
+  lines: ReturnType<typeof roofLines>,
+  x: readonly [number, number],
+  y: readonly [number, number],
+): Markup {
   const labels = namesBeside(dots.slice(0, NAMED), y);
   return chart(`Roofline of the kernels of a step on ${on}`, {
     height: 320,
