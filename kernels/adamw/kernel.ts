@@ -42,6 +42,12 @@ function check(inputs: readonly ArrayType[], params: AdamwParams): void {
   }
 }
 
+/** What both programs read, in their order: the bias corrections are part of the rate and of the root's factor. */
+function constantsOf({ learningRate, beta1, beta2, epsilon, weightDecay, step }: AdamwParams): number[] {
+  const rate = learningRate / (1 - beta1 ** step), root = 1 / Math.sqrt(1 - beta2 ** step);
+  return [beta1, 1 - beta1, beta2, 1 - beta2, rate, root, epsilon, learningRate * weightDecay];
+}
+
 export const adamw: Kernel<AdamwParams> = {
   name: "adamw",
   about: "One AdamW step: from (p, g, m, v, factor of g) to (p', m', v').",
@@ -62,37 +68,13 @@ export const adamw: Kernel<AdamwParams> = {
   },
   wasm: "adamw",
   replaces: [0, 2, 3],
-  cpu(inputs, { learningRate, beta1, beta2, epsilon, weightDecay, step }) {
-    return elementwise(elements(inputs), 2, {
-      floats: [
-        beta1,
-        1 - beta1,
-        beta2,
-        1 - beta2,
-        learningRate / (1 - beta1 ** step),
-        1 / Math.sqrt(1 - beta2 ** step),
-        epsilon,
-        learningRate * weightDecay,
-      ],
-    });
+  cpu(inputs, params) {
+    return elementwise(elements(inputs), 2, { floats: constantsOf(params) });
   },
   wgsl: [apart, inPlace],
-  gpu(inputs, { learningRate, beta1, beta2, epsilon, weightDecay, step }, facts) {
+  gpu(inputs, params, facts) {
     const count = quads(elements(inputs));
-    const common = {
-      integers: [count],
-      floats: [
-        beta1,
-        1 - beta1,
-        beta2,
-        1 - beta2,
-        learningRate / (1 - beta1 ** step),
-        1 / Math.sqrt(1 - beta2 ** step),
-        epsilon,
-        learningRate * weightDecay,
-      ],
-      workgroups: forEach(count, facts),
-    };
+    const common = { integers: [count], floats: constantsOf(params), workgroups: forEach(count, facts) };
     return {
       passes: [{ ...common, program: apart }],
       over: [{ ...common, program: inPlace, reads: [1, 4], writes: [5, 6, 7] }],

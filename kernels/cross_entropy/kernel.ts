@@ -7,9 +7,12 @@ import { additionsInRow } from "../accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import lanes from "../lanes.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
+import frame from "../row_logsumexp.wgsl" with { type: "text" };
 
 const EXP_FLOP = 20;
 const PATTERNS = ["f32 TV", "i32 T"];
+
+const code = math + lanes + frame + program;
 
 export const crossEntropy: Kernel<Record<string, never>> = {
   name: "cross_entropy",
@@ -37,10 +40,10 @@ export const crossEntropy: Kernel<Record<string, never>> = {
     const { T, V } = match("cross_entropy", inputs, PATTERNS);
     return { units: T, grain: grainFor(V + 20), integers: [V] };
   },
-  wgsl: [math + lanes + program],
+  wgsl: [code],
   gpu(inputs, _params, facts) {
     const { T, V } = match("cross_entropy", inputs, PATTERNS);
-    return { passes: [{ program: math + lanes + program, integers: [T, V], ...forRows(T, V, facts) }] };
+    return { passes: [{ program: code, integers: [T, V], ...forRows(T, V, facts) }] };
   },
   cost(inputs) {
     const { T, V } = match("cross_entropy", inputs, PATTERNS);

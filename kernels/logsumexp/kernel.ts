@@ -6,8 +6,11 @@ import { additionsInRow } from "../accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import lanes from "../lanes.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
+import frame from "../row_logsumexp.wgsl" with { type: "text" };
 
 const EXP_FLOP = 20;
+
+const code = math + lanes + frame + program;
 
 export const logsumexp: Kernel<Record<string, never>> = {
   name: "logsumexp",
@@ -32,10 +35,10 @@ export const logsumexp: Kernel<Record<string, never>> = {
     const { rows, C } = match("logsumexp", inputs, ["f32 *C"]);
     return { units: rows, grain: grainFor(C + 20), integers: [C] };
   },
-  wgsl: [math + lanes + program],
+  wgsl: [code],
   gpu(inputs, _params, facts) {
     const { rows, C } = match("logsumexp", inputs, ["f32 *C"]);
-    return { passes: [{ program: math + lanes + program, integers: [rows, C], ...forRows(rows, C, facts) }] };
+    return { passes: [{ program: code, integers: [rows, C], ...forRows(rows, C, facts) }] };
   },
   cost(inputs) {
     const { rows, C } = match("logsumexp", inputs, ["f32 *C"]);
