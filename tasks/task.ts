@@ -1,0 +1,106 @@
+// What a task is: a plugin that says where examples come from, what a model's input and output are, and how good
+// routing can be. It knows nothing of models, routers or training.
+import type { z } from "zod";
+import type { Random } from "../tensor/random.ts";
+
+/** Vectors that training does not change, row-major [rows, D]. */
+export interface FrozenVectors {
+  readonly rows: number;
+  readonly D: number;
+  readonly values: Float32Array;
+}
+
+/** What a model is given: ids of a vocabulary whose embedding it learns, or rows of frozen vectors. */
+export type TaskInput =
+  | { readonly kind: "tokens"; readonly V: number; readonly tokenCount_V: Int32Array }
+  | { readonly kind: "vectors"; readonly vectors: FrozenVectors };
+
+/**
+ * What a model has to say. `tokens`: the next token, scored against the embedding. `vectors`: scores against frozen vectors,
+ * one a class (cross-entropy) or one a value (squared error).
+ */
+export type TaskOutput =
+  | { readonly kind: "tokens" }
+  | {
+    readonly kind: "vectors";
+    readonly vectors: FrozenVectors;
+    readonly loss: "cross-entropy" | "squared-error";
+  };
+
+/** T tokens, sequences laid end to end. */
+export interface Examples {
+  /** Row of the input that each token is, below V or the vectors' rows. */
+  readonly tokenId: Int32Array;
+  /** Class of each token, -1 to leave it out of the loss; or its values, [T, rows of the output] row-major. */
+  readonly target: Int32Array | Float32Array;
+  /** Tokens of each sequence; their sum is T. */
+  readonly lengths: readonly number[];
+}
+
+/** Held-out examples with what is known of them. */
+export interface EvaluationExamples extends Examples {
+  /** For each of the task's label sets, the label of each token as an index in its names; -1 = none. */
+  readonly labels: readonly Int32Array[];
+}
+
+/** A kind of label for specialisation: parts of speech, genres, languages, topics. */
+export interface LabelSet {
+  /** In the singular: "part of speech". */
+  readonly name: string;
+  readonly names: readonly string[];
+}
+
+/** Shape of a batch. */
+export interface BatchShape {
+  /** Sequences in a batch, B. */
+  readonly batch: number;
+  /** Tokens of a sequence, L. */
+  readonly length: number;
+}
+
+/** A loss that needs no model, for charts: chance, unigram frequencies. */
+export interface ReferenceLoss {
+  readonly name: string;
+  readonly loss: number;
+}
+
+/** A task's examples, loaded. */
+export interface TaskData {
+  /** What was loaded: "the Brown corpus", "recall". */
+  readonly name: string;
+  /** Identifies the content: equal digests, equal examples. Hexadecimal. */
+  readonly digest: string;
+  readonly input: TaskInput;
+  readonly output: TaskOutput;
+  readonly labels: readonly LabelSet[];
+  /** Sizes worth telling: training tokens, validation tokens, ... */
+  readonly facts: Readonly<Record<string, number>>;
+  readonly references: readonly ReferenceLoss[];
+  /** What a row of the input is called, where it has a name: a word. */
+  nameOf(tokenId: number): string | null;
+  /** The batch of a training step: a pure function of the stream, the step and the shape. */
+  trainingExamples(shape: BatchShape & { random: Random; step: number; shards?: number }): Examples;
+  /** All held-out examples, in order; the last batch may be smaller. */
+  evaluationExamples(shape: BatchShape): readonly EvaluationExamples[];
+  /**
+   * The best routing known: a group for each row of the input, from 0; an oracle sends group g to expert g mod E. Null where
+   * none is known.
+   */
+  readonly bestRouting: { readonly about: string; readonly group_V: Int32Array } | null;
+}
+
+/** A task as a plugin. */
+export interface TaskPlugin<Options> {
+  /** In kebab-case; what `--task` takes. */
+  readonly name: string;
+  /** One sentence. */
+  readonly about: string;
+  /** Where the task comes from, or that it is ours. */
+  readonly source: string;
+  /** Defaults, ranges and one-line descriptions of the options. */
+  readonly options: z.ZodType<Options, unknown>;
+  /** Settings of a run that suit the task, by path: `{ "train.steps": 600, "model.width": 32 }`. */
+  readonly defaults: Readonly<Record<string, unknown>>;
+  /** @throws {RangeError} when the options name what does not exist or cannot be used. */
+  load(options: Options): Promise<TaskData>;
+}
