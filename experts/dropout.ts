@@ -4,7 +4,21 @@ import { affine, greater, multiply } from "../tensor/arithmetic.ts";
 import type { Random } from "../tensor/random.ts";
 import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 
-/** Hidden units, each zero with probability `share` and else divided by 1 - share; as they are without a stream. */
+/**
+ * Hidden units, each zero with probability `share` and else divided by 1 - share; as they are without a stream.
+ * @param random The stream of an expert's rows in training.
+ * @example
+ * ```ts
+ * import { cpu, dropUnits, random, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const hidden_NF = tensor(backend, new Float32Array(100).fill(1), [10, 10]);
+ * const dropped = await dropUnits(hidden_NF, 0.5, random(0)).read();
+ * assertEquals(new Set(dropped), new Set([0, 2]));
+ * assertEquals(dropUnits(hidden_NF, 0.5, undefined), hidden_NF);
+ * backend.close();
+ * ```
+ */
 export function dropUnits(hidden_NF: Tensor, share: number, random: Random | undefined): Tensor {
   if (share === 0 || !random) return hidden_NF;
   const { shape, backend } = hidden_NF;

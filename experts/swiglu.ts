@@ -20,7 +20,8 @@ export interface SwigluOptions {
  * ```ts
  * import { swiglu } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * assertEquals(swiglu.flopPerToken({ D: 4, F: 8, E: 2 }, swiglu.options.parse({})), 192);
+ * const [dims, options] = [{ D: 4, F: 8, E: 2 }, swiglu.options.parse({})];
+ * assertEquals([swiglu.parameters(dims, options), swiglu.flopPerToken(dims, options)], [96, 192]);
  * ```
  */
 export const swiglu: ExpertPlugin<SwigluOptions> = {
@@ -33,6 +34,7 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
       .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)"),
     precision: precisionOption,
   }),
+  parameters: ({ D, F }) => 3 * D * F,
   flopPerToken: ({ D, F }) => 6 * D * F,
   create(dims, options, init) {
     checkPrecision(options.precision, init.backend);
