@@ -86,7 +86,7 @@ export * from "./routers/scoring.ts";
 export * from "./experts/mod.ts";
 export * from "./experts/registry.ts";
 export * from "./experts/init.ts";
-export * from "./experts/dropout.ts";
+export { dropUnits } from "./experts/dropout.ts";
 export * from "./experts/precision.ts";
 export { createMoeLayer, type MoeLayer, type MoeOutput } from "./moe/layer.ts";
 export { type Load, loadOf, type RoutingValues } from "./moe/load.ts";

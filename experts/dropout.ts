@@ -1,6 +1,7 @@
 // Dropout of hidden units inside experts: Switch's expert dropout (section 2.4), in training only.
 import * as kernels from "../kernels/mod.ts";
 import { affine, greater, multiply } from "../tensor/arithmetic.ts";
+import { spending } from "../tensor/memory.ts";
 import type { Random } from "../tensor/random.ts";
 import { apply, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 
@@ -25,6 +26,12 @@ export function dropUnits(hidden_NF: Tensor, share: number, random: Random | und
   const [key0, key1] = random.split("dropout").key;
   const [draw] = apply(kernels.uniform, [], { key0, key1, shape }, backend);
   // Draws are multiples of 2^-24, so half a step below the share keeps exactly the share of them.
-  const kept = greater(reshape(draw, shape), tensor(backend, [share - 2 ** -25], [1]));
-  return multiply(hidden_NF, affine(kept, 1 / (1 - share), 0));
+  const least = tensor(backend, [share - 2 ** -25], [1]);
+  const kept = spending(reshape(draw, shape), (draw_NF) => greater(draw_NF, least));
+  return multiply(hidden_NF, spending(kept, (kept_NF) => affine(kept_NF, 1 / (1 - share), 0)));
+}
+
+/** Values that dropout keeps of a hidden unit besides the unit: its factor and the product. */
+export function keptByDropout(share: number): number {
+  return share === 0 ? 0 : 2;
 }

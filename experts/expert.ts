@@ -37,6 +37,8 @@ export interface ExpertPlugin<Options> {
   parameters(dims: ExpertDims, options: Options): number;
   /** Floating-point operations of one token in one expert, forward: its multiply-adds, times two. */
   flopPerToken(dims: ExpertDims, options: Options): number;
+  /** Values of 4 bytes that one token in one expert keeps for the backward pass in training, its output included. */
+  activationsPerToken(dims: ExpertDims, options: Options): number;
   /** @throws {RangeError} when the backend cannot store what the options ask for. */
   create(dims: ExpertDims, options: Options, init: Init): ExpertBank;
 }

@@ -5,7 +5,7 @@ import { constant } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { Parameter } from "../tensor/tensor.ts";
 import type { ExpertPlugin } from "./expert.ts";
-import { dropUnits } from "./dropout.ts";
+import { dropUnits, keptByDropout } from "./dropout.ts";
 import { unitsIn, unitsOut } from "./init.ts";
 import { checkPrecision, operandsIn, type Precision, precisionOption } from "./precision.ts";
 
@@ -46,6 +46,13 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
   }),
   parameters: ({ D, F }, { bias }) => 2 * D * F + (bias ? F + D : 0),
   flopPerToken: ({ D, F }) => 4 * D * F,
+  activationsPerToken({ D, F }, { activation, dropout, precision }) {
+    // ReLU's derivative is read off its result; the others keep it, and squared ReLU keeps what it squares.
+    const units = activation === "relu" ? 1 : 2;
+    const fused = activation !== "relu-squared" && dropout === 0;
+    const stored = precision === "full" ? units : fused ? units / 2 : units + 0.5;
+    return D + F * (stored + keptByDropout(dropout));
+  },
   create(dims, options, init) {
     const { D, F, E } = dims;
     checkPrecision(options.precision, init.backend);

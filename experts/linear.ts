@@ -31,6 +31,7 @@ export const linear: ExpertPlugin<LinearOptions> = {
   }),
   parameters: ({ D }, { bias }) => D * D + (bias ? D : 0),
   flopPerToken: ({ D }) => 2 * D * D,
+  activationsPerToken: ({ D }) => D,
   create({ D, E }, options, init) {
     const out_EDD = init.parameter("out", [E, D, D], normal(options.outDeviation ?? 1 / Math.sqrt(D)));
     const biases = options.bias ? { outBias: init.parameter("outBias", [E, D], constant(0)) } : {};

@@ -11,7 +11,7 @@ const known = listPlugins<AnyExpertPlugin>({
   word: "experts",
   one: "a kind of experts",
   example: "feed-forward",
-  parts: ["name", "about", "options", "parameters", "flopPerToken", "create"],
+  parts: ["name", "about", "options", "parameters", "flopPerToken", "activationsPerToken", "create"],
 }, builtIn);
 
 /**

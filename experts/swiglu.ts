@@ -3,7 +3,7 @@ import { z } from "zod";
 import { gated } from "../tensor/arithmetic.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";
-import { dropUnits } from "./dropout.ts";
+import { dropUnits, keptByDropout } from "./dropout.ts";
 import { unitsIn, unitsOut } from "./init.ts";
 import { checkPrecision, operandsIn, type Precision, precisionOption } from "./precision.ts";
 
@@ -36,6 +36,8 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
   }),
   parameters: ({ D, F }) => 3 * D * F,
   flopPerToken: ({ D, F }) => 6 * D * F,
+  activationsPerToken: ({ D, F }, { dropout, precision }) =>
+    D + F * (3 + keptByDropout(dropout) + (precision === "half" ? 0.5 : 0)),
   create(dims, options, init) {
     checkPrecision(options.precision, init.backend);
     const operand = operandsIn(options.precision);
