@@ -33,13 +33,19 @@ export interface ExpertPlugin<Options> {
   readonly about: string;
   /** Defaults, ranges and one-line descriptions of the options. */
   readonly options: z.ZodType<Options, unknown>;
-  /** Multiply-adds of one token in one expert, times two. */
+  /** Numbers in one expert's parameters. */
+  parameters(dims: ExpertDims, options: Options): number;
+  /** Floating-point operations of one token in one expert, forward: its multiply-adds, times two. */
   flopPerToken(dims: ExpertDims, options: Options): number;
+  /** Values of 4 bytes that one token in one expert keeps for the backward pass in training, its output included. */
+  activationsPerToken(dims: ExpertDims, options: Options): number;
+  /** @throws {RangeError} when the backend cannot store what the options ask for. */
   create(dims: ExpertDims, options: Options, init: Init): ExpertBank;
 }
 
 /** Experts at work in one layer. */
 export interface ExpertBank {
+  /** The first dimension of each is the expert. */
   readonly params: Params;
   /** f32 [N, D] from {@linkcode ExpertRows}. */
   apply(rows: ExpertRows): Tensor;

@@ -1,16 +1,17 @@
-// Two-layer experts: act(x W_in + b_in) W_out + b_out with ReLU or exact GELU.
+// Two-layer experts: act(x W_in + b_in) W_out + b_out. The product applies its activation to its sums; squaring comes after.
 import { z } from "zod";
+import { square } from "../tensor/arithmetic.ts";
 import { constant } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { Parameter } from "../tensor/tensor.ts";
 import type { ExpertPlugin } from "./expert.ts";
-import { dropUnits } from "./dropout.ts";
+import { dropUnits, keptByDropout } from "./dropout.ts";
 import { unitsIn, unitsOut } from "./init.ts";
 import { checkPrecision, operandsIn, type Precision, precisionOption } from "./precision.ts";
 
 /** Options of {@linkcode feedForward}. */
 export interface FeedForwardOptions {
-  readonly activation: "relu" | "gelu";
+  readonly activation: "relu" | "gelu" | "silu" | "relu-squared";
   readonly bias: boolean;
   readonly outDeviation: number | null;
   readonly dropout: number;
@@ -18,21 +19,24 @@ export interface FeedForwardOptions {
 }
 
 /**
- * Feed-forward experts: act(x W_in + b_in) W_out + b_out, ReLU or exact GELU.
+ * Feed-forward experts: act(x W_in + b_in) W_out + b_out. GELU is the exact one; squared ReLU is Primer's (So et al. 2021).
  * @example
  * ```ts
  * import { feedForward } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const options = feedForward.options.parse({ activation: "gelu" });
  * assertEquals(options, { activation: "gelu", bias: false, outDeviation: null, dropout: 0, precision: "full" });
- * assertEquals(feedForward.flopPerToken({ D: 4, F: 8, E: 2 }, options), 128);
+ * const dims = { D: 4, F: 8, E: 2 };
+ * assertEquals([feedForward.parameters(dims, options), feedForward.flopPerToken(dims, options)], [64, 128]);
  * ```
  */
 export const feedForward: ExpertPlugin<FeedForwardOptions> = {
   name: "feed-forward",
-  about: "act(x W_in + b_in) W_out + b_out, ReLU or GELU.",
+  about: "act(x W_in + b_in) W_out + b_out, with ReLU, GELU, SiLU or squared ReLU.",
   options: z.strictObject({
-    activation: z.enum(["relu", "gelu"]).default("relu").describe("activation of the hidden units"),
+    activation: z.enum(["relu", "gelu", "silu", "relu-squared"]).default("relu").describe(
+      "activation of the hidden units",
+    ),
     bias: z.boolean().default(false).describe("biases on both layers, starting at 0"),
     outDeviation: z.number().positive().nullable().default(null)
       .describe("standard deviation of W_out's init; null = 1 / sqrt(F)"),
@@ -40,11 +44,20 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
       .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)"),
     precision: precisionOption,
   }),
+  parameters: ({ D, F }, { bias }) => 2 * D * F + (bias ? F + D : 0),
   flopPerToken: ({ D, F }) => 4 * D * F,
+  activationsPerToken({ D, F }, { activation, dropout, precision }) {
+    // ReLU's derivative is read off its result; the others keep it, and squared ReLU keeps what it squares.
+    const units = activation === "relu" ? 1 : 2;
+    const fused = activation !== "relu-squared" && dropout === 0;
+    const stored = precision === "full" ? units : fused ? units / 2 : units + 0.5;
+    return D + F * (stored + keptByDropout(dropout));
+  },
   create(dims, options, init) {
     const { D, F, E } = dims;
     checkPrecision(options.precision, init.backend);
     const operand = operandsIn(options.precision);
+    const squares = options.activation === "relu-squared";
     const in_EDF = unitsIn("in", dims, init);
     const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(F), init);
     const biases: Record<string, Parameter> = options.bias
@@ -60,10 +73,11 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
         const drops = options.dropout > 0 && random !== undefined;
         const hidden_NF = groupedMatmul(x_ND, operand(in_EDF), offset_O, {
           bias_EM: biases.inBias,
-          activation: options.activation,
-          half: options.precision === "half" && !drops,
+          activation: squares ? "relu" : options.activation,
+          half: options.precision === "half" && !squares && !drops,
         });
-        const kept_NF = operand(dropUnits(hidden_NF, options.dropout, random));
+        const units_NF = squares ? square(hidden_NF) : hidden_NF;
+        const kept_NF = operand(dropUnits(units_NF, options.dropout, random));
         return groupedMatmul(kept_NF, operand(out_EFD), offset_O, { bias_EM: biases.outBias });
       },
     };

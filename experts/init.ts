@@ -4,7 +4,20 @@ import type { Init } from "../tensor/init.ts";
 import type { Parameter } from "../tensor/tensor.ts";
 import type { ExpertDims } from "./expert.ts";
 
-/** Weights into hidden units, [E, D, F], normal with standard deviation 1 / sqrt(D). */
+/**
+ * Weights into hidden units, [E, D, F], normal with standard deviation 1 / sqrt(D).
+ * @example
+ * ```ts
+ * import { cpu, createInit, random, unitsIn } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const init = createInit(backend, random(0));
+ * const [a, b, c, d] = await unitsIn("in", { D: 2, F: 2, E: 1 }, init).read(); // units (a, c) and (b, d)
+ * // The same units in two experts of one unit each.
+ * assertEquals(await unitsIn("in", { D: 2, F: 1, E: 2 }, init).read(), Float32Array.of(a, c, b, d));
+ * backend.close();
+ * ```
+ */
 export function unitsIn(name: string, { D, F, E }: ExpertDims, init: Init): Parameter {
   return init.parameter(name, [E, D, F], (random, count) => {
     const drawn = random.normal(count);
@@ -19,7 +32,20 @@ export function unitsIn(name: string, { D, F, E }: ExpertDims, init: Init): Para
   });
 }
 
-/** Weights out of hidden units, [E, F, D], normal with the given standard deviation. */
+/**
+ * Weights out of hidden units, [E, F, D], normal with the given standard deviation.
+ * @example
+ * ```ts
+ * import { cpu, createInit, random, unitsOut } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const init = createInit(backend, random(0));
+ * const wide_EFD = unitsOut("out", { D: 2, F: 2, E: 1 }, 0.1, init);
+ * const narrow_EFD = unitsOut("out", { D: 2, F: 1, E: 2 }, 0.1, init);
+ * assertEquals(await narrow_EFD.read(), await wide_EFD.read()); // the same units in two experts of one unit each
+ * backend.close();
+ * ```
+ */
 export function unitsOut(name: string, { D, F, E }: ExpertDims, deviation: number, init: Init): Parameter {
   return init.parameter(
     name,

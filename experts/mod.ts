@@ -2,4 +2,5 @@
 
 export type * from "./expert.ts";
 export { feedForward, type FeedForwardOptions } from "./feed_forward.ts";
+export { linear, type LinearOptions } from "./linear.ts";
 export { swiglu, type SwigluOptions } from "./swiglu.ts";

@@ -15,7 +15,18 @@ export type Precision = typeof precisions[number];
 export const precisionOption: z.ZodType<Precision, Precision | undefined> = z.enum(precisions).default("full")
   .describe("`half` stores what products read as f16 and adds up in f32 (WebGPU only)");
 
-/** What a product reads in the place of a tensor. */
+/**
+ * How a bank of a precision hands tensors to a product: as they are, or as copies in f16.
+ * @example
+ * ```ts
+ * import { cpu, operandsIn, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const x = tensor(backend, [1, 2], [2]);
+ * assertEquals(operandsIn("full")(x), x);
+ * backend.close();
+ * ```
+ */
 export function operandsIn(precision: Precision): (x: Tensor) => Tensor {
   return (x) => precision === "full" || x.dtype === "f16" ? x : toHalf(x);
 }

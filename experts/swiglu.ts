@@ -3,7 +3,7 @@ import { z } from "zod";
 import { gated } from "../tensor/arithmetic.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";
-import { dropUnits } from "./dropout.ts";
+import { dropUnits, keptByDropout } from "./dropout.ts";
 import { unitsIn, unitsOut } from "./init.ts";
 import { checkPrecision, operandsIn, type Precision, precisionOption } from "./precision.ts";
 
@@ -20,7 +20,8 @@ export interface SwigluOptions {
  * ```ts
  * import { swiglu } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * assertEquals(swiglu.flopPerToken({ D: 4, F: 8, E: 2 }, swiglu.options.parse({})), 192);
+ * const [dims, options] = [{ D: 4, F: 8, E: 2 }, swiglu.options.parse({})];
+ * assertEquals([swiglu.parameters(dims, options), swiglu.flopPerToken(dims, options)], [96, 192]);
  * ```
  */
 export const swiglu: ExpertPlugin<SwigluOptions> = {
@@ -33,7 +34,10 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
       .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)"),
     precision: precisionOption,
   }),
+  parameters: ({ D, F }) => 3 * D * F,
   flopPerToken: ({ D, F }) => 6 * D * F,
+  activationsPerToken: ({ D, F }, { dropout, precision }) =>
+    D + F * (3 + keptByDropout(dropout) + (precision === "half" ? 0.5 : 0)),
   create(dims, options, init) {
     checkPrecision(options.precision, init.backend);
     const operand = operandsIn(options.precision);

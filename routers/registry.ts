@@ -1,15 +1,20 @@
 // The routers there are: those of this folder and those a program registers.
-import { z } from "zod";
+import { listPlugins } from "../tensor/plugins.ts";
 import * as builtIn from "./mod.ts";
 import type { RouterPlugin } from "./router.ts";
+
+export { optionNames } from "../tensor/plugins.ts";
 
 /** A router plugin, whatever its options are. */
 // deno-lint-ignore no-explicit-any -- a list of plugins with different options has no better type
 export type AnyRouterPlugin = RouterPlugin<any>;
 
-const known = new Map<string, AnyRouterPlugin>(
-  Object.values(builtIn).map((plugin): [string, AnyRouterPlugin] => [plugin.name, plugin]),
-);
+const known = listPlugins<AnyRouterPlugin>({
+  word: "router",
+  one: "a router",
+  example: "noisy-top-k",
+  parts: ["name", "about", "paper", "traits", "options", "expertsPerToken", "create"],
+}, builtIn);
 
 /**
  * Every router, by name: those of this package and those registered.
@@ -21,7 +26,7 @@ const known = new Map<string, AnyRouterPlugin>(
  * ```
  */
 export function routers(): readonly AnyRouterPlugin[] {
-  return [...known.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+  return known.all();
 }
 
 /**
@@ -36,11 +41,7 @@ export function routers(): readonly AnyRouterPlugin[] {
  * ```
  */
 export function registerRouter(plugin: AnyRouterPlugin): void {
-  checkPlugin(plugin);
-  if (known.has(plugin.name)) {
-    throw new RangeError(`Cannot register router "${plugin.name}": the name is taken`);
-  }
-  known.set(plugin.name, plugin);
+  known.register(plugin);
 }
 
 /**
@@ -55,24 +56,7 @@ export function registerRouter(plugin: AnyRouterPlugin): void {
  * ```
  */
 export function findRouter(name: string): AnyRouterPlugin {
-  const plugin = known.get(name);
-  if (plugin) return plugin;
-  const names = routers().map((router) => `"${router.name}"`).join(", ");
-  throw new RangeError(`Cannot find router "${name}": there are ${names}`);
-}
-
-/**
- * Names of a router's options; null where their schema is no plain object, and only parsing can tell.
- * @example
- * ```ts
- * import { hash, optionNames } from "@switchyard/moe";
- * import { assertEquals } from "@std/assert";
- * assertEquals(optionNames(hash), ["key", "table"]);
- * ```
- */
-export function optionNames({ options }: AnyRouterPlugin): string[] | null {
-  const { properties } = z.toJSONSchema(options, { io: "input", unrepresentable: "any" });
-  return properties ? Object.keys(properties) : null;
+  return known.find(name);
 }
 
 /**
@@ -89,33 +73,5 @@ export function optionNames({ options }: AnyRouterPlugin): string[] | null {
  * ```
  */
 export function parseOptions<Options>(plugin: RouterPlugin<Options>, given: unknown = {}): Options {
-  const parsed = plugin.options.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const valueAt = (path: readonly PropertyKey[]) =>
-    path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown>)?.[key], given);
-  if (issue.code === "unrecognized_keys") {
-    const unknown = issue.keys.map((key) => `${key} = ${JSON.stringify(valueAt([...issue.path, key]))}`);
-    const known = optionNames(plugin) ?? [];
-    const choices = known.length === 0 ? "it has no options" : `there are ${known.join(", ")}`;
-    throw new RangeError(`Cannot set ${unknown.join(", ")} of router "${plugin.name}": ${choices}`);
-  }
-  const at = issue.path.join(".");
-  const value = valueAt(issue.path);
-  throw new RangeError(
-    `Cannot use options of router "${plugin.name}": ${
-      at ? `${at} = ${JSON.stringify(value)}: ` : ""
-    }${issue.message}`,
-  );
-}
-
-function checkPlugin(plugin: AnyRouterPlugin): void {
-  const missing = (["name", "about", "paper", "traits", "options", "expertsPerToken", "create"] as const)
-    .filter((part) => plugin?.[part] === undefined);
-  if (missing.length > 0) {
-    throw new TypeError(`Cannot register a router: it has no ${missing.join(", no ")}`);
-  }
-  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(plugin.name)) {
-    throw new RangeError(`Cannot register router "${plugin.name}": a name is kebab-case, like "noisy-top-k"`);
-  }
+  return known.parse(plugin, given);
 }

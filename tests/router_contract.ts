@@ -7,11 +7,7 @@ import {
   assertInstanceOf,
   assertMatch,
   assertNotEquals,
-  assertStringIncludes,
-  assertThrows,
 } from "@std/assert";
-import { z } from "zod";
-import { cpu } from "../cpu/backend.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import type { Backend } from "../kernels/kernel.ts";
 import { createMoeLayer } from "../moe/layer.ts";
@@ -24,7 +20,9 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
 import { carriesGradient, type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
-import { gpuTest, openGpu } from "./gpu.ts";
+import { gpuTest } from "./gpu.ts";
+import { onCpu, onGpu, type Place } from "./place.ts";
+import { assertBadOptionsRefused, assertDescribed, assertSurviveJson } from "./plugin_options.ts";
 import { apart, counting } from "./roundings.ts";
 
 /** Options to hold a plugin to its contract with. */
@@ -39,16 +37,6 @@ export interface Variant {
   readonly byLoss?: readonly string[];
   /** Experts that a tie of all E = 8 goes to, where they are not the lowest; null where inputs of zero are no tie. */
   readonly ties?: readonly number[] | null;
-}
-
-/** Where a router is held to its contract. */
-export interface Place {
-  readonly backend: Backend;
-  usedBytes(): number;
-  /** Backends that must give its bits once more: itself, and its kind with other threads. */
-  readonly alike: readonly Backend[];
-  /** Share of the repetitions that checks of many batches make: a wait for a GPU takes far longer than a batch. */
-  readonly patience: number;
 }
 
 /** A plugin with options, as a check sees it. */
@@ -72,22 +60,7 @@ export interface Check {
   run(subject: Subject): Promise<void> | void;
 }
 
-const one = await cpu({ threads: 1 });
-const two = await cpu({ threads: 2 });
-/** Where contracts are kept unless said otherwise. */
-export const onCpu: Place = {
-  backend: one,
-  alike: [one, two],
-  patience: 1,
-  usedBytes: () => one.statistics().usedBytes,
-};
-
-const gpu = openGpu();
-/** The place of every contract's second half. */
-export async function onGpu(): Promise<Place> {
-  const backend = await gpu();
-  return { backend, alike: [backend], patience: 0.125, usedBytes: () => backend.statistics().usedBytes };
-}
+const one = onCpu.backend;
 
 const V = 100;
 const E = 8;
@@ -492,46 +465,6 @@ const shapes: readonly Shape[] = [
   { about: "one real token", tokens: padded(tokensOf({}), (t) => t === 20) },
 ];
 
-/** An option as JSON Schema shows it. */
-interface OptionSchema {
-  readonly type?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly exclusiveMaximum?: number;
-  readonly anyOf?: readonly OptionSchema[];
-}
-
-function optionSchemas(plugin: AnyRouterPlugin): [string, OptionSchema][] {
-  const schema = z.toJSONSchema(plugin.options, { io: "input" }) as {
-    properties?: Record<string, OptionSchema>;
-  };
-  return Object.entries(schema.properties ?? {});
-}
-
-/** Values an option must refuse. */
-function wrongValues(option: OptionSchema): unknown[] {
-  const wrong: unknown[] = [{ wrong: true }];
-  if (option.anyOf) return wrong;
-  if (option.type === "number" || option.type === "integer") {
-    wrong.push("3", null, NaN, true);
-    if (option.type === "integer") wrong.push((option.minimum ?? 0) + 0.5);
-    if (option.minimum !== undefined) wrong.push(option.minimum - 1);
-    if (option.exclusiveMinimum !== undefined) wrong.push(option.exclusiveMinimum);
-    if (option.maximum !== undefined) wrong.push(option.maximum + 1);
-    if (option.exclusiveMaximum !== undefined) wrong.push(option.exclusiveMaximum);
-  } else if (option.type === "string") {
-    wrong.push(3, null);
-    if (option.enum) wrong.push("no such choice");
-  } else if (option.type === "boolean") {
-    wrong.push("true", 1, null);
-  }
-  return wrong;
-}
-
 const both = [false, true];
 
 /** The contract. */
@@ -545,34 +478,21 @@ export const routerChecks: readonly Check[] = [
       const { title, year, identifier, equations } = plugin.paper;
       for (const text of [title, identifier, equations]) assert(text.trim() !== "");
       assert(Number.isInteger(year) && year > 1990);
-      for (const [name, option] of optionSchemas(plugin)) {
-        assert(option.description, `option "${name}" has no description`);
-        assert("default" in option, `option "${name}" has no default`);
-      }
+      assertDescribed(plugin);
     },
   },
   {
     name: "options survive JSON, and defaults need nothing",
     where: "on paper",
     run({ plugin, options }) {
-      assertEquals(parseOptions(plugin, JSON.parse(JSON.stringify(options))), options);
-      assertEquals(parseOptions(plugin), parseOptions(plugin, {}));
+      assertSurviveJson(options, (given) => parseOptions(plugin, given));
     },
   },
   {
     name: "bad options are refused by the names of router and option",
     where: "on paper",
     run({ plugin }) {
-      const refuse = (given: unknown, ...names: string[]) => {
-        const { message } = assertThrows(() => parseOptions(plugin, given), RangeError) as RangeError;
-        assertMatch(message, /^Cannot [^\n]+$/);
-        for (const name of [`"${plugin.name}"`, ...names]) assertStringIncludes(message, name);
-      };
-      refuse({ "no such option": 1 }, "no such option");
-      for (const given of [null, 3, "text", []]) refuse(given);
-      for (const [name, option] of optionSchemas(plugin)) {
-        for (const value of wrongValues(option)) refuse({ [name]: value }, name);
-      }
+      assertBadOptionsRefused(plugin, (given) => parseOptions(plugin, given));
     },
   },
   {

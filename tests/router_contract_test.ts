@@ -33,7 +33,8 @@ import {
   tensor,
 } from "../tensor/tensor.ts";
 import { gpuTest } from "./gpu.ts";
-import { onCpu, onGpu, type Place, routerChecks, subjectOf, type Variant } from "./router_contract.ts";
+import { onCpu, onGpu, type Place } from "./place.ts";
+import { routerChecks, subjectOf, type Variant } from "./router_contract.ts";
 
 /** Names of the checks a plugin fails. */
 async function failures(plugin: AnyRouterPlugin, variant: Variant, place: Place = onCpu): Promise<string[]> {

@@ -23,7 +23,7 @@ export interface KernelCall {
 }
 
 /** A backend without memory: reads give zeros. */
-function dryBackend(calls: KernelCall[]): Backend {
+export function dryBackend(calls: KernelCall[]): Backend {
   return {
     name: "webgpu",
     arithmetic: { device: "none", fusedMultiplyAdd: true },
@@ -45,7 +45,7 @@ function dryBackend(calls: KernelCall[]): Backend {
 }
 
 /** Parameters of zeros: drawing the weights of a large model would take longer than anything else here. */
-function dryInit(backend: Backend): Init {
+export function dryInit(backend: Backend): Init {
   return {
     backend,
     random: random(0),

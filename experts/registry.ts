@@ -1,0 +1,73 @@
+// The kinds of experts there are: those of this folder and those a program registers.
+import { listPlugins } from "../tensor/plugins.ts";
+import type { ExpertPlugin } from "./expert.ts";
+import * as builtIn from "./mod.ts";
+
+/** A kind of experts, whatever its options are. */
+// deno-lint-ignore no-explicit-any -- a list of plugins with different options has no better type
+export type AnyExpertPlugin = ExpertPlugin<any>;
+
+const known = listPlugins<AnyExpertPlugin>({
+  word: "experts",
+  one: "a kind of experts",
+  example: "feed-forward",
+  parts: ["name", "about", "options", "parameters", "flopPerToken", "activationsPerToken", "create"],
+}, builtIn);
+
+/**
+ * Every kind of experts, by name: those of this package and those registered.
+ * @example
+ * ```ts
+ * import { experts } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(experts().some(({ name }) => name === "feed-forward"), true);
+ * ```
+ */
+export function experts(): readonly AnyExpertPlugin[] {
+  return known.all();
+}
+
+/**
+ * Adds a kind of experts of your own.
+ * @throws {TypeError} when it lacks a part of a plugin; {RangeError} when the name is taken or not in kebab-case.
+ * @example
+ * ```ts
+ * import { feedForward, findExperts, registerExperts } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * registerExperts({ ...feedForward, name: "my-experts" });
+ * assertEquals(findExperts("my-experts").name, "my-experts");
+ * ```
+ */
+export function registerExperts(plugin: AnyExpertPlugin): void {
+  known.register(plugin);
+}
+
+/**
+ * A kind of experts by name.
+ * @throws {RangeError} when there is none of that name; the message lists the names there are.
+ * @example
+ * ```ts
+ * import { findExperts, swiglu } from "@switchyard/moe";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * assertEquals(findExperts("swiglu"), swiglu);
+ * assertThrows(() => findExperts("swigloo"), RangeError, 'Cannot find experts "swigloo": there are "');
+ * ```
+ */
+export function findExperts(name: string): AnyExpertPlugin {
+  return known.find(name);
+}
+
+/**
+ * Options of a kind of experts with defaults filled in.
+ * @throws {RangeError} naming the kind, the option, the value and what is allowed.
+ * @example
+ * ```ts
+ * import { linear, parseExpertOptions } from "@switchyard/moe";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * assertEquals(parseExpertOptions(linear, { bias: true }), { bias: true, outDeviation: null });
+ * assertThrows(() => parseExpertOptions(linear, { bais: true }), RangeError, "there are bias, outDeviation");
+ * ```
+ */
+export function parseExpertOptions<Options>(plugin: ExpertPlugin<Options>, given: unknown = {}): Options {
+  return known.parse(plugin, given);
+}
