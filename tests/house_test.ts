@@ -45,13 +45,15 @@ function imports(path: string, text: string): string[] {
 const below: Record<string, readonly string[]> = { kernels: [] };
 below.cpu = below.gpu = ["kernels"];
 below.tensor = ["kernels", "cpu", "gpu"];
+below.data = ["tensor", ...below.tensor];
+below.tasks = ["data", ...below.data];
 below.routers = below.experts = below.cluster = ["tensor", ...below.tensor];
 below.moe = ["routers", "experts", "cluster/exchange.ts", ...below.routers];
 below.models = ["moe", ...below.moe];
-below.training = ["models", ...below.models];
+below.training = ["models", "tasks", "data", ...below.models];
 below.report = ["training/record.ts", "cluster/timeline.ts"];
 below.playground = ["training", "report", "cluster", ...below.training];
-below.experiments = ["deno.json", ...below.playground];
+below.experiments = ["deno.json", "tasks", "data", ...below.playground];
 below[""] = Object.keys(below);
 const above = new Set(["bench", "tests", "tools"]);
 
