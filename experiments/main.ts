@@ -8,7 +8,7 @@ import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { checkWindows } from "../data/batches.ts";
 import { loadBrown } from "../data/brown.ts";
 import { type Dataset, prepare } from "../data/dataset.ts";
-import { prepareFolder, readText, removePartial, writeAtomic } from "../training/files.ts";
+import { prepareFolder, readText, removePartial, writeAtomic } from "../formats/files.ts";
 import { parsePlainText } from "../data/plain_text.ts";
 import { recordRows, recordText } from "../training/record.ts";
 import { type Command, helpText, listText, readCommand, splitWords } from "./command.ts";

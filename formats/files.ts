@@ -1,4 +1,4 @@
-// Files, as training reads and writes them: the one place in training that touches the disk. A file is written beside
+// Files, as the framework reads and writes them: the one place that touches the disk. A file is written beside
 // its place and then renamed, so a run stopped at any moment leaves the old file or the new one, never half of one.
 
 const PROBE_BYTES = 256 * 2 ** 20;
