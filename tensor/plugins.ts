@@ -1,0 +1,119 @@
+// Lists of plugins by name: routers, kinds of experts, tasks. What they share is here once: names are kebab-case and
+// taken only once, options are a zod object, and whatever is refused is refused by name and with the choices.
+import { z } from "zod";
+
+/** What every plugin has. */
+export interface Plugin<Options> {
+  /** In kebab-case. */
+  readonly name: string;
+  /** Defaults, ranges and one-line descriptions of the options. */
+  readonly options: z.ZodType<Options, unknown>;
+}
+
+// deno-lint-ignore no-explicit-any -- a list of plugins with different options has no better type
+type AnyPlugin = Plugin<any>;
+
+/** A kind of plugin, in the words of its errors. */
+export interface PluginKind<P> {
+  /** Before a name: `router "switch"`. */
+  readonly word: string;
+  /** Without a name: `a router`. */
+  readonly one: string;
+  /** A name that shows how names are written. */
+  readonly example: string;
+  /** What each must have. */
+  readonly parts: readonly (keyof P & string)[];
+}
+
+/** The plugins of one kind. */
+export interface Plugins<P> {
+  /** All, by name. */
+  all(): readonly P[];
+  /** @throws {TypeError} when it lacks a part; {RangeError} when its name is taken or not in kebab-case. */
+  register(plugin: P): void;
+  /** @throws {RangeError} when there is none of that name; the message lists the names there are. */
+  find(name: string): P;
+  /**
+   * A plugin's options with defaults filled in.
+   * @throws {RangeError} naming the plugin, the option, the value and what is allowed.
+   */
+  parse<Options>(plugin: Plugin<Options>, given?: unknown): Options;
+}
+
+/** How names of plugins are written. */
+export const kebabCase = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
+
+/** A list that starts with the plugins of a module: each of its values is one. */
+export function listPlugins<P extends AnyPlugin>(
+  kind: PluginKind<P>,
+  builtIn: Readonly<Record<string, P>>,
+): Plugins<P> {
+  const { word } = kind;
+  const known = new Map(Object.values(builtIn).map((plugin): [string, P] => [plugin.name, plugin]));
+  const all = () => [...known.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+  return {
+    all,
+    register(plugin) {
+      checkPlugin(kind, plugin);
+      if (known.has(plugin.name)) {
+        throw new RangeError(`Cannot register ${word} "${plugin.name}": the name is taken`);
+      }
+      known.set(plugin.name, plugin);
+    },
+    find(name) {
+      const plugin = known.get(name);
+      if (plugin) return plugin;
+      const names = all().map((each) => `"${each.name}"`).join(", ");
+      throw new RangeError(`Cannot find ${word} "${name}": there are ${names}`);
+    },
+    parse(plugin, given = {}) {
+      const parsed = plugin.options.safeParse(given);
+      if (parsed.success) return parsed.data;
+      throw new RangeError(refusal(`${word} "${plugin.name}"`, optionNames(plugin), parsed.error, given));
+    },
+  };
+}
+
+/**
+ * Names of a plugin's options; null where their schema is no plain object, and only parsing can tell.
+ * @example
+ * ```ts
+ * import { hash, optionNames } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(optionNames(hash), ["key", "table"]);
+ * ```
+ */
+export function optionNames({ options }: AnyPlugin): string[] | null {
+  const { properties } = z.toJSONSchema(options, { io: "input", unrepresentable: "any" });
+  return properties ? Object.keys(properties) : null;
+}
+
+/** Why options cannot be used, in one line. */
+function refusal(plugin: string, known: readonly string[] | null, error: z.ZodError, given: unknown): string {
+  const [issue] = error.issues;
+  const valueAt = (path: readonly PropertyKey[]) =>
+    path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown>)?.[key], given);
+  if (issue.code === "unrecognized_keys") {
+    const unknown = issue.keys.map((key) => `${key} = ${JSON.stringify(valueAt([...issue.path, key]))}`);
+    const choices = known?.length ? `there are ${known.join(", ")}` : "it has no options";
+    return `Cannot set ${unknown.join(", ")} of ${plugin}: ${choices}`;
+  }
+  const at = issue.path.join(".");
+  const value = at ? `${at} = ${JSON.stringify(valueAt(issue.path))}: ` : "";
+  return `Cannot use options of ${plugin}: ${value}${issue.message}`;
+}
+
+function checkPlugin<P extends AnyPlugin>({ word, one, example, parts }: PluginKind<P>, plugin: P): void {
+  const missing = parts.filter((part) => plugin?.[part] === undefined);
+  if (missing.length > 0) {
+    throw new TypeError(`Cannot register ${one}: it has no ${missing.join(", no ")}`);
+  }
+  if (!kebabCase.test(plugin.name)) {
+    throw new RangeError(
+      `Cannot register ${word} "${plugin.name}": a name is kebab-case, like "${example}"`,
+    );
+  }
+  if (!("_zod" in plugin.options)) {
+    throw new TypeError(`Cannot register ${word} "${plugin.name}": its options are no schema of zod 4`);
+  }
+}
