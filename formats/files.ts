@@ -146,6 +146,26 @@ export async function isMissing(path: string | URL): Promise<boolean> {
   }
 }
 
+/**
+ * Paths of the files in a folder and its sub-folders, from the folder, in order of their letters; null when `path` is no
+ * folder. Names that start with a dot are left out.
+ * @throws {Error} when the folder cannot be read, saying why.
+ */
+export async function filesUnder(path: string): Promise<string[] | null> {
+  try {
+    if (!(await Deno.stat(path)).isDirectory) return null;
+    const found: string[] = [];
+    for await (const { name, isDirectory } of Deno.readDir(path)) {
+      if (name.startsWith(".")) continue;
+      const inside = isDirectory ? await filesUnder(`${path}/${name}`) : null;
+      found.push(...inside?.map((file) => `${name}/${file}`) ?? [name]);
+    }
+    return found.sort();
+  } catch (cause) {
+    throw new Error(`Cannot read the folder ${path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
 /** Removes a file if it is there. */
 export async function removeIfThere(path: string | URL): Promise<void> {
   try {

@@ -3,8 +3,9 @@
  * Training from data to record: a corpus, its vocabulary and batches, AdamW, evaluation, checkpoints and whole runs.
  * @module
  */
-export type { Corpus, CorpusDocument } from "../data/corpus.ts";
+export type { Corpus, CorpusDocument, Texts } from "../data/corpus.ts";
 export { loadBrown } from "../data/brown.ts";
+export { loadUdhr } from "../data/udhr.ts";
 export { parsePlainText } from "../data/plain_text.ts";
 export { buildVocabulary, type Vocabulary } from "../data/vocabulary.ts";
 export { type Dataset, prepare, type PrepareOptions } from "../data/dataset.ts";
