@@ -92,3 +92,5 @@ export { createMoeLayer, type MoeLayer, type MoeOutput } from "./moe/layer.ts";
 export { type Load, loadOf, type RoutingValues } from "./moe/load.ts";
 export * from "./models/language_model.ts";
 export { findSize, type ModelSize, type SizeName, sizes } from "./models/presets.ts";
+export * from "./tasks/mod.ts";
+export * from "./tasks/registry.ts";

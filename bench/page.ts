@@ -7,7 +7,7 @@ import { type Markup, markup, table } from "../report/markup.ts";
 import { page, type Section } from "../report/page.ts";
 import { seriesColor } from "../report/palette.ts";
 import { stages } from "../training/record.ts";
-import { isMissing, prepareFolder, writeAtomic } from "../training/files.ts";
+import { isMissing, prepareFolder, writeAtomic } from "../formats/files.ts";
 import { kernelFigure } from "./roofline_chart.ts";
 import type { Row } from "./rows.ts";
 import type { BenchResult } from "./schema.ts";

@@ -2,8 +2,8 @@
 import type { Backend } from "../kernels/kernel.ts";
 import type { ModelSize } from "../models/presets.ts";
 import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
-import { loadBrown } from "../training/brown.ts";
-import { type Dataset, prepare } from "../training/dataset.ts";
+import { loadBrown } from "../data/brown.ts";
+import { type Dataset, prepare } from "../data/dataset.ts";
 import { passes, type RunHeader, stages, type StepTiming } from "../training/record.ts";
 import { train } from "../training/train.ts";
 import { spread } from "./rounds.ts";

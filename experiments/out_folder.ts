@@ -1,7 +1,7 @@
 // Where a command writes. A folder that holds results is never written over: without --out the next free number is
 // taken, by making the folder, so that commands started together get one each; with --out the command refuses unless it
 // resumes.
-import { claimFolder, isMissing, readText, writeAtomic } from "../training/files.ts";
+import { claimFolder, isMissing, readText, writeAtomic } from "../formats/files.ts";
 
 const FACTS = "experiment.json";
 

@@ -1,7 +1,7 @@
 // Runs an experiment: every variant with every seed, seeds outermost, so that whatever has finished can be compared.
 import { cutModel } from "../models/language_model.ts";
 import { parseOptions } from "../routers/registry.ts";
-import type { Dataset } from "../training/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import type { RunRecord, TimingRecord } from "../training/record.ts";
 import { checkSameRun, plannedHeader } from "../training/run_rows.ts";
 import { openRunStore, type RunStore } from "../training/run_store.ts";

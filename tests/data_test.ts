@@ -1,12 +1,12 @@
 // Text: the Brown corpus against what is published about it, plain text, vocabularies, splits and batches.
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { random } from "../tensor/random.ts";
-import { type Batch, trainingBatch, validationBatches } from "../training/batches.ts";
-import { coarseTag, loadBrown, parseBrown, partsOfSpeech } from "../training/brown.ts";
-import type { Corpus } from "../training/corpus.ts";
-import { prepare } from "../training/dataset.ts";
-import { parsePlainText } from "../training/plain_text.ts";
-import { buildVocabulary } from "../training/vocabulary.ts";
+import { type Batch, trainingBatch, validationBatches } from "../data/batches.ts";
+import { coarseTag, loadBrown, parseBrown, partsOfSpeech } from "../data/brown.ts";
+import type { Corpus } from "../data/corpus.ts";
+import { prepare } from "../data/dataset.ts";
+import { parsePlainText } from "../data/plain_text.ts";
+import { buildVocabulary } from "../data/vocabulary.ts";
 
 const brown = await loadBrown();
 const dataset = prepare(brown, { vocabulary: 2048 });

@@ -1,6 +1,6 @@
 // Files written whole or not at all, on disks that refuse: a path below a file, a full disk, a size limit.
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { prepareFolder, readBytes, readText, writeAtomic } from "../training/files.ts";
+import { prepareFolder, readBytes, readText, writeAtomic } from "../formats/files.ts";
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -15,9 +15,9 @@ function names(folder: string): string[] {
   return Array.from(Deno.readDirSync(folder), (entry) => entry.name).sort();
 }
 
-/** Runs a few lines against training/files.ts under `sh`, and returns what they printed. */
+/** Runs a few lines against formats/files.ts under `sh`, and returns what they printed. */
 async function shell(before: string, source: string, command = ["sh", "-c"]): Promise<string> {
-  const module = new URL("../training/files.ts", import.meta.url);
+  const module = new URL("../formats/files.ts", import.meta.url);
   const code =
     `import { prepareFolder, writeAtomic } from "${module}"; const say = (e) => console.log(e.message); ${source}`;
   const { stdout, stderr } = await new Deno.Command(command[0], {
@@ -127,7 +127,7 @@ Deno.test({
 
 Deno.test("a missing Deno permission is named", () =>
   inFolder(async (folder) => {
-    const module = new URL("../training/files.ts", import.meta.url);
+    const module = new URL("../formats/files.ts", import.meta.url);
     const code = `import { writeAtomic } from "${module}"; await writeAtomic("${folder}/a", "x");`;
     await Deno.writeTextFile(`${folder}/main.ts`, code);
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {

@@ -16,7 +16,7 @@ import { matmul } from "../tensor/products.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
 import { parameter, type Tensor, tensor } from "../tensor/tensor.ts";
-import type { Dataset } from "../training/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { train } from "../training/train.ts";
 
 const backend = await cpu({ threads: 1 });

@@ -1,8 +1,8 @@
 // Text that can be learnt in seconds: a chain in which each word is mostly followed by one of three others. It comes out
 // of this package's own generator, so every machine reads the same.
 import { random } from "../tensor/random.ts";
-import type { Corpus } from "../training/corpus.ts";
-import { type Dataset, prepare } from "../training/dataset.ts";
+import type { Corpus } from "../data/corpus.ts";
+import { type Dataset, prepare } from "../data/dataset.ts";
 
 /** How much text to make. */
 export interface MadeUpText {

@@ -11,8 +11,8 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { tensor } from "../tensor/tensor.ts";
-import { trainingBatch } from "../training/batches.ts";
-import type { Dataset } from "../training/dataset.ts";
+import { trainingBatch } from "../data/batches.ts";
+import type { Dataset } from "../data/dataset.ts";
 
 const int = (...values: number[]) => Int32Array.from(values);
 

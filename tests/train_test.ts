@@ -10,7 +10,7 @@ import { affine } from "../tensor/arithmetic.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { stopGradient } from "../tensor/tensor.ts";
-import { validationBatches } from "../training/batches.ts";
+import { validationBatches } from "../data/batches.ts";
 import { evaluate, evaluateInDetail } from "../training/evaluate.ts";
 import { fingerprint } from "../training/fingerprint.ts";
 import type { TrainOptions, TrainPlan } from "../training/plan.ts";

@@ -8,7 +8,7 @@ import type { ModelSize } from "../models/presets.ts";
 import type { Init } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { parameter } from "../tensor/tensor.ts";
-import type { Dataset } from "../training/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { createAdamW } from "../training/optimizer.ts";
 import { createProgressState } from "../training/train_state.ts";
 import { trainStep } from "../training/train_step.ts";

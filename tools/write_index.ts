@@ -1,8 +1,9 @@
-// Lists folders of variants (kernels, routers, experts, experiments) and writes their mod.ts and tables. A written list,
+// Lists folders of variants (kernels, routers, experts, tasks, experiments) and writes their mod.ts and tables. A written list,
 // not a folder scan while running, is what types, bundlers and browsers can follow; a test fails when one is stale.
 import { z } from "zod";
 import type { ExpertPlugin } from "../experts/expert.ts";
 import type { RouterPlugin } from "../routers/router.ts";
+import type { TaskPlugin } from "../tasks/task.ts";
 
 const WRITTEN = "Written by `deno task index`. Do not edit.";
 const START = "<!-- index: written by `deno task index` -->";
@@ -167,6 +168,14 @@ function expertTable(found: readonly Loaded<ExpertPlugin<unknown>>[]): string {
   ).join("");
 }
 
+function taskTable(found: readonly Loaded<TaskPlugin<unknown>>[]): string {
+  return found.map(({ file, plugin: { name, about, source, options, defaults } }) => {
+    const settings = Object.entries(defaults).map(([path, value]) => `\`${path}\` ${JSON.stringify(value)}`);
+    const suits = settings.length === 0 ? "" : ` Runs start from ${settings.join(", ")}.`;
+    return `### [${name}](${file})\n\n${about}${suits}\n\nSource: ${source}\n\n${optionsTable(options)}\n`;
+  }).join("");
+}
+
 /** A page with what lies between its marks replaced; a page without marks is refused. */
 function between(page: string, path: string, written: string): string {
   const start = page.indexOf(START);
@@ -181,11 +190,13 @@ function between(page: string, path: string, written: string): string {
 export async function indexFiles(root: URL): Promise<Record<string, string>> {
   const routers = variants(root, "routers", "RouterPlugin");
   const experts = variants(root, "experts", "ExpertPlugin");
+  const tasks = variants(root, "tasks", "TaskPlugin");
   const experiments = variants(root, "experiments", "Experiment");
   const files: Record<string, string> = { "kernels/mod.ts": await kernelIndex(root) };
   const lists = [
     ["routers", "Every router of this package", "router.ts", routers],
     ["experts", "Every kind of expert of this package", "expert.ts", experts],
+    ["tasks", "Every task of this package", "task.ts", tasks],
     ["experiments", "Every experiment", null, experiments],
   ] as const;
   for (const [folder, about, types, found] of lists) {
@@ -201,6 +212,7 @@ export async function indexFiles(root: URL): Promise<Record<string, string>> {
     ["docs/webgpu.md", await rooflinePage()],
     ["routers/README.md", routerTable(await load(root, "routers", routers))],
     ["experts/README.md", expertTable(await load(root, "experts", experts))],
+    ["tasks/README.md", taskTable(await load(root, "tasks", tasks))],
   ] as const;
   for (const [path, table] of pages) {
     const page = Deno.readTextFileSync(new URL(path, root));

@@ -5,8 +5,8 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
 import { tensor } from "../tensor/tensor.ts";
-import type { ValidationBatch } from "./batches.ts";
-import type { Dataset } from "./dataset.ts";
+import type { ValidationBatch } from "../data/batches.ts";
+import type { Dataset } from "../data/dataset.ts";
 import type { Specialisation } from "./record.ts";
 import { countSpecialisation, type SpecialisationCounter } from "./specialisation.ts";
 

@@ -3,11 +3,12 @@
  * Training from data to record: a corpus, its vocabulary and batches, AdamW, evaluation, checkpoints and whole runs.
  * @module
  */
-export type { Corpus, CorpusDocument } from "./corpus.ts";
-export { loadBrown } from "./brown.ts";
-export { parsePlainText } from "./plain_text.ts";
-export { buildVocabulary, type Vocabulary } from "./vocabulary.ts";
-export { type Dataset, prepare, type PrepareOptions } from "./dataset.ts";
+export type { Corpus, CorpusDocument, Texts } from "../data/corpus.ts";
+export { loadBrown } from "../data/brown.ts";
+export { loadUdhr } from "../data/udhr.ts";
+export { parsePlainText } from "../data/plain_text.ts";
+export { buildVocabulary, type Vocabulary } from "../data/vocabulary.ts";
+export { type Dataset, prepare, type PrepareOptions } from "../data/dataset.ts";
 export {
   type Batch as TokenBatch,
   type BatchShape,
@@ -15,7 +16,7 @@ export {
   type TrainingBatchOptions,
   type ValidationBatch,
   validationBatches,
-} from "./batches.ts";
+} from "../data/batches.ts";
 export { type AdamW, adamWDefaults, type AdamWOptions, createAdamW } from "./optimizer.ts";
 export { learningRateAt, type Schedule, scheduleDefaults } from "./schedule.ts";
 export { type DetailedEvaluation, evaluate, evaluateInDetail, type Evaluation } from "./evaluate.ts";

@@ -1,7 +1,7 @@
 // What a run is asked to do: the plan decides every bit of the result, the options how and where it is done.
 import type { Backend } from "../kernels/kernel.ts";
 import type { ModelPlan } from "../models/language_model.ts";
-import type { Dataset } from "./dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import type { StepRow, StepTiming } from "./record.ts";
 import type { RunStore } from "./run_store.ts";
 

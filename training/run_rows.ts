@@ -1,7 +1,7 @@
 // The first and the last row of a run's record: what it is, and what came out.
 import { cutModel, type LanguageModel } from "../models/language_model.ts";
 import { parseOptions } from "../routers/registry.ts";
-import { validationBatches } from "./batches.ts";
+import { validationBatches } from "../data/batches.ts";
 import { evaluateInDetail } from "./evaluate.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { adamWDefaults } from "./optimizer.ts";

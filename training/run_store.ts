@@ -1,7 +1,7 @@
 // The files of one run: its record, its timings and its checkpoint. The record is written before the checkpoint, so a
 // run stopped between the two resumes from the older step and writes the same rows again.
 import { type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
-import { isMissing, readBytes, readText, removeIfThere, writeAtomic } from "./files.ts";
+import { isMissing, readBytes, readText, removeIfThere, writeAtomic } from "../formats/files.ts";
 import {
   parseRecord,
   type RecordRow,

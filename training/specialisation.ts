@@ -1,6 +1,6 @@
 // What experts take on: counts of expert by part of speech, genre and word over validation text, and the mutual
 // information between expert and label.
-import type { Dataset } from "./dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import type { Specialisation } from "./record.ts";
 
 /** Counts of one layer. */

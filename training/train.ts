@@ -4,7 +4,7 @@ import { createLanguageModel } from "../models/language_model.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
-import { validationBatches } from "./batches.ts";
+import { validationBatches } from "../data/batches.ts";
 import { evaluate } from "./evaluate.ts";
 import { createAdamW } from "./optimizer.ts";
 import type { TrainOptions, TrainPlan } from "./plan.ts";

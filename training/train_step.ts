@@ -9,7 +9,7 @@ import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
 import { pass } from "../tensor/stage.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
-import { trainingBatch } from "./batches.ts";
+import { trainingBatch } from "../data/batches.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { TrainOptions, TrainPlan } from "./plan.ts";
 import type { LayerLoad, StepRow } from "./record.ts";

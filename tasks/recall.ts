@@ -1,0 +1,63 @@
+// Recall: what experts can remember. Keys lie in topics, but objects are drawn without regard to them, so nothing can be
+// inferred and every fact has to be stored; it is judged on the facts it learned.
+import { z } from "zod";
+import { random } from "../tensor/random.ts";
+import { classificationData, clusteredVectors } from "./classification.ts";
+import type { TaskPlugin } from "./task.ts";
+
+/** Options of {@linkcode recall}. */
+export interface RecallOptions {
+  readonly facts: number;
+  readonly topics: number;
+  readonly objects: number;
+  readonly width: number;
+  readonly spread: number;
+  readonly world: number;
+}
+
+/** Keys with an object each, drawn at random: memory is what experts have. */
+export const recall: TaskPlugin<RecallOptions> = {
+  name: "recall",
+  about:
+    "Facts to store: each key, a vector near its topic's centre, has one object drawn at random; judged on the same facts.",
+  source: "Ours, after the phone book of Jelassi et al. 2024, arXiv:2410.19034.",
+  options: z.strictObject({
+    facts: z.int().min(1).default(2048).describe("keys, each with one object"),
+    topics: z.int().min(1).default(16).describe("centres that keys lie around, dealt out in turn"),
+    objects: z.int().min(2).default(64).describe("objects to choose from; chance has loss log(objects)"),
+    width: z.int().min(1).default(32).describe("width D of the vectors, and of the model"),
+    spread: z.number().min(0).default(0.5).describe("size of a key's own part beside its topic's centre"),
+    world: z.int().min(0).default(7).describe("seed of the facts, apart from the seed of a run"),
+  }),
+  defaults: {
+    "model.width": 32,
+    "model.activeUnits": 32,
+    "model.experts": 8,
+    "train.batch": 1,
+    "train.length": 512,
+    "train.steps": 600,
+    "train.learningRate": 0.01,
+  },
+  async load({ facts, topics, objects, width: D, spread, world: seed }) {
+    const world = random(seed);
+    const topic_N = Int32Array.from({ length: facts }, (_, at) => at % topics);
+    const { values } = clusteredVectors(world, topic_N, { topics, D, spread });
+    return await classificationData({
+      name: "recall",
+      input_ND: values,
+      topic_N,
+      topics,
+      class_N: Int32Array.from(world.split("object").uniform(facts), (draw) => Math.floor(draw * objects)),
+      output_VD: world.split("objvec").normal(objects * D),
+      D,
+      trainingRows: facts,
+      firstHeldOut: 0,
+      facts: { facts, topics, objects },
+      references: [],
+      bestRouting: {
+        about: "a fixed balanced table: facts are dealt out to experts in turn",
+        group_V: Int32Array.from({ length: facts }, (_, at) => at),
+      },
+    });
+  },
+};

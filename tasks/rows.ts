@@ -1,0 +1,76 @@
+// Batches for tasks whose examples are rows of a table: drawn at random, walked through epoch by epoch, or in order.
+// A training batch is a pure function of the stream, the step and the shape, as it is for text (data/batches.ts).
+import type { Random } from "../tensor/random.ts";
+import type { BatchShape } from "./task.ts";
+
+/** A training batch to make. */
+export interface TrainingShape extends BatchShape {
+  readonly random: Random;
+  /** Steps taken before this one. */
+  readonly step: number;
+  /** Parts the rows are cut into, 1 when left out: the s-th block of the batch is taken from the s-th part. */
+  readonly shards?: number;
+}
+
+/** Tokens of a shard's block of the batch, and rows of its part. */
+function partsOf(
+  rows: number,
+  { batch, length, shards = 1 }: TrainingShape,
+): { block: number; part: number } {
+  const sequences = checkShape({ batch, length }).batch / shards;
+  const part = Math.floor(rows / shards);
+  if (!Number.isInteger(sequences) || part < 1) {
+    throw new RangeError(
+      `Cannot make batches of ${batch} sequences from ${shards} parts of ${rows} examples: choose a number of parts ` +
+        "that divides the batch and leaves each part an example",
+    );
+  }
+  return { block: sequences * length, part };
+}
+
+/** The shape, if it is one. */
+function checkShape(shape: BatchShape): BatchShape {
+  for (const [name, value] of [["sequences", shape.batch], ["tokens a sequence", shape.length]] as const) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new RangeError(`Cannot make a batch of ${value} ${name}: choose a whole number of at least 1`);
+    }
+  }
+  return shape;
+}
+
+/** Rows below `rows`, drawn with replacement. */
+export function drawRows(rows: number, shape: TrainingShape): Int32Array {
+  const { block, part } = partsOf(rows, shape);
+  const draws = shape.random.split(shape.step).uniform(shape.batch * shape.length);
+  return Int32Array.from(draws, (draw, at) => Math.floor(at / block) * part + Math.floor(draw * part));
+}
+
+/** Rows below `rows`, each once an epoch, in an order that every epoch draws anew; a batch may span epochs. */
+export function walkRows(rows: number, shape: TrainingShape): Int32Array {
+  const { block, part } = partsOf(rows, shape);
+  const orders = new Map<number, Int32Array>();
+  const orderOf = (epoch: number) => {
+    const order = orders.get(epoch) ?? shape.random.split("order").split(epoch).permutation(part);
+    orders.set(epoch, order);
+    return order;
+  };
+  return Int32Array.from({ length: shape.batch * shape.length }, (_, at) => {
+    const place = shape.step * block + at % block;
+    return Math.floor(at / block) * part + orderOf(Math.floor(place / part))[place % part];
+  });
+}
+
+/** Rows from `first` up to `end` in order, cut into batches; the last may be smaller. */
+export function rowsInOrder(first: number, end: number, shape: BatchShape): Int32Array[] {
+  const { batch, length } = checkShape(shape);
+  const size = batch * length;
+  return Array.from({ length: Math.ceil((end - first) / size) }, (_, at) => {
+    const start = first + at * size;
+    return Int32Array.from({ length: Math.min(size, end - start) }, (_, row) => start + row);
+  });
+}
+
+/** Lengths of the sequences that T tokens make, the last one shorter where they do not come out even. */
+export function sequenceLengths(T: number, length: number): number[] {
+  return Array.from({ length: Math.ceil(T / length) }, (_, at) => Math.min(length, T - at * length));
+}

@@ -1,0 +1,99 @@
+// Language modelling over any corpus: what the plugins language and languages share, which differ in their defaults.
+// Windows, their order and what is held out are those of data/; nothing about them is decided here.
+import { z } from "zod";
+import { trainingBatch, validationBatches } from "../data/batches.ts";
+import { prepareBytes } from "../data/bytes.ts";
+import { corpora, findCorpus } from "../data/corpora.ts";
+import { type Dataset, prepare } from "../data/dataset.ts";
+import { digestOf } from "./digest.ts";
+import type { TaskData } from "./task.ts";
+
+const WORDS = 4096;
+
+/** Options of a task of text. */
+export interface TextOptions {
+  readonly corpus: string;
+  readonly unit: "words" | "bytes";
+  readonly vocabulary: number | null;
+  readonly validationShare: number;
+}
+
+/** Their schema, with the defaults of a task. */
+export function textOptions(defaults: Omit<TextOptions, "vocabulary">): z.ZodType<TextOptions, unknown> {
+  const names = corpora.map(({ name }) => name).join(", ");
+  return z.strictObject({
+    corpus: z.string().min(1).default(defaults.corpus).describe(
+      `${names}, or the path of a text or of a folder of texts`,
+    ),
+    unit: z.enum(["words", "bytes"]).default(defaults.unit).describe("what a token is"),
+    vocabulary: z.int().min(2).nullable().default(null).describe(
+      `most words to number, the unknown one included; null = ${WORDS}; bytes are 256`,
+    ),
+    validationShare: z.number().gt(0).lt(1).default(defaults.validationShare).describe(
+      "share held out: of each genre's documents (words), or of each text's end (bytes)",
+    ),
+  });
+}
+
+/** Loads a corpus as a task: say the next token. */
+export async function loadText(options: TextOptions): Promise<TaskData> {
+  const { corpus, unit, vocabulary, validationShare } = options;
+  if (unit === "bytes" && vocabulary !== null) {
+    throw new RangeError(`Cannot number ${vocabulary} words of ${corpus}: its unit is bytes; choose words`);
+  }
+  const source = await findCorpus(corpus);
+  if (unit === "bytes") {
+    const texts = await source.texts();
+    return await textData(prepareBytes(texts, validationShare), texts.genresAre);
+  }
+  const words = await source.words();
+  return await textData(
+    prepare(words, { vocabulary: vocabulary ?? WORDS, validationShare }),
+    words.genresAre,
+  );
+}
+
+/**
+ * A prepared corpus as a task's data.
+ * @param genresAre What its genres are, in the singular.
+ */
+export async function textData(dataset: Dataset, genresAre = "genre"): Promise<TaskData> {
+  const { vocabulary, train, validation, partOfSpeech, partsOfSpeech, genre, genres } = dataset;
+  const labels = [
+    { name: "part of speech", names: partsOfSpeech, label: "partOfSpeech" },
+    { name: genresAre, names: genres, label: "genre" },
+  ] as const;
+  const known = labels.filter(({ names }) => names.length > 0);
+  return {
+    name: dataset.name,
+    digest: await digestOf(
+      JSON.stringify([dataset.name, vocabulary.words, partsOfSpeech, genres]),
+      train,
+      validation,
+      partOfSpeech,
+      genre,
+    ),
+    input: { kind: "tokens", V: vocabulary.size, tokenCount_V: dataset.countByToken },
+    output: { kind: "tokens" },
+    labels: known.map(({ name, names }) => ({ name, names })),
+    facts: {
+      "training tokens": train.length,
+      "validation tokens": validation.length,
+      vocabulary: vocabulary.size,
+    },
+    references: [{ name: "unigram", loss: Math.log(dataset.unigramPerplexity) }],
+    nameOf: (tokenId) => vocabulary.words[tokenId] ?? null,
+    trainingExamples: (shape) => ({
+      ...trainingBatch(dataset, shape),
+      lengths: new Array<number>(shape.batch).fill(shape.length),
+    }),
+    evaluationExamples: (shape) =>
+      validationBatches(dataset, shape).map((batch) => ({
+        tokenId: batch.tokenId,
+        target: batch.target,
+        lengths: new Array<number>(batch.windows).fill(shape.length),
+        labels: known.map(({ label }) => batch[label]),
+      })),
+    bestRouting: null,
+  };
+}
