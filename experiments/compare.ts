@@ -1,18 +1,31 @@
-// Which router trains the better language model at equal cost?
+// Which router routes best, on tasks where routing decides?
 import { findRouter } from "../routers/registry.ts";
-import type { Experiment } from "./experiment.ts";
+import { type Experiment, routerVariant } from "./experiment.ts";
 
-/** Compared, with plugins, unless others are named; the first is the baseline. `--routers all` takes every router. */
+/** Compared, with plugins, unless others are named. `--routers all` takes every router. */
 const usual = ["switch", "gshard", "hash", "locmoe", "locmoe-plus", "skip", "gumbel-matching"];
 
 export const compare: Experiment = {
   name: "compare",
-  about: "Which router trains the better language model at equal active FLOPs, data and initial weights?",
+  about:
+    "How well does each router route, between random and the best routing known, at equal declared cost?",
+  tasks: [
+    { label: "recall", settings: { "task.name": "recall" } },
+    { label: "regimes", settings: { "task.name": "regimes" } },
+    { label: "regimes, skewed", settings: { "task.name": "regimes", "task.skew": 1 } },
+    { label: "regimes, noisy", settings: { "task.name": "regimes", "task.noise": 0.2 } },
+    { label: "languages", settings: { "task.name": "languages" } },
+  ],
+  settings: { "model.equalCost": true },
+  judgement: {
+    metric: "loss",
+    direction: "lower",
+    margin: null,
+    claim: "Each router's final validation loss differs from the baseline's.",
+  },
   variants({ routers: chosen, plugins, settings }) {
-    return (chosen ?? [...usual.map(findRouter), ...plugins]).map((router) => ({
-      label: router.name,
-      router,
-      options: settings[router.name] ?? {},
-    }));
+    return (chosen ?? [...usual.map(findRouter), ...plugins]).map((router) =>
+      routerVariant(router, settings[router.name])
+    );
   },
 };

@@ -1,23 +1,24 @@
-// `deno task experiments`: checks everything a command asks for, prepares the text, trains, and writes the report.
+// `deno task experiments`: checks everything a command asks for, loads the tasks, trains, and writes the report.
 import config from "../deno.json" with { type: "json" };
 import { checkPrecision } from "../experts/precision.ts";
+import { prepareFolder, removePartial, writeAtomic } from "../formats/files.ts";
 import { stepsCsv } from "../report/csv.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
-import { checkWindows } from "../data/batches.ts";
-import { loadBrown } from "../data/brown.ts";
-import { type Dataset, prepare } from "../data/dataset.ts";
-import { prepareFolder, readText, removePartial, writeAtomic } from "../formats/files.ts";
-import { parsePlainText } from "../data/plain_text.ts";
 import { recordRows, recordText } from "../training/record.ts";
-import { type Command, helpText, listText, readCommand, splitWords } from "./command.ts";
-import { openDevice } from "./device.ts";
-import { checkMemory, weightsOf } from "./memory_check.ts";
+import { specOf } from "../training/spec_of.ts";
+import { type Command, readCommand } from "./command.ts";
+import { readConfigFile } from "./config_file.ts";
+import { type Device, openDevice } from "./device.ts";
+import { helpText, listText } from "./help.ts";
+import { checkMemory, checkpointBytes } from "./memory_check.ts";
 import { askedFolder, nextFolder, settleFacts } from "./out_folder.ts";
+import { type PlannedRuns, planRuns } from "./plan_runs.ts";
 import { loadPlugin } from "./plugin.ts";
-import { type Finished, planRuns, runAll } from "./run.ts";
 import { createProgress, duration } from "./progress.ts";
+import { type Finished, runAll } from "./run.ts";
+import { last, splitWords } from "./words.ts";
 
 async function main(words: readonly string[]): Promise<void> {
   const split = splitWords(words);
@@ -25,92 +26,120 @@ async function main(words: readonly string[]): Promise<void> {
   const plugins: AnyRouterPlugin[] = [];
   for (const path of split.values.plugin) plugins.push(...await loadPlugin(path));
   if (split.flags.list) return console.log(listText());
-  const command = readCommand(split, plugins);
-  planRuns(command, command.size.vocabulary); // options and costs are checked before the text is loaded
+  const configPath = last(split.values, "config");
+  const command = readCommand(split, plugins, configPath === null ? null : await readConfigFile(configPath));
   const experiment = command.experiment.name;
   const asked = await askedFolder({ ...command, experiment });
 
   const start = performance.now();
   console.log(`${experiment}: ${command.experiment.about}`);
-  console.log(`Preparing ${command.text ?? "the Brown corpus"} ...`);
-  const dataset = await prepareText(command);
-  checkWindows(dataset, command.size);
-  const device = await openDevice(command.device, command);
-  checkPrecision(command.precision, device.backend);
-  checkMemory(command.size, dataset.vocabulary.size, device);
-  const plans = planRuns(command, dataset.vocabulary.size);
+  console.log(`Loading ${command.tasks.map(({ label }) => label).join("; ")} ...`);
+  const planned = await planRuns(command);
+  const jobs = jobsOf(command, planned);
+  const device = await openDevice(command.device, {
+    ...command,
+    threads: command.threads ?? (jobs > 1 ? Math.max(1, Math.floor(cores() / jobs)) : null),
+  });
+  checkPlans(planned, device);
   const folder = asked ?? await nextFolder(experiment);
   const runFolder = `${folder}/runs`;
-  await prepareFolder(runFolder, neededBytes(command, dataset.vocabulary.size, plans.length));
+  await prepareFolder(runFolder, neededBytes(planned));
   if (command.resume) { for (const each of [folder, runFolder]) await removePartial(each); }
   await settleFacts(folder, {
     experiment,
-    size: command.sizeName,
-    steps: command.steps,
-    vocabulary: dataset.vocabulary.size,
-    corpus: dataset.name,
+    tasks: command.tasks.map(({ label }) => label).join("; "),
+    size: command.size,
+    data: [...planned.data.values()].map(({ digest }) => digest).join(" "),
   });
+  const steps = planned.plans.reduce((sum, plan) => sum + plan.config.train.steps, 0);
+  const side = jobs > 1 ? `, ${jobs} side by side` : "";
   console.log(
-    `${dataset.name}: ${dataset.train.length} training and ${dataset.validation.length} validation tokens, ` +
-      `${dataset.vocabulary.size} words, unigram perplexity ${dataset.unigramPerplexity.toFixed(1)}`,
-  );
-  console.log(
-    `${plans.length} runs of ${command.steps} steps on ${device.about}; results in ${folder}/`,
+    `${planned.plans.length} runs of ${steps} steps in all on ${device.about}${side}; results in ${folder}/`,
   );
 
-  const progress = createProgress(plans.length, plans.length * command.steps, Deno.stdout.isTerminal());
+  const progress = createProgress(planned.plans.length, steps, Deno.stdout.isTerminal());
+  const goOn = taskCommand(continueWords(words, folder));
   Deno.addSignalListener("SIGINT", () => {
     progress.stop();
-    console.log(`\nStopped. To go on: ${taskCommand(continueWords(words, folder))}`);
+    console.log(`\nStopped. To go on: ${goOn}`);
     Deno.exit(130);
   });
-  const finished = await runAll(plans, runFolder, {
-    command,
-    dataset,
+  const finished = await runAll(planned, {
+    folder: runFolder,
     device,
-    machine:
-      `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`,
+    resume: command.resume,
+    jobs,
+    pluginPaths: split.values.plugin,
+    machine: {
+      threads: device.threads,
+      machine:
+        `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`,
+    },
+    blas: command.blas,
     version: config.version,
     progress,
+    signal: new AbortController().signal,
   });
   device.backend.close();
   await writeResults(folder, command, finished, taskCommand(words));
-  console.log(`\n${summaryTable(finished.runs, finished.timings)}`);
-  console.log(`Unigram perplexity ${dataset.unigramPerplexity.toFixed(1)}.`);
-  console.log(
-    `Report: ${folder}/report.html (rows: records.jsonl, records.csv). ${
-      duration((performance.now() - start) / 1000)
-    } in all.`,
-  );
+  tellResults(folder, finished, command);
+  console.log(`${duration((performance.now() - start) / 1000)} in all.`);
+  if (finished.failed.length > 0) Deno.exit(1);
 }
 
-async function prepareText({ text, size }: Command): Promise<Dataset> {
-  const corpus = text === null ? await loadBrown() : parsePlainText(await readText(text), text);
-  return prepare(corpus, { vocabulary: size.vocabulary });
+function cores(): number {
+  return navigator.hardwareConcurrency;
 }
 
-/**
- * Room for a checkpoint beside the one it replaces (weights and two moments of 4 bytes), about 4 KiB of records a step,
- * and the report.
- */
-function neededBytes({ size, steps }: Command, vocabulary: number, runs: number): number {
-  return 2 * 12 * weightsOf(size, vocabulary) + 4096 * steps * runs + 2 ** 20;
+/** Runs side by side: what was asked for, or one a core on the CPU where threads are not asked for. */
+function jobsOf({ jobs, device, threads }: Command, { plans }: PlannedRuns): number {
+  if (device !== "cpu") {
+    if (jobs !== null && jobs > 1) {
+      throw new RangeError(
+        `Cannot use --jobs ${jobs} with --device ${device}: runs share one device; leave it out`,
+      );
+    }
+    return 1;
+  }
+  return Math.min(plans.length, jobs ?? (threads === null ? cores() : 1));
+}
+
+/** Everything that can be refused before training is. */
+function checkPlans({ plans, data }: PlannedRuns, device: Device): void {
+  for (const { config, dataKey } of plans) {
+    const { precision } = config.experts;
+    if (precision === "full" || precision === "half") checkPrecision(precision, device.backend);
+    checkMemory(specOf(config, data.get(dataKey)!), config.train.batch * config.train.length, device);
+  }
+}
+
+/** Room for a checkpoint beside the one it replaces, about 4 KiB of records a step, and the report. */
+function neededBytes({ plans, data }: PlannedRuns): number {
+  const checkpoints = plans.map(({ config, dataKey }) => checkpointBytes(specOf(config, data.get(dataKey)!)));
+  const records = plans.reduce((sum, { config }) => sum + 4096 * config.train.steps, 0);
+  return 2 * Math.max(...checkpoints) + records + 2 ** 20;
 }
 
 async function writeResults(
   folder: string,
-  command: Command,
-  { runs, timings }: Finished,
+  { experiment, baseline }: Command,
+  { runs, timings, failed }: Finished,
   words: string,
 ): Promise<void> {
-  const { name, about } = command.experiment;
+  const { name, about, judgement } = experiment;
   await writeAtomic(`${folder}/records.jsonl`, runs.map((run) => recordText(recordRows(run))).join(""));
+  if (runs.length === 0) return;
   await writeAtomic(`${folder}/records.csv`, stepsCsv(runs));
   const date = new Date().toISOString().slice(0, 10);
-  await writeAtomic(
-    `${folder}/report.html`,
-    renderReport({ name, about, command: words, date }, runs, timings),
-  );
+  const notes = failed.map(({ plan, reason }) => `Run ${plan.names.run} is left out: ${reason}`);
+  const about_ = { name, about, command: words, date, judgement, baseline, notes };
+  await writeAtomic(`${folder}/report.html`, renderReport(about_, runs, timings));
+}
+
+function tellResults(folder: string, { runs, timings, failed }: Finished, { baseline }: Command): void {
+  if (runs.length > 0) console.log(`\n${summaryTable(runs, timings, baseline)}`);
+  for (const { plan, reason } of failed) console.error(`Run ${plan.names.run} is left out: ${reason}`);
+  if (runs.length > 0) console.log(`Report: ${folder}/report.html (rows: records.jsonl, records.csv).`);
 }
 
 /** What to type: words that a shell would cut or read otherwise are quoted. */

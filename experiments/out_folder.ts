@@ -8,10 +8,10 @@ const FACTS = "experiment.json";
 /** What a folder's results were made with; a resumed command must ask for the same. */
 export interface Facts {
   readonly experiment: string;
+  readonly tasks: string;
   readonly size: string;
-  readonly steps: number;
-  readonly vocabulary: number;
-  readonly corpus: string;
+  /** Digests of the tasks' data. */
+  readonly data: string;
 }
 
 /**

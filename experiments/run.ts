@@ -1,155 +1,164 @@
-// Runs an experiment: every variant with every seed, seeds outermost, so that whatever has finished can be compared.
-import { cutModel } from "../models/language_model.ts";
-import { parseOptions } from "../routers/registry.ts";
-import type { Dataset } from "../data/dataset.ts";
+// Runs an experiment: trains what is planned, some runs side by side in workers where asked, and leaves out, with a
+// sentence, a run that fails.
+import type { TaskData } from "../tasks/task.ts";
+import { writeAtomic } from "../formats/files.ts";
 import type { RunRecord, TimingRecord } from "../training/record.ts";
 import { checkSameRun, plannedHeader } from "../training/run_rows.ts";
 import { openRunStore, type RunStore } from "../training/run_store.ts";
-import type { TrainPlan } from "../training/plan.ts";
 import { train } from "../training/train.ts";
-import type { Command } from "./command.ts";
 import type { Device } from "./device.ts";
-import type { Variant } from "./experiment.ts";
+import type { PlannedRuns, RunPlan } from "./plan_runs.ts";
 import type { Progress } from "./progress.ts";
+import { createWorkers, type Workers } from "./workers.ts";
 
-/** Records and timings of an experiment's runs, in the order of its variants. */
+/** A run that did not end, and why. */
+export interface FailedRun {
+  readonly plan: RunPlan;
+  readonly reason: string;
+}
+
+/** Records and timings of an experiment's runs, in the order of its plans. */
 export interface Finished {
   readonly runs: readonly RunRecord[];
   readonly timings: readonly TimingRecord[];
+  readonly failed: readonly FailedRun[];
 }
 
 /** What runs share. */
 export interface RunSetting {
-  readonly command: Command;
-  readonly dataset: Dataset;
+  readonly folder: string;
   readonly device: Device;
-  readonly machine: string;
+  readonly resume: boolean;
+  /** Runs side by side; above 1 each trains in a worker on a CPU of its own. */
+  readonly jobs: number;
+  /** Files given with `--plugin`, for workers to load. */
+  readonly pluginPaths: readonly string[];
+  readonly machine: { readonly threads: number; readonly machine: string };
+  readonly blas: string;
   readonly version: string;
   readonly progress: Progress;
+  readonly signal: AbortSignal;
 }
 
-/**
- * Plans of all runs.
- * @throws {RangeError} for options out of range, variants of unequal cost, or a model that does not fit into memory.
- */
-export function planRuns(command: Command, vocabulary: number): TrainPlan[] {
-  const variants = command.experiment.variants(command);
-  checkAllCompared(command, variants);
-  const plans = Array.from(
-    { length: command.seeds },
-    (_, seed) =>
-      variants.map(({ label, router, options }): TrainPlan => ({
-        run: `${fileName(label)}-seed${seed}`,
-        label,
-        router,
-        routerOptions: parseOptions(router, options),
-        seed,
-        steps: command.steps,
-        size: command.size,
-        sizeName: command.sizeName,
-        precision: command.precision,
-      })),
-  ).flat();
-  const costs = new Map(
-    plans.map((plan) => [plan.label, cutModel({ ...plan, V: vocabulary }).activeFlopPerToken]),
-  );
-  if (new Set(costs.values()).size > 1) {
-    const list = [...costs].map(([label, flop]) => `${label} ${flop}`).join(", ");
-    throw new RangeError(`Cannot compare variants of unequal active FLOPs per token: ${list}`);
-  }
-  return plans;
-}
-
-/** What a user set or brought must take part, or a typing mistake would pass for a result. */
-function checkAllCompared({ experiment, settings, plugins }: Command, variants: readonly Variant[]): void {
-  const compared = new Set(variants.map(({ router }) => router.name));
-  const unused = [...Object.keys(settings), ...plugins.map(({ name }) => name)].find((name) =>
-    !compared.has(name)
-  );
-  if (unused === undefined) return;
-  const names = [...compared].map((name) => `"${name}"`).join(", ");
-  throw new RangeError(
-    `Cannot use router "${unused}": ${experiment.name} compares ${names} here; name others with --routers`,
-  );
-}
-
-function fileName(label: string): string {
-  return label.replaceAll(/[^a-z0-9.]+/gi, "-");
+/** A run, its data and its place on disk. */
+interface Job {
+  readonly plan: RunPlan;
+  readonly data: TaskData;
+  readonly store: RunStore;
 }
 
 /**
  * Trains what is not finished yet.
- * @throws {RangeError} when a run to resume was started otherwise, or runs of one seed did not start from equal weights.
+ * @throws {RangeError} when a run to resume was started otherwise; the signal's reason when it is aborted; {Error} when the
+ * machine fails (a lost device, a full disk), with where to go on from.
  */
-export async function runAll(
-  plans: readonly TrainPlan[],
-  folder: string,
-  setting: RunSetting,
-): Promise<Finished> {
-  const { command, dataset, device, version, progress } = setting;
-  const { backend, threads } = device;
-  const stores = plans.map((plan) => openRunStore(folder, plan.run));
-  if (command.resume) {
-    for (const [at, store] of stores.entries()) {
+export async function runAll({ plans, data }: PlannedRuns, setting: RunSetting): Promise<Finished> {
+  const { device, folder, jobs, progress, resume, version } = setting;
+  const all = plans.map((plan): Job => ({
+    plan,
+    data: data.get(plan.dataKey)!,
+    store: openRunStore(folder, plan.names.run),
+  }));
+  if (resume) {
+    for (const { plan: { config, names }, data, store } of all) {
       const found = await store.header();
-      if (found) checkSameRun(found, plannedHeader(plans[at], { dataset, backend, version }));
+      if (found) {
+        checkSameRun(found, await plannedHeader(config, { data, backend: device.backend, version, names }));
+      }
     }
   }
-  const tokens = command.size.batch * command.size.length;
-  const runs: RunRecord[] = [];
-  const timings: TimingRecord[] = [];
-  try {
-    for (const [at, plan] of plans.entries()) {
-      const running = train(plan, {
-        backend,
-        dataset,
-        store: stores[at],
-        resume: command.resume,
-        machine: { threads, machine: setting.machine },
-        version,
-        onStart: (step) => progress.skip(step),
-        onStep: ({ step, loss }, { seconds }) =>
-          progress.step({
-            at: at + 1,
-            run: plan.run,
-            step: step + 1,
-            steps: plan.steps,
-            loss,
-            tokens,
-            seconds,
-          }),
-      });
-      const { record, timing } = await going(stores[at], plan, running);
-      runs.push(record);
-      timings.push(timing);
+  for (const { plan } of all) {
+    await writeAtomic(`${folder}/${plan.names.run}.json`, JSON.stringify(plan.config, null, 2) + "\n");
+  }
+  const done = new Map<Job, { record: RunRecord; timing: TimingRecord }>();
+  const failed: FailedRun[] = [];
+  using workers = jobs > 1 ? createWorkers(Math.min(jobs, all.length), setting) : null;
+  const waiting = [...all];
+  const work = async (worker: number) => {
+    for (let job = waiting.shift(); job; job = waiting.shift()) {
+      const found = await trainOne(job, all.indexOf(job) + 1, { ...setting, workers, worker });
+      if ("reason" in found) failed.push({ plan: job.plan, reason: found.reason });
+      else done.set(job, found);
     }
+  };
+  try {
+    await Promise.all(Array.from({ length: workers ? workers.count : 1 }, (_, worker) => work(worker)));
   } finally {
     progress.stop();
   }
-  checkEqualStarts(runs);
-  return { runs, timings };
+  const finished = all.flatMap((job) => done.get(job) ?? []);
+  checkEqualStarts(finished.map(({ record }) => record));
+  return {
+    runs: finished.map(({ record }) => record),
+    timings: finished.map(({ timing }) => timing),
+    failed,
+  };
 }
 
-/** Adds to a failure of the machine (a lost device, say) where the run can go on from. */
-async function going<Result>(store: RunStore, { run }: TrainPlan, running: Promise<Result>): Promise<Result> {
+interface OneSetting extends RunSetting {
+  readonly workers: Workers | null;
+  readonly worker: number;
+}
+
+async function trainOne(
+  { plan, data, store }: Job,
+  at: number,
+  setting: OneSetting,
+): Promise<{ record: RunRecord; timing: TimingRecord } | { reason: string }> {
+  const { config, names } = plan;
+  const { progress, device, machine, resume, signal, version, workers } = setting;
+  const tokens = config.train.batch * config.train.length;
+  const onStart = (step: number) => progress.skip(step);
+  const onStep = (step: number, loss: number, seconds: number) =>
+    progress.step({ at, run: names.run, step: step + 1, steps: config.train.steps, loss, tokens, seconds });
   try {
-    return await running;
+    signal.throwIfAborted();
+    if (workers) return await workers.train(setting.worker, plan, { onStart, onStep });
+    using trained = await train(config, {
+      backend: device.backend,
+      data,
+      store,
+      resume,
+      machine,
+      version,
+      names,
+      signal,
+      onStart,
+      onStep: ({ step, loss }, { seconds }) => onStep(step, loss, seconds),
+    });
+    return { record: trained.record, timing: trained.timing };
   } catch (error) {
-    // Values out of range are the command's fault; going on would fail the same way.
-    if (!(error instanceof Error) || error instanceof RangeError) throw error;
-    const saved = await store.saved();
-    const where = saved
-      ? `with --resume from ${store.checkpointPath}, saved after step ${saved.record.steps.length}`
-      : "from its start with --resume: nothing of it was saved";
-    throw new Error(`${error.message}; ${run} goes on ${where}`, { cause: error });
+    if (signal.aborted) throw signal.reason;
+    // A run that diverges or breaks its contract is that run's fault; the others go on.
+    if (error instanceof RangeError || error instanceof TypeError) return { reason: error.message };
+    throw await whereToGoOn(store, names.run, error);
   }
 }
 
+/** Adds to a failure of the machine (a lost device, say) where the run can go on from. */
+async function whereToGoOn(store: RunStore, run: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof Error)) return error;
+  const saved = await store.saved();
+  const where = saved
+    ? `with --resume from ${store.checkpointPath}, saved after step ${saved.record.steps.length}`
+    : "from its start with --resume: nothing of it was saved";
+  return new Error(`${error.message}; ${run} goes on ${where}`, { cause: error });
+}
+
+/** Runs of one task, setting and seed must start from equal weights outside their routers; controls have other experts. */
 function checkEqualStarts(runs: readonly RunRecord[]): void {
-  const bySeed = new Map<number, string>();
+  const byStart = new Map<string, string>();
   for (const { header } of runs) {
-    const first = bySeed.get(header.seed) ?? header.initialWeights;
-    bySeed.set(header.seed, first);
+    if (header.control) continue;
+    const key = JSON.stringify([
+      header.task,
+      header.setting,
+      header.seed,
+      header.model,
+      header.config?.experts,
+    ]);
+    const first = byStart.get(key) ?? header.initialWeights;
+    byStart.set(key, first);
     if (first !== header.initialWeights) {
       throw new RangeError(
         `Cannot compare runs of seed ${header.seed}: ${header.run} started from other weights`,

@@ -1,66 +1,137 @@
-// One transformer block: x + attention(norm(x)), then x + feed-forward or MoE(norm(x)).
-import type { MoeLayer, MoeOutput } from "../moe/layer.ts";
-import type { RouteStep } from "../routers/router.ts";
+// One layer: x + attention(norm(x)), then x + feed-forward(norm(x)), where the feed-forward part is a dense network, a
+// mixture of experts, or nothing.
+import { createMoeLayer, type MoeLayer, type MoeOutput } from "../moe/layer.ts";
+import type { Router, RouteStep } from "../routers/router.ts";
 import { add, relu } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal, type Params } from "../tensor/init.ts";
 import { spending } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import { attention, rmsNorm, rope } from "../tensor/transformer.ts";
+import { type DenseSpec, type LayerSpec, type ModelSpec, type MoeSpec, rowsOf } from "./spec.ts";
 
-/** Sizes of a block. */
-export interface BlockDims {
-  readonly D: number;
-  readonly heads: number;
-  /** Hidden units of a dense feed-forward network. */
-  readonly units: number;
-  /** Standard deviation factor of projections back into the residual: 1 / sqrt(2 blocks). */
-  readonly residualScale: number;
-}
-
-/** A block with its parameters by name. */
+/** A layer with its parameters by name. */
 export interface Block {
   readonly params: Params;
-  /** The MoE layer, or null for a dense block. */
-  readonly moe: MoeLayer | null;
-  apply(x_TD: Tensor, step: RouteStep): Promise<{ x_TD: Tensor; moe: MoeOutput | null }>;
+  /** The mixture, where there is one. */
+  readonly moe: { readonly layer: MoeLayer; readonly router: Router; readonly spec: MoeSpec } | null;
+  apply(x_TD: Tensor, step: RouteStep): Promise<BlockOutput>;
 }
 
-/** Makes a block; `moe` takes the place of the dense feed-forward network when given. */
-export function createBlock(dims: BlockDims, moe: MoeLayer | null, init: Init): Block {
-  const { D, heads, units, residualScale } = dims;
-  const inner = 1 / Math.sqrt(D);
-  const params: Record<string, Parameter> = {
-    attentionNorm: init.parameter("attentionNorm", [D], constant(1)),
-    qkv: init.parameter("qkv", [D, 3 * D], normal(inner)),
-    attentionOut: init.parameter("attentionOut", [D, D], normal(inner * residualScale)),
-    feedForwardNorm: init.parameter("feedForwardNorm", [D], constant(1)),
-  };
-  if (!moe) {
-    params.in = init.parameter("in", [D, units], normal(inner));
-    params.out = init.parameter("out", [units, D], normal(residualScale / Math.sqrt(units)));
+/** Output of a layer. */
+export interface BlockOutput {
+  readonly x_TD: Tensor;
+  /** How the mixture routed, and what it was added to (null where its output replaces its input). */
+  readonly moe: (MoeOutput & { readonly residual_TD: Tensor | null }) | null;
+}
+
+/**
+ * Makes a layer. Its initial values come from streams by name: attention's are the same whatever follows it.
+ * @param residualScale Standard deviation factor of attention's projection back: 1 / sqrt(2 layers).
+ * @throws {RangeError} when the router or the experts refuse their options.
+ */
+export function createBlock(
+  layer: LayerSpec,
+  model: Pick<ModelSpec, "D" | "input" | "length">,
+  residualScale: number,
+  init: Init,
+): Block {
+  const { D } = model;
+  const params: Record<string, Parameter> = {};
+  const attend = layer.attention
+    ? createAttention(D, layer.attention.heads, residualScale, params, init)
+    : null;
+  const gain_D = layer.norm && layer.feedForward.kind !== "none"
+    ? params.feedForwardNorm = init.parameter("feedForwardNorm", [D], constant(1))
+    : null;
+  const normed = (x_TD: Tensor) => gain_D ? rmsNorm(x_TD, gain_D) : x_TD;
+  const { feedForward } = layer;
+  if (feedForward.kind === "none") {
+    return {
+      params,
+      moe: null,
+      apply: (x_TD, step) => Promise.resolve({ x_TD: attend ? attend(x_TD, step) : x_TD, moe: null }),
+    };
   }
+  if (feedForward.kind === "dense") {
+    const network = createDense(D, feedForward, params, init);
+    return {
+      params,
+      moe: null,
+      apply(x_TD, step) {
+        const attended_TD = attend ? attend(x_TD, step) : x_TD;
+        return Promise.resolve({
+          x_TD: network(normed(attended_TD), layer.residual ? attended_TD : null),
+          moe: null,
+        });
+      },
+    };
+  }
+  const moe = createMoe(feedForward, model, init);
   return {
     params,
-    moe,
+    moe: { ...moe, spec: feedForward },
     async apply(x_TD, step) {
-      const shape = { length: step.length, heads };
-      const qkv = spending(
-        matmul(rmsNorm(x_TD, params.attentionNorm), params.qkv),
-        (projected) => rope(projected, shape),
-      );
-      const attended_TD = spending(
-        matmul(attention(qkv, shape), params.attentionOut),
-        (projected_TD) => add(x_TD, projected_TD),
-      );
-      const normed_TD = rmsNorm(attended_TD, params.feedForwardNorm);
-      if (!moe) {
-        const hidden = spending(matmul(normed_TD, params.in), relu);
-        const out_TD = spending(matmul(hidden, params.out), (y_TD) => add(attended_TD, y_TD));
-        return { x_TD: out_TD, moe: null };
-      }
-      const output = await moe.apply(normed_TD, step, attended_TD);
-      return { x_TD: output.y_TD, moe: output };
+      const attended_TD = attend ? attend(x_TD, step) : x_TD;
+      const residual_TD = layer.residual ? attended_TD : null;
+      const output = await moe.layer.apply(normed(attended_TD), step, residual_TD ?? undefined);
+      return { x_TD: output.y_TD, moe: { ...output, residual_TD } };
     },
   };
+}
+
+/** x + attention(norm(x)) W_out. */
+function createAttention(
+  D: number,
+  heads: number,
+  residualScale: number,
+  params: Record<string, Parameter>,
+  init: Init,
+): (x_TD: Tensor, step: RouteStep) => Tensor {
+  const inner = 1 / Math.sqrt(D);
+  const norm_D = params.attentionNorm = init.parameter("attentionNorm", [D], constant(1));
+  const qkv_DQ = params.qkv = init.parameter("qkv", [D, 3 * D], normal(inner));
+  const out_DD = params.attentionOut = init.parameter("attentionOut", [D, D], normal(inner * residualScale));
+  return (x_TD, { length }) => {
+    const shape = { length, heads };
+    const qkv = spending(matmul(rmsNorm(x_TD, norm_D), qkv_DQ), (projected) => rope(projected, shape));
+    return spending(matmul(attention(qkv, shape), out_DD), (projected_TD) => add(x_TD, projected_TD));
+  };
+}
+
+/** residual + relu(x W_in + b_in) W_out + b_out. */
+function createDense(
+  D: number,
+  { width, bias, outDeviation }: DenseSpec,
+  params: Record<string, Parameter>,
+  init: Init,
+): (x_TD: Tensor, residual_TD: Tensor | null) => Tensor {
+  const in_DF = params.in = init.parameter("in", [D, width], normal(1 / Math.sqrt(D)));
+  const out_FD = params.out = init.parameter("out", [width, D], normal(outDeviation));
+  const inBias_F = bias ? params.inBias = init.parameter("inBias", [width], constant(0)) : null;
+  const outBias_D = bias ? params.outBias = init.parameter("outBias", [D], constant(0)) : null;
+  const shifted = (y: Tensor, by: Tensor | null) => by ? spending(y, (each) => add(each, by)) : y;
+  return (x_TD, residual_TD) => {
+    const hidden_TF = spending(shifted(matmul(x_TD, in_DF), inBias_F), relu);
+    const y_TD = shifted(matmul(hidden_TF, out_FD), outBias_D);
+    return residual_TD ? spending(y_TD, (each_TD) => add(residual_TD, each_TD)) : y_TD;
+  };
+}
+
+function createMoe(
+  spec: MoeSpec,
+  { D, input, length }: Pick<ModelSpec, "D" | "input" | "length">,
+  init: Init,
+): { readonly layer: MoeLayer; readonly router: Router } {
+  const { E, F } = spec;
+  const V = rowsOf(input);
+  // Rows of frozen vectors are drawn evenly.
+  const tokenCount_V = input.kind === "tokens" ? input.tokenCount_V : new Int32Array(V).fill(1);
+  const router = spec.router.create(
+    { D, E, V, length, tokenCount_V },
+    spec.routerOptions,
+    init.part("router"),
+  );
+  const experts = spec.experts.create({ D, F, E }, spec.expertOptions, init.part("experts"));
+  return { layer: createMoeLayer({ D, E, router, experts }), router };
 }

@@ -1,5 +1,6 @@
 // Language: the next word of a text. The Brown corpus unless told otherwise, since it has parts of speech and genres to
 // judge specialisation by.
+import { findSize, type SizeName, sizes, vocabularies } from "../models/sizes.ts";
 import { loadText, type TextOptions, textOptions } from "./text.ts";
 import type { TaskPlugin } from "./task.ts";
 
@@ -12,6 +13,11 @@ export const language: TaskPlugin<LanguageOptions> = {
   about: "The next word (or byte) of a text: a corpus by name, or a text of your own.",
   source: "Brown corpus: Francis and Kucera 1964, tags folded to those of Petrov, Das, McDonald 2012.",
   options: textOptions({ corpus: "brown", unit: "words", validationShare: 0.1 }),
-  defaults: {},
+  defaults: sizeOf("small"),
+  sizes: Object.fromEntries(Object.keys(sizes).map((name) => [name, sizeOf(name as SizeName)])),
   load: loadText,
 };
+
+function sizeOf(name: SizeName): Readonly<Record<string, unknown>> {
+  return { ...findSize(name), "task.vocabulary": vocabularies[name] };
+}

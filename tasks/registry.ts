@@ -11,7 +11,7 @@ const known = listPlugins<AnyTaskPlugin>({
   word: "task",
   one: "a task",
   example: "recall",
-  parts: ["name", "about", "source", "options", "defaults", "load"],
+  parts: ["name", "about", "source", "options", "defaults", "sizes", "load"],
 }, builtIn);
 
 /**

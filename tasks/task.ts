@@ -1,31 +1,8 @@
 // What a task is: a plugin that says where examples come from, what a model's input and output are, and how good
-// routing can be. It knows nothing of models, routers or training.
+// routing can be. It knows a model's input and target, and nothing of routers or training.
 import type { z } from "zod";
+import type { ModelInput, ModelTarget } from "../models/spec.ts";
 import type { Random } from "../tensor/random.ts";
-
-/** Vectors that training does not change, row-major [rows, D]. */
-export interface FrozenVectors {
-  readonly rows: number;
-  readonly D: number;
-  readonly values: Float32Array;
-}
-
-/** What a model is given: ids of a vocabulary whose embedding it learns, or rows of frozen vectors. */
-export type TaskInput =
-  | { readonly kind: "tokens"; readonly V: number; readonly tokenCount_V: Int32Array }
-  | { readonly kind: "vectors"; readonly vectors: FrozenVectors };
-
-/**
- * What a model has to say. `tokens`: the next token, scored against the embedding. `vectors`: scores against frozen vectors,
- * one a class (cross-entropy) or one a value (squared error).
- */
-export type TaskOutput =
-  | { readonly kind: "tokens" }
-  | {
-    readonly kind: "vectors";
-    readonly vectors: FrozenVectors;
-    readonly loss: "cross-entropy" | "squared-error";
-  };
 
 /** T tokens, sequences laid end to end. */
 export interface Examples {
@@ -70,8 +47,8 @@ export interface TaskData {
   readonly name: string;
   /** Identifies the content: equal digests, equal examples. Hexadecimal. */
   readonly digest: string;
-  readonly input: TaskInput;
-  readonly output: TaskOutput;
+  readonly input: ModelInput;
+  readonly output: ModelTarget;
   readonly labels: readonly LabelSet[];
   /** Sizes worth telling: training tokens, validation tokens, ... */
   readonly facts: Readonly<Record<string, number>>;
@@ -101,6 +78,8 @@ export interface TaskPlugin<Options> {
   readonly options: z.ZodType<Options, unknown>;
   /** Settings of a run that suit the task, by path: `{ "train.steps": 600, "model.width": 32 }`. */
   readonly defaults: Readonly<Record<string, unknown>>;
+  /** Settings by path of the sizes that `--size` takes, over the defaults. */
+  readonly sizes: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** @throws {RangeError} when the options name what does not exist or cannot be used. */
   load(options: Options): Promise<TaskData>;
 }

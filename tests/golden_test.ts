@@ -3,15 +3,15 @@
 import { assert, assertEquals } from "@std/assert";
 import { cpu, type CpuBackend } from "../cpu/backend.ts";
 import { hasRelaxedSimd } from "../cpu/module.ts";
-import { sizes } from "../models/presets.ts";
-import { type AnyRouterPlugin, parseOptions, routers } from "../routers/registry.ts";
+import { type AnyRouterPlugin, routers } from "../routers/registry.ts";
 import { train } from "../training/train.ts";
-import { madeUpDataset } from "./made_up_text.ts";
+import { rowsOf } from "../models/spec.ts";
+import { madeUpData, tinyConfig } from "./run_configs.ts";
 
 const path = new URL("oracles/golden_losses.json", import.meta.url);
-const dataset = madeUpDataset();
-const size = sizes.tiny;
+const data = await madeUpData();
 const steps = 10;
+const { model, train: { learningRate: usualRate, length: L, batch } } = tinyConfig("switch");
 
 interface Golden {
   readonly about: string;
@@ -22,19 +22,11 @@ interface Golden {
 async function lossesOf(
   router: AnyRouterPlugin,
   backend: CpuBackend,
-  learningRate: number = size.learningRate,
+  learningRate: number = usualRate,
 ): Promise<number[]> {
   const losses: number[] = [];
-  await train(
-    {
-      ...{ run: router.name, label: router.name, sizeName: "tiny", seed: 0, steps },
-      ...{ size: { ...size, learningRate }, router, routerOptions: parseOptions(router) },
-    },
-    {
-      ...{ backend, dataset, machine: { threads: 1, machine: "" }, version: "0" },
-      onStep: ({ loss }) => losses.push(loss),
-    },
-  );
+  const config = tinyConfig(router, {}, { "train.steps": steps, "train.learningRate": learningRate });
+  using _run = await train(config, { backend, data, onStep: ({ loss }) => losses.push(loss) });
   return losses;
 }
 
@@ -44,11 +36,11 @@ async function lossesOf(
  * Analysis"). A step's chain is three times the terms of its forward pass, and each step goes on from the one before.
  */
 function tolerance(loss: number, step: number): number {
-  const { width: D, heads, length: L, batch, activeUnits, blocks } = size;
+  const { width: D, heads, feedForwardWidth, layers } = model;
   const attention = D + D + D / heads + L + D;
-  const network = D + D + activeUnits + D;
-  const head = D + D + dataset.vocabulary.size + batch * L;
-  const roundings = 3 * (blocks * (attention + network) + head) * (step + 1);
+  const network = D + D + feedForwardWidth + D;
+  const head = D + D + rowsOf(data.input) + batch * L;
+  const roundings = 3 * (layers * (attention + network) + head) * (step + 1);
   return loss * 2 ** -24 * Math.sqrt(roundings);
 }
 
@@ -88,7 +80,7 @@ for (const router of routers()) {
           assert(apart <= allowed, `${where}: ${loss} is ${apart} from ${expected[step]}, over ${allowed}`);
         }
         // The tolerance is no blanket: a learning rate off by a thousandth falls outside it.
-        const other = await lossesOf(router, backend, 1.001 * size.learningRate);
+        const other = await lossesOf(router, backend, 1.001 * usualRate);
         assert(
           other.some((loss, step) => Math.abs(loss - expected[step]) > tolerance(expected[step], step)),
           `${router.name}: golden losses do not tell a learning rate from another`,

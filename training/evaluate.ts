@@ -1,119 +1,183 @@
-// Validation: mean cross-entropy over held-out text, and, on request, what experts took on.
+// Evaluation on held-out examples, without noise: the mean loss, how layers loaded their experts, and, on request, what
+// experts took on and how much a mixture adds to what it reads. Every point of a run sees the same examples.
 import type { Backend } from "../kernels/kernel.ts";
-import type { LanguageModel } from "../models/language_model.ts";
+import type { LayerOutput, Model, ModelOutput } from "../models/model.ts";
+import { loadOf } from "../moe/load.ts";
+import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
+import { square, subtract } from "../tensor/arithmetic.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
-import { scalar } from "../tensor/reduce.ts";
+import { meanAll, scalar } from "../tensor/reduce.ts";
+import { pass } from "../tensor/stage.ts";
 import { tensor } from "../tensor/tensor.ts";
-import type { ValidationBatch } from "../data/batches.ts";
-import type { Dataset } from "../data/dataset.ts";
-import type { Specialisation } from "./record.ts";
+import type { RunConfig } from "./config.ts";
+import type { LayerLoad, Specialisation } from "./record.ts";
 import { countSpecialisation, type SpecialisationCounter } from "./specialisation.ts";
 
-/** Result of a pass over validation text. */
+/** Result of a pass over held-out examples. */
 export interface Evaluation {
-  /** Mean cross-entropy per token, nats. */
+  /** Mean loss of tokens with a target, nats or squared error. */
   readonly loss: number;
+  /** exp(loss); what it says of a squared error is nothing. */
   readonly perplexity: number;
   /** Tokens the mean is taken over. */
   readonly tokens: number;
+  /** Load of each mixture over all of them. */
+  readonly layers: readonly LayerLoad[];
 }
 
-/** A result with what experts took on, per MoE layer. */
+/** A result with what experts took on, by mixture, and how much each mixture adds. */
 export interface DetailedEvaluation extends Evaluation {
   readonly specialisation: readonly Specialisation[];
+  /** Root mean square of a mixture's output over that of the sum with what it reads, by mixture. */
+  readonly residualShare: readonly number[];
 }
 
-/**
- * Evaluates a model on some batches, without noise.
- * @param step Steps of training the model has behind it.
- * @example
- * ```ts
- * import { cpu, createInit, createLanguageModel, findSize, random, switchRouter } from "@switchyard/moe";
- * import { evaluate, parsePlainText, prepare, validationBatches } from "@switchyard/moe/training";
- * import { assertEquals } from "@std/assert";
- * const backend = await cpu({ threads: 1 });
- * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
- * const [size, V] = [findSize("tiny"), dataset.vocabulary.size];
- * const plan = { size, V, tokenCount_V: dataset.countByToken, router: switchRouter, routerOptions: {} };
- * const model = createLanguageModel(plan, createInit(backend, random(0)));
- * const found = await evaluate(model, backend, validationBatches(dataset, size));
- * assertEquals([found.tokens, found.perplexity], [96, Math.exp(found.loss)]);
- * backend.close();
- * ```
- */
-export async function evaluate(
-  model: LanguageModel,
-  backend: Backend,
-  batches: readonly ValidationBatch[],
-  step = 0,
-): Promise<Evaluation> {
-  return await pass(model, backend, batches, step, () => Promise.resolve());
+/** What to evaluate on. */
+export interface EvaluationSetting {
+  readonly backend: Backend;
+  readonly data: TaskData;
+  readonly plan: readonly EvaluationExamples[];
+  /** Steps of training the model has behind it. */
+  readonly step: number;
 }
 
-/**
- * The same, counting experts by word, part of speech and genre.
- * @param dataset Where the batches are from.
- * @example
- * ```ts
- * import { cpu, createInit, createLanguageModel, findSize, random, switchRouter } from "@switchyard/moe";
- * import { evaluateInDetail, parsePlainText, prepare, validationBatches } from "@switchyard/moe/training";
- * import { assertEquals } from "@std/assert";
- * const backend = await cpu({ threads: 1 });
- * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
- * const [size, V] = [findSize("tiny"), dataset.vocabulary.size];
- * const plan = { size, V, tokenCount_V: dataset.countByToken, router: switchRouter, routerOptions: {} };
- * const model = createLanguageModel(plan, createInit(backend, random(0)));
- * const found = await evaluateInDetail(model, backend, validationBatches(dataset, size), dataset);
- * assertEquals(found.specialisation.map(({ layer, words }) => [layer, words.length]), [[1, size.experts]]);
- * backend.close();
- * ```
- */
+/** The held-out batches of a run: `train.evaluationBatches` of them, evenly spread, or all. */
+export function evaluationPlan({ train }: RunConfig, data: TaskData): readonly EvaluationExamples[] {
+  const all = data.evaluationExamples(train);
+  const wanted = train.evaluationBatches ?? all.length;
+  if (wanted >= all.length) return all;
+  return Array.from({ length: wanted }, (_, at) => all[Math.floor(at * all.length / wanted)]);
+}
+
+/** Evaluates a model. */
+export function evaluate(model: Model, setting: EvaluationSetting): Promise<Evaluation> {
+  return evaluateWith(model, setting, () => Promise.resolve());
+}
+
+/** The same, counting experts by word and by label, and measuring what mixtures add. */
 export async function evaluateInDetail(
-  model: LanguageModel,
-  backend: Backend,
-  batches: readonly ValidationBatch[],
-  dataset: Dataset,
-  step = 0,
+  model: Model,
+  setting: EvaluationSetting,
 ): Promise<DetailedEvaluation> {
+  const { data } = setting;
   const counters = new Map<number, SpecialisationCounter>();
-  const found = await pass(model, backend, batches, step, async (batch, layers) => {
-    const read = await Promise.all(
-      layers.map(({ routing: { token_N, expert_N } }) => Promise.all([token_N.read(), expert_N.read()])),
-    );
-    layers.forEach(({ layer }, at) => {
-      const counter = counters.get(layer) ?? countSpecialisation(layer, model.cut.E, dataset);
-      counters.set(layer, counter);
-      const [token_N, expert_N] = read[at] as Int32Array[];
-      counter.add({ ...batch, token_N, expert_N });
-    });
+  const squares = new Map<number, { part: number; whole: number }>();
+  const found = await evaluateWith(model, setting, async (batch, { layers }) => {
+    for (const layer of layers) {
+      const counter = counters.get(layer.layer) ?? countSpecialisation(layer.layer, layer.E, data);
+      counters.set(layer.layer, counter);
+      const [token_N, expert_N] = await Promise.all([
+        layer.routing.token_N.read(),
+        layer.routing.expert_N.read(),
+      ]);
+      counter.add({ ...batch, token_N: token_N as Int32Array, expert_N: expert_N as Int32Array });
+      const { part, whole } = await meanSquares(layer);
+      const sums = squares.get(layer.layer) ?? { part: 0, whole: 0 };
+      squares.set(layer.layer, { part: sums.part + part, whole: sums.whole + whole });
+    }
   });
-  return { ...found, specialisation: [...counters.values()].map((counter) => counter.finish()) };
+  return {
+    ...found,
+    specialisation: [...counters.values()].map((counter) => counter.finish()),
+    residualShare: [...squares.values()].map(({ part, whole }) => whole === 0 ? 0 : Math.sqrt(part / whole)),
+  };
 }
 
-type Layers = Awaited<ReturnType<LanguageModel["forward"]>>["layers"];
+async function meanSquares({ residual_TD, y_TD }: LayerOutput): Promise<{ part: number; whole: number }> {
+  const added_TD = residual_TD ? subtract(y_TD, residual_TD) : y_TD;
+  const [part, whole] = await Promise.all([added_TD, y_TD].map((each) => scalar(meanAll(square(each)))));
+  return { part, whole };
+}
 
-async function pass(
-  model: LanguageModel,
+/** Tensors of some examples on a backend. */
+export function tensorsOf(
   backend: Backend,
-  batches: readonly ValidationBatch[],
-  step: number,
-  look: (batch: ValidationBatch, layers: Layers) => Promise<void>,
+  { tokenId, target, lengths }: EvaluationExamples | TrainingTokens,
+) {
+  const T = tokenId.length;
+  const shape = target instanceof Int32Array ? [T] : [T, target.length / T];
+  return {
+    tokenId_T: tensor(backend, tokenId, [T]),
+    target_T: tensor(backend, target, shape),
+    length: lengths[0],
+  };
+}
+
+type TrainingTokens = Omit<EvaluationExamples, "labels">;
+
+/** Adds up one layer's assignments over batches. */
+function loadCounter(layer: number, E: number) {
+  const wanted: Int32Array[] = [];
+  const kept: Int32Array[] = [];
+  let choices: number | null = null;
+  let shared = 0;
+  return {
+    add(routing: LayerOutput["routing"], wanted_N: Int32Array, expert_N: Int32Array) {
+      wanted.push(wanted_N);
+      kept.push(expert_N);
+      ({ choices } = routing);
+      shared = routing.shared ?? 0;
+    },
+    finish: (): LayerLoad => ({
+      layer,
+      ...loadOf({ E, wanted_N: joined(wanted), expert_N: joined(kept), choices, shared, gateEntropy: null }),
+    }),
+  };
+}
+
+function joined(parts: readonly Int32Array[]): Int32Array {
+  const whole = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+function targetsIn({ target, tokenId }: TrainingTokens): number {
+  if (!(target instanceof Int32Array)) return tokenId.length;
+  return target.reduce((count, one) => count + (one >= 0 ? 1 : 0), 0);
+}
+
+async function evaluateWith(
+  model: Model,
+  { backend, plan, step }: EvaluationSetting,
+  watch: (batch: EvaluationExamples, output: ModelOutput) => Promise<void>,
 ): Promise<Evaluation> {
+  const counters = new Map<number, ReturnType<typeof loadCounter>>();
   let total = 0;
   let tokens = 0;
-  for (const batch of batches) {
+  for (const batch of plan) {
     using _scope = memory();
-    const T = batch.tokenId.length;
-    const inputs = {
-      tokenId_T: tensor(backend, batch.tokenId, [T]),
-      target_T: tensor(backend, batch.target, [T]),
-    };
-    const output = await model.forward(inputs, { training: false, step, random: random(0) });
-    const [loss] = await Promise.all([scalar(output.loss), look(batch, output.layers)]);
-    total += T * loss;
-    tokens += T;
+    const output = await model.forward(tensorsOf(backend, batch), {
+      training: false,
+      step,
+      random: random(0),
+    });
+    const count = targetsIn(batch);
+    const [loss, read] = await pass("reading", () =>
+      Promise.all([
+        scalar(output.loss!),
+        Promise.all(
+          output.layers.map(({ routing }) => Promise.all([routing.wanted_N.read(), routing.expert_N.read()])),
+        ),
+        watch(batch, output),
+      ]));
+    output.layers.forEach(({ layer, E, routing }, at) => {
+      const counter = counters.get(layer) ?? loadCounter(layer, E);
+      counters.set(layer, counter);
+      counter.add(routing, read[at][0] as Int32Array, read[at][1] as Int32Array);
+    });
+    total += count * loss;
+    tokens += count;
   }
-  const loss = total / tokens;
-  return { loss, perplexity: Math.exp(loss), tokens };
+  const loss = total / Math.max(1, tokens);
+  return {
+    loss,
+    perplexity: Math.exp(loss),
+    tokens,
+    layers: [...counters.values()].map((counter) => counter.finish()),
+  };
 }

@@ -19,12 +19,24 @@ export {
 } from "../data/batches.ts";
 export { type AdamW, adamWDefaults, type AdamWOptions, createAdamW } from "./optimizer.ts";
 export { learningRateAt, type Schedule, scheduleDefaults } from "./schedule.ts";
-export { type DetailedEvaluation, evaluate, evaluateInDetail, type Evaluation } from "./evaluate.ts";
+export { type DetailedEvaluation, type Evaluation } from "./evaluate.ts";
+export {
+  configDigest,
+  configOf,
+  flatten,
+  parseConfig,
+  type RunConfig,
+  type SettingInfo,
+  settingList,
+  type Settings,
+} from "./config.ts";
+export { specOf } from "./spec_of.ts";
+export { createTrainer, type RunOptions, type Trainer } from "./trainer.ts";
+export type { TokenInLayer, TokenLook } from "./look.ts";
 export { mutualInformation } from "./specialisation.ts";
 export { type Checkpoint, type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 export { openRunStore, type RunStore, type SavedRun } from "./run_store.ts";
-export type { TrainOptions, TrainPlan } from "./plan.ts";
-export { train } from "./train.ts";
+export { train, type Trained, type TrainOptions } from "./train.ts";
 export type {
   EndRow,
   EvaluationRow,

@@ -1,18 +1,40 @@
 // What a run leaves behind, line by line. Everything here is a function of the command and the seed: two runs of the
 // same command write the same bytes. What is not (seconds, threads) goes to a timing record beside it.
 import type { Arithmetic } from "../kernels/kernel.ts";
+import type { ControlName } from "../models/controls.ts";
 import type { Load } from "../moe/load.ts";
+import type { RunConfig } from "./config.ts";
+import type { Importance } from "./importance.ts";
 import type { StepQueue } from "./step_queue.ts";
 
 /** How one MoE layer routed in one step. */
 export interface LayerLoad extends Load {
   /** Block the layer sits in, counted from 0. */
   readonly layer: number;
+  /** Importance weights, in training of routers that sample. */
+  readonly importance?: Importance;
 }
 
 /** First line of a record. */
 export interface RunHeader {
   readonly kind: "run";
+  /** Version of what follows; absent in records from before there were configs, which say less. */
+  readonly schema?: 2;
+  /** What decides the run's result, as given to the trainer. */
+  readonly config?: RunConfig;
+  /** Identifies config and task content: equal digests, equal runs on equal arithmetic. */
+  readonly digest?: string;
+  readonly task?: { readonly name: string; readonly about: string; readonly digest: string };
+  /** The control that took the router's part; absent for a router under study. */
+  readonly control?: ControlName;
+  /** What sets the run apart from the other arms of its task, but for its router: `train.steps=60`. Absent = nothing. */
+  readonly setting?: string;
+  /** Tokens of a training step. */
+  readonly tokensPerStep?: number;
+  /** Experts a token is sent to, as the router declares, the mean over mixtures. */
+  readonly expertsPerToken?: number;
+  /** Forward FLOPs of a token: all but experts and routers; one expert in one layer (the mean); all routers' own. */
+  readonly flop?: { readonly dense: number; readonly expert: number; readonly router: number | null };
   /** File name without ending: `switch-seed0`. */
   readonly run: string;
   /** What is compared: a router's name, with what sets it apart where one router runs several ways. */
@@ -24,6 +46,7 @@ export interface RunHeader {
   readonly routerOptions: Readonly<Record<string, unknown>>;
   readonly seed: number;
   readonly steps: number;
+  /** Name of the size; empty where settings were given one by one. */
   readonly size: string;
   readonly model: Readonly<Record<string, number | string | boolean>>;
   /** Experts of a layer, choices of a token, hidden units of an expert, and how experts store what they multiply. */
@@ -35,10 +58,11 @@ export interface RunHeader {
   };
   readonly data: {
     readonly corpus: string;
+    /** Rows of the input: words, bytes, keys. */
     readonly vocabulary: number;
-    readonly trainTokens: number;
-    readonly validationTokens: number;
-    readonly unigramPerplexity: number;
+    readonly facts: Readonly<Record<string, number>>;
+    /** Losses that need no model: chance, word frequencies. */
+    readonly references: readonly { readonly name: string; readonly loss: number }[];
   };
   /** Floating-point operations of one token's forward pass at K experts per token, nothing dropped. */
   readonly activeFlopPerToken: number;
@@ -63,36 +87,42 @@ export interface StepRow {
   readonly layers: readonly LayerLoad[];
 }
 
-/** One pass over validation text. */
+/** One pass over held-out examples. */
 export interface EvaluationRow {
   readonly kind: "evaluation";
   readonly step: number;
   readonly loss: number;
   readonly perplexity: number;
   readonly tokens: number;
+  /** Load in evaluation, by mixture. */
+  readonly layers?: readonly LayerLoad[];
 }
 
-/** What experts of one layer took on, counted over validation text. */
+/** What experts of one layer took on, counted over held-out examples. */
 export interface Specialisation {
   readonly layer: number;
-  readonly partsOfSpeech: readonly string[];
-  readonly genres: readonly string[];
-  /** [expert][part of speech], tokens kept. */
-  readonly byPartOfSpeech: readonly (readonly number[])[];
-  /** [expert][genre], tokens kept. */
-  readonly byGenre: readonly (readonly number[])[];
-  /** Mutual information of expert with part of speech, nats, with the bias of finite counts removed (Miller-Madow). */
-  readonly partOfSpeechInformation: number;
-  readonly genreInformation: number;
+  /** By kind of label. */
+  readonly labels: readonly LabelCounts[];
   /** Up to eight words an expert takes most above their share, by expert. */
   readonly words: readonly (readonly string[])[];
+}
+
+/** Experts against one kind of label. */
+export interface LabelCounts {
+  /** In the singular: "part of speech". */
+  readonly name: string;
+  readonly names: readonly string[];
+  /** [expert][label], tokens kept. */
+  readonly counts: readonly (readonly number[])[];
+  /** Mutual information of expert with label, nats, with the bias of finite counts removed (Miller-Madow). */
+  readonly information: number;
 }
 
 /** Last line of a finished run. */
 export interface EndRow {
   readonly kind: "end";
   readonly step: number;
-  /** Over all validation text. */
+  /** Over the same examples as every evaluation. */
   readonly loss: number;
   readonly perplexity: number;
   /** Largest gradient norm in training of the router parameter that got least; null for routers without parameters. */
@@ -101,6 +131,12 @@ export interface EndRow {
   readonly droppedShareByPosition: readonly number[];
   /** Share of planned expert work that was done (1 - dropped), over training. */
   readonly keptShare: number;
+  /** Load in evaluation, by mixture. */
+  readonly layers?: readonly LayerLoad[];
+  /** Root mean square of a mixture's output over that of the sum with what it reads, by mixture. */
+  readonly residualShare?: readonly number[];
+  /** Whether later tokens were seen to change what earlier ones get; not tested where tokens have no order. */
+  readonly causal?: { readonly tested: boolean; readonly holds: boolean };
   readonly specialisation: readonly Specialisation[];
 }
 
@@ -162,7 +198,7 @@ export function recordText(rows: readonly RecordRow[]): string {
 
 /** A record's rows in the order they were written. */
 export function recordRows({ header, steps, evaluations, end }: RunRecord): RecordRow[] {
-  const rows: RecordRow[] = [header];
+  const rows: RecordRow[] = [header, ...evaluations.filter(({ step }) => step === 0)];
   for (const row of steps) rows.push(row, ...evaluations.filter(({ step }) => step === row.step + 1));
   if (end) rows.push(end);
   return rows;

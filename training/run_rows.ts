@@ -1,60 +1,106 @@
 // The first and the last row of a run's record: what it is, and what came out.
-import { cutModel, type LanguageModel } from "../models/language_model.ts";
-import { parseOptions } from "../routers/registry.ts";
-import { validationBatches } from "../data/batches.ts";
+import type { Backend } from "../kernels/kernel.ts";
+import { activeFlop, expertFlop, flopOf } from "../models/cost.ts";
+import type { Model } from "../models/model.ts";
+import { choicesOf, type ModelSpec, moeLayers, rowsOf } from "../models/spec.ts";
+import { findRouter } from "../routers/registry.ts";
+import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
+import { findTask } from "../tasks/registry.ts";
+import { seesLaterTokens } from "./causality.ts";
+import { configDigest, flatten, type RunConfig } from "./config.ts";
 import { evaluateInDetail } from "./evaluate.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { adamWDefaults } from "./optimizer.ts";
-import type { TrainOptions, TrainPlan } from "./plan.ts";
-import type { EndRow, RunHeader } from "./record.ts";
-import { scheduleDefaults } from "./schedule.ts";
+import type { EndRow, EvaluationRow, RunHeader } from "./record.ts";
+import { specOf } from "./spec_of.ts";
 import type { ProgressState } from "./train_state.ts";
+import type { RunOptions } from "./trainer.ts";
+
+/** What a run is called. */
+export interface RunNames {
+  /** File name without ending: `switch-seed0`. */
+  readonly run: string;
+  /** What tables and charts call it. */
+  readonly label: string;
+  /** What sets it apart from other arms but for its router. */
+  readonly setting: string;
+  /** Name of the size, where there is one. */
+  readonly size: string;
+}
 
 /** A run's first row, but for what only its weights can tell. */
-export type PlannedHeader = Omit<RunHeader, "parameters" | "initialWeights">;
+export type PlannedHeader = Omit<RunHeader, "parameters" | "initialWeights" | "flop">;
 
-/** What a plan says about its run before there are weights. */
-export function plannedHeader(
-  plan: TrainPlan,
-  { dataset, backend, version }: Pick<TrainOptions, "dataset" | "backend" | "version">,
-): PlannedHeader {
-  const { E, K, F, activeFlopPerToken } = cutModel({ ...plan, V: dataset.vocabulary.size });
+/** Names of a run, derived from its config where they are left out. */
+export function namesOf(config: RunConfig, names: Partial<RunNames> = {}): RunNames {
+  const label = names.label ?? config.control ?? config.router.name;
+  const run = names.run ?? `${label.replaceAll(/[^a-z0-9.]+/gi, "-")}-seed${config.seed}`;
+  return { run, label, setting: names.setting ?? "", size: names.size ?? "" };
+}
+
+/** What a config says about its run before there are weights. */
+export async function plannedHeader(
+  config: RunConfig,
+  { data, backend, version, names }: Pick<RunOptions, "data" | "backend" | "version" | "names">,
+): Promise<PlannedHeader> {
+  const { run, label, setting, size } = namesOf(config, names);
+  const spec = specOf(config, data);
+  const { name: plugin, ...routerOptions } = config.router;
+  const { task, model, train, placement, experts, control } = config;
   return {
     kind: "run",
-    run: plan.run,
-    router: plan.label,
-    plugin: plan.router.name,
-    causal: plan.router.traits.causal,
-    routerOptions: parseOptions(plan.router, plan.routerOptions) as Record<string, unknown>,
-    seed: plan.seed,
-    steps: plan.steps,
-    size: plan.sizeName,
-    model: { ...plan.size, optimizer: "AdamW", ...adamWDefaults, ...scheduleDefaults },
-    experts: { E, K, F, precision: plan.precision ?? "full" },
+    schema: 2,
+    run,
+    router: label,
+    plugin: control ?? plugin,
+    ...(control ? { control } : { causal: findRouter(plugin).traits.causal }),
+    routerOptions: control ? {} : routerOptions,
+    seed: config.seed,
+    steps: train.steps,
+    size,
+    ...(setting === "" ? {} : { setting }),
+    model: flatten({ model, train, placement }) as RunHeader["model"],
+    experts: expertsOf(spec, experts.precision === "half" ? "half" : "full"),
+    task: { name: task.name, about: findTask(task.name).about, digest: data.digest },
     data: {
-      corpus: dataset.name,
-      vocabulary: dataset.vocabulary.size,
-      trainTokens: dataset.train.length,
-      validationTokens: dataset.validation.length,
-      unigramPerplexity: dataset.unigramPerplexity,
+      corpus: data.name,
+      vocabulary: rowsOf(data.input),
+      facts: data.facts,
+      references: data.references,
     },
-    activeFlopPerToken,
+    tokensPerStep: train.batch * train.length,
+    expertsPerToken: meanChoices(spec),
+    activeFlopPerToken: activeFlop(flopOf(spec)),
     arithmetic: backend.arithmetic,
-    version,
+    version: version ?? "",
+    config,
+    digest: await configDigest(config, data.digest),
   };
 }
 
+/** The first mixture's experts; all zero without one. */
+function expertsOf(spec: ModelSpec, precision: "full" | "half"): RunHeader["experts"] {
+  const [first] = moeLayers(spec);
+  if (!first) return { E: 0, K: 0, F: 0, precision };
+  return { E: first.moe.E, K: choicesOf(first.moe), F: first.moe.F, precision };
+}
+
+function meanChoices(spec: ModelSpec): number {
+  const layers = moeLayers(spec);
+  return layers.reduce((sum, { moe }) => sum + choicesOf(moe), 0) / Math.max(1, layers.length);
+}
+
 /** First row of a run. */
-export async function headerOf(
-  plan: TrainPlan,
-  options: TrainOptions,
-  model: LanguageModel,
-): Promise<RunHeader> {
+export async function headerOf(config: RunConfig, options: RunOptions, model: Model): Promise<RunHeader> {
   const routers = new Set(model.routerParams);
   const shared = Object.fromEntries(Object.entries(model.params).filter(([name]) => !routers.has(name)));
+  const { total, router, active } = model.weights;
+  const mixtures = moeLayers(model.spec);
+  const expert = mixtures.reduce((sum, { moe }) => sum + expertFlop(model.spec.D, moe), 0) /
+    Math.max(1, mixtures.length);
   return {
-    ...plannedHeader(plan, options),
-    parameters: model.counts,
+    ...await plannedHeader(config, options),
+    flop: { dense: activeFlop(model.flop) - model.flop.experts, expert, router: model.flop.router },
+    parameters: { total, router, active },
     initialWeights: await fingerprint(shared),
   };
 }
@@ -84,37 +130,52 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Last row of a run: validation over all held-out text, and what training counted. */
-export async function endOf(
-  plan: TrainPlan,
-  { backend, dataset }: TrainOptions,
-  model: LanguageModel,
-  state: ProgressState,
-): Promise<EndRow> {
-  const batches = validationBatches(dataset, plan.size);
-  const { loss, perplexity, specialisation } = await evaluateInDetail(
-    model,
-    backend,
-    batches,
-    dataset,
-    plan.steps,
-  );
+/** What the last rows are made from. */
+export interface EndParts {
+  readonly config: RunConfig;
+  readonly run: string;
+  readonly data: TaskData;
+  readonly backend: Backend;
+  readonly model: Model;
+  readonly state: ProgressState;
+  readonly plan: readonly EvaluationExamples[];
+}
+
+/**
+ * Last rows of a run: the last evaluation, and what came out.
+ * @throws {RangeError} when a parameter of a router that learns received no gradient.
+ */
+export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
+  const { config, run, data, backend, model, state, plan } = parts;
+  const { steps } = config.train;
+  const found = await evaluateInDetail(model, { backend, data, plan, step: steps });
+  const { loss, perplexity, tokens, layers, specialisation, residualShare } = found;
   const gradient = state.leastRouterGradient();
-  if (plan.router.traits.gradient !== "none" && model.routerParams.length > 0 && !(gradient! > 0)) {
+  const learns = moeLayers(model.spec).some(({ moe }) => moe.router.traits.gradient !== "none");
+  if (learns && model.routerParams.length > 0 && !(gradient! > 0)) {
     throw new RangeError(
-      `Cannot accept ${plan.run}: a parameter of its router received no gradient in ${plan.steps} steps`,
+      `Cannot accept ${run}: a parameter of its router received no gradient in ${steps} steps`,
     );
   }
   const { wanted, dropped } = state.drops;
   const sum = (counts: Float64Array) => counts.reduce((total, count) => total + count, 0);
-  return {
-    kind: "end",
-    step: plan.steps,
-    loss,
-    perplexity,
-    routerGradient: gradient,
-    droppedShareByPosition: Array.from(wanted, (count, at) => count === 0 ? 0 : dropped[at] / count),
-    keptShare: 1 - sum(dropped) / Math.max(1, sum(wanted)),
-    specialisation,
-  };
+  const ordered = data.output.kind === "tokens" && config.train.length > 1;
+  return [
+    { kind: "evaluation", step: steps, loss, perplexity, tokens, layers },
+    {
+      kind: "end",
+      step: steps,
+      loss,
+      perplexity,
+      routerGradient: gradient,
+      droppedShareByPosition: Array.from(wanted, (count, at) => count === 0 ? 0 : dropped[at] / count),
+      keptShare: 1 - sum(dropped) / Math.max(1, sum(wanted)),
+      layers,
+      residualShare,
+      causal: ordered
+        ? { tested: true, holds: !await seesLaterTokens(model, { backend, examples: plan[0], step: steps }) }
+        : { tested: false, holds: true },
+      specialisation,
+    },
+  ];
 }

@@ -1,6 +1,7 @@
-// What experts take on: counts of expert by part of speech, genre and word over validation text, and the mutual
-// information between expert and label.
-import type { Dataset } from "../data/dataset.ts";
+// What experts take on: counts of expert by label and by word over held-out examples, and the mutual information between
+// expert and label.
+import { rowsOf } from "../models/spec.ts";
+import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
 import type { Specialisation } from "./record.ts";
 
 /** Counts of one layer. */
@@ -10,44 +11,42 @@ export interface SpecialisationCounter {
   finish(): Specialisation;
 }
 
-/** One batch of validation text as a layer routed it. */
-export interface SpecialisationBatch {
+/** One batch of held-out examples as a layer routed it. */
+export interface SpecialisationBatch extends Pick<EvaluationExamples, "tokenId" | "labels"> {
   readonly token_N: Int32Array;
   readonly expert_N: Int32Array;
-  readonly tokenId: Int32Array;
-  readonly partOfSpeech: Int32Array;
-  readonly genre: Int32Array;
 }
 
 const WORDS = 8;
 const LEAST_OCCURRENCES = 20;
 
 /** Starts counting one layer of E experts. */
-export function countSpecialisation(layer: number, E: number, dataset: Dataset): SpecialisationCounter {
+export function countSpecialisation(layer: number, E: number, data: TaskData): SpecialisationCounter {
   const table = (columns: number) => Array.from({ length: E }, () => new Array<number>(columns).fill(0));
-  const byPartOfSpeech = table(dataset.partsOfSpeech.length);
-  const byGenre = table(dataset.genres.length);
-  const byWord = table(dataset.vocabulary.size);
+  const byLabel = data.labels.map(({ names }) => table(names.length));
+  const words = Array.from({ length: rowsOf(data.input) }, (_, id) => data.nameOf(id));
+  const byWord = table(words.length);
   return {
-    add({ token_N, expert_N, tokenId, partOfSpeech, genre }) {
+    add({ token_N, expert_N, tokenId, labels }) {
       for (let n = 0; n < expert_N.length; n++) {
         const expert = expert_N[n];
         if (expert < 0) continue;
         const token = token_N[n];
         byWord[expert][tokenId[token]]++;
-        if (partOfSpeech[token] >= 0) byPartOfSpeech[expert][partOfSpeech[token]]++;
-        if (genre[token] >= 0) byGenre[expert][genre[token]]++;
+        labels.forEach((label_T, at) => {
+          if (label_T[token] >= 0) byLabel[at][expert][label_T[token]]++;
+        });
       }
     },
     finish: () => ({
       layer,
-      partsOfSpeech: dataset.partsOfSpeech,
-      genres: dataset.genres,
-      byPartOfSpeech,
-      byGenre,
-      partOfSpeechInformation: mutualInformation(byPartOfSpeech),
-      genreInformation: mutualInformation(byGenre),
-      words: favouriteWords(byWord, dataset.vocabulary.words),
+      labels: data.labels.map(({ name, names }, at) => ({
+        name,
+        names,
+        counts: byLabel[at],
+        information: mutualInformation(byLabel[at]),
+      })),
+      words: favouriteWords(byWord, words),
     }),
   };
 }
@@ -83,7 +82,10 @@ function entropy(counts: readonly number[]): number {
 }
 
 /** Words an expert takes most above their share, among words seen often enough, by how surprising that is. */
-function favouriteWords(byWord: readonly (readonly number[])[], words: readonly string[]): string[][] {
+function favouriteWords(
+  byWord: readonly (readonly number[])[],
+  words: readonly (string | null)[],
+): string[][] {
   const total = words.map((_, word) => byWord.reduce((sum, row) => sum + row[word], 0));
   const all = total.reduce((sum, value) => sum + value, 0);
   return byWord.map((row) => {
@@ -93,9 +95,11 @@ function favouriteWords(byWord: readonly (readonly number[])[], words: readonly 
         word,
         surprise: (count - share * total[word]) / Math.sqrt(share * total[word] + 1),
       }))
-      .filter(({ word, surprise }) => total[word] >= LEAST_OCCURRENCES && surprise > 0)
+      .filter(({ word, surprise }) =>
+        words[word] !== null && total[word] >= LEAST_OCCURRENCES && surprise > 0
+      )
       .sort((a, b) => b.surprise - a.surprise || a.word - b.word)
       .slice(0, WORDS)
-      .map(({ word }) => words[word]);
+      .map(({ word }) => words[word]!);
   });
 }

@@ -2,7 +2,7 @@
 // counts the last row of the record is made from.
 import { scalar } from "../tensor/reduce.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
-import type { LanguageModel } from "../models/language_model.ts";
+import type { Model } from "../models/model.ts";
 import type { CheckpointTensor } from "./checkpoint.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { SavedRun } from "./run_store.ts";
@@ -23,7 +23,7 @@ export interface ProgressState {
   readonly stored: Readonly<Record<string, Parameter>>;
   readonly routerGradients: Record<string, number>;
   /** Routers by path, whose own state goes with the rest. */
-  readonly routers: LanguageModel["routers"];
+  readonly routers: Model["routers"];
   /** Frees weights and moments. */
   free(): void;
 }
@@ -35,15 +35,14 @@ interface Counts {
   readonly routerGradients: Record<string, number>;
 }
 
-/** The state of a run that has not begun. */
-export function createProgressState(model: LanguageModel, optimizer: AdamW): ProgressState {
+/** The state of a run that has not begun, on sequences of `length` tokens. */
+export function createProgressState(model: Model, optimizer: AdamW, length: number): ProgressState {
   const stored: Record<string, Parameter> = {};
   for (const [name, param] of Object.entries(model.params)) {
     stored[name] = param;
     stored[`adamw.first.${name}`] = optimizer.moments[name].first;
     stored[`adamw.second.${name}`] = optimizer.moments[name].second;
   }
-  const { length } = model;
   const routerGradients: Record<string, number> = Object.fromEntries(
     model.routerParams.map((name) => [name, 0]),
   );
@@ -78,15 +77,18 @@ export function createProgressState(model: LanguageModel, optimizer: AdamW): Pro
       return [tensors, { switchyard: JSON.stringify(counts) }];
     },
     free() {
-      for (const param of Object.values(stored)) param.backend.free(param.buffer);
+      model.free();
+      for (const { first, second } of Object.values(optimizer.moments)) {
+        for (const moment of [first, second]) moment.backend.free(moment.buffer);
+      }
     },
   };
   return state;
 }
 
 /** Name in a checkpoint and values of everything routers carry beyond parameters. */
-function routerState(routers: LanguageModel["routers"]): [name: string, values: Float32Array][] {
-  return Object.entries(routers).flatMap(([path, router]) =>
+function routerState(routers: Model["routers"]): [name: string, values: Float32Array][] {
+  return Object.entries(routers).flatMap(([path, { router }]) =>
     Object.entries(router.state?.() ?? {}).map(([name, values]): [string, Float32Array] => [
       `state.${path}.${name}`,
       values,
@@ -102,7 +104,7 @@ export function restoreProgress(state: ProgressState, saved: SavedRun): void {
     if (!found) throw new RangeError(`Cannot resume: the checkpoint has no "${name}"`);
     param.assign(tensor(param.backend, found.values, found.shape));
   }
-  for (const [path, router] of Object.entries(state.routers)) {
+  for (const [path, { router }] of Object.entries(state.routers)) {
     const names = Object.keys(router.state?.() ?? {});
     if (names.length === 0) continue;
     router.restore?.(Object.fromEntries(names.map((name) => {

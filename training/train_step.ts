@@ -1,78 +1,70 @@
-// One training step. What it draws and which text it sees are functions of the seed and the step alone. Everything it
-// reads back is asked for together, at its end: on a GPU a wait costs the same for one number as for all.
-import type { LanguageModel, ModelOutput } from "../models/language_model.ts";
+// One training step. What it draws and which examples it sees are functions of the seed and the step alone. Everything
+// it reads back is asked for together, at its end: on a GPU a wait costs the same for one number as for all.
+import type { Backend } from "../kernels/kernel.ts";
+import type { Model, ModelOutput } from "../models/model.ts";
 import { countDropsByPosition, gateEntropy, loadOf, type RoutingValues } from "../moe/load.ts";
+import type { TaskData } from "../tasks/task.ts";
 import { add, square } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
 import { pass } from "../tensor/stage.ts";
-import { type Tensor, tensor } from "../tensor/tensor.ts";
-import { trainingBatch } from "../data/batches.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { RunConfig } from "./config.ts";
+import { tensorsOf } from "./evaluate.ts";
+import { importanceOf } from "./importance.ts";
 import type { AdamW } from "./optimizer.ts";
-import type { TrainOptions, TrainPlan } from "./plan.ts";
 import type { LayerLoad, StepRow } from "./record.ts";
 import { scoreFunctionLoss, weightedMeanLoss } from "./score_function.ts";
 import type { ProgressState } from "./train_state.ts";
 
 /** What a step works on. */
 export interface StepParts {
-  readonly plan: TrainPlan;
-  readonly options: TrainOptions;
-  readonly model: LanguageModel;
+  readonly config: RunConfig;
+  /** Name of the run, for errors. */
+  readonly run: string;
+  readonly data: TaskData;
+  readonly backend: Backend;
+  readonly model: Model;
   readonly optimizer: AdamW;
   readonly state: ProgressState;
   readonly learningRate: number;
 }
 
 /** One step: forward, gradients, update, and its row of the record. */
-export async function trainStep(
-  { plan, options, model, optimizer, state, learningRate }: StepParts,
-): Promise<StepRow> {
+export async function trainStep(parts: StepParts): Promise<StepRow> {
+  const { config, run, data, backend, model, optimizer, state, learningRate } = parts;
   using _scope = memory();
   const { step } = state;
-  const { backend, dataset } = options;
-  const { batch, length } = plan.size;
-  const streams = random(plan.seed);
-  const { tokenId, target } = trainingBatch(dataset, {
-    batch,
-    length,
+  const streams = random(config.seed);
+  const { sharded, ranks } = config.placement;
+  const examples = data.trainingExamples({
+    batch: config.train.batch,
+    length: config.train.length,
     random: streams.split("data"),
     step,
-    shards: plan.size.sharded ? plan.size.ranks : 1,
+    shards: sharded ? ranks : 1,
   });
-  const T = batch * length;
-  const inputs = { tokenId_T: tensor(backend, tokenId, [T]), target_T: tensor(backend, target, [T]) };
-  const output = await model.forward(inputs, {
-    training: true,
-    step,
-    random: streams.split("routing").split(step),
-  });
+  const routing = streams.split("routing").split(step);
+  const output = await model.forward(tensorsOf(backend, examples), { training: true, step, random: routing });
   const losses = Object.entries(output.losses);
   const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
   const total = [
     ...losses.map(([, loss]) => loss),
-    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T, estimator)),
-  ].reduce(add, output.loss);
-  const names = Object.keys(model.params);
-  const found = await gradients(total, Object.values(model.params));
-  const byName: Record<string, Tensor> = {};
-  names.forEach((name, at) => {
-    const gradient = found[at];
-    if (!gradient) throw new TypeError(`Cannot train ${plan.run}: no gradient reaches "${name}"`);
-    byName[name] = gradient;
-  });
+    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T!, estimator)),
+  ].reduce(add, output.loss!);
+  const byName = await gradientsByName(total, model, run);
   const squares = model.routerParams.map((name) => sumAll(square(byName[name])));
   const norm = pass("optimizer", () => optimizer.update(byName, learningRate, step));
-  const sampledLosses = sampled.map((estimator) => weightedMeanLoss(output.loss_T, estimator));
+  const sampledLosses = sampled.map((estimator) => weightedMeanLoss(output.loss_T!, estimator));
 
   const [loss, gradientNorm, lossValues, layers, observed] = await pass("reading", () =>
     Promise.all([
-      scalar(output.loss),
+      scalar(output.loss!),
       scalar(norm),
       Promise.all(losses.map(([, value]) => scalar(value))),
-      readLoads(output, model.cut.E, length, state),
+      readLayers(output, config.train.length, state),
       Promise.all(sampledLosses.map(scalar)),
       ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
     ]));
@@ -87,38 +79,59 @@ export async function trainStep(
   };
   if (!Number.isFinite(row.loss) || !Number.isFinite(row.gradientNorm)) {
     throw new RangeError(
-      `Cannot go on with ${plan.run}: at step ${step} the loss is ${row.loss} and the gradient norm ${row.gradientNorm}`,
+      `Cannot go on with ${run}: at step ${step} the loss is ${row.loss} and the gradient norm ${row.gradientNorm}`,
     );
   }
-  for (const { layer, ...load } of row.layers) model.routers[`blocks.${layer}.router`].observe?.(load);
+  for (const { layer, ...load } of row.layers) model.routers[`blocks.${layer}.router`].router.observe?.(load);
   sampled.forEach((estimator, at) => estimator.observeLoss?.(observed[at]));
   return row;
 }
 
-async function readLoads(
-  { layers, topology }: ModelOutput,
-  E: number,
+async function gradientsByName(total: Tensor, model: Model, run: string): Promise<Record<string, Tensor>> {
+  const found = await gradients(total, Object.values(model.params));
+  const byName: Record<string, Tensor> = {};
+  Object.keys(model.params).forEach((name, at) => {
+    const gradient = found[at];
+    if (!gradient) throw new TypeError(`Cannot train ${run}: no gradient reaches "${name}"`);
+    byName[name] = gradient;
+  });
+  return byName;
+}
+
+async function readLayers(
+  { layers }: ModelOutput,
   length: number,
   state: ProgressState,
 ): Promise<LayerLoad[]> {
   const read = await Promise.all(
-    layers.map(({ routing: { token_N, wanted_N, expert_N, probability_TE } }) => {
+    layers.map(({ routing: { token_N, wanted_N, expert_N, probability_TE, estimator } }) => {
       const entropy = probability_TE ? scalar(gateEntropy(probability_TE)) : null;
-      return Promise.all([token_N.read(), wanted_N.read(), expert_N.read(), entropy]);
+      return Promise.all([
+        token_N.read(),
+        wanted_N.read(),
+        expert_N.read(),
+        entropy,
+        estimator?.importance_T.read(),
+      ]);
     }),
   );
-  return layers.map(({ layer, routing }, at) => {
+  return layers.map(({ layer, E, routing, topology }, at) => {
     const [token_N, wanted_N, expert_N] = read[at] as Int32Array[];
+    const [, , , entropy, importance] = read[at];
     const values: RoutingValues = {
       E,
       wanted_N,
       expert_N,
       choices: routing.choices,
       shared: routing.shared ?? 0,
-      gateEntropy: read[at][3],
+      gateEntropy: entropy,
       home: { token_N, topology },
     };
     countDropsByPosition(values, token_N, length, state.drops);
-    return { layer, ...loadOf(values) };
+    return {
+      layer,
+      ...loadOf(values),
+      ...(importance ? { importance: importanceOf(importance as Float32Array) } : {}),
+    };
   });
 }

@@ -1,0 +1,82 @@
+// Controls: what a comparison of routers is held against. Each is a function from spec to spec, so that a control trains
+// on the same examples, in the same order, from the same weights outside the experts.
+import { forcedBalance } from "../routers/forced_balance.ts";
+import { leaveOutPadding } from "../routers/capacity.ts";
+import type { AnyRouterPlugin } from "../routers/registry.ts";
+import { tokenChoice } from "../routers/scoring.ts";
+import { take } from "../tensor/rows.ts";
+import { reshape, tensor } from "../tensor/tensor.ts";
+import type { LayerSpec, ModelSpec, MoeSpec } from "./spec.ts";
+
+/** Controls by name. */
+export const controls = [
+  "no experts",
+  "random routing",
+  "dense, equal FLOPs",
+  "dense, equal parameters",
+  "best known routing",
+] as const;
+
+/** Name of a control. */
+export type ControlName = typeof controls[number];
+
+/** Each control in one sentence. */
+export const controlAbout: Readonly<Record<ControlName, string>> = {
+  "no experts": "layers without their experts: a lower bound",
+  "random routing": "each token to an expert drawn anew in every step",
+  "dense, equal FLOPs": "one expert that every token passes through, as wide as what a token passes through",
+  "dense, equal parameters": "one expert that every token passes through, as wide as all experts together",
+  "best known routing": "each token to the expert of its group in the task's best known routing",
+};
+
+/**
+ * The spec as a control has it; experts are taken at one expert a token.
+ * @param group_V Group of each input row in the best known routing.
+ * @throws {RangeError} for `best known routing` where a task has none.
+ */
+export function controlled(spec: ModelSpec, control: ControlName, group_V: Int32Array | null): ModelSpec {
+  if (control === "best known routing" && !group_V) {
+    throw new RangeError(
+      `Cannot use control "best known routing": the task has none; there are ${
+        controls.slice(0, -1).map((name) => `"${name}"`).join(", ")
+      }`,
+    );
+  }
+  const change = (layer: LayerSpec): LayerSpec => {
+    const { feedForward } = layer;
+    if (feedForward.kind !== "moe") return layer;
+    if (control === "no experts") return { ...layer, feedForward: { kind: "none" } };
+    return { ...layer, feedForward: replaced(feedForward, control, group_V) };
+  };
+  return { ...spec, layers: spec.layers.map(change) };
+}
+
+function replaced(moe: MoeSpec, control: ControlName, group_V: Int32Array | null): MoeSpec {
+  if (control === "best known routing") return { ...moe, router: knownRouting(group_V!), routerOptions: {} };
+  const mode = control === "random routing" ? "random" : "even";
+  const routerOptions = forcedBalance.options.parse({ k: 1, mode });
+  const same = { ...moe, router: forcedBalance as AnyRouterPlugin, routerOptions };
+  if (control === "random routing") return same;
+  return { ...same, E: 1, F: control === "dense, equal FLOPs" ? moe.F : moe.E * moe.F };
+}
+
+/** A router that sends each token to the expert of its group, with weight 1. */
+function knownRouting(group_V: Int32Array): AnyRouterPlugin {
+  return {
+    ...forcedBalance,
+    name: "best-known-routing",
+    about: controlAbout["best known routing"],
+    traits: { causal: true, balancedBy: "nothing", perToken: "exactly K", gradient: "none" },
+    expertsPerToken: () => 1,
+    create: ({ E }) => ({
+      params: {},
+      route(x_TD, { tokenId_T, real_T }) {
+        const [T] = x_TD.shape;
+        const expert_V = tensor(x_TD.backend, group_V.map((group) => group % E), [group_V.length]);
+        const wanted_TK = leaveOutPadding(reshape(take(expert_V, tokenId_T), [T, 1]), real_T);
+        const weight_TK = tensor(x_TD.backend, new Float32Array(T).fill(1), [T, 1]);
+        return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { losses: {} });
+      },
+    }),
+  };
+}

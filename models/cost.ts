@@ -1,0 +1,108 @@
+// What a model costs, counted from its description and nowhere else: weights, weights one token passes through, forward
+// FLOPs by part, and what a training step holds. One multiply-add is two FLOPs.
+import { type LayerSpec, type ModelSpec, type MoeSpec, rowsOf } from "./spec.ts";
+import { choicesOf } from "./spec.ts";
+
+/** Weights by part. */
+export interface WeightCounts {
+  readonly total: number;
+  /** The routers' own. */
+  readonly router: number;
+  /** All banks of experts. */
+  readonly experts: number;
+  /** Those one token passes through at the declared number of experts. */
+  readonly active: number;
+}
+
+/** Forward FLOPs of one token by part; `experts` at the declared number of experts, nothing dropped. */
+export interface FlopCounts {
+  readonly attention: number;
+  readonly dense: number;
+  readonly experts: number;
+  /** Scores against the vocabulary or the classes. */
+  readonly output: number;
+  /** The routers' products with their own matrices; null before there are routers to ask. */
+  readonly router: number | null;
+}
+
+/** Everything but the routers' own work, which is what a comparison varies. */
+export function activeFlop({ attention, dense, experts, output }: FlopCounts): number {
+  return attention + dense + experts + output;
+}
+
+/** FLOPs of one expert for one token of a layer. */
+export function expertFlop(D: number, { experts, expertOptions, E, F }: MoeSpec): number {
+  return experts.flopPerToken({ D, F, E }, expertOptions);
+}
+
+/**
+ * Forward FLOPs of one token, by part.
+ * @param routerWeights Values in the routers' matrices, where they are known: each takes part in one multiply-add a token.
+ */
+export function flopOf(spec: ModelSpec, routerWeights: number | null = null): FlopCounts {
+  const { D, layers, length } = spec;
+  const sum = (of: (layer: LayerSpec) => number) => layers.reduce((total, layer) => total + of(layer), 0);
+  // Causal: a query sees (L + 1) / 2 keys on average, in two products.
+  const attention = sum((layer) => layer.attention ? 2 * 4 * D * D + 2 * D * (length + 1) : 0);
+  const dense = sum(({ feedForward }) => feedForward.kind === "dense" ? 4 * D * feedForward.width : 0);
+  const experts = sum(({ feedForward }) =>
+    feedForward.kind === "moe" ? choicesOf(feedForward) * expertFlop(D, feedForward) : 0
+  );
+  return {
+    attention,
+    dense,
+    experts,
+    output: 2 * outputRows(spec) * D,
+    router: routerWeights === null ? null : 2 * routerWeights,
+  };
+}
+
+/** Weights that can be counted without making them: all but the routers'. */
+export function weightsOf(spec: ModelSpec): Omit<WeightCounts, "router"> {
+  const { D, layers, input } = spec;
+  let total = (input.kind === "tokens" ? input.V * D : 0) + (spec.outputNorm ? D : 0);
+  let experts = 0;
+  let idle = 0;
+  for (const { attention, feedForward, norm } of layers) {
+    if (attention) total += D + 4 * D * D;
+    if (feedForward.kind !== "none" && norm) total += D;
+    if (feedForward.kind === "dense") {
+      total += 2 * D * feedForward.width + (feedForward.bias ? feedForward.width + D : 0);
+    } else if (feedForward.kind === "moe") {
+      const { E, F, experts: plugin, expertOptions } = feedForward;
+      const one = plugin.parameters({ D, F, E }, expertOptions);
+      experts += E * one;
+      idle += (E - choicesOf(feedForward)) * one;
+    }
+  }
+  return { total: total + experts, experts, active: total + experts - idle };
+}
+
+/** What a training step of T tokens holds at least, in bytes, and its largest array. */
+export function stepBytes(spec: ModelSpec, T: number): { readonly least: number; readonly largest: number } {
+  const { D } = spec;
+  const weights = weightsOf(spec).total;
+  const rows = outputRows(spec);
+  let activations = 0;
+  let largest = Math.max(T * rows, rowsOf(spec.input) * D);
+  for (const { attention, feedForward } of spec.layers) {
+    // Two norms, queries, keys and values, attention and two sums.
+    activations += T * D * (attention ? 8 : 2);
+    if (feedForward.kind === "dense") {
+      activations += T * feedForward.width;
+      largest = Math.max(largest, T * feedForward.width, D * feedForward.width);
+    } else if (feedForward.kind === "moe") {
+      const { E, F } = feedForward;
+      const hidden = T * choicesOf(feedForward) * F;
+      activations += hidden;
+      largest = Math.max(largest, hidden, E * F * D);
+    }
+  }
+  // Weights and two moments; then logits and the embedding's gradient, or all gradients.
+  const least = 4 * (3 * weights + activations + Math.max(T * rows + rowsOf(spec.input) * D, weights));
+  return { least, largest: 4 * largest };
+}
+
+function outputRows({ target, input }: ModelSpec): number {
+  return target.kind === "tokens" ? rowsOf(input) : target.vectors.rows;
+}

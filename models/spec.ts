@@ -1,0 +1,103 @@
+// A model as data: what it reads, a list of layers, and what it has to say. Each layer is attention or none, then a dense
+// network, a mixture of experts, or nothing. Costs, memory and parameters are all derived from this one description.
+import type { AnyExpertPlugin } from "../experts/registry.ts";
+import type { AnyRouterPlugin } from "../routers/registry.ts";
+
+/** Vectors that training does not change, row-major [rows, D]. */
+export interface FrozenVectors {
+  readonly rows: number;
+  readonly D: number;
+  readonly values: Float32Array;
+}
+
+/** What a model is given: ids of a vocabulary whose embedding it learns, or rows of frozen vectors. */
+export type ModelInput =
+  | { readonly kind: "tokens"; readonly V: number; readonly tokenCount_V: Int32Array }
+  | { readonly kind: "vectors"; readonly vectors: FrozenVectors };
+
+/**
+ * What a model has to say. `tokens`: the next token, scored against the embedding. `vectors`: scores against frozen vectors,
+ * one a class (cross-entropy) or one a value (squared error).
+ */
+export type ModelTarget =
+  | { readonly kind: "tokens" }
+  | {
+    readonly kind: "vectors";
+    readonly vectors: FrozenVectors;
+    readonly loss: "cross-entropy" | "squared-error";
+  };
+
+/** Causal attention with rotary positions. */
+export interface AttentionSpec {
+  readonly heads: number;
+}
+
+/** A dense feed-forward network with ReLU. */
+export interface DenseSpec {
+  readonly kind: "dense";
+  /** Intermediate size. */
+  readonly width: number;
+  readonly bias: boolean;
+  /** Standard deviation of the second matrix's initial values. */
+  readonly outDeviation: number;
+}
+
+/** A mixture of experts. */
+export interface MoeSpec {
+  readonly kind: "moe";
+  readonly router: AnyRouterPlugin;
+  /** With defaults filled in, as the plugin's schema gives them. */
+  readonly routerOptions: unknown;
+  readonly experts: AnyExpertPlugin;
+  readonly expertOptions: unknown;
+  /** Experts. */
+  readonly E: number;
+  /** Intermediate size of one expert. */
+  readonly F: number;
+}
+
+/** What follows attention in a layer. */
+export type FeedForwardSpec = DenseSpec | MoeSpec | { readonly kind: "none" };
+
+/** One layer: x + attention(norm(x)), then x + feedForward(norm(x)). */
+export interface LayerSpec {
+  readonly attention: AttentionSpec | null;
+  readonly feedForward: FeedForwardSpec;
+  /** Whether RMSNorm stands before the feed-forward part. */
+  readonly norm: boolean;
+  /** Whether the feed-forward part is added to what it reads, or replaces it. */
+  readonly residual: boolean;
+}
+
+/** A model as data. */
+export interface ModelSpec {
+  /** Hidden size D. */
+  readonly D: number;
+  readonly input: ModelInput;
+  readonly target: ModelTarget;
+  readonly layers: readonly LayerSpec[];
+  /** Whether RMSNorm stands before the scores. */
+  readonly outputNorm: boolean;
+  /** Tokens of a training sequence: what routers that need it are made for. */
+  readonly length: number;
+  /** Ranks the model is laid out over; arithmetic stays in one place. */
+  readonly ranks: number;
+  readonly ranksPerNode: number;
+}
+
+/** Rows of the input: ids lie below this. */
+export function rowsOf(input: ModelInput): number {
+  return input.kind === "tokens" ? input.V : input.vectors.rows;
+}
+
+/** K: experts a token is sent to in a layer, as its router declares. */
+export function choicesOf({ router, routerOptions }: MoeSpec): number {
+  return router.expertsPerToken(routerOptions);
+}
+
+/** Layers with a mixture of experts, with their place. */
+export function moeLayers(spec: ModelSpec): { readonly at: number; readonly moe: MoeSpec }[] {
+  return spec.layers.flatMap(({ feedForward }, at) =>
+    feedForward.kind === "moe" ? [{ at, moe: feedForward }] : []
+  );
+}

@@ -1,0 +1,68 @@
+// Whether a trained model's routing sees the future: later tokens are changed, and earlier tokens must keep their experts
+// and their losses. What a router declares depends on its options; this does not.
+import type { Backend } from "../kernels/kernel.ts";
+import type { Model } from "../models/model.ts";
+import { rowsOf } from "../models/spec.ts";
+import type { EvaluationExamples } from "../tasks/task.ts";
+import { memory } from "../tensor/memory.ts";
+import { random } from "../tensor/random.ts";
+import { tensorsOf } from "./evaluate.ts";
+
+/** What is tried. */
+export interface CausalityTest {
+  readonly backend: Backend;
+  readonly examples: EvaluationExamples;
+  /** Steps of training the model has behind it. */
+  readonly step: number;
+}
+
+/** Losses of one token may differ by rounding, since rows meet other rows in a product. */
+const RELATIVE_ROUNDING = 1e-4;
+
+/**
+ * True when changing the second half of the tokens of a batch changes an expert or the loss of a token in the first half.
+ * Sequences lie end to end, so this finds both what reaches across sequences and what reaches back in one.
+ */
+export async function seesLaterTokens(
+  model: Model,
+  { backend, examples, step }: CausalityTest,
+): Promise<boolean> {
+  const T = examples.tokenId.length;
+  const [length] = examples.lengths;
+  // In the middle of a sequence in the middle of the batch, so that both kinds of scope can show.
+  const half = Math.floor(Math.floor(T / length) / 2) * length + Math.floor(length / 2);
+  const V = rowsOf(model.spec.input);
+  const changedId = examples.tokenId.map((id, t) => t < half || V < 2 ? id : (id + 1 + t % (V - 1)) % V);
+  const before = await passOver(model, backend, examples, half, step);
+  const after = await passOver(model, backend, { ...examples, tokenId: changedId }, half, step);
+  const moved = before.experts.some((expert, at) => expert !== after.experts[at]);
+  const changed = before.losses.some((loss, t) =>
+    Math.abs(loss - after.losses[t]) > RELATIVE_ROUNDING * Math.max(1, Math.abs(loss))
+  );
+  return moved || changed;
+}
+
+async function passOver(
+  model: Model,
+  backend: Backend,
+  examples: EvaluationExamples,
+  half: number,
+  step: number,
+): Promise<{ experts: number[]; losses: number[] }> {
+  using _scope = memory();
+  const { loss_T, layers } = await model.forward(tensorsOf(backend, examples), {
+    ...{ training: false, step, random: random(0) },
+  });
+  const [losses, ...routed] = await Promise.all([
+    loss_T!.read(),
+    ...layers.map(async ({ routing: { token_N, expert_N } }) => {
+      const [token, expert] = await Promise.all([token_N.read(), expert_N.read()]);
+      // By token and expert, since assignments of other layouts may change places.
+      return [...token].flatMap((t, n) => t < half && expert[n] >= 0 ? [t * 65536 + expert[n]] : []).sort((
+        a,
+        b,
+      ) => a - b);
+    }),
+  ]);
+  return { experts: routed.flat(), losses: [...losses].slice(0, half) };
+}

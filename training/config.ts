@@ -1,0 +1,261 @@
+// A run as one typed, JSON-serialisable description: task, model, experts, router, control, training, placement and
+// seed. The command line, config files, arms of an experiment, the record's header, a run's identity and the report's
+// Setup all follow from this schema.
+import { z } from "zod";
+import { type ControlName, controls } from "../models/controls.ts";
+import { findExperts, parseExpertOptions } from "../experts/registry.ts";
+import { findRouter, parseOptions } from "../routers/registry.ts";
+import { findTask, parseTaskOptions } from "../tasks/registry.ts";
+
+/** Whole number of at least `least`. */
+const whole = (least: number) => z.number().int().min(least);
+/** A plugin by name, with its options beside the name. */
+const plugin = (name: string) => z.looseObject({ name: z.string().default(name) }).prefault({});
+
+const layer = z.strictObject({
+  attention: z.boolean().optional().describe("whether the layer has attention"),
+  feedForward: z.enum(["dense", "moe", "none"]).optional().describe("what follows attention"),
+  feedForwardWidth: whole(1).optional().describe("intermediate size of a dense network"),
+  experts: whole(1).optional().describe("experts"),
+  expertWidth: whole(1).optional().describe("intermediate size of one expert"),
+  router: z.looseObject({ name: z.string() }).optional().describe("a router of the layer's own"),
+  expertKind: z.looseObject({ name: z.string() }).optional().describe("experts of the layer's own"),
+});
+
+const model = z.strictObject({
+  width: whole(1).default(64).describe("hidden size D"),
+  layers: whole(1).default(4).describe("layers"),
+  heads: whole(0).default(2).describe("attention heads; 0 = no attention"),
+  feedForwardWidth: whole(1).default(256).describe("intermediate size of a dense network"),
+  moeEvery: whole(0).default(2).describe("every n-th layer is a mixture of experts; 0 = none"),
+  experts: whole(1).default(8).describe("experts of a layer, at one expert a token where equalCost is set"),
+  expertWidth: whole(1).default(256).describe(
+    "intermediate size of an expert, at one expert a token where equalCost is set",
+  ),
+  equalCost: z.boolean().default(false).describe(
+    "cut experts K times narrower into K times as many for a router that sends a token to K, so that all cost the same",
+  ),
+  norm: z.boolean().default(true).describe("RMSNorm before each part of a layer"),
+  residual: z.boolean().default(true).describe("add a layer's feed-forward output to what it reads"),
+  residualScale: z.number().positive().nullable().default(null).describe(
+    "factor of the initial scale of projections into the residual; null = 1 / sqrt(2 layers)",
+  ),
+  outputNorm: z.boolean().default(true).describe("RMSNorm before the scores"),
+  perLayer: z.array(layer).default([]).describe(
+    "settings of single layers, from the first, over those above",
+  ),
+}).prefault({});
+
+const train = z.strictObject({
+  steps: whole(1).default(150).describe("training steps"),
+  batch: whole(1).default(16).describe("sequences in a batch"),
+  length: whole(1).default(64).describe("tokens of a sequence"),
+  learningRate: z.number().positive().default(3e-3).describe("peak learning rate"),
+  warmupShare: z.number().min(0).max(1).default(0.1).describe("share of steps in which the rate rises"),
+  endShare: z.number().min(0).max(1).default(0.1).describe("last learning rate over the peak"),
+  beta1: z.number().min(0).lt(1).default(0.9).describe("AdamW's decay of the first moment"),
+  beta2: z.number().min(0).lt(1).default(0.95).describe("AdamW's decay of the second moment"),
+  epsilon: z.number().positive().default(1e-8).describe("AdamW's epsilon"),
+  weightDecay: z.number().min(0).default(0.1).describe("decoupled weight decay of matrices"),
+  maximumNorm: z.number().positive().default(1).describe("gradients are scaled down to this norm"),
+  evaluations: whole(1).default(10).describe("validation points between the first and the last"),
+  evaluationBatches: whole(1).nullable().default(16).describe(
+    "batches of held-out examples, evenly spread; null = all",
+  ),
+}).prefault({});
+
+const placement = z.strictObject({
+  ranks: whole(1).max(65536).default(1).describe("ranks the model is laid out over"),
+  ranksPerNode: whole(1).default(1).describe("ranks that share a node"),
+  sharded: z.boolean().default(false).describe("each rank trains on its own part of the text"),
+}).prefault({});
+
+/** Schema of a run, plugins' own options left to the plugins. */
+export const runSchema = z.strictObject({
+  task: plugin("language").describe("task, and its options"),
+  model: model.describe("the model"),
+  experts: plugin("feed-forward").describe("kind of expert, and its options"),
+  router: plugin("switch").describe("router, and its options"),
+  control: z.enum(controls).nullable().default(null).describe(
+    "a control that takes the router's part, or null",
+  ),
+  train: train.describe("training"),
+  placement: placement.describe("where ranks stand"),
+  seed: whole(0).default(0).describe("seed of initial weights, order of examples and routing noise"),
+});
+
+/** A plugin's name with all of its options. */
+export type Chosen = { readonly name: string } & Readonly<Record<string, unknown>>;
+
+/** A run, with every default filled in. */
+export interface RunConfig {
+  readonly task: Chosen;
+  readonly model: Readonly<z.infer<typeof model>>;
+  readonly experts: Chosen;
+  readonly router: Chosen;
+  readonly control: ControlName | null;
+  readonly train: Readonly<z.infer<typeof train>>;
+  readonly placement: Readonly<z.infer<typeof placement>>;
+  readonly seed: number;
+}
+
+/** Settings by path: `{ "train.steps": 60, "router.name": "switch" }`. */
+export type Settings = Readonly<Record<string, unknown>>;
+
+/**
+ * A run from JSON, with defaults filled in and every value checked, plugins' options included.
+ * @throws {RangeError} naming the path, the value and what is allowed.
+ */
+export function parseConfig(given: unknown): RunConfig {
+  const parsed = runSchema.safeParse(given ?? {});
+  if (!parsed.success) throw new RangeError(refusal(parsed.error, given));
+  const { data } = parsed;
+  const { task, experts, router } = data;
+  const config: RunConfig = {
+    ...data,
+    task: { ...task, ...optionsOf(task, (name, rest) => parseTaskOptions(findTask(name), rest)) },
+    experts: {
+      ...experts,
+      ...optionsOf(experts, (name, rest) => parseExpertOptions(findExperts(name), rest)),
+    },
+    router: { ...router, ...optionsOf(router, (name, rest) => parseOptions(findRouter(name), rest)) },
+  };
+  checkTogether(config);
+  return config;
+}
+
+function optionsOf(
+  { name, ...rest }: Chosen,
+  parse: (name: string, rest: Record<string, unknown>) => unknown,
+): Record<string, unknown> {
+  return parse(name, rest) as Record<string, unknown>;
+}
+
+/** What single values cannot tell. */
+function checkTogether({ model, train, placement }: RunConfig): void {
+  const { width, heads, perLayer, layers } = model;
+  if (heads > 0 && (width % heads !== 0 || width / heads % 2 !== 0)) {
+    throw new RangeError(
+      `Cannot use model.heads = ${heads}: model.width ${width} does not split into heads of even width`,
+    );
+  }
+  if (perLayer.length > layers) {
+    throw new RangeError(
+      `Cannot use model.perLayer: it has ${perLayer.length} entries, and model.layers is ${layers}`,
+    );
+  }
+  if (placement.sharded && train.batch % placement.ranks !== 0) {
+    throw new RangeError(
+      `Cannot use placement.sharded with placement.ranks = ${placement.ranks}: choose ranks that divide the ` +
+        `${train.batch} sequences of a batch`,
+    );
+  }
+}
+
+function refusal(error: z.ZodError, given: unknown): string {
+  const [issue] = error.issues;
+  const path = issue.path.map(String);
+  if (issue.code === "unrecognized_keys") {
+    const place = path.length > 0 ? path.join(".") : "a run";
+    return `Cannot set ${[...path, issue.keys[0]].join(".")}: ${place} has ${childrenOf(path).join(", ")}`;
+  }
+  const value = path.reduce<unknown>((inner, key) => (inner as Record<string, unknown>)?.[key], given);
+  return `Cannot use ${path.join(".")} = ${JSON.stringify(value)}: ${issue.message}`;
+}
+
+/** One setting of the schema, for help and for checking paths. */
+export interface SettingInfo {
+  readonly path: string;
+  readonly description: string;
+  readonly default: unknown;
+  /** What may be set: `whole number from 1`, `"dense", "moe" or "none"`. */
+  readonly range: string;
+}
+
+type Json = Record<string, unknown> & {
+  properties?: Record<string, Json>;
+  anyOf?: Json[];
+  enum?: unknown[];
+};
+
+/** Every setting outside plugins' own options, in order of the schema. */
+export function settingList(): SettingInfo[] {
+  const walk = (schema: Json, path: string): SettingInfo[] =>
+    Object.entries(schema.properties ?? {}).flatMap(([name, child]) => {
+      const here = path === "" ? name : `${path}.${name}`;
+      if (child.type === "object") return walk(child, here);
+      return [{
+        path: here,
+        description: String(child.description ?? (name === "name" ? `which ${path}` : "")),
+        default: child.default,
+        range: rangeOf(child),
+      }];
+    });
+  return walk(z.toJSONSchema(runSchema, { io: "input" }) as Json, "");
+}
+
+function rangeOf({ type, anyOf, enum: values, minimum, exclusiveMinimum, maximum }: Json): string {
+  if (anyOf) return anyOf.map(rangeOf).join(" or ");
+  if (values) return values.map((value) => JSON.stringify(value)).join(", ");
+  if (type === "integer" || type === "number") {
+    const what = type === "integer" ? "whole number" : "number";
+    const low = minimum !== undefined
+      ? ` from ${minimum}`
+      : exclusiveMinimum !== undefined
+      ? ` above ${exclusiveMinimum}`
+      : "";
+    return what + low +
+      (typeof maximum === "number" && maximum < Number.MAX_SAFE_INTEGER ? ` to ${maximum}` : "");
+  }
+  return type === "boolean" ? "true or false" : String(type ?? "null");
+}
+
+function childrenOf(path: readonly string[]): string[] {
+  const start = path.length > 0 ? `${path.join(".")}.` : "";
+  const names = settingList().filter((one) => one.path.startsWith(start))
+    .map((one) => one.path.slice(start.length).split(".")[0]);
+  return [...new Set(names)];
+}
+
+/** JSON with one value set by path; nothing is changed in place. Another plugin's name drops the options of the one before. */
+export function withSetting(
+  json: Readonly<Record<string, unknown>>,
+  path: string,
+  value: unknown,
+): Record<string, unknown> {
+  const [head, ...rest] = path.split(".");
+  if (rest.length === 0) return { ...json, [head]: value };
+  const inner = json[head];
+  const object = typeof inner === "object" && inner !== null ? inner as Record<string, unknown> : {};
+  if (path.endsWith(".name") && object.name !== value) return { ...json, [head]: { name: value } };
+  return { ...json, [head]: withSetting(object, rest.join("."), value) };
+}
+
+/** A run from settings by path, later ones over earlier ones. @throws {RangeError} as {@linkcode parseConfig} does. */
+export function configOf(...settings: readonly Settings[]): RunConfig {
+  let json: Record<string, unknown> = {};
+  for (const each of settings) {
+    const names = Object.entries(each).filter(([path]) => path.endsWith(".name"));
+    for (const [path, value] of [...names, ...Object.entries(each)]) json = withSetting(json, path, value);
+  }
+  return parseConfig(json);
+}
+
+/** A config's values by path, plugins' options included; arrays are values. */
+export function flatten(config: object, path = ""): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(config).flatMap(([name, value]) =>
+      typeof value === "object" && value !== null && !Array.isArray(value)
+        ? Object.entries(flatten(value, `${path}${name}.`))
+        : [[`${path}${name}`, value]]
+    ),
+  );
+}
+
+/** Sixty-four hexadecimal digits over what decides a run's result: its config and its task's content. */
+export async function configDigest(config: RunConfig, taskDigest: string): Promise<string> {
+  const rows = Object.entries(flatten(config)).sort(([a], [b]) => a < b ? -1 : 1);
+  const bytes = new TextEncoder().encode(JSON.stringify([rows, taskDigest]));
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,104 @@
+// From a run's config and its task's data to the model's spec: the one place where the two meet.
+import type { AnyExpertPlugin } from "../experts/registry.ts";
+import { findExperts, parseExpertOptions } from "../experts/registry.ts";
+import { controlled } from "../models/controls.ts";
+import { equalCost } from "../models/equal_cost.ts";
+import {
+  choicesOf,
+  type FeedForwardSpec,
+  type LayerSpec,
+  type ModelSpec,
+  type MoeSpec,
+} from "../models/spec.ts";
+import { findRouter, parseOptions } from "../routers/registry.ts";
+import { optionNames } from "../tensor/plugins.ts";
+import type { TaskData } from "../tasks/task.ts";
+import type { Chosen, RunConfig } from "./config.ts";
+
+/**
+ * The spec of a run's model.
+ * @throws {RangeError} when the task's vectors do not have the model's width, K choices do not divide an expert's width, or
+ * a control needs what the task does not have.
+ */
+export function specOf(config: RunConfig, data: TaskData): ModelSpec {
+  const { model, train, placement, control } = config;
+  for (const side of [data.input, data.output]) {
+    if (side.kind === "vectors" && side.vectors.D !== model.width) {
+      throw new RangeError(
+        `Cannot use model.width = ${model.width} with task "${config.task.name}": its vectors have ${side.vectors.D} ` +
+          `values; set model.width=${side.vectors.D}`,
+      );
+    }
+  }
+  const spec: ModelSpec = {
+    D: model.width,
+    input: data.input,
+    target: data.output,
+    layers: Array.from({ length: model.layers }, (_, at) => layerOf(config, at)),
+    outputNorm: data.output.kind === "tokens" || model.outputNorm,
+    length: train.length,
+    ranks: placement.ranks,
+    ranksPerNode: placement.ranksPerNode,
+  };
+  const chosen = control ? controlled(spec, control, data.bestRouting?.group_V ?? null) : spec;
+  const cut = model.equalCost && !control ? equalCost(chosen) : chosen;
+  return { ...cut, layers: cut.layers.map((layer) => scaled(layer, config)) };
+}
+
+function layerOf({ model, experts, router }: RunConfig, at: number): LayerSpec {
+  const own = model.perLayer[at] ?? {};
+  const usual = model.moeEvery > 0 && (at + 1) % model.moeEvery === 0 ? "moe" : "dense";
+  const width = own.feedForwardWidth ?? model.feedForwardWidth;
+  const feedForward = (): FeedForwardSpec => {
+    const kind = own.feedForward ?? usual;
+    if (kind === "none") return { kind };
+    if (kind === "dense") return { kind, width, bias: experts.bias === true, outDeviation: 1 };
+    const plugin = findRouter((own.router ?? router).name);
+    const bank = findExperts((own.expertKind ?? experts).name);
+    return {
+      kind,
+      router: plugin,
+      routerOptions: parseOptions(plugin, withoutName(own.router ?? router)),
+      experts: bank,
+      expertOptions: withoutName(own.expertKind ?? experts),
+      E: own.experts ?? model.experts,
+      F: own.expertWidth ?? model.expertWidth,
+    };
+  };
+  return {
+    attention: (own.attention ?? true) && model.heads > 0 ? { heads: model.heads } : null,
+    feedForward: feedForward(),
+    norm: model.norm,
+    residual: model.residual,
+  };
+}
+
+/** Second matrices start at the scale of a dense network as wide as what a token passes through, whatever K is. */
+function scaled(layer: LayerSpec, { model }: RunConfig): LayerSpec {
+  const { feedForward } = layer;
+  if (feedForward.kind === "none") return layer;
+  const scale = model.residualScale ?? 1 / Math.sqrt(2 * model.layers);
+  const deviation = (units: number) => scale / Math.sqrt(units);
+  if (feedForward.kind === "dense") {
+    return { ...layer, feedForward: { ...feedForward, outDeviation: deviation(feedForward.width) } };
+  }
+  return {
+    ...layer,
+    feedForward: scaledExperts(feedForward, deviation(choicesOf(feedForward) * feedForward.F)),
+  };
+}
+
+function scaledExperts(moe: MoeSpec, outDeviation: number): MoeSpec {
+  const given = moe.expertOptions as Record<string, unknown>;
+  const scales = given.outDeviation == null && hasOption(moe.experts, "outDeviation");
+  const expertOptions = parseExpertOptions(moe.experts, scales ? { ...given, outDeviation } : given);
+  return { ...moe, expertOptions };
+}
+
+function hasOption(plugin: AnyExpertPlugin, name: string): boolean {
+  return optionNames(plugin)?.includes(name) ?? false;
+}
+
+function withoutName({ name: _, ...rest }: Chosen): Record<string, unknown> {
+  return rest;
+}

@@ -1,0 +1,175 @@
+// A run that is trained step by step. Everything a step does is a function of the config and the step, so a run continued
+// from a checkpoint goes through the same bits as one that was never stopped.
+import type { Backend } from "../kernels/kernel.ts";
+import { createModel, type Model } from "../models/model.ts";
+import type { TaskData } from "../tasks/task.ts";
+import { createInit } from "../tensor/init.ts";
+import { random } from "../tensor/random.ts";
+import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
+import type { RunConfig } from "./config.ts";
+import { evaluate, type Evaluation, evaluationPlan } from "./evaluate.ts";
+import { look, type TokenLook } from "./look.ts";
+import { createAdamW } from "./optimizer.ts";
+import {
+  type EvaluationRow,
+  type RecordRow,
+  recordRows,
+  type RunHeader,
+  type RunRecord,
+  type StepRow,
+  type StepTiming,
+  type TimingRecord,
+} from "./record.ts";
+import { checkSameRun, endOf, headerOf, type RunNames } from "./run_rows.ts";
+import type { RunStore } from "./run_store.ts";
+import { learningRateAt } from "./schedule.ts";
+import { specOf } from "./spec_of.ts";
+import { watchQueue } from "./step_queue.ts";
+import { createProgressState, restoreProgress } from "./train_state.ts";
+import { trainStep } from "./train_step.ts";
+
+/** Where and how a run is trained; nothing here changes its bits but the backend's arithmetic. */
+export interface RunOptions {
+  readonly backend: Backend;
+  /** The task of the config, loaded. */
+  readonly data: TaskData;
+  /** What the run is called; names are derived from the config where left out. */
+  readonly names?: Partial<RunNames>;
+  /** Where to save; nothing is saved without it. */
+  readonly store?: RunStore;
+  /** Continue from the store's checkpoint when there is one. */
+  readonly resume?: boolean;
+  /** Timings are recorded with these. */
+  readonly machine?: { readonly threads: number; readonly machine: string };
+  /** Version of the package that the record names. */
+  readonly version?: string;
+}
+
+/** A run under way. Close it when done with its model. */
+export interface Trainer extends Disposable {
+  readonly config: RunConfig;
+  readonly model: Model;
+  /** Steps taken. */
+  readonly steps: number;
+  /** One training step, and the validation point that is due before the first one and after some. */
+  step(): Promise<{ readonly row: StepRow; readonly timing: StepTiming }>;
+  /** Experts, weights, probabilities and drops of some tokens, by token and layer, as in evaluation. */
+  look(tokenId: Int32Array, length?: number): Promise<readonly TokenLook[]>;
+  /** The loss on the held-out examples, without noise. */
+  evaluate(): Promise<Evaluation>;
+  /** Ends the run: its last row is written and its checkpoint goes. */
+  finish(): Promise<void>;
+  /** Rows so far. */
+  record(): RunRecord;
+  timing(): TimingRecord;
+  /** Saves rows and a checkpoint. @throws {TypeError} without a store. */
+  save(): Promise<void>;
+  /** Frees weights and moments. */
+  close(): void;
+}
+
+/**
+ * Starts a run, or goes on from its checkpoint.
+ * @throws {RangeError} when the task and the model do not fit, or the run to resume was started otherwise.
+ */
+export async function createTrainer(config: RunConfig, options: RunOptions): Promise<Trainer> {
+  const { backend, data, store } = options;
+  const { train } = config;
+  const streams = random(config.seed);
+  const model = createModel(specOf(config, data), createInit(backend, streams.split("init")));
+  const optimizer = createAdamW(model.params, train);
+  const state = createProgressState(model, optimizer, train.length);
+  const rows: RecordRow[] = [];
+  const timings: StepTiming[] = [];
+  const timing = (): TimingRecord => ({
+    run: header.run,
+    ...(options.machine ?? { threads: 1, machine: "" }),
+    steps: timings,
+  });
+  let header: RunHeader;
+  try {
+    header = await headerOf(config, options, model);
+    rows.push(header);
+    const saved = options.resume && store ? await store.saved() : null;
+    if (saved) {
+      checkSameRun(saved.record.header, header);
+      restoreProgress(state, saved);
+      rows.push(...recordRows(saved.record).slice(1).filter((row) => rowIsBefore(row, state.step)));
+      timings.push(...saved.timing.steps.filter(({ step }) => step < state.step));
+    }
+  } catch (error) {
+    state.free();
+    throw error;
+  }
+  const plan = evaluationPlan(config, data);
+  const schedule = { peak: train.learningRate, ...train };
+  const pointAt = (step: number): Promise<Evaluation> => evaluate(model, { backend, data, plan, step });
+  const point = async () => {
+    const { loss, perplexity, tokens, layers } = await pointAt(state.step);
+    const row: EvaluationRow = { kind: "evaluation", step: state.step, loss, perplexity, tokens, layers };
+    rows.push(row);
+  };
+  const trainer: Trainer = {
+    config,
+    model,
+    get steps() {
+      return state.step;
+    },
+    async step() {
+      const { step } = state;
+      if (step === 0) await point();
+      takePassSeconds();
+      const start = performance.now();
+      const queued = watchQueue(backend);
+      const learningRate = learningRateAt(step, schedule);
+      const row = await trainStep({
+        config,
+        run: header.run,
+        data,
+        backend,
+        model,
+        optimizer,
+        state,
+        learningRate,
+      });
+      const seconds = (performance.now() - start) / 1000;
+      const passes = takePassSeconds();
+      const stepTiming = { step, seconds, stages: sumOfPasses(passes), passes, ...queued(seconds) };
+      rows.push(row);
+      timings.push(stepTiming);
+      state.step++;
+      const every = Math.ceil(train.steps / (train.evaluations + 1));
+      if (state.step % every === 0 && state.step < train.steps) await point();
+      return { row, timing: stepTiming };
+    },
+    look: (tokenId, length = train.length) => look(model, backend, tokenId, length, state.step),
+    evaluate: () => pointAt(state.step),
+    async finish() {
+      rows.push(...await endOf({ config, run: header.run, data, backend, model, state, plan }));
+      if (store) await store.finish(rows, timing());
+    },
+    record: () => recordOf(header, rows),
+    timing,
+    async save() {
+      if (!store) throw new TypeError(`Cannot save ${header.run}: it has no store`);
+      await store.save(rows, timing(), ...await state.save());
+    },
+    close: () => state.free(),
+    [Symbol.dispose]: () => state.free(),
+  };
+  return trainer;
+}
+
+/** True for what a run had written when it had taken `step` steps. */
+function rowIsBefore(row: RecordRow, step: number): boolean {
+  return row.kind === "step" ? row.step < step : row.kind === "evaluation" && row.step <= step;
+}
+
+function recordOf(header: RunHeader, rows: readonly RecordRow[]): RunRecord {
+  return {
+    header,
+    steps: rows.filter((row) => row.kind === "step"),
+    evaluations: rows.filter((row) => row.kind === "evaluation"),
+    end: rows.find((row) => row.kind === "end") ?? null,
+  };
+}
