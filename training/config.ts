@@ -71,7 +71,7 @@ const placement = z.strictObject({
 }).prefault({});
 
 /** Schema of a run, plugins' own options left to the plugins. */
-export const runSchema = z.strictObject({
+const runSchema = z.strictObject({
   task: plugin("language").describe("task, and its options"),
   model: model.describe("the model"),
   experts: plugin("feed-forward").describe("kind of expert, and its options"),
@@ -87,15 +87,78 @@ export const runSchema = z.strictObject({
 /** A plugin's name with all of its options. */
 export type Chosen = { readonly name: string } & Readonly<Record<string, unknown>>;
 
+/** Settings of one layer over the model's. */
+export interface LayerConfig {
+  readonly attention?: boolean | undefined;
+  readonly feedForward?: "dense" | "moe" | "none" | undefined;
+  readonly feedForwardWidth?: number | undefined;
+  readonly experts?: number | undefined;
+  readonly expertWidth?: number | undefined;
+  /** A router of the layer's own. */
+  readonly router?: Chosen | undefined;
+  /** Experts of the layer's own. */
+  readonly expertKind?: Chosen | undefined;
+}
+
+/** The model of a run; `--list` describes each field. */
+export interface ModelConfig {
+  readonly width: number;
+  readonly layers: number;
+  /** 0 = no attention. */
+  readonly heads: number;
+  readonly feedForwardWidth: number;
+  /** Every n-th layer is a mixture of experts; 0 = none. */
+  readonly moeEvery: number;
+  readonly experts: number;
+  readonly expertWidth: number;
+  /** Cut experts for a router's K, so that all routers cost the same. */
+  readonly equalCost: boolean;
+  readonly norm: boolean;
+  readonly residual: boolean;
+  /** Null = 1 / sqrt(2 layers). */
+  readonly residualScale: number | null;
+  readonly outputNorm: boolean;
+  readonly perLayer: readonly LayerConfig[];
+}
+
+/** Training of a run; `--list` describes each field. */
+export interface TrainConfig {
+  readonly steps: number;
+  /** Sequences in a batch. */
+  readonly batch: number;
+  /** Tokens of a sequence. */
+  readonly length: number;
+  readonly learningRate: number;
+  readonly warmupShare: number;
+  readonly endShare: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+  readonly maximumNorm: number;
+  readonly evaluations: number;
+  /** Null = all held-out batches. */
+  readonly evaluationBatches: number | null;
+}
+
+/** Where ranks stand; arithmetic stays in one place. */
+export interface PlacementConfig {
+  readonly ranks: number;
+  readonly ranksPerNode: number;
+  /** True: each rank trains on its own part of the text. */
+  readonly sharded: boolean;
+}
+
 /** A run, with every default filled in. */
 export interface RunConfig {
   readonly task: Chosen;
-  readonly model: Readonly<z.infer<typeof model>>;
+  readonly model: ModelConfig;
   readonly experts: Chosen;
   readonly router: Chosen;
+  /** A control that takes the router's part, or null. */
   readonly control: ControlName | null;
-  readonly train: Readonly<z.infer<typeof train>>;
-  readonly placement: Readonly<z.infer<typeof placement>>;
+  readonly train: TrainConfig;
+  readonly placement: PlacementConfig;
   readonly seed: number;
 }
 
