@@ -25,6 +25,7 @@ export { openRunStore, type RunStore, type SavedRun } from "./run_store.ts";
 export type { TrainOptions, TrainPlan } from "./plan.ts";
 export { train } from "./train.ts";
 export type {
+  Control,
   EndRow,
   EvaluationRow,
   LayerLoad,

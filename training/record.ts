@@ -8,15 +8,36 @@ import type { StepQueue } from "./step_queue.ts";
 export interface LayerLoad extends Load {
   /** Block the layer sits in, counted from 0. */
   readonly layer: number;
+  /** Importance weights of a router that samples; absent for one without them. */
+  readonly importance?: {
+    /** Largest weight of the step. */
+    readonly largest: number;
+    /** (sum of weights)^2 / (count x sum of squares): 1 when all are equal, 1 / count when one outweighs the rest. */
+    readonly effectiveShare: number;
+  };
 }
+
+/** What a comparison runs beside the routers under study, to learn what routing is worth there. */
+export type Control =
+  | "no experts"
+  | "random routing"
+  | "dense, equal FLOPs"
+  | "dense, equal parameters"
+  | "best known routing";
 
 /** First line of a record. */
 export interface RunHeader {
   readonly kind: "run";
+  /** 2 since runs name their task, controls and costs; absent in older records. */
+  readonly schema?: 2;
   /** File name without ending: `switch-seed0`. */
   readonly run: string;
   /** What is compared: a router's name, with what sets it apart where one router runs several ways. */
   readonly router: string;
+  /** Which control this run is; absent for a router under study. */
+  readonly control?: Control;
+  /** What is learned; absent in records from before there were tasks. */
+  readonly task?: { readonly name: string; readonly about: string; readonly digest: string };
   /** Name of the router plugin. */
   readonly plugin: string;
   /** False when a later token may change what an earlier one gets: perplexity then sees the future. Absent = true. */
@@ -42,6 +63,21 @@ export interface RunHeader {
   };
   /** Floating-point operations of one token's forward pass at K experts per token, nothing dropped. */
   readonly activeFlopPerToken: number;
+  /** Tokens that one step trains on, padding left out. */
+  readonly tokensPerStep?: number;
+  /** Experts that a token goes to in each MoE layer, as the router declares. */
+  readonly expertsPerToken?: number;
+  /** What a token's forward pass costs, in floating-point operations. */
+  readonly flop?: {
+    /** All but experts and routers. */
+    readonly dense: number;
+    /** One application of one expert to one token. */
+    readonly expert: number;
+    /** Routers of all layers together; null when unknown. */
+    readonly router: number | null;
+  };
+  /** Everything the run was given, as it was read; `seed` stands at its top. */
+  readonly config?: unknown;
   readonly parameters: { readonly total: number; readonly router: number; readonly active: number };
   /** Fingerprint of all initial weights outside routers: equal runs start equal. */
   readonly initialWeights: string;
@@ -61,15 +97,20 @@ export interface StepRow {
   readonly learningRate: number;
   readonly gradientNorm: number;
   readonly layers: readonly LayerLoad[];
+  /** What routers logged, by name. */
+  readonly scalars?: Readonly<Record<string, number>>;
 }
 
-/** One pass over validation text. */
+/** One pass over held-out examples: before the first step (0), at least ten times on the way, and after the last. */
 export interface EvaluationRow {
   readonly kind: "evaluation";
   readonly step: number;
   readonly loss: number;
   readonly perplexity: number;
+  /** Tokens it covers: those of the final loss, except in older records. */
   readonly tokens: number;
+  /** How the layers routed them, as in evaluation. */
+  readonly layers?: readonly LayerLoad[];
 }
 
 /** What experts of one layer took on, counted over validation text. */
@@ -102,6 +143,14 @@ export interface EndRow {
   /** Share of planned expert work that was done (1 - dropped), over training. */
   readonly keptShare: number;
   readonly specialisation: readonly Specialisation[];
+  /** How the layers routed the held-out examples. */
+  readonly layers?: readonly LayerLoad[];
+  /** By MoE layer: norm of what the layer adds over the norm of the residual stream after it. */
+  readonly residualShare?: readonly number[];
+  /** Whether a changed later token left earlier experts and losses of the trained model alone; `holds` means it did. */
+  readonly causal?: { readonly tested: boolean; readonly holds: boolean };
+  /** Loss with the assignment of training, for routers that evaluate with another. */
+  readonly trainingAssignmentLoss?: number;
 }
 
 /** One line of a record. */
@@ -162,7 +211,7 @@ export function recordText(rows: readonly RecordRow[]): string {
 
 /** A record's rows in the order they were written. */
 export function recordRows({ header, steps, evaluations, end }: RunRecord): RecordRow[] {
-  const rows: RecordRow[] = [header];
+  const rows: RecordRow[] = [header, ...evaluations.filter(({ step }) => step === 0)];
   for (const row of steps) rows.push(row, ...evaluations.filter(({ step }) => step === row.step + 1));
   if (end) rows.push(end);
   return rows;
