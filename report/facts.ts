@@ -36,8 +36,7 @@ function unigram(all: readonly SummaryRow[]): string[] {
   ];
 }
 
-function drops(all: readonly SummaryRow[]): string[] {
-  const rows = all.filter(({ series }) => series.control === null);
+function drops(rows: readonly SummaryRow[]): string[] {
   if (rows.length === 0) return [];
   const dropping = rows.filter(({ droppedShare }) => droppedShare >= 0.0005);
   if (dropping.length === 0) return ["No router dropped more than 0.05% of the experts' work."];
@@ -51,7 +50,8 @@ function drops(all: readonly SummaryRow[]): string[] {
   ];
 }
 
-/** Sentences under a task's summary table. */
+/** Sentences under a task's summary table, about routers under study. */
 export function facts(rows: readonly SummaryRow[]): string[] {
-  return [...unigram(rows), ...drops(rows)];
+  const routers = rows.filter(({ series }) => series.control === null);
+  return [...unigram(routers), ...drops(routers)];
 }

@@ -4,9 +4,11 @@ import type { Estimate } from "./statistics.ts";
 import type { Judging } from "./verdicts.ts";
 import { leastWorth, type Scatter } from "./worth.ts";
 
-/** `On regimes, ...`, or the sentence with a capital where there is no task. */
-export function onTask({ comparison: { task } }: Judging, sentence: string): string {
-  return task ? `On ${task.name}, ${sentence}` : sentence.charAt(0).toUpperCase() + sentence.slice(1);
+/** `On regimes, ...`; without a task, a sentence that does not open with a router's name gets a capital. */
+export function onTask({ comparison: { task, all } }: Judging, sentence: string): string {
+  if (task) return `On ${task.name}, ${sentence}`;
+  if (all.some(({ name }) => sentence.startsWith(name))) return sentence;
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 const nats = (estimate: Estimate): string => amount(estimate.mean, estimate, "nats");

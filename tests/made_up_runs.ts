@@ -151,7 +151,8 @@ function runOf({ router }: MadeUp, seed: number, task: string): string {
 
 /** The same run as recorded before there were tasks, controls and costs, with a curve that is not over all tokens. */
 export function oldRecord({ header, steps, evaluations, end }: RunRecord): RunRecord {
-  const { schema: _, control: _c, task: _t, tokensPerStep: _p, expertsPerToken: _e, flop: _f, ...rest } = header;
+  const { schema: _, control: _c, task: _t, tokensPerStep: _p, expertsPerToken: _e, flop: _f, ...rest } =
+    header;
   return {
     header: rest,
     steps,
@@ -165,7 +166,11 @@ export function oldRecord({ header, steps, evaluations, end }: RunRecord): RunRe
 }
 
 /** A finished run of a made-up router, as recorded today. */
-export function recordOf(made: MadeUp, seed: number, { steps = 300, experts = 8, task = "" } = {}): RunRecord {
+export function recordOf(
+  made: MadeUp,
+  seed: number,
+  { steps = 300, experts = 8, task = "" } = {},
+): RunRecord {
   const final = finalLossOf(made, seed);
   const at = (step: number): number => final + 4.1 * Math.exp(-step / (steps / 6)) - 4.1 * Math.exp(-6);
   const routed = !made.control?.startsWith("dense");
@@ -248,7 +253,6 @@ export function timingOf(made: MadeUp, seed: number, { steps = 300, task = "" } 
   }));
   return { run: runOf(made, seed, task), threads: 2, machine: "a laptop", steps: rows };
 }
-
 
 /** Runs and timings of several made-up routers. */
 export function runsOf(
