@@ -34,7 +34,7 @@ function decided(rows: readonly Judged[], verdict: "better" | "worse", told: Tol
 function equal(rows: readonly Judged[], { baseline, unit, margin }: Told): string {
   const [are, lie] = rows.length > 1 ? ["are", "differences lie"] : ["is", "difference lies"];
   return `${names(rows)} ${are} as good as ${baseline}: the ${lie} within the margin of ${
-    amount(margin!, { interval: null }, unit)
+    `${margin} ${unit}`.trimEnd()
   } (${list(rows.map(({ difference }) => amount(difference.mean, difference, unit)))}).`;
 }
 

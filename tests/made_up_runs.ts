@@ -266,3 +266,19 @@ export function runsOf(
     timings: each.map(({ one, seed }) => timingOf(one, seed, { steps, task })),
   };
 }
+
+/** A short run that ended with a given loss, for tests that need many. */
+export function runWith(
+  router: string,
+  seed: number,
+  loss: number,
+  { control, task = "", choices = 1 }: { control?: Control; task?: string; choices?: number } = {},
+): RunRecord {
+  const made = { ...plain, router, offset: 0, choices, ...(control ? { control } : {}) };
+  const run = recordOf(made, seed, { steps: 2, experts: 2, task });
+  return {
+    ...run,
+    evaluations: run.evaluations.slice(0, 1),
+    end: { ...run.end!, loss, perplexity: Math.exp(loss), specialisation: [] },
+  };
+}
