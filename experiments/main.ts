@@ -2,6 +2,7 @@
 import config from "../deno.json" with { type: "json" };
 import { checkPrecision } from "../experts/precision.ts";
 import { prepareFolder, removePartial, writeAtomic } from "../formats/files.ts";
+import type { Reading } from "../report/claims.ts";
 import { stepsCsv } from "../report/csv.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
@@ -11,6 +12,7 @@ import { specOf } from "../training/spec_of.ts";
 import { type Command, readCommand } from "./command.ts";
 import { readConfigFile } from "./config_file.ts";
 import { type Device, openDevice } from "./device.ts";
+import type { Experiment } from "./experiment.ts";
 import { helpText, listText } from "./help.ts";
 import { checkMemory, checkpointBytes } from "./memory_check.ts";
 import { askedFolder, nextFolder, settleFacts } from "./out_folder.ts";
@@ -81,8 +83,12 @@ async function main(words: readonly string[]): Promise<void> {
     signal: new AbortController().signal,
   });
   device.backend.close();
-  await writeResults(folder, command, finished, taskCommand(words));
-  tellResults(folder, finished, command);
+  const reading = readingOf(command, finished);
+  await writeResults(folder, command.experiment, finished, reading, taskCommand(words));
+  if (finished.runs.length > 0) {
+    console.log(`\n${summaryTable(finished.runs, finished.timings, reading)}`);
+    console.log(`Report: ${folder}/report.html (rows: records.jsonl, records.csv).`);
+  } else for (const note of reading.notes ?? []) console.error(note);
   console.log(`${duration((performance.now() - start) / 1000)} in all.`);
   if (finished.failed.length > 0) Deno.exit(1);
 }
@@ -122,24 +128,30 @@ function neededBytes({ plans, data }: PlannedRuns): number {
 
 async function writeResults(
   folder: string,
-  { experiment, baseline }: Command,
-  { runs, timings, failed }: Finished,
+  { name, about }: Experiment,
+  { runs, timings }: Finished,
+  reading: Reading,
   words: string,
 ): Promise<void> {
-  const { name, about, judgement } = experiment;
   await writeAtomic(`${folder}/records.jsonl`, runs.map((run) => recordText(recordRows(run))).join(""));
   if (runs.length === 0) return;
   await writeAtomic(`${folder}/records.csv`, stepsCsv(runs));
   const date = new Date().toISOString().slice(0, 10);
-  const notes = failed.map(({ plan, reason }) => `Run ${plan.names.run} is left out: ${reason}`);
-  const about_ = { name, about, command: words, date, judgement, baseline, notes };
-  await writeAtomic(`${folder}/report.html`, renderReport(about_, runs, timings));
+  const shown = { name, about, command: words, date, ...reading };
+  await writeAtomic(`${folder}/report.html`, renderReport(shown, runs, timings));
 }
 
-function tellResults(folder: string, { runs, timings, failed }: Finished, { baseline }: Command): void {
-  if (runs.length > 0) console.log(`\n${summaryTable(runs, timings, baseline)}`);
-  for (const { plan, reason } of failed) console.error(`Run ${plan.names.run} is left out: ${reason}`);
-  if (runs.length > 0) console.log(`Report: ${folder}/report.html (rows: records.jsonl, records.csv).`);
+/** How a report is to be read. */
+function readingOf(
+  { experiment: { judgement }, baseline, controls }: Command,
+  { failed }: Finished,
+): Reading {
+  return {
+    judgement,
+    controlsLeftOut: !controls,
+    notes: failed.map(({ plan, reason }) => `Run ${plan.names.run} is left out: ${reason}.`),
+    ...(baseline === null ? {} : { baseline }),
+  };
 }
 
 /** What to type: words that a shell would cut or read otherwise are quoted. */

@@ -14,7 +14,7 @@ import type { ExperimentTask, Variant } from "./experiment.ts";
 /** One run to train. */
 export interface RunPlan {
   readonly config: RunConfig;
-  readonly names: RunNames & { readonly task: string };
+  readonly names: RunNames;
   /** The task's data by what the config says of it: equal keys, equal data. */
   readonly dataKey: string;
 }

@@ -1,5 +1,7 @@
 // Whether the comparison is like for like: what must be equal between routers, looked up in the records themselves.
 import type { RunHeader } from "../training/record.ts";
+import type { Comparison } from "./comparison.ts";
+import { areEqual, costOf, equalWithin } from "./cost.ts";
 import { compact, counted, list } from "./numbers.ts";
 import type { FinishedRun, Series } from "./series.ts";
 
@@ -37,17 +39,28 @@ function initialWeights(headers: readonly RunHeader[]): Check {
   };
 }
 
-function flop(headers: readonly RunHeader[]): Check {
-  const values = [...new Set(headers.map(({ activeFlopPerToken }) => activeFlopPerToken))].sort((a, b) =>
-    a - b
-  );
-  const spread = values.length < 2 ? 0 : values.at(-1)! / values[0] - 1;
+function flop(series: readonly Series[]): Check {
+  const about = `Equal FLOPs per token, as measured, within ${equalWithin * 100}%`;
+  const costs = series.map(costOf);
+  const means = costs.flatMap((cost) => cost?.flop?.mean ?? []).sort((a, b) => a - b);
+  if (means.length < series.length) {
+    return { about, holds: false, detail: "these records do not hold what was spent" };
+  }
+  const [least, most] = [means[0], means.at(-1)!];
   return {
-    about: "Equal active FLOP per token",
-    holds: values.length === 1,
-    detail: values.length === 1
-      ? `${compact(values[0])} in all runs`
-      : `from ${compact(values[0])} to ${compact(values.at(-1)!)}, ${(spread * 100).toPrecision(2)}% apart`,
+    about,
+    holds: areEqual(costs),
+    detail: `from ${compact(least)} to ${compact(most)}, ${((most / least - 1) * 100).toPrecision(2)}% apart`,
+  };
+}
+
+function controls({ controls }: Comparison): Check {
+  const found = [...controls.keys()];
+  return {
+    about: "Controls beside the routers",
+    holds: found.includes("no experts") && found.includes("random routing") &&
+      (found.includes("best known routing") || found.includes("dense, equal parameters")),
+    detail: found.length > 0 ? list(found) : "none",
   };
 }
 
@@ -55,7 +68,7 @@ function seeds(series: readonly Series[]): Check {
   const each = series.map(({ runs }) => runs.map(({ header }) => header.seed).join(", "));
   const holds = new Set(each).size === 1;
   return {
-    about: "Same finished seeds for every router",
+    about: "Same finished seeds for every router and control",
     holds,
     detail: holds ? `seeds ${each[0]}` : list(series.map(({ name }, at) => `${name}: ${each[at]}`)),
   };
@@ -83,20 +96,23 @@ function machines(series: readonly Series[]): Check[] {
   }];
 }
 
-/** Checks over finished runs; needs at least one. */
-export function checks(series: readonly Series[]): Check[] {
-  const runs = series.flatMap((each) => each.runs);
+/** Checks over the finished runs of a task; needs a router with one. Controls differ in what they are, so fewer apply to them. */
+export function checks(comparison: Comparison): Check[] {
+  const { series, routers } = comparison;
+  const runs = routers.flatMap((each) => each.runs);
   const headers = runs.map(({ header }) => header);
+  const all = series.flatMap((each) => each.runs.map(({ header }) => header));
   return [
+    controls(comparison),
     initialWeights(headers),
     seeds(series),
-    flop(headers),
-    equal("Same corpus, vocabulary and split", headers, ({ data }) => data),
+    flop(routers),
+    equal("Same corpus, vocabulary and split", all, ({ data, task }) => [data, task]),
     equal("Same model shape and settings", headers, ({ model, size }) => [size, model]),
     equal("Same precision of experts", headers, ({ experts }) => experts.precision),
-    equal("Same number of steps", headers, ({ steps }) => steps),
-    equal("Same device and multiply-add", headers, ({ arithmetic }) => arithmetic),
-    equal("Same version of Switchyard", headers, ({ version }) => version),
+    equal("Same number of steps", all, ({ steps }) => steps),
+    equal("Same device and multiply-add", all, ({ arithmetic }) => arithmetic),
+    equal("Same version of Switchyard", all, ({ version }) => version),
     gradients(runs),
     ...machines(series),
   ];

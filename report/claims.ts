@@ -1,138 +1,64 @@
-// What the numbers allow to say, in plain sentences. A router is called better or worse only when the paired 95%
-// interval of its difference excludes 0; everything else is said to be undecided.
-import { counted, digitsFor, fixed, list, percent, range } from "./numbers.ts";
+// What a report says, in order: what must be known before any number, what experts are worth, and verdicts by the
+// experiment's own rule; none where the controls show that routers cannot be told apart.
+import type { RunRecord, TimingRecord } from "../training/record.ts";
+import { type Comparison, comparisons } from "./comparison.ts";
+import { importanceOf, leastEffectiveShare } from "./importance.ts";
+import { type Judgement, metrics, usualJudgement } from "./judgement.ts";
+import { amount, list } from "./numbers.ts";
 import type { Series } from "./series.ts";
-import { finalLoss, type SummaryRow } from "./summary.ts";
-import { estimate, pairedDifference } from "./statistics.ts";
+import { isJudged, judge, type Judged, judgedRouters, type Judging, usableMargin } from "./verdicts.ts";
+import { verdictSentences } from "./verdict_sentences.ts";
+import { worthOf } from "./worth.ts";
+import { onTask, worthSentence } from "./worth_sentences.ts";
 
-type Verdict = "better" | "worse" | "undecided";
-
-function verdict(row: SummaryRow): Verdict {
-  const interval = row.difference?.interval;
-  if (!interval || (interval.low <= 0 && interval.high >= 0)) return "undecided";
-  return interval.high < 0 ? "better" : "worse";
+/** How an experiment's runs are to be read. */
+export interface Reading {
+  /** How it is judged; by loss, without a margin, when left out. */
+  readonly judgement?: Judgement | undefined;
+  /** The router that others are compared with; `switch` where there is one, else the first, when left out. */
+  readonly baseline?: string | undefined;
+  /** True when the user left controls out. */
+  readonly controlsLeftOut?: boolean | undefined;
+  /** Runs without a record, a sentence each. */
+  readonly notes?: readonly string[] | undefined;
 }
 
-/** `0.03 nats [0.01, 0.05]`: how far apart, whichever way. */
-function apart({ difference }: SummaryRow): string {
-  const { mean, interval } = difference!;
-  const digits = digitsFor((interval!.high - interval!.low) / 2);
-  return `${fixed(Math.abs(mean), digits)} nats ${range(difference!, mean < 0 ? -1 : 1)}`;
-}
-
-/** `gshard is better than switch by 0.03 nats [0.01, 0.05].`, or one sentence for several. */
-function decided(rows: readonly SummaryRow[], how: Verdict, baseline: string): string[] {
-  const such = rows.filter((row) => verdict(row) === how);
-  if (such.length === 0) return [];
-  const [{ series }] = such;
-  if (such.length === 1) return [`${series.name} is ${how} than ${baseline} by ${apart(such[0])}.`];
-  return [
-    `${such.length} are ${how} than ${baseline}: ${
-      list(such.map((row) => `${row.series.name} by ${apart(row)}`))
-    }.`,
-  ];
-}
-
-function names(rows: readonly SummaryRow[]): string[] {
-  return rows.map(({ series }) => series.name);
-}
-
-function chance(rows: readonly SummaryRow[], first: SummaryRow): string[] {
-  const decidedRows = rows.filter((row) => verdict(row) !== "undecided");
-  if (rows.length < 2 || decidedRows.length === 0) return [];
-  const wide = decidedRows.filter((row) => {
-    const widened = pairedDifference(finalLoss(row.series), finalLoss(first.series), 1 - 0.05 / rows.length);
-    return widened!.interval!.low > 0 || widened!.interval!.high < 0;
-  });
-  return [
-    `With ${rows.length} comparisons, about ${
-      fixed(0.05 * rows.length, 2)
-    } intervals would exclude 0 by chance if all routers were equal. ` +
-    (wide.length > 0
-      ? `Widened for that (Bonferroni), ${
-        wide.length > 1 && wide.length === decidedRows.length ? `all ${wide.length}` : list(names(wide))
-      } still exclude${wide.length === 1 ? "s" : ""} 0.`
-      : "Widened for that (Bonferroni), none of them excludes 0 any more."),
-  ];
-}
-
-function comparison(rows: readonly SummaryRow[]): string[] {
-  const [first, ...others] = rows;
-  const baseline = first.series.name;
-  if (others.length === 0) {
-    return [`${baseline} is the only router with a finished run, so there is nothing to compare.`];
-  }
-  const known = others.filter((row) => row.difference?.interval);
-  const unknown = others.filter((row) => !row.difference?.interval);
-  const better = known.filter((row) => verdict(row) === "better");
-  const worse = known.filter((row) => verdict(row) === "worse");
-  const undecided = known.filter((row) => verdict(row) === "undecided");
-  const said: string[] = [];
-  if (known.length > 0) {
-    if (better.length + worse.length === 0) {
-      said.push(
-        `No router is clearly better or worse than ${baseline}: every paired 95% interval includes 0.`,
-      );
-    } else {
-      if (better.length === 0) said.push(`No router is clearly better than ${baseline}.`);
-      said.push(...decided(known, "better", baseline), ...decided(known, "worse", baseline));
-      if (undecided.length > 0) {
-        said.push(
-          `For ${list(names(undecided))} the paired 95% interval includes 0: undecided against ${baseline}.`,
-        );
-      }
-    }
-    said.push(...chance(known, first));
-  }
-  if (unknown.length > 0) {
-    const why = rows.every(({ loss }) => loss.count === 1)
-      ? "There is one seed a router"
-      : `${list(names(unknown))} and ${baseline} share fewer than two finished seeds`;
-    said.push(`${why}, so intervals cannot be given and no difference can be told from chance.`);
-  }
-  return said;
-}
-
-function unigram(rows: readonly SummaryRow[]): string {
-  const perplexities = [...new Set(rows.map(({ series }) => series.header.data.unigramPerplexity))];
-  const shown = list(perplexities.map((each) => `${fixed(each, 1)} (${fixed(Math.log(each), 3)} nats)`));
-  const beats = rows.filter(({ series, loss }) =>
-    (loss.interval?.high ?? loss.mean) < Math.log(series.header.data.unigramPerplexity)
-  );
-  const rest = rows.filter((row) => !beats.includes(row));
-  const how = rows.every(({ loss }) => loss.interval)
-    ? "with the whole 95% interval"
-    : "in the seeds there are";
-  const verdict = rest.length === 0
-    ? (rows.length === 1 ? "The model beats it" : `All ${rows.length} models beat it`)
-    : beats.length === 0
-    ? "No model clearly beats it"
-    : `${list(names(beats))} beat${beats.length === 1 ? "s" : ""} it, ${list(names(rest))} not clearly`;
-  return `Guessing each token by its frequency alone (the unigram baseline) has perplexity ${shown}. ${verdict}${
-    beats.length > 0 ? ` ${how}` : ""
-  }.`;
-}
-
-function loads(rows: readonly SummaryRow[]): string {
-  const dropping = rows.filter(({ droppedShare }) => droppedShare >= 0.0005);
-  if (dropping.length === 0) return "No router dropped more than 0.05% of the experts' work.";
-  const most = dropping.reduce((a, b) => (b.droppedShare > a.droppedShare ? b : a));
-  return `${most.series.name} dropped the largest share of the experts' work, ${
-    percent(most.droppedShare)
-  } over all ` +
-    `training${
-      dropping.length < rows.length
-        ? `; ${counted(rows.length - dropping.length, "router")} dropped nothing to speak of`
-        : ""
-    }.`;
+/** Sentences of a report, by where they stand. */
+export interface Claims {
+  /** What a reader must know before any number. */
+  readonly warnings: readonly string[];
+  /** What experts are worth, a sentence a task. */
+  readonly worth: readonly string[];
+  /** Verdicts, task by task, then how they were reached. */
+  readonly verdicts: readonly string[];
+  /** Runs left out of all numbers. */
+  readonly leftOut: readonly string[];
 }
 
 /**
- * What routers that are not causal do to a language model's numbers, or null when all are causal. The one place that
- * says so: the page's summary and the terminal both show it.
+ * Comparisons as they are judged, one a task.
+ * @throws {RangeError} as `comparisons` does.
  */
-export function leakWarning(series: readonly Series[]): string | null {
-  const leaking = series.filter(({ header }) => header.causal === false).map(({ name }) => name);
+export function judgings(
+  runs: readonly RunRecord[],
+  timings: readonly TimingRecord[],
+  { judgement = usualJudgement, baseline }: Reading,
+): Judging[] {
+  return comparisons(runs, timings, baseline).map((comparison) => ({
+    comparison,
+    judgement,
+    worth: worthOf(comparison),
+  }));
+}
+
+/** Whether a later token may change what an earlier one gets: by its traits, or as found in a trained model. */
+function leaks({ header, runs }: Series): boolean {
+  return header.causal === false || runs.some(({ end: { causal } }) => causal?.tested && !causal.holds);
+}
+
+/** What routers that are not causal do to a model's numbers, or null when all are causal. */
+function leakWarning({ routers }: Comparison): string | null {
+  const leaking = routers.filter(leaks).map(({ name }) => name);
   if (leaking.length === 0) return null;
   const [are, their] = leaking.length > 1 ? ["are", "their"] : ["is", "its"];
   return `${
@@ -142,33 +68,85 @@ export function leakWarning(series: readonly Series[]): string | null {
     "model would continue a text.";
 }
 
-/** Sentences of the summary, in order; `all` includes series without a finished run. */
-export function claims(all: readonly Series[], rows: readonly SummaryRow[]): string[] {
-  const leftOut = all.flatMap((series) =>
-    series.leftOut.map(({ header, reason }) => `Run ${header.run} ${reason} and is left out of all numbers.`)
+function importanceWarnings({ comparison }: Judging): string[] {
+  return comparison.routers.flatMap((series) => {
+    const found = importanceOf(series);
+    if (!found || found.effectiveShare.mean >= leastEffectiveShare) return [];
+    const { effectiveShare: share, largest } = found;
+    return [
+      `the importance weights of ${series.name} are uneven: their effective share is ${
+        amount(share.mean, share, "")
+      } of that of equal weights, and the largest is ${
+        amount(largest.mean, largest, "")
+      }. Its gradient rests on few tokens.`,
+    ];
+  });
+}
+
+/** How verdicts were reached: the rule, and what widening means. */
+function method(judged: readonly { judging: Judging; rows: readonly Judged[] }[]): string[] {
+  const rows = judged.flatMap((each) => each.rows);
+  if (rows.length === 0) return [];
+  const alone = judged.flatMap(({ judging, rows }) =>
+    rows.filter(({ verdict, aloneExcludes0 }) => verdict === "no difference shown" && aloneExcludes0).map((
+      { series },
+    ) => judging.comparison.task ? `${series.name} (${judging.comparison.task.name})` : series.name)
   );
-  if (rows.length === 0) return ["No run finished, so there are no results yet.", ...leftOut];
-  const warning = leakWarning(rows.map(({ series }) => series));
-  const lowest = rows.reduce((a, b) => (b.loss.mean < a.loss.mean ? b : a));
-  const seeds = estimate(rows.map(({ loss }) => loss.count));
-  const counts = rows.every(({ loss }) => loss.count === seeds.mean)
-    ? counted(seeds.mean, "finished seed") + (rows.length > 1 ? " each" : "")
-    : `${Math.min(...rows.map(({ loss }) => loss.count))} to ${
-      Math.max(...rows.map(({ loss }) => loss.count))
-    } seeds`;
+  const strict = judged.filter(({ judging, rows }) =>
+    rows.length > 0 && judging.judgement.margin !== null && usableMargin(judging) === null
+  );
   return [
-    ...(warning === null ? [] : [warning]),
-    ...comparison(rows),
-    ...(rows.length > 1
-      ? [
-        `The lowest mean final validation loss is that of ${lowest.series.name}, ${
-          fixed(lowest.loss.mean, 3)
-        } nats per token ` +
-        `(${counts}); being lowest is by itself no evidence of being better.`,
-      ]
-      : [`Its final validation loss is ${fixed(lowest.loss.mean, 3)} nats per token (${counts}).`]),
-    unigram(rows),
-    loads(rows),
-    ...leftOut,
+    ...strict.map(({ judging }) =>
+      onTask(
+        judging,
+        "the margin is more than a tenth of what experts are worth, so no router is called “as good”.",
+      )
+    ),
+    rows.length === 1
+      ? "The interval of this one comparison is the paired 95% interval (Student's t)."
+      : `Intervals of differences are paired by seed (Student's t) and widened for all ${rows.length} comparisons ` +
+        "(Bonferroni): were all routers equal, even one “better” or “worse” would come up in at most 5% of such reports.",
+    ...(alone.length > 0
+      ? [`Not widened, the interval excludes 0 for ${list(alone)}; that is no verdict.`]
+      : []),
   ];
+}
+
+/** The rule of an experiment in a sentence. */
+export function ruleOf({ metric, direction, margin, claim }: Judgement): string {
+  const { name, unit } = metrics[metric];
+  return `Judged by ${name}, ${direction} is better, ${
+    margin === null
+      ? "with no margin for calling routers equal"
+      : `equal within ${`${margin} ${unit}`.trimEnd()}`
+  }: set before the runs. Tested: “${claim}”`;
+}
+
+/** Sentences over all tasks. */
+export function claims(all: readonly Judging[], { controlsLeftOut = false, notes = [] }: Reading): Claims {
+  const count = all.reduce((sum, judging) => sum + judgedRouters(judging).length, 0);
+  const judged = all.map((judging) => ({ judging, rows: judge(judging, count) }));
+  const started = all.filter(({ comparison }) => comparison.routers.length > 0);
+  return {
+    warnings: [...new Set(all.flatMap(({ comparison }) => leakWarning(comparison) ?? []))],
+    worth: started.map((judging) => worthSentence(judging, controlsLeftOut)),
+    verdicts: [
+      ...(started.length === 0 ? ["No run finished, so there are no results yet."] : []),
+      ...judged.filter(({ judging }) => started.includes(judging) && isJudged(judging)).flatMap((
+        { judging, rows },
+      ) => verdictSentences(judging, rows)),
+      ...method(judged),
+      ...all.flatMap((judging) => importanceWarnings(judging).map((sentence) => onTask(judging, sentence))),
+    ],
+    leftOut: [
+      ...notes,
+      ...all.flatMap(({ comparison }) =>
+        comparison.all.flatMap((series) =>
+          series.leftOut.map(({ header, reason }) =>
+            `Run ${header.run} ${reason} and is left out of all numbers.`
+          )
+        )
+      ),
+    ],
+  };
 }

@@ -82,8 +82,8 @@ export function droppedShares(series: readonly Series[]): Markup {
       counted(width, "step")
     }; by position, of ${counted(window, "position")}, over all training. ${
       several.length > 0
-        ? "By choice, only routers that give a token more than one expert are shown: means over all steps and layers, rings are seeds."
-        : "No router gives a token more than one expert, so there is nothing to show by choice."
+        ? "By choice, only routers that number a token's choices past the first are shown: means over all steps and layers, rings are seeds."
+        : "No router numbers a token's choices past the first, so nothing is shown by choice."
     } On lines, bands reach from the lowest to the highest seed.`,
     panels,
     legend(series),

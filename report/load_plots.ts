@@ -56,13 +56,16 @@ function stepTicks(from: number, width: number, count: number): { at: number; na
   );
 }
 
-/** Heatmaps of load, one a router and layer, of the first seed. */
-export function loadHeatmaps(series: readonly Series[]): Markup {
+/** Heatmaps of load, one a router and layer, of the first seed; `tasks` share the cells that a page may hold. */
+export function loadHeatmaps(series: readonly Series[], tasks = 1): Markup {
   const steps = Math.max(...series.map(({ header }) => header.steps));
   const maps = series.flatMap((each) => layersOf(each.runs[0]).map((layer) => ({ each, layer })));
   const experts = Math.max(1, ...series.map(({ runs }) => runs[0].steps[0]?.layers[0]?.wanted.length ?? 1));
   // About 40 000 cells a page at most.
-  const width = binWidth(steps, Math.max(12, Math.min(75, Math.floor(40_000 / (maps.length * experts)))));
+  const width = binWidth(
+    steps,
+    Math.max(12, Math.min(75, Math.floor(40_000 / (maps.length * experts * tasks)))),
+  );
   const seeds = [...new Set(series.map(({ runs }) => runs[0].header.seed))];
   const panels = maps.map(({ each, layer }) => {
     const { from, ratios } = loadOverSteps(each.runs[0], layer, width);

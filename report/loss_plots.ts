@@ -4,9 +4,9 @@ import { binWidth, curve, type Sample } from "./curves.ts";
 import { intervalChart } from "./interval_chart.ts";
 import { type Line, lineChart } from "./line_chart.ts";
 import { type Markup, markup } from "./markup.ts";
+import { unigramOf } from "./facts.ts";
 import { fixed } from "./numbers.ts";
-import type { FinishedRun, Series } from "./series.ts";
-import { finalLoss } from "./summary.ts";
+import { finalLoss, type FinishedRun, type Series } from "./series.ts";
 import { differences } from "./statistics.ts";
 
 const points = 60;
@@ -40,21 +40,27 @@ function band(series: readonly Series[]): string {
     : "One seed a router, so there are no bands.";
 }
 
-/** Training and validation loss over steps. */
-export function lossCurves(series: readonly Series[]): Markup {
+/** Whether a run's curve ends in its final loss; in older records it is over fewer tokens. */
+function endsInFinalLoss({ evaluations, end }: FinishedRun): boolean {
+  return evaluations.length === 0 ||
+    evaluations.some(({ step, loss }) => step === end.step && loss === end.loss);
+}
+
+/** Training and validation loss over steps, and what each series is apart from the baseline by. */
+export function lossCurves(series: readonly Series[], baseline: Series | null): Markup {
   const width = binWidth(Math.max(...series.map(({ header }) => header.steps)), points);
   const evaluations = Math.max(...series.flatMap(({ runs }) => runs.map((run) => run.evaluations.length)));
   // Evaluations are few; they are only thinned where there are more than points to draw.
   const thin = evaluations > points ? width : 1;
-  const unigrams = [...new Set(series.map(({ header }) => header.data.unigramPerplexity))].map((
+  const unigrams = [...new Set(series.flatMap(({ header }) => unigramOf(header) ?? []))].map((
     perplexity,
   ) => ({
     value: Math.log(perplexity),
     text: `unigram ${fixed(Math.log(perplexity), 2)}`,
   }));
-  const [baseline, ...others] = series;
-  const shared = lines(
-    others.map((each) => ({
+  const whole = series.every(({ runs }) => runs.every(endsInFinalLoss));
+  const shared = baseline === null ? [] : lines(
+    series.filter((each) => each !== baseline).map((each) => ({
       ...each,
       runs: each.runs.filter((run) => apart(run, baseline).length > 0),
     })),
@@ -72,16 +78,16 @@ export function lossCurves(series: readonly Series[]): Markup {
       ),
     ),
     panel(
-      "Validation loss",
+      whole ? "Validation loss" : "Validation loss on some of the tokens",
       lineChart(
         "Validation loss over steps, a line a router",
         { y: "nats per token" },
         lines(series, validation, thin),
-        unigrams,
+        whole ? unigrams : [],
       ),
     ),
   ];
-  if (shared.length > 0) {
+  if (baseline !== null && shared.length > 0) {
     panels.push(panel(
       `Validation loss − ${baseline.name}'s, same seed`,
       lineChart(
@@ -102,21 +108,26 @@ export function lossCurves(series: readonly Series[]): Markup {
       thin > 1
         ? `Validation loss is averaged over windows of ${thin} steps.`
         : "Validation loss is not smoothed."
-    } ${band(series)} The dashed rule is the unigram baseline: each token guessed by its frequency alone.${
-      shared.length > 0 ? " In the difference, below 0 is better." : ""
-    }`,
+    } ${
+      whole
+        ? "Its points cover the tokens of the final loss."
+        : "Its points cover fewer tokens than the final loss, so the two need not agree."
+    } ${band(series)}${
+      unigrams.length > 0
+        ? " The dashed rule is the unigram baseline: each token guessed by its frequency alone."
+        : ""
+    }${shared.length > 0 ? " In the difference, below 0 is better." : ""}`,
     panels,
     legend(series),
   );
 }
 
-/** Final validation loss by seed, and its paired difference to the first series. */
-export function finalLosses(series: readonly Series[]): Markup {
-  const [baseline, ...others] = series;
+/** Final validation loss by seed, and its paired difference to the baseline. */
+export function finalLosses(series: readonly Series[], baseline: Series | null): Markup {
   const losses = series.map((each) => ({ series: each, values: [...finalLoss(each).values()] }));
-  const apartBy = others.map((each) => ({
+  const apartBy = series.filter((each) => baseline !== null && each !== baseline).map((each) => ({
     series: each,
-    values: differences(finalLoss(each), finalLoss(baseline)),
+    values: differences(finalLoss(each), finalLoss(baseline!)),
   }));
   const panels = [
     panel(
@@ -124,7 +135,7 @@ export function finalLosses(series: readonly Series[]): Markup {
       intervalChart("Final validation loss by router", { name: "nats per token" }, losses),
     ),
   ];
-  if (apartBy.some(({ values }) => values.length > 0)) {
+  if (baseline !== null && apartBy.some(({ values }) => values.length > 0)) {
     panels.push(panel(
       `Difference to ${baseline.name}, same seed`,
       intervalChart(
@@ -140,7 +151,7 @@ export function finalLosses(series: readonly Series[]): Markup {
     some
       ? "Rings are seeds, the thick tick is their mean, and the bar is the 95% interval of the mean by Student's t. " +
         "Intervals on the left may overlap although routers differ, because seeds move all routers together; the right " +
-        "takes that out. There, a bar that clears 0 tells a router from the first; left of 0 is better."
+        "takes that out. There, left of 0 is better. These intervals are not widened for the number of routers."
       : "Rings are seeds. With one seed a router, intervals cannot be given.",
     panels,
   );

@@ -1,5 +1,9 @@
 // How numbers read in tables and sentences. Digits follow the uncertainty: two significant digits of the half-width.
-import type { Estimate } from "./statistics.ts";
+import type { Estimate, Interval } from "./statistics.ts";
+
+interface Known {
+  readonly interval: Interval | null;
+}
 
 /** Shown where a value does not exist. */
 export const missing = "–";
@@ -23,7 +27,7 @@ export function digitsFor(size: number): number {
   return Math.min(6, Math.max(2, 1 - Math.floor(Math.log10(size))));
 }
 
-function halfWidth({ interval }: Estimate): number {
+function halfWidth({ interval }: Known): number {
   return interval ? (interval.high - interval.low) / 2 : 0;
 }
 
@@ -37,16 +41,46 @@ export function plusMinus(estimate: Estimate): string {
 }
 
 /** `[0.010, 0.050]`, or an empty text when there is no interval. */
-export function range(estimate: Estimate, sign = 1): string {
-  if (!estimate.interval) return "";
-  const digits = digitsFor(halfWidth(estimate));
-  const ends = [estimate.interval.low * sign, estimate.interval.high * sign].sort((a, b) => a - b);
-  return `[${fixed(ends[0], digits)}, ${fixed(ends[1], digits)}]`;
+export function range(known: Known): string {
+  if (!known.interval) return "";
+  const digits = digitsFor(halfWidth(known));
+  return `[${fixed(known.interval.low, digits)}, ${fixed(known.interval.high, digits)}]`;
 }
 
 /** `+0.031 [0.010, 0.052]`, or the bare difference when there is no interval. */
 export function difference(estimate: Estimate): string {
   return `${signed(estimate.mean, digitsFor(halfWidth(estimate)))} ${range(estimate)}`.trimEnd();
+}
+
+/** `0.030 nats [0.010, 0.050]`: a value, its unit and its interval, as far as they exist. */
+export function amount(value: number, known: Known, unit: string): string {
+  const text = [fixed(value, digitsFor(halfWidth(known))), unit, range(known)];
+  return text.filter((part) => part !== "").join(" ");
+}
+
+/** `0.88 [0.81, 0.95]`, with three digits at most; or the bare value when there is no interval. */
+export function ratio({ value, interval }: Known & { readonly value: number }): string {
+  const digits = Math.min(3, digitsFor(halfWidth({ interval })));
+  const ends = interval ? ` [${fixed(interval.low, digits)}, ${fixed(interval.high, digits)}]` : "";
+  return fixed(value, digits) + ends;
+}
+
+/** `2.90 times [2.84, 2.96]`, with two digits. */
+export function times({ value, interval }: Known & { readonly value: number }): string {
+  const ends = interval ? ` [${fixed(interval.low, 2)}, ${fixed(interval.high, 2)}]` : "";
+  return `${fixed(value, 2)} times${ends}`;
+}
+
+/** `1.25 ± 0.03`: experts per token, with two digits. */
+export function expertsText({ mean, interval }: Estimate): string {
+  return interval ? `${fixed(mean, 2)} ± ${fixed((interval.high - interval.low) / 2, 2)}` : fixed(mean, 2);
+}
+
+/** `3.67 M ± 12.0 k`, or the bare mean when there is no interval. */
+export function compactPlusMinus(estimate: Estimate): string {
+  return estimate.interval
+    ? `${compact(estimate.mean)} ± ${compact(Number(halfWidth(estimate).toPrecision(2)))}`
+    : compact(estimate.mean);
 }
 
 /** `1.23 M`: three significant digits and a metric suffix. */

@@ -7,6 +7,8 @@ export interface Section {
   readonly id: string;
   readonly title: string;
   readonly content: Content;
+  /** What several sections are about together; goes before their titles. */
+  readonly part?: string | undefined;
 }
 
 const light = `${
@@ -35,13 +37,18 @@ a { color: inherit; text-underline-offset: .2em; text-decoration-color: var(--mu
 :focus-visible { outline: 2px solid var(--series-6); outline-offset: 2px; }
 .lead { font-size: 1.1rem; color: var(--muted); margin: 0 0 .6rem; max-width: 65ch; }
 .meta { color: var(--muted); font-size: .9rem; margin: 0; }
-nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .35rem 1.1rem; margin: 1.2rem 0 0; padding: .7rem 0 0; border-top: 1px solid var(--line); font-size: .9rem; }
+nav { margin: 1.2rem 0 0; padding: .7rem 0 0; border-top: 1px solid var(--line); font-size: .9rem; }
+nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .35rem 1.1rem; margin: 0 0 .35rem; padding: 0; }
 .summary { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: 1.1rem 1.4rem; margin-top: 1.6rem; }
 .summary h2 { border: 0; margin: 0 0 .5rem; padding: 0; }
 .claims { margin: 0; padding-left: 1.1rem; }
 .claims li { margin: .35rem 0; }
-.claims li:first-child { font-weight: 600; }
+.claims.warnings { font-weight: 600; margin-bottom: .6rem; }
+nav .part { font-weight: 600; min-width: 5rem; }
 figure, .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(max(min(100%, 21rem), calc(50% - 1.25rem)), 1fr)); gap: 1.4rem 2.5rem; align-items: start; margin: 0 0 2.4rem; }
+.multiples { grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1rem 1.6rem; margin: 1.2rem 0; }
+.summary .plot { --surface: var(--card); }
+.summary h3 { margin: 1.2rem 0 .4rem; } .summary figure > h3 { margin: 0; }
 figure > h3, figure > .legend { grid-column: 1 / -1; margin: 0; }
 figure > h3 { margin-top: .6rem; }
 figcaption { color: var(--muted); font-size: .9rem; max-width: 84ch; }
@@ -108,15 +115,21 @@ export function page(
 <h1>${about.title}</h1>
 <p class="lead">${about.lead}</p>
 <p class="meta">${about.meta}</p>
-<nav aria-label="Sections"><ul>${
-    sections.map(({ id, title }) => markup`<li><a href="#${id}">${title}</a></li>`)
-  }</ul></nav>
+<nav aria-label="Sections">${
+    [...Map.groupBy(sections, ({ part }) => part)].map(([part, of]) =>
+      markup`<ul>${part === undefined ? null : markup`<li class="part">${part}</li>`}${
+        of.map(({ id, title }) => markup`<li><a href="#${id}">${title}</a></li>`)
+      }</ul>`
+    )
+  }</nav>
 </header>
 <main>
 <section class="summary" aria-labelledby="summary"><h2 id="summary">In short</h2>${summary}</section>
 ${
-    sections.map(({ id, title, content }) =>
-      markup`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2>${content}</section>\n`
+    sections.map(({ id, title, content, part }) =>
+      markup`<section aria-labelledby="${id}"><h2 id="${id}">${
+        part === undefined ? title : `${part}: ${title.charAt(0).toLowerCase()}${title.slice(1)}`
+      }</h2>${content}</section>\n`
     )
   }
 </main>

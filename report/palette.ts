@@ -45,13 +45,16 @@ export function heatColor(index: number): string {
   return `var(--heat-${index})`;
 }
 
-/** Colour of the series at a place in the experiment's list. */
+/** Colour of the series at a place in the experiment's list; controls, below 0, are grey. */
 export function seriesColor(index: number): string {
-  return `var(--series-${index % hues.length})`;
+  return index < 0 ? "var(--muted)" : `var(--series-${index % hues.length})`;
 }
+
+const controlDashes = ["1 3", "8 4", "4 3 1 3", "2 5", "12 3"] as const;
 
 /** Dash pattern of the same, undefined for a full line. */
 export function seriesDash(index: number): string | undefined {
+  if (index < 0) return controlDashes[(-1 - index) % controlDashes.length];
   return dashes[Math.floor(index / hues.length) % dashes.length];
 }
 

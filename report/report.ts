@@ -2,22 +2,28 @@
 // same bytes.
 import type { RunRecord, TimingRecord } from "../training/record.ts";
 import { sample } from "./chart.ts";
-import { claims } from "./claims.ts";
+import { type Claims, claims, judgings, type Reading, ruleOf } from "./claims.ts";
+import { costs } from "./cost_plots.ts";
 import { droppedShares } from "./drop_plots.ts";
+import { endTable, hasEnd } from "./end_table.ts";
 import { entropies } from "./entropy_plots.ts";
+import { facts } from "./facts.ts";
 import { loadHeatmaps } from "./load_plots.ts";
 import { finalLosses, lossCurves } from "./loss_plots.ts";
 import { type Content, type Markup, markup, table } from "./markup.ts";
-import { counted } from "./numbers.ts";
+import { counted, list } from "./numbers.ts";
 import { page, type Section } from "./page.ts";
-import { finished, type Series, seriesOf } from "./series.ts";
+import { scalarNames, scalars } from "./scalar_plots.ts";
+import { scoreChart } from "./score_chart.ts";
+import type { Series } from "./series.ts";
 import { setup } from "./setup.ts";
 import { examples, information } from "./specialisation_plots.ts";
 import { summaryColumns, type SummaryRow, summaryRows } from "./summary.ts";
 import { timePerStep } from "./time_plots.ts";
+import type { Judging } from "./verdicts.ts";
 
-/** What a page says about where its runs come from. */
-export interface ReportedExperiment {
+/** What a page says about where its runs come from, and how they are to be read. */
+export interface ReportedExperiment extends Reading {
   readonly name: string;
   /** The question, in a sentence. */
   readonly about: string;
@@ -27,16 +33,17 @@ export interface ReportedExperiment {
   readonly date: string;
 }
 
-function summaryTable(rows: readonly SummaryRow[]): Content {
-  const columns = summaryColumns(rows[0].series.name, rows);
+function summaryTable(baseline: string, rows: readonly SummaryRow[]): Content {
+  const columns = summaryColumns(baseline, rows);
   return [
     table(
-      "Routers compared",
+      "Routers and controls compared",
       ["Router", ...columns.map(({ title }) => title)],
       rows.map((
         row,
       ) => [markup`${sample(row.series)}${row.series.name}`, ...columns.map((column) => column.cell(row))]),
     ),
+    sentences("facts", facts(rows)),
     markup`<dl class="notes">${
       columns.map(({ title, about }) => markup`<div><dt>${title}</dt> <dd>${about}.</dd></div>`)
     }</dl>`,
@@ -44,21 +51,33 @@ function summaryTable(rows: readonly SummaryRow[]): Content {
   ];
 }
 
-function results(series: readonly Series[], rows: readonly SummaryRow[]): Section[] {
-  const specialised = series.filter(({ runs }) => runs.some(({ end }) => end.specialisation.length > 0));
+function sentences(kind: string, said: readonly string[]): Markup | null {
+  return said.length === 0
+    ? null
+    : markup`<ul class="claims ${kind}">${said.map((one) => markup`<li>${one}</li>`)}</ul>`;
+}
+
+/** Sections of one task; `several` when the page has more than one. */
+function results({ comparison, worth }: Judging, tasks: number): Section[] {
+  const { series, routers, baseline, baselineName, task } = comparison;
+  const rows = summaryRows(comparison, worth);
   const stepped = series.filter(({ runs }) => runs.every(({ steps }) => steps.length > 0));
-  const routed = stepped.filter(({ runs }) => runs.every(({ steps }) => steps[0].layers.length > 0));
+  const routed = stepped.filter(({ control, runs }) =>
+    control === null && runs.every(({ steps }) => steps[0].layers.length > 0)
+  );
+  const specialised = routers.filter(({ runs }) => runs.some(({ end }) => end.specialisation.length > 0));
   const none = markup`<p>These runs recorded nothing to show here.</p>`;
   const shown = (some: readonly Series[], of: (some: readonly Series[]) => Content): Content =>
     some.length > 0 ? of(some) : none;
-  return [
-    { id: "table", title: "Summary table", content: summaryTable(rows) },
+  const sections: Section[] = [
+    { id: "table", title: "Summary table", content: summaryTable(baselineName, rows) },
+    { id: "cost", title: "Cost", content: shown(stepped, costs) },
     {
       id: "loss",
       title: "Loss",
-      content: [shown(stepped, lossCurves), finalLosses(series)],
+      content: [shown(stepped, (some) => lossCurves(some, baseline)), finalLosses(series, baseline)],
     },
-    { id: "load", title: "Load of experts", content: shown(routed, loadHeatmaps) },
+    { id: "load", title: "Load of experts", content: shown(routed, (some) => loadHeatmaps(some, tasks)) },
     { id: "dropped", title: "Dropped assignments", content: shown(routed, droppedShares) },
     { id: "entropy", title: "Entropy", content: shown(routed, entropies) },
     {
@@ -66,42 +85,82 @@ function results(series: readonly Series[], rows: readonly SummaryRow[]): Sectio
       title: "Specialisation",
       content: shown(specialised, (some) => [information(some), examples(some)]),
     },
+    ...(hasEnd(routers) ? [{ id: "trained", title: "Trained models", content: endTable(routers) }] : []),
+    ...(scalarNames(routers).length > 0
+      ? [{ id: "logged", title: "Logged by routers", content: scalars(routers) }]
+      : []),
     { id: "time", title: "Time of a step", content: timePerStep(series) },
+  ];
+  if (tasks === 1) return sections;
+  const part = task?.name ?? "Without a task";
+  return sections.map((section) => ({
+    ...section,
+    part,
+    id: `${part.replaceAll(/[^a-zA-Z0-9]+/g, "-")}-${section.id}`,
+  }));
+}
+
+function summary(all: readonly Judging[], said: Claims): Content {
+  const judged = all.filter(({ comparison }) => comparison.series.length > 0);
+  return [
+    sentences("warnings", said.warnings),
+    sentences("worth", said.worth),
+    said.worth.length === 0
+      ? null
+      : markup`<p class="meta">Experts: loss without experts minus that of the best known routing. Routing: loss of
+random routing minus the same. Means over seeds with paired 95% intervals.</p>`,
+    scoreChart(judged),
+    sentences("verdicts", said.verdicts),
+    markup`<p class="meta">${ruleOf(all[0].judgement)}</p>`,
+    sentences("left-out", said.leftOut),
   ];
 }
 
+/** One word for what runs were made on, a few at most. */
+function whereOf(all: readonly Judging[]): string {
+  return list([
+    ...new Set(
+      all.flatMap(({ comparison: { task, all: series } }) =>
+        task ? [task.name] : series.map(({ header }) => header.data.corpus)
+      ),
+    ),
+  ]);
+}
+
 /**
- * One HTML file over all runs of an experiment. Runs without an end are named and left out of all numbers.
- * @throws {RangeError} when there are no runs, or two of one name that share a seed or differ by more than it.
+ * One HTML file over all runs of an experiment: what experts are worth on each task, how well routers route, verdicts, then
+ * each task in detail. Runs without an end are named and left out of all numbers.
+ * @throws {RangeError} when there are no runs, two of one name share a seed or differ by more than it, a control comes twice,
+ * or no router has the baseline's name.
  */
 export function renderReport(
   experiment: ReportedExperiment,
   runs: readonly RunRecord[],
   timings: readonly TimingRecord[],
 ): string {
-  const all = seriesOf(runs, timings);
-  const series = finished(all);
-  const rows = summaryRows(series);
-  const count = runs.length - all.reduce((sum, { leftOut }) => sum + leftOut.length, 0);
-  const summary: Markup = markup`<ul class="claims">${
-    claims(all, rows).map((claim) => markup`<li>${claim}</li>`)
-  }</ul>`;
+  const all = judgings(runs, timings, experiment);
+  const done = all.filter(({ comparison }) => comparison.series.length > 0);
+  const series = all.flatMap(({ comparison }) => comparison.all);
+  const routers = new Set(series.filter(({ control }) => control === null).map(({ name }) => name));
+  const count = runs.length - series.reduce((sum, { leftOut }) => sum + leftOut.length, 0);
   return page(
     {
       title: experiment.name,
       lead: experiment.about,
       meta:
-        `${experiment.date} · ${counted(all.length, "router")} · ${
+        `${experiment.date} · ${counted(routers.size, "router")} · ${
           counted(count, "finished run")
         } of ${runs.length} · ` +
-        `${[...new Set(runs.map(({ header }) => header.steps))].join(" or ")} steps on ${
-          [...new Set(runs.map(({ header }) => header.data.corpus))].join(" and ")
-        }`,
+        `${[...new Set(runs.map(({ header }) => header.steps))].join(" or ")} steps on ${whereOf(all)}`,
     },
-    summary,
+    summary(all, claims(all, experiment)),
     [
-      ...(series.length > 0 ? results(series, rows) : []),
-      { id: "setup", title: "Setup", content: setup(all, experiment.command) },
+      ...done.flatMap((judging) => results(judging, all.length)),
+      {
+        id: "setup",
+        title: "Setup",
+        content: setup(all.map(({ comparison }) => comparison), experiment.command),
+      },
     ],
   );
 }

@@ -1,6 +1,6 @@
 // Runs grouped into what is compared: a series is all runs of one name, which may differ by seed alone. Only finished
 // runs count; the others are named.
-import type { EndRow, RunHeader, RunRecord, TimingRecord } from "../training/record.ts";
+import type { Control, EndRow, RunHeader, RunRecord, TimingRecord } from "../training/record.ts";
 
 /** A run that went to its end. */
 export interface FinishedRun extends RunRecord {
@@ -17,8 +17,10 @@ export interface LeftOutRun {
 export interface Series {
   /** The router, with what sets it apart where one runs several ways. */
   readonly name: string;
-  /** Place in the experiment, which fixes the colour. */
+  /** Place in the experiment, which fixes the colour: routers from 0 up, controls from -1 down. */
   readonly index: number;
+  /** Which control it is; null for a router under study. */
+  readonly control: Control | null;
   /** Header of its first run. */
   readonly header: RunHeader;
   /** Finished runs in order of seed. */
@@ -28,8 +30,9 @@ export interface Series {
 }
 
 /** Everything a run was given except its seed. */
-function settings({ plugin, routerOptions, size, model, steps }: RunHeader): string {
-  return JSON.stringify([plugin, routerOptions, size, model, steps]);
+function settings({ plugin, routerOptions, size, model, steps, control, task, config }: RunHeader): string {
+  const unseeded = typeof config === "object" && config !== null ? { ...config, seed: null } : config;
+  return JSON.stringify([plugin, routerOptions, size, model, steps, control, task, unseeded]);
 }
 
 function isFinished(run: RunRecord): run is FinishedRun {
@@ -41,17 +44,37 @@ function whyLeftOut(run: RunRecord): string {
   const last = run.steps.at(-1)?.step;
   return last === undefined
     ? "is incomplete (its record holds no steps)"
-    : `is incomplete (its record stops at step ${last} of ${run.header.steps})`;
+    : `is incomplete (its record stops at step ${last + 1} of ${run.header.steps})`;
+}
+
+/** Colours of names: those of routers from 0 up, those of controls from -1 down, in the order they come. */
+export function placesOf(runs: readonly RunRecord[]): Map<string, number> {
+  const names = (controls: boolean) => [
+    ...new Set(
+      runs.filter(({ header }) => (header.control !== undefined) === controls).map(({ header }) =>
+        header.router
+      ),
+    ),
+  ];
+  return new Map([
+    ...names(true).map((name, at) => [name, -1 - at] as const),
+    ...names(false).map((name, at) => [name, at] as const),
+  ]);
 }
 
 /**
- * Series in the order their first runs come.
+ * Series of one task: routers in the order their first runs come, then controls.
+ * @param places Colours, where other tasks have a say in them too.
  * @throws {RangeError} when there are no runs, or two of one name that share a seed or differ by more than it.
  */
-export function seriesOf(runs: readonly RunRecord[], timings: readonly TimingRecord[]): Series[] {
+export function seriesOf(
+  runs: readonly RunRecord[],
+  timings: readonly TimingRecord[],
+  places: ReadonlyMap<string, number> = placesOf(runs),
+): Series[] {
   if (runs.length === 0) throw new RangeError("Cannot report: there are no runs");
   const groups = Map.groupBy(runs, ({ header }) => header.router);
-  return [...groups].map(([name, group], index): Series => {
+  const series = [...groups].map(([name, group]): Series => {
     const header = group[0].header;
     const stranger = group.find((run) => settings(run.header) !== settings(header));
     if (stranger) {
@@ -67,7 +90,8 @@ export function seriesOf(runs: readonly RunRecord[], timings: readonly TimingRec
     const finished = group.filter(isFinished).sort((a, b) => a.header.seed - b.header.seed);
     return {
       name,
-      index,
+      index: places.get(name)!,
+      control: header.control ?? null,
       header,
       runs: finished,
       leftOut: group.filter((run) => !isFinished(run)).map((run) => ({
@@ -77,6 +101,10 @@ export function seriesOf(runs: readonly RunRecord[], timings: readonly TimingRec
       timings: timings.filter((timing) => finished.some((run) => run.header.run === timing.run)),
     };
   });
+  return [
+    ...series.filter(({ control }) => control === null),
+    ...series.filter(({ control }) => control !== null),
+  ];
 }
 
 /** Series with at least one finished run. */
@@ -84,7 +112,27 @@ export function finished(series: readonly Series[]): Series[] {
   return series.filter(({ runs }) => runs.length > 0);
 }
 
+/** Seeds that all of some series finished, in order. */
+export function sharedSeeds(series: readonly Series[]): number[] {
+  const [first, ...others] = series.map(({ runs }) => runs.map(({ header }) => header.seed));
+  return (first ?? []).filter((seed) => others.every((seeds) => seeds.includes(seed)));
+}
+
 /** One value a seed. */
 export function bySeed(series: Series, valueOf: (run: FinishedRun) => number): Map<number, number> {
   return new Map(series.runs.map((run) => [run.header.seed, valueOf(run)]));
+}
+
+/** Final validation loss by seed. */
+export function finalLoss(series: Series): Map<number, number> {
+  return bySeed(series, ({ end }) => end.loss);
+}
+
+/** Losses of some series in the seeds that all of them finished, a list each. */
+export function pairedLosses(series: readonly Series[]): number[][] {
+  const seeds = sharedSeeds(series);
+  return series.map((each) => {
+    const loss = finalLoss(each);
+    return seeds.map((seed) => loss.get(seed)!);
+  });
 }

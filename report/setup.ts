@@ -1,8 +1,9 @@
 // What was run, so that it can be judged and run again: checks, facts every run shares, and what sets routers apart.
 import { checks } from "./checks.ts";
+import type { Comparison } from "./comparison.ts";
 import { type Content, type Markup, markup, table } from "./markup.ts";
 import { compact, list, missing } from "./numbers.ts";
-import { finished, type Series } from "./series.ts";
+import type { Series } from "./series.ts";
 
 function text(value: unknown): string {
   if (value === undefined) return missing;
@@ -14,19 +15,29 @@ function grouped(value: number): string {
   return value.toLocaleString("en", { maximumFractionDigits: 2 });
 }
 
+/** Every setting of a config by its path, but for the seed. */
+function settings(config: unknown, path = ""): [string, string][] {
+  if (typeof config !== "object" || config === null || Array.isArray(config)) return [[path, text(config)]];
+  return Object.entries(config).filter(([name]) => path !== "" || name !== "seed").flatMap(([name, value]) =>
+    settings(value, path === "" ? name : `${path}.${name}`)
+  );
+}
+
 /** Facts by name, in order of reading. */
 function factsOf({ header }: Series): Map<string, string> {
-  const { data, model, arithmetic, experts } = header;
+  const { data, model, arithmetic, experts, task, config } = header;
   return new Map([
+    ...(task ? [["Task", task.name], ["Digest of the task", task.digest]] as const : []),
     ["Size", header.size],
-    ...Object.entries(model).map(([name, value]) => [`Model: ${name}`, text(value)] as const),
+    ...(config === undefined
+      ? Object.entries(model).map(([name, value]) => [`Model: ${name}`, text(value)] as const)
+      : settings(config)),
     ["Precision of experts", experts.precision],
     ["Steps", String(header.steps)],
     ["Corpus", data.corpus],
-    ["Vocabulary", grouped(data.vocabulary)],
-    ["Training tokens", grouped(data.trainTokens)],
-    ["Validation tokens", grouped(data.validationTokens)],
-    ["Unigram perplexity", grouped(data.unigramPerplexity)],
+    ["Rows of the input", grouped(data.vocabulary)],
+    ...Object.entries(data.facts).map(([name, value]) => [`Data: ${name}`, grouped(value)] as const),
+    ...data.references.map(({ name, loss }) => [`Loss of ${name}`, grouped(loss)] as const),
     ["Device", arithmetic.device],
     ["Fused multiply-add", arithmetic.fusedMultiplyAdd ? "yes" : "no"],
     ["System BLAS", arithmetic.blas ?? "off"],
@@ -34,13 +45,16 @@ function factsOf({ header }: Series): Map<string, string> {
   ]);
 }
 
-function checkList(series: readonly Series[]): Markup {
-  const items = checks(series).map(({ about, holds, detail }) =>
+function checkList(comparison: Comparison): Markup {
+  const items = checks(comparison).map(({ about, holds, detail }) =>
     markup`<li class="${holds ? "holds" : "fails"}"><b>${holds ? "✓ Yes" : "✗ No"}</b> ${
       detail === null ? about : `${about}: ${detail}`
     }.</li>`
   );
-  return markup`<h3>Is it like for like?</h3><ul class="checks">${items}</ul>`;
+  const { task } = comparison;
+  return markup`<h3>Is it like for like${
+    task ? ` on ${task.name}` : ""
+  }?</h3><ul class="checks">${items}</ul>`;
 }
 
 function routers(series: readonly Series[], differing: readonly string[]): Markup {
@@ -50,9 +64,9 @@ function routers(series: readonly Series[], differing: readonly string[]): Marku
     "Seeds",
     "Options",
     "Experts",
-    "K",
+    "K declared",
     "Units each",
-    "FLOP/token",
+    "FLOP/token planned",
     "Parameters",
     "of router",
     "active",
@@ -62,7 +76,7 @@ function routers(series: readonly Series[], differing: readonly string[]): Marku
     "Routers and their options",
     columns,
     series.map((each): Content[] => {
-      const { plugin, routerOptions, experts, parameters, activeFlopPerToken } = each.header;
+      const { plugin, routerOptions, experts, expertsPerToken, parameters, activeFlopPerToken } = each.header;
       const options = Object.entries(routerOptions).map(([name, value]) => `${name} ${text(value)}`);
       const facts = factsOf(each);
       return [
@@ -71,7 +85,7 @@ function routers(series: readonly Series[], differing: readonly string[]): Marku
         each.runs.length > 0 ? each.runs.map(({ header }) => header.seed).join(", ") : "none finished",
         options.length > 0 ? options.join(", ") : missing,
         String(experts.E),
-        String(experts.K),
+        String(expertsPerToken ?? experts.K),
         String(experts.F),
         compact(activeFlopPerToken),
         compact(parameters.total),
@@ -84,21 +98,30 @@ function routers(series: readonly Series[], differing: readonly string[]): Marku
   );
 }
 
-function weights(series: readonly Series[]): Markup {
-  const hashes = series.flatMap(({ runs }) =>
-    runs.map(({ header }) => ({ seed: header.seed, hash: header.initialWeights }))
+function weights(all: readonly Comparison[]): Markup {
+  const hashes = all.flatMap(({ task, routers }) =>
+    routers.flatMap(({ runs }) =>
+      runs.map(({ header: { seed, initialWeights } }) => ({
+        seed: `${all.length > 1 ? `${task?.name ?? "Without a task"}, seed` : "Seed"} ${seed}`,
+        hash: initialWeights,
+      }))
+    )
   );
-  const seeds = [...Map.groupBy(hashes, ({ seed }) => seed)].sort(([a], [b]) => a - b);
   return table(
-    "Hash of initial weights",
+    "Hash of initial weights outside routers",
     ["Seed", "Hash"],
-    seeds.map(([seed, group]) => [`Seed ${seed}`, [...new Set(group.map(({ hash }) => hash))].join(", ")]),
+    [...Map.groupBy(hashes, ({ seed }) => seed)].sort(([a], [b]) =>
+      a.localeCompare(b, "en", { numeric: true })
+    ).map((
+      [seed, group],
+    ) => [seed, [...new Set(group.map(({ hash }) => hash))].join(", ")]),
     "text",
   );
 }
 
-/** Setup and how to run it again; `series` includes those without a finished run. */
-export function setup(series: readonly Series[], command: string): Markup {
+/** Setup and how to run it again. */
+export function setup(all: readonly Comparison[], command: string): Markup {
+  const series = all.flatMap((comparison) => comparison.all);
   const facts = series.map(factsOf);
   const names = [...new Set(facts.flatMap((each) => [...each.keys()]))];
   const differing = names.filter((name) => new Set(facts.map((each) => each.get(name))).size > 1);
@@ -110,8 +133,8 @@ export function setup(series: readonly Series[], command: string): Markup {
       ),
     ),
   ];
-  const done = finished(series);
-  return markup`${done.length > 0 ? checkList(done) : null}
+  const done = all.filter(({ routers }) => routers.length > 0);
+  return markup`${done.map(checkList)}
 <h3>Run it again</h3>
 <p>The same command writes the same records, byte for byte, on the same arithmetic; only timings differ.</p>
 <pre class="scroll" tabindex="0" aria-label="Command">${command}</pre>

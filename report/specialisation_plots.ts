@@ -1,4 +1,4 @@
-// What experts took on: how much an expert tells about a token's part of speech and its text's genre, and examples.
+// What experts took on: how much an expert tells about a token's labels (part of speech, language, topic), and examples.
 import type { Specialisation } from "../training/record.ts";
 import { figure, panel } from "./chart.ts";
 import { heatChart, heatLegend } from "./heat_chart.ts";
@@ -30,12 +30,18 @@ export function lift(counts: readonly (readonly number[])[]): (number | null)[][
   });
 }
 
-/** Mutual information of expert with part of speech and with genre. */
+/** Mutual information of expert with each kind of label. */
 export function information(series: readonly Series[]): Markup {
-  const kinds = [
-    { name: "part of speech", of: (each: Specialisation): number => each.partOfSpeechInformation },
-    { name: "genre", of: (each: Specialisation): number => each.genreInformation },
-  ];
+  const names = new Set(
+    series.flatMap(({ runs }) =>
+      runs.flatMap(({ end }) => end.specialisation.flatMap(({ labels }) => labels.map(({ name }) => name)))
+    ),
+  );
+  const kinds = [...names].map((name) => ({
+    name,
+    of: ({ labels }: Specialisation): number[] =>
+      labels.filter((label) => label.name === name).map(({ information }) => information),
+  }));
   const panels = layersOf(series).flatMap((layer) =>
     kinds.map(({ name, of }) =>
       panel(
@@ -46,7 +52,7 @@ export function information(series: readonly Series[]): Markup {
           series.map((each) => ({
             series: each,
             values: each.runs.flatMap(({ end }) =>
-              end.specialisation.filter((found) => found.layer === layer).map(of)
+              end.specialisation.filter((found) => found.layer === layer).flatMap(of)
             ),
           })),
         ),
@@ -62,8 +68,9 @@ export function information(series: readonly Series[]): Markup {
   ].filter((count) => count > 0);
   return figure(
     "What an expert tells about its tokens",
-    markup`Mutual information of the expert a token went to with the token's part of speech and with its text's genre, over validation
-text, with the bias of finite counts removed (Miller–Madow): 0 is no specialisation${
+    markup`Mutual information of the expert a token went to with ${
+      list([...names].map((name) => `its ${name}`))
+    }, over held-out examples, with the bias of finite counts removed (Miller–Madow): 0 is no specialisation${
       experts.length > 0
         ? `, ln E = ${list(experts.map((count) => fixed(Math.log(count), 2)))} is an upper limit`
         : ""
@@ -72,8 +79,9 @@ text, with the bias of finite counts removed (Miller–Madow): 0 is no specialis
   );
 }
 
-function experts(each: Series, found: Specialisation): Markup {
-  const taken = found.byPartOfSpeech.map(sum);
+function experts(each: Series, found: Specialisation): Markup | null {
+  if (found.words.every((words) => words.length === 0)) return null;
+  const taken = (found.labels[0]?.counts ?? []).map(sum);
   const total = sum(taken);
   return table(
     `${each.name}, layer ${found.layer}: words`,
@@ -89,33 +97,38 @@ function experts(each: Series, found: Specialisation): Markup {
   );
 }
 
-/** Heatmap of expert by part of speech, and example words, of the first seed. */
+/** Heatmap of expert by label, and example words, of the first seed. */
 export function examples(series: readonly Series[]): Markup {
   const panels = series.flatMap((each) =>
-    each.runs[0].end.specialisation.flatMap((found) => [
-      panel(
-        `${each.name}, layer ${found.layer}: parts of speech`,
-        heatChart(
-          `Parts of speech by expert, ${each.name}, layer ${found.layer}`,
-          lift(found.byPartOfSpeech),
-          {
-            label: null,
-            count: found.partsOfSpeech.length,
-            ticks: found.partsOfSpeech.map((name, at) => ({ at: at + 0.5, name })),
-            slanted: true,
-          },
-          26,
+    each.runs[0].end.specialisation.flatMap((found) => {
+      const words = experts(each, found);
+      return [
+        ...found.labels.map(({ name, names, counts }) =>
+          panel(
+            `${each.name}, layer ${found.layer}: ${name}`,
+            heatChart(
+              `Expert by ${name}, ${each.name}, layer ${found.layer}`,
+              lift(counts),
+              {
+                label: null,
+                count: names.length,
+                ticks: names.map((label, at) => ({ at: at + 0.5, name: label })),
+                slanted: true,
+              },
+              26,
+            ),
+          )
         ),
-      ),
-      markup`<div class="panel">${experts(each, found)}</div>`,
-    ])
+        ...(words ? [markup`<div class="panel">${words}</div>`] : []),
+      ];
+    })
   );
   const seeds = [...new Set(series.map(({ runs }) => runs[0].header.seed))];
   return figure(
     "What experts took",
     markup`${
       seeds.length === 1 ? `Seed ${seeds[0]}` : "The first finished seed of each"
-    }, kept tokens of validation text. Colour: the share of a part of speech among an expert's tokens, as a multiple of its share among
+    }, kept tokens of held-out examples. Colour: the share of a label among an expert's tokens, as a multiple of its share among
 all tokens. A dash is an expert without tokens or words above their share.`,
     panels,
     heatLegend("as overall"),

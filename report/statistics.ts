@@ -8,6 +8,12 @@ interface Distributions {
 }
 const { studentt }: Distributions = jstat;
 
+/** Ends of an interval. */
+export interface Interval {
+  readonly low: number;
+  readonly high: number;
+}
+
 /** Mean of some values and what is known of how far it may be off. */
 export interface Estimate {
   /** Number of values. */
@@ -16,7 +22,17 @@ export interface Estimate {
   /** Sample standard deviation (n - 1); null for one value. */
   readonly standardDeviation: number | null;
   /** Interval of the mean by Student's t; null for one value. */
-  readonly interval: { readonly low: number; readonly high: number } | null;
+  readonly interval: Interval | null;
+}
+
+/** The same difference seen from the other side: above 0 where it was below. */
+export function turned(estimate: Estimate): Estimate {
+  const { interval } = estimate;
+  return {
+    ...estimate,
+    mean: -estimate.mean,
+    interval: interval && { low: -interval.high, high: -interval.low },
+  };
 }
 
 /** @throws {RangeError} when there are no values. */
@@ -40,6 +56,11 @@ export function standardDeviation(values: readonly number[]): number | null {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - center) ** 2, 0) / (values.length - 1));
 }
 
+/** Student's t that a two-sided interval at `level` reaches to. */
+export function studentQuantile(level: number, freedom: number): number {
+  return studentt.inv(1 - (1 - level) / 2, freedom);
+}
+
 /**
  * Mean, standard deviation and the interval of the mean at `level`, 0.95 when left out.
  * @throws {RangeError} when there are no values or the level is not between 0 and 1.
@@ -53,8 +74,7 @@ export function estimate(values: readonly number[], level = 0.95): Estimate {
   if (deviation === null) {
     return { count: values.length, mean: center, standardDeviation: null, interval: null };
   }
-  const quantile = studentt.inv(1 - (1 - level) / 2, values.length - 1);
-  const half = quantile * deviation / Math.sqrt(values.length);
+  const half = studentQuantile(level, values.length - 1) * deviation / Math.sqrt(values.length);
   return {
     count: values.length,
     mean: center,

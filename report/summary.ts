@@ -1,17 +1,35 @@
 // The numbers of the summary, worked out once for the page and the terminal. Load measures are taken from the last
 // quarter of training, where a router's balance has settled; dropped work counts all of training.
-import type { LayerLoad, RunHeader } from "../training/record.ts";
-import { compact, difference, fixed, missing, percent, plusMinus } from "./numbers.ts";
-import { bySeed, type FinishedRun, type Series } from "./series.ts";
+import type { LayerLoad } from "../training/record.ts";
+import type { Comparison } from "./comparison.ts";
+import { type Cost, costOf, tokensPerStep } from "./cost.ts";
+import {
+  compact,
+  compactPlusMinus,
+  difference,
+  expertsText,
+  fixed,
+  missing,
+  percent,
+  plusMinus,
+  ratio,
+} from "./numbers.ts";
+import type { Ratio } from "./ratio.ts";
+import { scores } from "./score.ts";
+import { finalLoss, type FinishedRun, type Series } from "./series.ts";
 import { type Estimate, estimate, mean, median, pairedDifference } from "./statistics.ts";
+import type { Worth } from "./worth.ts";
 
 export interface SummaryRow {
   readonly series: Series;
   /** Final validation loss over seeds, nats per token. */
   readonly loss: Estimate;
   readonly perplexity: number;
-  /** Loss minus the first series' loss in the same seed; null for the first, or when they share no seed. */
+  /** Loss minus the baseline's in the same seed; null for the baseline, or when they share no seed. */
   readonly difference: Estimate | null;
+  /** Routing score; null for random routing and the best, and where routers cannot be told apart. */
+  readonly score: Ratio | null;
+  readonly cost: Cost | null;
   readonly droppedShare: number;
   readonly coefficientOfVariation: number | null;
   readonly maxOverMean: number | null;
@@ -20,13 +38,6 @@ export interface SummaryRow {
   readonly localShare: number | null;
   readonly secondsPerStep: number | null;
   readonly tokensPerSecond: number | null;
-}
-
-/** Tokens one step trains on: the model's `tokensPerStep`, else `batch` times `length`; null when not recorded. */
-export function tokensPerStep({ model }: RunHeader): number | null {
-  if (typeof model.tokensPerStep === "number") return model.tokensPerStep;
-  const { batch, length } = model;
-  return typeof batch === "number" && typeof length === "number" ? batch * length : null;
 }
 
 /** Median seconds of a step, then the mean over seeds; null without timings. */
@@ -46,21 +57,22 @@ function lateMean(series: Series, valueOf: (load: LayerLoad) => number): number 
   return values.length === 0 ? null : mean(values.map(mean));
 }
 
-/** Final validation loss by seed. */
-export function finalLoss(series: Series): Map<number, number> {
-  return bySeed(series, ({ end }) => end.loss);
-}
-
-/** One row a series; each needs a finished run, and the first is what others are compared to. */
-export function summaryRows(all: readonly Series[]): SummaryRow[] {
-  return all.map((series, at): SummaryRow => {
+/** One row a series with a finished run. */
+export function summaryRows(comparison: Comparison, worth: Worth): SummaryRow[] {
+  const { baseline } = comparison;
+  const scored = new Map(scores(comparison, worth).map(({ series, score }) => [series, score]));
+  return comparison.series.map((series): SummaryRow => {
     const seconds = secondsPerStep(series);
     const tokens = tokensPerStep(series.header);
     return {
       series,
       loss: estimate([...finalLoss(series).values()]),
       perplexity: mean(series.runs.map(({ end }) => end.perplexity)),
-      difference: at === 0 ? null : pairedDifference(finalLoss(series), finalLoss(all[0])),
+      difference: !baseline || series === baseline
+        ? null
+        : pairedDifference(finalLoss(series), finalLoss(baseline)),
+      score: scored.get(series) ?? null,
+      cost: costOf(series),
       droppedShare: mean(series.runs.map(({ end }) => 1 - end.keptShare)),
       coefficientOfVariation: lateMean(series, (load) => load.coefficientOfVariation),
       maxOverMean: lateMean(series, (load) => load.maxOverMean),
@@ -81,16 +93,21 @@ export interface SummaryColumn {
   cell(row: SummaryRow): string;
 }
 
-function shown(value: number | null, text: (value: number) => string): string {
+function shown<Value>(value: Value | null, text: (value: Value) => string): string {
   return value === null ? missing : text(value);
 }
 
-/** Columns after the router's name; those about ranks only where a row has something to say. */
+/** Columns after the router's name; those about ranks and scores only where a row has something to say. */
 export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): SummaryColumn[] {
   const local: SummaryColumn = {
     title: "Local",
     about: "share of wanted assignments whose expert is on the token's own node",
     cell: (row) => shown(row.localShare, percent),
+  };
+  const score: SummaryColumn = {
+    title: "Routing score",
+    about: "0 = random routing, 1 = the best known; mean and 95% interval (Fieller), paired by seed",
+    cell: (row) => shown(row.score, ratio),
   };
   return [
     {
@@ -99,6 +116,7 @@ export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): S
         "mean over seeds of the final validation loss in nats per token, ± half of its 95% interval (Student's t)",
       cell: ({ loss }) => plusMinus(loss),
     },
+    ...(rows.some((row) => row.score !== null) ? [score] : []),
     { title: "Perplexity", about: "mean over seeds", cell: ({ perplexity }) => fixed(perplexity, 1) },
     {
       title: `Loss − ${baseline}`,
@@ -128,10 +146,17 @@ export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): S
     },
     ...(rows.some(({ localShare }) => localShare !== null) ? [local] : []),
     {
+      title: "Experts per token",
+      about:
+        "experts that a token went through in an MoE layer, measured: mean over training, ± half of its 95% interval",
+      cell: ({ cost }) => cost && cost.expertsByLayer.length > 0 ? expertsText(cost.experts) : missing,
+    },
+    {
       title: "FLOP per token",
       wide: true,
-      about: "floating-point operations of one token's forward pass, nothing dropped",
-      cell: ({ series }) => compact(series.header.activeFlopPerToken),
+      about:
+        "floating-point operations of a token's forward pass, measured: mean over training, ± half of its 95% interval",
+      cell: (row) => shown(row.cost?.flop ?? null, compactPlusMinus),
     },
     {
       title: "Tokens per s",

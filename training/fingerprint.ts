@@ -1,5 +1,6 @@
 // A fingerprint of weights that does not depend on how they are laid out: equal multisets of values give equal
-// fingerprints, so experts cut two wide or four narrow from the same hidden units compare equal.
+// fingerprints, so experts cut two wide or four narrow from the same hidden units compare equal. Zeros count for nothing:
+// biases start at 0, and more experts have more of them.
 import type { Parameter } from "../tensor/tensor.ts";
 
 /** Sixteen hexadecimal digits over the values of some parameters, by name. */
@@ -12,6 +13,7 @@ export async function fingerprint(params: Readonly<Record<string, Parameter>>): 
     let sumLow = 0;
     let sumHigh = 0;
     for (const word of bits) {
+      if (word === 0) continue;
       sumLow = (sumLow + mix(word ^ 0x9E3779B9)) | 0;
       sumHigh = (sumHigh + mix(word ^ 0x85EBCA6B)) | 0;
     }

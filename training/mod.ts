@@ -38,6 +38,7 @@ export { type Checkpoint, type CheckpointTensor, decodeCheckpoint, encodeCheckpo
 export { openRunStore, type RunStore, type SavedRun } from "./run_store.ts";
 export { train, type Trained, type TrainOptions } from "./train.ts";
 export type {
+  Control,
   EndRow,
   EvaluationRow,
   LayerLoad,

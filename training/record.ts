@@ -15,6 +15,9 @@ export interface LayerLoad extends Load {
   readonly importance?: Importance;
 }
 
+/** What a comparison runs beside the routers under study, to learn what routing is worth there. */
+export type Control = ControlName;
+
 /** First line of a record. */
 export interface RunHeader {
   readonly kind: "run";
@@ -26,7 +29,7 @@ export interface RunHeader {
   readonly digest?: string;
   readonly task?: { readonly name: string; readonly about: string; readonly digest: string };
   /** The control that took the router's part; absent for a router under study. */
-  readonly control?: ControlName;
+  readonly control?: Control;
   /** What sets the run apart from the other arms of its task, but for its router: `train.steps=60`. Absent = nothing. */
   readonly setting?: string;
   /** Tokens of a training step. */
@@ -85,6 +88,8 @@ export interface StepRow {
   readonly learningRate: number;
   readonly gradientNorm: number;
   readonly layers: readonly LayerLoad[];
+  /** What routers logged, by name. */
+  readonly scalars?: Readonly<Record<string, number>>;
 }
 
 /** One pass over held-out examples. */
@@ -137,6 +142,8 @@ export interface EndRow {
   readonly residualShare?: readonly number[];
   /** Whether later tokens were seen to change what earlier ones get; not tested where tokens have no order. */
   readonly causal?: { readonly tested: boolean; readonly holds: boolean };
+  /** Loss with the assignment of training, for routers that evaluate with another. */
+  readonly trainingAssignmentLoss?: number;
   readonly specialisation: readonly Specialisation[];
 }
 

@@ -25,6 +25,8 @@ export interface RunNames {
   readonly setting: string;
   /** Name of the size, where there is one. */
   readonly size: string;
+  /** What the task is called: its name, with what sets it apart from other forms of it. */
+  readonly task: string;
 }
 
 /** A run's first row, but for what only its weights can tell. */
@@ -34,7 +36,13 @@ export type PlannedHeader = Omit<RunHeader, "parameters" | "initialWeights" | "f
 export function namesOf(config: RunConfig, names: Partial<RunNames> = {}): RunNames {
   const label = names.label ?? config.control ?? config.router.name;
   const run = names.run ?? `${label.replaceAll(/[^a-z0-9.]+/gi, "-")}-seed${config.seed}`;
-  return { run, label, setting: names.setting ?? "", size: names.size ?? "" };
+  return {
+    run,
+    label,
+    setting: names.setting ?? "",
+    size: names.size ?? "",
+    task: names.task ?? config.task.name,
+  };
 }
 
 /** What a config says about its run before there are weights. */
@@ -42,7 +50,7 @@ export async function plannedHeader(
   config: RunConfig,
   { data, backend, version, names }: Pick<RunOptions, "data" | "backend" | "version" | "names">,
 ): Promise<PlannedHeader> {
-  const { run, label, setting, size } = namesOf(config, names);
+  const { run, label, setting, size, task: taskName } = namesOf(config, names);
   const spec = specOf(config, data);
   const { name: plugin, ...routerOptions } = config.router;
   const { task, model, train, placement, experts, control } = config;
@@ -60,7 +68,7 @@ export async function plannedHeader(
     ...(setting === "" ? {} : { setting }),
     model: flatten({ model, train, placement }) as RunHeader["model"],
     experts: expertsOf(spec, experts.precision === "half" ? "half" : "full"),
-    task: { name: task.name, about: findTask(task.name).about, digest: data.digest },
+    task: { name: taskName, about: findTask(task.name).about, digest: data.digest },
     data: {
       corpus: data.name,
       vocabulary: rowsOf(data.input),
