@@ -136,6 +136,23 @@ export interface CapacityOptions {
 }
 
 /**
+ * Whether a token that comes later never takes an earlier token's place in evaluation: true without a limit, and where the
+ * first are kept (a random draw is for training alone).
+ * @example
+ * ```ts
+ * import { keepsOrder } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(keepsOrder({ capacityRule: "ceil", dropOrder: "probability" }), false);
+ * assertEquals(keepsOrder({ capacityRule: "dropless", dropOrder: "probability" }), true);
+ * ```
+ */
+export function keepsOrder(
+  { capacityRule, dropOrder }: Pick<CapacityOptions, "capacityRule" | "dropOrder">,
+): boolean {
+  return capacityRule === "dropless" || dropOrder === "position" || dropOrder === "random";
+}
+
+/**
  * Assignments an expert may keep of a scope of T tokens with K choices each. Given a padding mask, it is counted from
  * each scope's real tokens, so that padding makes no room: f32 [scopes].
  * @example

@@ -75,3 +75,17 @@ export function findRouter(name: string): AnyRouterPlugin {
 export function parseOptions<Options>(plugin: RouterPlugin<Options>, given: unknown = {}): Options {
   return known.parse(plugin, given);
 }
+
+/**
+ * Whether a router with these options is causal: a later token never changes an earlier token's experts.
+ * @example
+ * ```ts
+ * import { isCausal, parseOptions, switchRouter } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(isCausal(switchRouter, parseOptions(switchRouter)), true);
+ * assertEquals(isCausal(switchRouter, parseOptions(switchRouter, { dropOrder: "probability" })), false);
+ * ```
+ */
+export function isCausal<Options>(plugin: RouterPlugin<Options>, options: Options): boolean {
+  return plugin.causalWith ? plugin.causalWith(options) : plugin.traits.causal;
+}

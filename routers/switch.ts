@@ -10,6 +10,7 @@ import {
   capacityOf,
   type CapacityOptions,
   capacityOptions,
+  keepsOrder,
   keepWithinCapacity,
   leaveOutPadding,
 } from "./capacity.ts";
@@ -52,6 +53,7 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
     "No token left behind brought nothing in the paper, and is not causal.",
   ],
   traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
+  causalWith: keepsOrder,
   options: z.strictObject({
     ...capacityOptions({ rule: "switch", factor: 1.25, evaluationFactor: 2 }),
     jitter: z.number().min(0).max(1).default(0.01).describe(

@@ -5,6 +5,7 @@ import type { ControlName } from "../models/controls.ts";
 import type { Load } from "../moe/load.ts";
 import type { RunConfig } from "./config.ts";
 import type { Importance } from "./importance.ts";
+import { fromOlder } from "./older_records.ts";
 import type { StepQueue } from "./step_queue.ts";
 
 /** How one MoE layer routed in one step. */
@@ -236,7 +237,7 @@ export function parseRecord(text: string, name: string): RunRecord {
     if (!row || !["run", "step", "evaluation", "end"].includes(row.kind)) {
       throw new SyntaxError(`Cannot read record ${name}: line ${at + 1} is no row of a run`);
     }
-    return row;
+    return fromOlder(row);
   });
   const header = rows.find((row) => row.kind === "run");
   if (!header) throw new SyntaxError(`Cannot read record ${name}: it has no "run" row`);

@@ -3,7 +3,7 @@ import type { Backend } from "../kernels/kernel.ts";
 import { activeFlop, expertFlop, flopOf } from "../models/cost.ts";
 import type { Model } from "../models/model.ts";
 import { choicesOf, type ModelSpec, moeLayers, rowsOf } from "../models/spec.ts";
-import { findRouter } from "../routers/registry.ts";
+import { isCausal } from "../routers/registry.ts";
 import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
 import { findTask } from "../tasks/registry.ts";
 import { seesLaterTokens } from "./causality.ts";
@@ -60,7 +60,9 @@ export async function plannedHeader(
     run,
     router: label,
     plugin: control ?? plugin,
-    ...(control ? { control } : { causal: findRouter(plugin).traits.causal }),
+    ...(control
+      ? { control }
+      : { causal: moeLayers(spec).every(({ moe }) => isCausal(moe.router, moe.routerOptions)) }),
     routerOptions: control ? {} : routerOptions,
     seed: config.seed,
     steps: train.steps,

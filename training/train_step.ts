@@ -12,6 +12,7 @@ import { scalar, sumAll } from "../tensor/reduce.ts";
 import { pass } from "../tensor/stage.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RunConfig } from "./config.ts";
+import { checkContract } from "./contract.ts";
 import { tensorsOf } from "./evaluate.ts";
 import { importanceOf } from "./importance.ts";
 import type { AdamW } from "./optimizer.ts";
@@ -64,7 +65,7 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
       scalar(output.loss!),
       scalar(norm),
       Promise.all(losses.map(([, value]) => scalar(value))),
-      readLayers(output, config.train.length, state),
+      readLayers(output, model, config.train.length, state),
       Promise.all(sampledLosses.map(scalar)),
       ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
     ]));
@@ -100,6 +101,7 @@ async function gradientsByName(total: Tensor, model: Model, run: string): Promis
 
 async function readLayers(
   { layers }: ModelOutput,
+  { spec }: Model,
   length: number,
   state: ProgressState,
 ): Promise<LayerLoad[]> {
@@ -115,9 +117,14 @@ async function readLayers(
       ]);
     }),
   );
-  return layers.map(({ layer, E, routing, topology }, at) => {
+  return layers.map(({ layer, E, routing, topology, y_TD }, at) => {
     const [token_N, wanted_N, expert_N] = read[at] as Int32Array[];
     const [, , , entropy, importance] = read[at];
+    const { feedForward } = spec.layers[layer];
+    if (feedForward.kind === "moe") {
+      const [T] = y_TD.shape;
+      checkContract({ layer, spec: feedForward, routing, T, token_N, wanted_N, expert_N });
+    }
     const values: RoutingValues = {
       E,
       wanted_N,

@@ -1,0 +1,87 @@
+// What a router declares, held against what it does, step by step: a comparison at equal cost rests on it. A router that
+// breaks its word is stopped at the first step where that shows, by name.
+import type { Routing } from "../routers/router.ts";
+import type { MoeSpec } from "../models/spec.ts";
+import { choicesOf } from "../models/spec.ts";
+
+/** One layer's routing in one training step, read back. */
+export interface ReadRouting {
+  /** Place of the layer in the model, counted from 0. */
+  readonly layer: number;
+  readonly spec: MoeSpec;
+  readonly routing: Routing;
+  /** Tokens of the batch. */
+  readonly T: number;
+  readonly token_N: Int32Array;
+  readonly wanted_N: Int32Array;
+  readonly expert_N: Int32Array;
+}
+
+/**
+ * Checks one layer's routing against its router's traits.
+ * @throws {RangeError} naming the router, what it declares, and what it did.
+ */
+export function checkContract(read: ReadRouting): void {
+  checkRanges(read);
+  // A mixture's assignments are for reports: its experts see slots, whose number is declared.
+  if (read.routing.mixture) return;
+  checkPerToken(read);
+  checkBalance(read);
+}
+
+function refuse({ spec: { router }, layer }: ReadRouting, found: string): never {
+  throw new RangeError(`Cannot go on with router "${router.name}": in layer ${layer} ${found}`);
+}
+
+function checkRanges(read: ReadRouting): void {
+  const { token_N, wanted_N, expert_N, T, spec: { E } } = read;
+  for (let n = 0; n < expert_N.length; n++) {
+    for (const [what, value] of [["expert_N", expert_N[n]], ["wanted_N", wanted_N[n]]] as const) {
+      if (value < -1 || value >= E) {
+        refuse(read, `${what} is ${value} for assignment ${n}; experts are 0 to ${E - 1}, or -1 for none`);
+      }
+    }
+    if (token_N[n] < 0 || token_N[n] >= T) {
+      refuse(read, `token_N is ${token_N[n]} for assignment ${n}; tokens are 0 to ${T - 1}`);
+    }
+  }
+}
+
+function checkPerToken(read: ReadRouting): void {
+  const { token_N, expert_N, wanted_N, T, spec } = read;
+  const { perToken } = spec.router.traits;
+  if (perToken === "varies") return;
+  const K = choicesOf(spec);
+  const counts = new Int32Array(T);
+  for (let n = 0; n < token_N.length; n++) {
+    if (wanted_N[n] >= 0 || expert_N[n] >= 0) counts[token_N[n]]++;
+  }
+  const token = counts.findIndex((count) =>
+    count > K || (perToken === "exactly K" && count !== K && count !== 0)
+  );
+  if (token < 0) return;
+  refuse(
+    read,
+    `token ${token} goes to ${
+      counts[token]
+    } experts, and it declares ${perToken} with K = ${K}; correct expertsPerToken, ` +
+      'or declare perToken "varies"',
+  );
+}
+
+function checkBalance(read: ReadRouting): void {
+  const { expert_N, spec: { router, E } } = read;
+  if (router.traits.balancedBy !== "construction") return;
+  const loads = new Int32Array(E);
+  for (const expert of expert_N) if (expert >= 0) loads[expert]++;
+  const [least, most] = [Math.min(...loads), Math.max(...loads)];
+  // What E does not divide leaves one more to some, or one fewer where each scope is cut by itself.
+  if (most - least <= Math.max(1, Math.ceil(expert_N.length / E * SLACK))) return;
+  refuse(
+    read,
+    `experts take from ${least} to ${most} assignments, and it declares balance by construction; correct balancedBy`,
+  );
+}
+
+/** Share of an even load by which scopes that are cut one by one may differ. */
+const SLACK = 0.1;
