@@ -49,8 +49,8 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
     const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(F), init);
     const biases: Record<string, Parameter> = options.bias
       ? {
-        inBias: init.parameter("inBias", [E, F], constant(0)),
-        outBias: init.parameter("outBias", [E, D], constant(0)),
+        inBias: init.parameter("inBias", [E, F], constant(0), { decays: false }),
+        outBias: init.parameter("outBias", [E, D], constant(0), { decays: false }),
       }
       : {};
     return {

@@ -103,7 +103,7 @@ async function pass(
   let total = 0;
   let tokens = 0;
   for (const batch of batches) {
-    using _scope = memory();
+    using _scope = memory(backend);
     const T = batch.tokenId.length;
     const inputs = {
       tokenId_T: tensor(backend, batch.tokenId, [T]),

@@ -11,7 +11,7 @@ export { type Dataset, prepare, type PrepareOptions } from "./dataset.ts";
 export {
   type Batch as TokenBatch,
   type BatchShape,
-  trainingBatch,
+  trainingBatches,
   type TrainingBatchOptions,
   type ValidationBatch,
   validationBatches,

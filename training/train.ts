@@ -1,6 +1,7 @@
 // One training run, from a plan to its record. Everything a step does is a function of the plan and the step, so a run
 // continued from a checkpoint goes through the same bits as one that was never stopped.
 import { createLanguageModel } from "../models/language_model.ts";
+import { fork } from "../tensor/context.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
@@ -20,7 +21,7 @@ import { checkSameRun, endOf, headerOf, plannedHeader } from "./run_rows.ts";
 import { learningRateAt, scheduleDefaults } from "./schedule.ts";
 import { watchQueue } from "./step_queue.ts";
 import { createProgressState, restoreProgress } from "./train_state.ts";
-import { trainStep } from "./train_step.ts";
+import { batchesOf, trainStep } from "./train_step.ts";
 
 /** Batches of validation text looked at on the way; the end looks at all. */
 const QUICK_BATCHES = 8;
@@ -29,7 +30,8 @@ const CHECKPOINT_EVERY = 50;
 const TURN_MILLISECONDS = 100;
 
 /**
- * Trains one plan and returns its record, and the timings that are no part of it.
+ * Trains one plan and returns its record, and the timings that are no part of it. It works on a handle of its own
+ * (`fork`), so that several runs may share a backend at once; each gives the record that it gives alone.
  * @throws {RangeError} when the text is too short for the size, or the run to resume was started otherwise; {Error}
  * when `store` cannot write.
  * @example
@@ -52,8 +54,9 @@ const TURN_MILLISECONDS = 100;
  */
 export async function train(
   plan: TrainPlan,
-  options: TrainOptions,
+  given: TrainOptions,
 ): Promise<{ record: RunRecord; timing: TimingRecord }> {
+  const options = { ...given, backend: fork(given.backend) };
   const { backend, dataset, store } = options;
   const done = options.resume && store ? await store.finished() : null;
   if (done) {
@@ -85,6 +88,7 @@ export async function train(
   options.onStart?.(state.step);
   const quick = validationBatches(dataset, plan.size).slice(0, QUICK_BATCHES);
   const evaluateEvery = Math.ceil(plan.steps / EVALUATIONS);
+  const batchAt = batchesOf(plan, dataset);
   const schedule = { peak: plan.size.learningRate, steps: plan.steps, ...scheduleDefaults };
   let lastTurn = 0;
   while (state.step < plan.steps) {
@@ -93,7 +97,7 @@ export async function train(
       lastTurn = performance.now();
     }
     const { step } = state;
-    takePassSeconds();
+    takePassSeconds(backend);
     const start = performance.now();
     const queued = watchQueue(backend);
     const row = await trainStep({
@@ -102,10 +106,11 @@ export async function train(
       model,
       optimizer,
       state,
+      batchAt,
       learningRate: learningRateAt(step, schedule),
     });
     const seconds = (performance.now() - start) / 1000;
-    const passes = takePassSeconds();
+    const passes = takePassSeconds(backend);
     const stepTiming = { step, seconds, stages: sumOfPasses(passes), passes, ...queued(seconds) };
     rows.push(row);
     timings.push(stepTiming);

@@ -1,5 +1,6 @@
 // What changes while a run trains, and how it goes into a checkpoint and comes back: step, weights, moments, and the
 // counts the last row of the record is made from.
+import { release } from "../tensor/memory.ts";
 import { scalar } from "../tensor/reduce.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { LanguageModel } from "../models/language_model.ts";
@@ -78,7 +79,7 @@ export function createProgressState(model: LanguageModel, optimizer: AdamW): Pro
       return [tensors, { switchyard: JSON.stringify(counts) }];
     },
     free() {
-      for (const param of Object.values(stored)) param.backend.free(param.buffer);
+      for (const param of Object.values(stored)) release(param);
     },
   };
   return state;

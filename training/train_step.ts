@@ -9,7 +9,8 @@ import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
 import { pass } from "../tensor/stage.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
-import { trainingBatch } from "./batches.ts";
+import { type Batch, trainingBatches } from "./batches.ts";
+import type { Dataset } from "./dataset.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { TrainOptions, TrainPlan } from "./plan.ts";
 import type { LayerLoad, StepRow } from "./record.ts";
@@ -23,25 +24,35 @@ export interface StepParts {
   readonly model: LanguageModel;
   readonly optimizer: AdamW;
   readonly state: ProgressState;
+  /** {@linkcode batchesOf} the plan. */
+  readonly batchAt: (step: number) => Batch;
   readonly learningRate: number;
+}
+
+/** The training batches of a plan by step: its shape, its seed's stream `data`, and a part of the text for each rank. */
+export function batchesOf(
+  { size, seed }: Pick<TrainPlan, "size" | "seed">,
+  dataset: Dataset,
+): StepParts["batchAt"] {
+  const { batch, length, sharded, ranks } = size;
+  return trainingBatches(dataset, {
+    batch,
+    length,
+    random: random(seed).split("data"),
+    shards: sharded ? ranks : 1,
+  });
 }
 
 /** One step: forward, gradients, update, and its row of the record. */
 export async function trainStep(
-  { plan, options, model, optimizer, state, learningRate }: StepParts,
+  { plan, options, model, optimizer, state, batchAt, learningRate }: StepParts,
 ): Promise<StepRow> {
-  using _scope = memory();
+  const { backend } = options;
+  using _scope = memory(backend);
   const { step } = state;
-  const { backend, dataset } = options;
   const { batch, length } = plan.size;
   const streams = random(plan.seed);
-  const { tokenId, target } = trainingBatch(dataset, {
-    batch,
-    length,
-    random: streams.split("data"),
-    step,
-    shards: plan.size.sharded ? plan.size.ranks : 1,
-  });
+  const { tokenId, target } = batchAt(step);
   const T = batch * length;
   const inputs = { tokenId_T: tensor(backend, tokenId, [T]), target_T: tensor(backend, target, [T]) };
   const output = await model.forward(inputs, {
@@ -64,18 +75,22 @@ export async function trainStep(
     byName[name] = gradient;
   });
   const squares = model.routerParams.map((name) => sumAll(square(byName[name])));
-  const norm = pass("optimizer", () => optimizer.update(byName, learningRate, step));
+  const norm = pass(backend, "optimizer", () => optimizer.update(byName, learningRate, step));
   const sampledLosses = sampled.map((estimator) => weightedMeanLoss(output.loss_T, estimator));
 
-  const [loss, gradientNorm, lossValues, layers, observed] = await pass("reading", () =>
-    Promise.all([
-      scalar(output.loss),
-      scalar(norm),
-      Promise.all(losses.map(([, value]) => scalar(value))),
-      readLoads(output, model.cut.E, length, state),
-      Promise.all(sampledLosses.map(scalar)),
-      ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
-    ]));
+  const [loss, gradientNorm, lossValues, layers, observed] = await pass(
+    backend,
+    "reading",
+    () =>
+      Promise.all([
+        scalar(output.loss),
+        scalar(norm),
+        Promise.all(losses.map(([, value]) => scalar(value))),
+        readLoads(output, model.cut.E, length, state),
+        Promise.all(sampledLosses.map(scalar)),
+        ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
+      ]),
+  );
   const row: StepRow = {
     kind: "step",
     step,

@@ -9,13 +9,13 @@ import { capacityRules } from "../../routers/capacity.ts";
 import { switchRouter } from "../../routers/switch.ts";
 import { createInit } from "../../tensor/init.ts";
 import { random } from "../../tensor/random.ts";
-import { trainingBatch } from "../../training/batches.ts";
+import { trainingBatches } from "../../training/batches.ts";
 import { loadBrown } from "../../training/brown.ts";
 import { type Dataset, prepare } from "../../training/dataset.ts";
 import { adamWDefaults, createAdamW } from "../../training/optimizer.ts";
 import type { TrainPlan } from "../../training/plan.ts";
 import { createProgressState } from "../../training/train_state.ts";
-import { trainStep } from "../../training/train_step.ts";
+import { batchesOf, trainStep } from "../../training/train_step.ts";
 import type { Values, Workload } from "./workloads.ts";
 
 const SEED = 0;
@@ -50,11 +50,13 @@ export async function startTraining(backend: Backend, sizeName: SizeName): Promi
   const optimizer = createAdamW(model.params);
   const state = createProgressState(model, optimizer);
   const options = { backend, dataset, machine: { threads: 1, machine: "" }, version: "" };
+  const batchAt = batchesOf(plan, dataset);
+  const parts = { plan, options, model, optimizer, state, batchAt, learningRate: LEARNING_RATE };
   return {
     model,
     dataset,
     async step() {
-      const row = await trainStep({ plan, options, model, optimizer, state, learningRate: LEARNING_RATE });
+      const row = await trainStep(parts);
       state.step++;
       return row.loss;
     },
@@ -91,9 +93,9 @@ export function createLanguageModelWorkload(sizeName: SizeName): Workload {
       }
       const tokenId = new Int32Array(STEPS * T);
       const target = new Int32Array(STEPS * T);
+      const batchAt = trainingBatches(run.dataset, { batch, length, random: random(SEED).split("data") });
       for (let step = 0; step < STEPS; step++) {
-        const stream = random(SEED).split("data");
-        const rows = trainingBatch(run.dataset, { batch, length, random: stream, step });
+        const rows = batchAt(step);
         tokenId.set(rows.tokenId, step * T);
         target.set(rows.target, step * T);
       }
