@@ -58,13 +58,13 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
       apply({ rows, offset_O, random }) {
         const x_ND = { ...rows, x_TD: operand(rows.x_TD) };
         const drops = options.dropout > 0 && random !== undefined;
-        const hidden_NF = groupedMatmul(x_ND, operand(in_EDF), offset_O, {
+        const hidden_NF = groupedMatmul(x_ND, operand(in_EDF, rows.x_TD), offset_O, {
           bias_EM: biases.inBias,
           activation: options.activation,
           half: options.precision === "half" && !drops,
         });
         const kept_NF = operand(dropUnits(hidden_NF, options.dropout, random));
-        return groupedMatmul(kept_NF, operand(out_EFD), offset_O, { bias_EM: biases.outBias });
+        return groupedMatmul(kept_NF, operand(out_EFD, rows.x_TD), offset_O, { bias_EM: biases.outBias });
       },
     };
   },

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import type { Backend } from "../kernels/kernel.ts";
 import { toHalf } from "../tensor/arithmetic.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { seenFrom, type Tensor } from "../tensor/tensor.ts";
 
 /** Every precision. */
 export const precisions = ["full", "half"] as const;
@@ -15,9 +15,9 @@ export type Precision = typeof precisions[number];
 export const precisionOption: z.ZodType<Precision, Precision | undefined> = z.enum(precisions).default("full")
   .describe("`half` stores what products read as f16 and adds up in f32 (WebGPU only)");
 
-/** What a product reads in the place of a tensor. */
-export function operandsIn(precision: Precision): (x: Tensor) => Tensor {
-  return (x) => precision === "full" || x.dtype === "f16" ? x : toHalf(x);
+/** A tensor as products read it. Copies of a weight belong with the tokens `beside` it ({@linkcode seenFrom}). */
+export function operandsIn(precision: Precision): (x: Tensor, beside?: Tensor) => Tensor {
+  return (x, beside = x) => precision === "full" || x.dtype === "f16" ? x : toHalf(seenFrom(beside, x));
 }
 
 /**

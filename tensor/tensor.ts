@@ -306,7 +306,8 @@ function refuseStranger(kernel: string, backend: Backend, input: Tensor): void {
   }
   if (isActivation(input)) {
     throw new TypeError(
-      `Cannot run ${kernel}: its inputs belong to two handles on one backend; make all but parameters on one handle`,
+      `Cannot run ${kernel}: its inputs belong to two handles on one backend; make all but parameters on one handle, ` +
+        "and take a parameter to it with seenFrom before an op on it alone",
     );
   }
 }

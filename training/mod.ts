@@ -32,9 +32,9 @@ export type {
   RunHeader,
   RunRecord,
   Specialisation,
+  StepQueue,
   StepRow,
   StepTiming,
   TimingRecord,
 } from "./record.ts";
-export type { StepQueue } from "./step_queue.ts";
 export { parseRecord, recordText } from "./record.ts";

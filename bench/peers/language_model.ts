@@ -16,7 +16,7 @@ import { adamWDefaults, createAdamW } from "../../training/optimizer.ts";
 import type { TrainPlan } from "../../training/plan.ts";
 import { createProgressState } from "../../training/train_state.ts";
 import { batchesOf, trainStep } from "../../training/train_step.ts";
-import type { Values, Workload } from "./workloads.ts";
+import type { Values, Workload } from "./workload.ts";
 
 const SEED = 0;
 const LEARNING_RATE = 1e-3;
