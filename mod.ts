@@ -61,7 +61,8 @@ export { type AdapterChoice, type AdapterFacts, adapterFacts } from "./gpu/adapt
 export type { PoolStatistics } from "./gpu/pool.ts";
 
 export * from "./tensor/tensor.ts";
-export { type Memory, memory } from "./tensor/memory.ts";
+export { fork, type Scope, type Storage } from "./tensor/context.ts";
+export { type Memory, memory, release, type Stored } from "./tensor/memory.ts";
 export { gradients } from "./tensor/gradients.ts";
 export { takeStageDispatches } from "./tensor/dispatches.ts";
 export { type Random, random } from "./tensor/random.ts";

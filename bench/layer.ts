@@ -78,7 +78,7 @@ export function createLayerSubject(
   const { T, D, F, E, K } = size;
   const N = T * K;
   const stream = random(0).split("layer");
-  const kept = memory();
+  const kept = memory(backend);
   const whole = (at: (n: number) => number) =>
     kept.keep(tensor(backend, Int32Array.from({ length: N }, (_, n) => at(n)), [N]));
   const experts = expertsOf({ T, E, K, ...load });
@@ -104,7 +104,7 @@ export function createLayerSubject(
   return {
     flop: 3 * N * feedForward.flopPerToken({ D, F, E }, feedForward.options.parse({})),
     async run() {
-      using _scope = memory();
+      using _scope = memory(backend);
       const { y_TD } = await layer.apply(x_TD, step);
       await gradients(meanAll(square(y_TD)), params);
     },

@@ -41,7 +41,7 @@ export function createRouterSubject(
     options,
     createInit(backend, stream),
   );
-  const kept = memory();
+  const kept = memory(backend);
   const tokens = Int32Array.from(stream.uniform(T), (u) => Math.floor(u * VOCABULARY));
   const tokenId_T = kept.keep(tensor(backend, tokens, [T]));
   kept[Symbol.dispose]();
@@ -50,7 +50,7 @@ export function createRouterSubject(
   const step = { training: true, step: 0, random: stream, tokenId_T, length };
   return {
     async run() {
-      using _scope = memory();
+      using _scope = memory(backend);
       const ends = endsOf(await router.route(x_TD, step)).filter(carriesGradient);
       if (ends.length > 0) await gradients(ends.map(sumAll).reduce(add), params);
     },

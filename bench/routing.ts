@@ -78,8 +78,8 @@ async function pass(
   { x_TD, direction, ids }: Bench,
   look: (y_TD: Tensor, routing: Routing) => Promise<void> = () => Promise.resolve(),
 ): Promise<Record<string, number>> {
-  using _scope = memory();
   const { backend, shape } = x_TD;
+  using _scope = memory(backend);
   const step: RouteStep = {
     training: true,
     step: 0,
@@ -88,7 +88,7 @@ async function pass(
     length: LENGTH,
   };
   const direction_TD = tensor(backend, direction, shape);
-  takeStageSeconds();
+  takeStageSeconds(backend);
   const { y_TD, routing } = await layer.apply(x_TD, step);
   const { losses, estimator } = routing;
   const loss_T = tensor(backend, new Float32Array(ids.length).fill(1), [ids.length]);
@@ -100,7 +100,7 @@ async function pass(
     ...Object.values(layer.params.experts),
   ];
   await gradients(loss, params);
-  const stages = takeStageSeconds();
+  const stages = takeStageSeconds(backend);
   await look(y_TD, routing);
   return stages;
 }

@@ -8,7 +8,7 @@ import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { createAdamW } from "../training/optimizer.ts";
 import { createProgressState } from "../training/train_state.ts";
-import { trainStep } from "../training/train_step.ts";
+import { batchesOf, trainStep } from "../training/train_step.ts";
 import { benchDataset, trainSteps } from "./step.ts";
 import { verified } from "./verify.ts";
 
@@ -36,12 +36,14 @@ for (const router of compared) {
   );
   const optimizer = createAdamW(model.params);
   const state = createProgressState(model, optimizer);
+  const batchAt = batchesOf(plan, dataset);
+  const parts = { plan, options, model, optimizer, state, batchAt, learningRate: size.learningRate };
   Deno.bench({
     name,
     group: `training step, size ${sizeName}`,
     baseline: name === "switch",
     async fn() {
-      await trainStep({ plan, options, model, optimizer, state, learningRate: size.learningRate });
+      await trainStep(parts);
       state.step++;
     },
   });

@@ -30,11 +30,9 @@ export interface BatchShape {
   readonly length: number;
 }
 
-/** A training batch to make. */
+/** Training batches to make. */
 export interface TrainingBatchOptions extends BatchShape {
   readonly random: Random;
-  /** Steps taken before this one. */
-  readonly step: number;
   /** Parts the text is cut into, 1 when left out: the s-th block of rows draws from the s-th part. */
   readonly shards?: number;
 }
@@ -67,33 +65,24 @@ export function checkWindows(dataset: Dataset, shape: BatchShape): void {
   windowsIn(dataset, "validation", shape);
 }
 
-// One epoch's order is asked for once a window; it is the same each time.
-let latest: { key: string; order: Int32Array } | undefined;
-
-function orderOf(random: Random, epoch: number, windows: number): Int32Array {
-  const stream = random.split("order").split(epoch);
-  const key = `${stream.key} ${windows}`;
-  if (latest?.key !== key) latest = { key, order: stream.permutation(windows) };
-  return latest.order;
-}
-
 /**
- * The batch of one training step. Each epoch visits every full window of the training text once, in its own order; a
- * batch may straddle two epochs. With shards, each block of rows goes through its own part of the text like that.
+ * Training batches by step, counted from 0. Each epoch visits every full window of the training text once, in its own
+ * order; a batch may straddle two epochs. With shards, each block of rows goes through its own part of the text like that.
+ * @returns A function of the step alone, which remembers the order of the epoch that it was last asked for.
  * @throws {RangeError} when the training text is shorter than one window a shard, or shards do not divide the batch.
  * @example
  * ```ts
  * import { random } from "@switchyard/moe";
- * import { parsePlainText, prepare, trainingBatch } from "@switchyard/moe/training";
+ * import { parsePlainText, prepare, trainingBatches } from "@switchyard/moe/training";
  * import { assertEquals } from "@std/assert";
  * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
- * const batch = trainingBatch(dataset, { batch: 2, length: 8, random: random(0), step: 3 });
+ * const batch = trainingBatches(dataset, { batch: 2, length: 8, random: random(0) })(3);
  * assertEquals(batch.tokenId.length, 16);
  * assertEquals(batch.target.slice(0, 7), batch.tokenId.slice(1, 8));
  * ```
  */
-export function trainingBatch(dataset: Dataset, options: TrainingBatchOptions): Batch {
-  const { batch, length, random, step, shards = 1 } = options;
+export function trainingBatches(dataset: Dataset, options: TrainingBatchOptions): (step: number) => Batch {
+  const { batch, length, random, shards = 1 } = options;
   const windows = Math.floor(windowsIn(dataset, "train", options) / shards);
   const rows = batch / shards;
   if (!Number.isInteger(rows) || windows < 1) {
@@ -102,16 +91,25 @@ export function trainingBatch(dataset: Dataset, options: TrainingBatchOptions): 
         "that divides the batch and leaves each part a window",
     );
   }
-  const tokenId = new Int32Array(batch * length);
-  const target = new Int32Array(batch * length);
-  for (let row = 0; row < batch; row++) {
-    const place = step * rows + row % rows;
-    const order = orderOf(random, Math.floor(place / windows), windows);
-    const start = (Math.floor(row / rows) * windows + order[place % windows]) * length;
-    tokenId.set(dataset.train.subarray(start, start + length), row * length);
-    target.set(dataset.train.subarray(start + 1, start + 1 + length), row * length);
-  }
-  return { tokenId, target };
+  let latest: { readonly epoch: number; readonly order: Int32Array } | undefined;
+  const orderOf = (epoch: number) => {
+    if (latest?.epoch !== epoch) {
+      latest = { epoch, order: random.split("order").split(epoch).permutation(windows) };
+    }
+    return latest.order;
+  };
+  return (step) => {
+    const tokenId = new Int32Array(batch * length);
+    const target = new Int32Array(batch * length);
+    for (let row = 0; row < batch; row++) {
+      const place = step * rows + row % rows;
+      const order = orderOf(Math.floor(place / windows));
+      const start = (Math.floor(row / rows) * windows + order[place % windows]) * length;
+      tokenId.set(dataset.train.subarray(start, start + length), row * length);
+      target.set(dataset.train.subarray(start + 1, start + 1 + length), row * length);
+    }
+    return { tokenId, target };
+  };
 }
 
 /**

@@ -62,8 +62,8 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
     const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(F), init);
     const biases: Record<string, Parameter> = options.bias
       ? {
-        inBias: init.parameter("inBias", [E, F], constant(0)),
-        outBias: init.parameter("outBias", [E, D], constant(0)),
+        inBias: init.parameter("inBias", [E, F], constant(0), { decays: false }),
+        outBias: init.parameter("outBias", [E, D], constant(0), { decays: false }),
       }
       : {};
     return {
@@ -71,14 +71,14 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
       apply({ rows, offset_O, random }) {
         const x_ND = { ...rows, x_TD: operand(rows.x_TD) };
         const drops = options.dropout > 0 && random !== undefined;
-        const hidden_NF = groupedMatmul(x_ND, operand(in_EDF), offset_O, {
+        const hidden_NF = groupedMatmul(x_ND, operand(in_EDF, rows.x_TD), offset_O, {
           bias_EM: biases.inBias,
           activation: squares ? "relu" : options.activation,
           half: options.precision === "half" && !squares && !drops,
         });
         const units_NF = squares ? square(hidden_NF) : hidden_NF;
         const kept_NF = operand(dropUnits(units_NF, options.dropout, random));
-        return groupedMatmul(kept_NF, operand(out_EFD), offset_O, { bias_EM: biases.outBias });
+        return groupedMatmul(kept_NF, operand(out_EFD, rows.x_TD), offset_O, { bias_EM: biases.outBias });
       },
     };
   },

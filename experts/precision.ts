@@ -3,7 +3,7 @@
 import { z } from "zod";
 import type { Backend } from "../kernels/kernel.ts";
 import { toHalf } from "../tensor/arithmetic.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { seenFrom, type Tensor } from "../tensor/tensor.ts";
 
 /** Every precision. */
 export const precisions = ["full", "half"] as const;
@@ -16,7 +16,8 @@ export const precisionOption: z.ZodType<Precision, Precision | undefined> = z.en
   .describe("`half` stores what products read as f16 and adds up in f32 (WebGPU only)");
 
 /**
- * How a bank of a precision hands tensors to a product: as they are, or as copies in f16.
+ * How a bank of a precision hands tensors to a product: as they are, or as copies in f16. Copies of a weight belong with the
+ * tokens `beside` it ({@linkcode seenFrom}).
  * @example
  * ```ts
  * import { cpu, operandsIn, tensor } from "@switchyard/moe";
@@ -27,8 +28,8 @@ export const precisionOption: z.ZodType<Precision, Precision | undefined> = z.en
  * backend.close();
  * ```
  */
-export function operandsIn(precision: Precision): (x: Tensor) => Tensor {
-  return (x) => precision === "full" || x.dtype === "f16" ? x : toHalf(x);
+export function operandsIn(precision: Precision): (x: Tensor, beside?: Tensor) => Tensor {
+  return (x, beside = x) => precision === "full" || x.dtype === "f16" ? x : toHalf(seenFrom(beside, x));
 }
 
 /**

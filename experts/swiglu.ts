@@ -49,11 +49,11 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
       apply({ rows, offset_O, random }) {
         const x_ND = { ...rows, x_TD: operand(rows.x_TD) };
         const hidden_NF = gated(
-          groupedMatmul(x_ND, operand(gate_EDF), offset_O),
-          groupedMatmul(x_ND, operand(in_EDF), offset_O),
+          groupedMatmul(x_ND, operand(gate_EDF, rows.x_TD), offset_O),
+          groupedMatmul(x_ND, operand(in_EDF, rows.x_TD), offset_O),
         );
         const kept_NF = operand(dropUnits(hidden_NF, options.dropout, random));
-        return groupedMatmul(kept_NF, operand(out_EFD), offset_O);
+        return groupedMatmul(kept_NF, operand(out_EFD, rows.x_TD), offset_O);
       },
     };
   },

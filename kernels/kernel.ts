@@ -220,16 +220,27 @@ export function f16(...shape: number[]): ArrayType {
   return { dtype: "f16", shape };
 }
 
+/** The letters of a text that is known when types are checked: `"TD"` gives `"T" | "D"`. */
+export type Letters<Text extends string> = string extends Text ? string
+  : Text extends `${infer First}${infer Rest}` ? First | Letters<Rest>
+  : never;
+
+/** The names that a pattern of {@linkcode match} binds. */
+type Bound<Pattern extends string> = string extends Pattern ? string
+  : Pattern extends `${string} ${infer Names}` ? Names extends `*${infer Rest}` ? "rows" | Letters<Rest>
+    : Letters<Names>
+  : never;
+
 /**
  * Checks inputs against patterns and binds their dimensions: `match("matmul", inputs, ["f32 MK", "f32 KN"])` gives
  * `{ M, K, N }`. `*` stands for any leading dimensions, bound as their product under the name `rows`; `f32|f16` takes
  * either element type, `any` every one of 4 bytes.
  */
-export function match(
+export function match<const Pattern extends string>(
   kernel: string,
   inputs: readonly ArrayType[],
-  patterns: readonly string[],
-): Record<string, number> {
+  patterns: readonly Pattern[],
+): Record<Bound<Pattern>, number> {
   if (inputs.length !== patterns.length) {
     throw new TypeError(`Cannot run ${kernel}: it takes ${patterns.length} inputs, not ${inputs.length}`);
   }

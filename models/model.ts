@@ -6,7 +6,7 @@ import type { Router, Routing } from "../routers/router.ts";
 import { layOut, type Topology } from "../routers/topology.ts";
 import { add, affine } from "../tensor/arithmetic.ts";
 import { type Init, normal } from "../tensor/init.ts";
-import { spending } from "../tensor/memory.ts";
+import { release, spending } from "../tensor/memory.ts";
 import type { Random } from "../tensor/random.ts";
 import { meanAll } from "../tensor/reduce.ts";
 import { embedding } from "../tensor/rows.ts";
@@ -151,7 +151,7 @@ export function createModel(spec: ModelSpec, init: Init): Model {
       return { loss: meanAll(loss_T), loss_T, losses, layers };
     },
     free() {
-      for (const { backend, buffer } of [...Object.values(params), ...held]) backend.free(buffer);
+      for (const each of [...Object.values(params), ...held]) release(each);
     },
   };
 }

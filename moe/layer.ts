@@ -66,6 +66,7 @@ export function createMoeLayer(
     params: { router: router.params, experts: experts.params },
     async apply(x_TD, step, residual_TD) {
       const { T } = dims(x_TD, "TD", { D });
+      const { backend } = x_TD;
       if (residual_TD) dims(residual_TD, "TD", { T, D });
       dims(step.tokenId_T, "T", { T });
       if (T % step.length !== 0) {
@@ -74,27 +75,29 @@ export function createMoeLayer(
         );
       }
       checkTopology(step, T, E);
-      const routing = await stage("route", () => router.route(x_TD, step));
+      const routing = await stage(backend, "route", () => router.route(x_TD, step));
       const mixture = routing.mixture;
       if (mixture) checkMixture(mixture, T, step.length, E);
-      const moved = mixture ? stage("dispatch", () => slotsOf(mixture, x_TD, E)) : { ...routing, x_TD };
+      const moved = mixture
+        ? stage(backend, "dispatch", () => slotsOf(mixture, x_TD, E))
+        : { ...routing, x_TD };
       const { token_N, expert_N, weight_N, gradientWeight_N } = moved;
       const { N } = dims(token_N, "N");
       dims(expert_N, "N", { N });
       dims(weight_N, "N", { N });
       if (gradientWeight_N) dims(gradientWeight_N, "N", { N });
-      const { assignments, rows } = stage("dispatch", () => {
+      const { assignments, rows } = stage(backend, "dispatch", () => {
         const assignments = assignmentsOf(token_N, moved.x_TD.shape[0], moved.choices);
         return { assignments, rows: sortRows(moved.x_TD, assignments, groupBy(expert_N, E)) };
       });
       const { byExpert } = rows;
-      const rows_ND = stage("experts", () =>
+      const rows_ND = stage(backend, "experts", () =>
         experts.apply({
           rows,
           offset_O: byExpert.offset_O,
           ...(step.training ? { random: step.random.split("experts") } : {}),
         }));
-      const y_TD = stage("combine", () => {
+      const y_TD = stage(backend, "combine", () => {
         const base_TD = mixture ? undefined : residual_TD;
         const combined = combineRows(rows_ND, weight_N, assignments, byExpert, { gradientWeight_N, base_TD });
         return mixture ? tokensOf(mixture, combined, residual_TD) : combined;

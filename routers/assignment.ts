@@ -76,7 +76,7 @@ export function balanceBySinkhorn(
   logit_TE: Tensor,
   { scope, real_T, iterations }: Balancing & { readonly iterations: number },
 ): Tensor {
-  using inner = memory();
+  using inner = memory(logit_TE.backend);
   const [T] = logit_TE.shape;
   const start_TE = stopGradient(logit_TE);
   const least = tensor(logit_TE.backend, [1e-30], [1]);

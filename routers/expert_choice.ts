@@ -107,7 +107,7 @@ export function cappedPlan(
   let column_T = tensor(score_ET.backend, new Float32Array(T), [T]);
   let box_ET = tensor(score_ET.backend, new Float32Array(E * T), [E, T]);
   for (let round = 0; round < iterations; round++) {
-    using scope = memory();
+    using scope = memory(score_ET.backend);
     const before = [plan_ET, column_T, box_ET];
     const row_E1 = reshape(subtract(logsumexp(plan_ET), log(C_1)), [E, 1]);
     const open_ET = add(subtract(plan_ET, row_E1), column_T);

@@ -6,7 +6,7 @@ import { constant, normal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax, sumLast } from "../tensor/reduce.ts";
 import { take, topK, transpose, wholeNumbers } from "../tensor/rows.ts";
-import { reshape, tensor } from "../tensor/tensor.ts";
+import { reshape, seenFrom, tensor } from "../tensor/tensor.ts";
 import type { RouterPlugin } from "./router.ts";
 import { unitColumns, unitRows } from "./scoring.ts";
 
@@ -67,7 +67,7 @@ export const soft: RouterPlugin<SoftOptions> = {
       route(x_TD, { length: L, real_T }) {
         const [T] = x_TD.shape;
         const B = T / L;
-        const slots_DM = multiply(unitColumns(params.slots, 1e-6), params.scale);
+        const slots_DM = multiply(unitColumns(seenFrom(x_TD, params.slots), 1e-6), params.scale);
         const logit_TM = matmul(unitRows(x_TD, 1e-6), slots_DM); // section 2.3
         const perToken = (values_T: typeof x_TD) => reshape(values_T, [T, 1]);
         // Padding weighs nothing in a slot that has a real token to show, and gets nothing back.

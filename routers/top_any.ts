@@ -6,7 +6,7 @@ import { constant, type Init, normal, uniformWithin } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { shareOfRow, softmax, sumFirst } from "../tensor/reduce.ts";
 import { takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";
-import { type Parameter, reshape, type Tensor } from "../tensor/tensor.ts";
+import { type Parameter, reshape, seenFrom, type Tensor } from "../tensor/tensor.ts";
 import {
   capacityOf,
   type CapacityRule,
@@ -162,8 +162,11 @@ function cosineGate(D: number, E: number, options: TopAnyOptions, init: Init): G
     params,
     score(x_TD) {
       const projected_TP = add(matmul(x_TD, params.projection), params.projectionBias);
-      const cosine_TE = matmul(unitRows(projected_TP, 1e-24), unitColumns(params.expert, 1e-24));
-      const capped = subtract(params.logScale, relu(affine(params.logScale, 1, -most)));
+      const cosine_TE = matmul(
+        unitRows(projected_TP, 1e-24),
+        unitColumns(seenFrom(x_TD, params.expert), 1e-24),
+      );
+      const capped = subtract(params.logScale, relu(affine(seenFrom(x_TD, params.logScale), 1, -most)));
       return multiply(cosine_TE, exp(capped));
     },
   };

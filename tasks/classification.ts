@@ -76,11 +76,11 @@ export async function classificationData(made: Classification): Promise<TaskData
     references: [{ name: "chance", loss: Math.log(V) }, ...made.references],
     nameOf: () => null,
     trainingExamples(shape) {
-      const tokenId = drawRows(trainingRows, shape);
-      return {
-        tokenId,
-        target: targetOf(tokenId),
-        lengths: sequenceLengths(tokenId.length, shape.length),
+      const rowsAt = drawRows(trainingRows, shape);
+      return (step) => {
+        const tokenId = rowsAt(step);
+        const lengths = sequenceLengths(tokenId.length, shape.length);
+        return { tokenId, target: targetOf(tokenId), lengths };
       };
     },
     evaluationExamples: (shape) =>

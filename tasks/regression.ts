@@ -140,7 +140,10 @@ async function regressionData({ name, input, value_N, piece_N, pieces, points }:
       { name: "one linear function", loss: linearError(judged, values, D) },
     ],
     nameOf: () => null,
-    trainingExamples: (shape) => examples(walkRows(points, shape), shape.length),
+    trainingExamples(shape) {
+      const rowsAt = walkRows(points, shape);
+      return (step) => examples(rowsAt(step), shape.length);
+    },
     evaluationExamples: (shape) =>
       rowsInOrder(points, rows, shape).map((tokenId) => ({
         ...examples(tokenId, shape.length),

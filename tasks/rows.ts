@@ -6,8 +6,6 @@ import type { BatchShape } from "./task.ts";
 /** A training batch to make. */
 export interface TrainingShape extends BatchShape {
   readonly random: Random;
-  /** Steps taken before this one. */
-  readonly step: number;
   /** Parts the rows are cut into, 1 when left out: the s-th block of the batch is taken from the s-th part. */
   readonly shards?: number;
 }
@@ -38,26 +36,30 @@ function checkShape(shape: BatchShape): BatchShape {
   return shape;
 }
 
-/** Rows below `rows`, drawn with replacement. */
-export function drawRows(rows: number, shape: TrainingShape): Int32Array {
+/** Rows below `rows` by step, drawn with replacement. */
+export function drawRows(rows: number, shape: TrainingShape): (step: number) => Int32Array {
   const { block, part } = partsOf(rows, shape);
-  const draws = shape.random.split(shape.step).uniform(shape.batch * shape.length);
-  return Int32Array.from(draws, (draw, at) => Math.floor(at / block) * part + Math.floor(draw * part));
+  return (step) => {
+    const draws = shape.random.split(step).uniform(shape.batch * shape.length);
+    return Int32Array.from(draws, (draw, at) => Math.floor(at / block) * part + Math.floor(draw * part));
+  };
 }
 
-/** Rows below `rows`, each once an epoch, in an order that every epoch draws anew; a batch may span epochs. */
-export function walkRows(rows: number, shape: TrainingShape): Int32Array {
+/** Rows below `rows` by step, each once an epoch, in an order that every epoch draws anew; a batch may span epochs. */
+export function walkRows(rows: number, shape: TrainingShape): (step: number) => Int32Array {
   const { block, part } = partsOf(rows, shape);
-  const orders = new Map<number, Int32Array>();
+  let latest: { readonly epoch: number; readonly order: Int32Array } | undefined;
   const orderOf = (epoch: number) => {
-    const order = orders.get(epoch) ?? shape.random.split("order").split(epoch).permutation(part);
-    orders.set(epoch, order);
-    return order;
+    if (latest?.epoch !== epoch) {
+      latest = { epoch, order: shape.random.split("order").split(epoch).permutation(part) };
+    }
+    return latest.order;
   };
-  return Int32Array.from({ length: shape.batch * shape.length }, (_, at) => {
-    const place = shape.step * block + at % block;
-    return Math.floor(at / block) * part + orderOf(Math.floor(place / part))[place % part];
-  });
+  return (step) =>
+    Int32Array.from({ length: shape.batch * shape.length }, (_, at) => {
+      const place = step * block + at % block;
+      return Math.floor(at / block) * part + orderOf(Math.floor(place / part))[place % part];
+    });
 }
 
 /** Rows from `first` up to `end` in order, cut into batches; the last may be smaller. */

@@ -55,8 +55,8 @@ export interface TaskData {
   readonly references: readonly ReferenceLoss[];
   /** What a row of the input is called, where it has a name: a word. */
   nameOf(tokenId: number): string | null;
-  /** The batch of a training step: a pure function of the stream, the step and the shape. */
-  trainingExamples(shape: BatchShape & { random: Random; step: number; shards?: number }): Examples;
+  /** Training batches by step, counted from 0: a pure function of the stream, the shape and the step. */
+  trainingExamples(shape: BatchShape & { random: Random; shards?: number }): (step: number) => Examples;
   /** All held-out examples, in order; the last batch may be smaller. */
   evaluationExamples(shape: BatchShape): readonly EvaluationExamples[];
   /**

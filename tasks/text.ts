@@ -1,7 +1,7 @@
 // Language modelling over any corpus: what the plugins language and languages share, which differ in their defaults.
 // Windows, their order and what is held out are those of data/; nothing about them is decided here.
 import { z } from "zod";
-import { trainingBatch, validationBatches } from "../data/batches.ts";
+import { trainingBatches, validationBatches } from "../data/batches.ts";
 import { prepareBytes } from "../data/bytes.ts";
 import { corpora, findCorpus } from "../data/corpora.ts";
 import { type Dataset, prepare } from "../data/dataset.ts";
@@ -83,10 +83,11 @@ export async function textData(dataset: Dataset, genresAre = "genre"): Promise<T
     },
     references: [{ name: "unigram", loss: Math.log(dataset.unigramPerplexity) }],
     nameOf: (tokenId) => vocabulary.words[tokenId] ?? null,
-    trainingExamples: (shape) => ({
-      ...trainingBatch(dataset, shape),
-      lengths: new Array<number>(shape.batch).fill(shape.length),
-    }),
+    trainingExamples(shape) {
+      const batchOf = trainingBatches(dataset, shape);
+      const lengths = new Array<number>(shape.batch).fill(shape.length);
+      return (step) => ({ ...batchOf(step), lengths });
+    },
     evaluationExamples: (shape) =>
       validationBatches(dataset, shape).map((batch) => ({
         tokenId: batch.tokenId,

@@ -2,7 +2,6 @@
 // (last axis) or one per row; its gradient is summed back to its shape.
 import { shapeText, sizeOf } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
-import { sumAll, sumFirst, sumLast } from "./reduce.ts";
 import { apply, differentiable, reshape, stopGradient, type Tensor } from "./tensor.ts";
 import { together } from "./together.ts";
 
@@ -259,7 +258,12 @@ function binary(op: BinaryOp, a: Tensor, b: Tensor): Tensor {
 function sumTo(gradient: Tensor, like: Tensor): Tensor {
   if (shapeText(gradient.shape) === shapeText(like.shape)) return gradient;
   const rank = gradient.shape.length;
-  if (sizeOf(like.shape) === 1) return reshape(sumAll(gradient), like.shape);
+  // Kernels and not the ops of reduce.ts, which imports this file; a gradient has no gradient.
+  const sumLast = (x: Tensor) => apply(kernels.sumLast, [x], {})[0];
+  const sumFirst = (x: Tensor) => apply(kernels.sumFirst, [x], {})[0];
+  if (sizeOf(like.shape) === 1) {
+    return reshape(sumLast(rank === 1 ? gradient : sumFirst(gradient)), like.shape);
+  }
   if (like.shape.length === rank && like.shape[rank - 1] === 1) return reshape(sumLast(gradient), like.shape);
   return sumFirst(gradient);
 }

@@ -1,28 +1,28 @@
 // Which stage of a step asked for how many dispatches, on backends that queue them: an op's gradient counts to the stage
-// that made the op, as its time does.
-import { currentStage } from "./stage.ts";
-
-const dispatches = new Map<string, number>();
+// that made the op, as its time does. Each backend handle counts its own.
+import type { Backend } from "../kernels/kernel.ts";
+import { type Context, contextOf } from "./context.ts";
 
 /** Books dispatches that a backend queued under the stage the program is in. */
-export function bookDispatches(count: number): void {
-  dispatches.set(currentStage(), (dispatches.get(currentStage()) ?? 0) + count);
+export function bookDispatches({ dispatches, place: { stage } }: Context, count: number): void {
+  dispatches[stage] = (dispatches[stage] ?? 0) + count;
 }
 
 /**
- * Dispatches by stage since the last call, of backends that queue them; starts counting anew.
+ * Dispatches by stage that were asked for on a handle since the last call, if its backend queues them; starts anew.
  * @example
  * ```ts
  * import { cpu, square, takeStageDispatches, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
  * square(tensor(backend, [1, 2], [2])); // the CPU computes at once and queues nothing
- * assertEquals(takeStageDispatches(), {});
+ * assertEquals(takeStageDispatches(backend), {});
  * backend.close();
  * ```
  */
-export function takeStageDispatches(): Record<string, number> {
-  const taken = Object.fromEntries(dispatches);
-  dispatches.clear();
+export function takeStageDispatches(backend: Backend): Record<string, number> {
+  const context = contextOf(backend);
+  const taken = context.dispatches;
+  context.dispatches = {};
   return taken;
 }

@@ -2,6 +2,7 @@
 // freed as soon as they have been passed on, and whatever a pullback made on the way goes with its own scope.
 import { shapeText, sizeOf } from "../kernels/kernel.ts";
 import { add } from "./arithmetic.ts";
+import type { Storage } from "./context.ts";
 import { memory, release } from "./memory.ts";
 import { pass, stage } from "./stage.ts";
 import { carriesGradient, type Parameter, type Tensor, tensor } from "./tensor.ts";
@@ -29,7 +30,8 @@ function sorted(loss: Tensor): Tensor[] {
 /**
  * Gradients of a loss with respect to parameters, in their order; null where no path leads to a parameter.
  * @param loss One value, shape [1].
- * @throws {RangeError} when the loss is not one value; {TypeError} when it depends on no parameter.
+ * @throws {RangeError} when the loss is not one value; {TypeError} when it depends on no parameter, or on one
+ * that has been assigned since.
  * @example
  * ```ts
  * import { cpu, gradients, parameter, square, sumAll } from "@switchyard/moe";
@@ -44,7 +46,7 @@ function sorted(loss: Tensor): Tensor[] {
  * ```
  */
 export function gradients(loss: Tensor, params: readonly Parameter[]): Promise<(Tensor | null)[]> {
-  return pass("backward", () => walkBack(loss, params));
+  return pass(loss.backend, "backward", () => walkBack(loss, params));
 }
 
 async function walkBack(loss: Tensor, params: readonly Parameter[]): Promise<(Tensor | null)[]> {
@@ -55,13 +57,14 @@ async function walkBack(loss: Tensor, params: readonly Parameter[]): Promise<(Te
   }
   if (!carriesGradient(loss)) throw new TypeError("Cannot differentiate a loss that depends on no parameter");
 
+  const { backend } = loss;
   const byNode = new Map<Tensor, Tensor>();
   // Several nodes may hold one gradient's memory (an addition hands the same one to both parents).
-  const holders = new Map<Tensor, number>();
-  const hold = (gradient: Tensor) => holders.set(gradient.root, (holders.get(gradient.root) ?? 0) + 1);
+  const holders = new Map<Storage, number>();
+  const hold = ({ storage }: Tensor) => holders.set(storage, (holders.get(storage) ?? 0) + 1);
   const drop = (gradient: Tensor) => {
-    const left = holders.get(gradient.root)! - 1;
-    holders.set(gradient.root, left);
+    const left = holders.get(gradient.storage)! - 1;
+    holders.set(gradient.storage, left);
     if (left === 0) release(gradient);
   };
   function deliver(node: Tensor, gradient: Tensor): void {
@@ -75,18 +78,19 @@ async function walkBack(loss: Tensor, params: readonly Parameter[]): Promise<(Te
     drop(before);
     hold(sum);
     byNode.set(node, sum);
-    if (!holders.get(gradient.root)) release(gradient);
+    if (!holders.get(gradient.storage)) release(gradient);
   }
 
-  const one = tensor(loss.backend, [1], loss.shape);
+  const one = tensor(backend, [1], loss.shape);
   hold(one);
   byNode.set(loss, one);
   for (const node of sorted(loss).reverse()) {
     const gradient = byNode.get(node);
     if (gradient === undefined || node.made === undefined) continue;
-    const { from, pullbacks } = node.made;
+    const { from, pullbacks, versions } = node.made;
     for (let at = 0; at < from.length; at++) {
-      const found = await stage(node.made.stage, () => pull(pullbacks[at], gradient));
+      refuseAssigned(from[at], versions[at]);
+      const found = await stage(backend, node.made.stage, () => pull(pullbacks[at], gradient));
       if (shapeText(found.shape) !== shapeText(from[at].shape)) {
         throw new RangeError(
           `Cannot add a gradient of shape ${shapeText(found.shape)} to a value of shape ${
@@ -94,7 +98,7 @@ async function walkBack(loss: Tensor, params: readonly Parameter[]): Promise<(Te
           }`,
         );
       }
-      stage(node.made.stage, () => deliver(from[at], found));
+      stage(backend, node.made.stage, () => deliver(from[at], found));
     }
     byNode.delete(node);
     drop(gradient);
@@ -102,12 +106,21 @@ async function walkBack(loss: Tensor, params: readonly Parameter[]): Promise<(Te
   return params.map((param) => byNode.get(param) ?? null);
 }
 
+/** Its old values are gone, and the gradient at the new ones belongs to no loss that was computed. */
+function refuseAssigned({ storage }: Tensor, version: number): void {
+  if (storage.version === version) return;
+  throw new TypeError(
+    `Cannot differentiate: parameter "${storage.parameter}" was assigned after the loss was made from it; ` +
+      "take gradients first, or make the loss anew",
+  );
+}
+
 /** Runs a pullback in a scope of its own that keeps only the result. */
 function pull(
   pullback: (gradient: Tensor) => Tensor | Promise<Tensor>,
   gradient: Tensor,
 ): Tensor | Promise<Tensor> {
-  const scope = memory();
+  const scope = memory(gradient.backend);
   const close = (found: Tensor) => {
     scope.keep(found);
     scope[Symbol.dispose]();

@@ -3,7 +3,7 @@
 import type { Backend } from "../kernels/kernel.ts";
 import type { Random } from "./random.ts";
 import { sizeOf } from "../kernels/kernel.ts";
-import { type Parameter, parameter } from "./tensor.ts";
+import { type Parameter, parameter, type ParameterOptions } from "./tensor.ts";
 
 /** Fills `count` values from a stream. */
 export type Filler = (random: Random, count: number) => Float32Array;
@@ -16,8 +16,13 @@ export interface Init {
   readonly backend: Backend;
   /** The stream that names are split from. */
   readonly random: Random;
-  /** A parameter filled from the stream of its name. */
-  parameter(name: string, shape: readonly number[], fill: Filler): Parameter;
+  /** A parameter filled from the stream of its name. Say that a bias does not decay where it has several dimensions. */
+  parameter(
+    name: string,
+    shape: readonly number[],
+    fill: Filler,
+    options?: Pick<ParameterOptions, "decays">,
+  ): Parameter;
   /** The same for a named part, with streams of its own. */
   part(name: string): Init;
 }
@@ -36,11 +41,18 @@ export interface Init {
  * ```
  */
 export function createInit(backend: Backend, random: Random): Init {
+  return initOf(backend, random, "");
+}
+
+function initOf(backend: Backend, random: Random, path: string): Init {
   return {
     backend,
     random,
-    parameter: (name, shape, fill) => parameter(backend, fill(random.split(name), sizeOf(shape)), shape),
-    part: (name) => createInit(backend, random.split(name)),
+    parameter(name, shape, fill, options) {
+      const values = fill(random.split(name), sizeOf(shape));
+      return parameter(backend, values, shape, { ...options, name: path + name });
+    },
+    part: (name) => initOf(backend, random.split(name), `${path}${name}.`),
   };
 }
 

@@ -1,21 +1,24 @@
-// Memory scopes: what was made inside a scope is freed when it closes, except what was kept. Nobody counts references.
-// The innermost open scope is a module-level fact, so one program runs one chain of scopes at a time.
-import type { Tensor } from "./tensor.ts";
+// Memory scopes: a tensor made inside a scope is freed when it closes, unless it was kept. Nobody counts references.
+// A scope belongs to the context of one backend handle (tensor/context.ts), and a closed scope's tensors are refused.
+import { type Backend, shapeText } from "../kernels/kernel.ts";
+import { contextOf, type Scope, type Storage } from "./context.ts";
 
 /** An open scope. Close it with `using` or `[Symbol.dispose]()`. */
 export interface Memory extends Disposable {
-  /** Hands a tensor on to the scope around this one (or to nobody, who then frees it by hand). */
-  keep<T extends Tensor>(tensor: T): T;
+  /** Hands a tensor on to the scope around this one, or to nobody: then {@linkcode release} frees it. */
+  keep<T extends Stored>(tensor: T): T;
 }
 
-interface OpenScope {
-  readonly owned: Set<Tensor>;
+/** A tensor, as far as scopes know it. */
+export interface Stored {
+  readonly shape: readonly number[];
+  readonly storage: Storage;
 }
-
-const open: OpenScope[] = [];
 
 /**
- * Opens a memory scope.
+ * Opens a memory scope on a backend: it owns every tensor that is made there until it closes.
+ * Scopes close in the reverse order of opening. Asynchronous calls that overlap need a handle each ({@linkcode fork}).
+ * @throws {TypeError} when it closes while scopes opened inside it are still open; those close with it.
  * @example
  * ```ts
  * import { add, cpu, memory, tensor } from "@switchyard/moe";
@@ -23,7 +26,7 @@ const open: OpenScope[] = [];
  * const backend = await cpu({ threads: 1 });
  * const before = backend.statistics().usedBytes;
  * {
- *   using _scope = memory();
+ *   using _scope = memory(backend);
  *   const sum = add(tensor(backend, [1, 2], [2]), tensor(backend, [3, 4], [2]));
  *   assertEquals(await sum.read(), Float32Array.of(4, 6));
  * } // all three tensors are freed here
@@ -31,48 +34,92 @@ const open: OpenScope[] = [];
  * backend.close();
  * ```
  */
-export function memory(): Memory {
-  const scope: OpenScope = { owned: new Set() };
-  open.push(scope);
+export function memory(backend: Backend): Memory {
+  const { scopes } = contextOf(backend);
+  const scope: Scope = { owned: new Set() };
+  scopes.push(scope);
   return {
     keep(tensor) {
-      const owner = tensor.root;
-      if (scope.owned.delete(owner)) open[open.indexOf(scope) - 1]?.owned.add(owner);
+      const { storage } = tensor;
+      refuseEnded("keep a tensor", tensor);
+      if (storage.scope === scope) give(storage, scopes[scopes.indexOf(scope) - 1]);
       return tensor;
     },
     [Symbol.dispose]() {
-      const at = open.lastIndexOf(scope);
+      const at = scopes.lastIndexOf(scope);
       if (at < 0) return;
-      // Scopes left open inside this one (after an error, say) close with it.
-      for (const inner of open.splice(at)) {
-        for (const tensor of inner.owned) tensor.backend.free(tensor.buffer);
-        inner.owned.clear();
+      const closing = scopes.splice(at);
+      for (const { owned } of closing) {
+        for (const storage of owned) {
+          end(storage, "its memory scope is closed; keep it there (scope.keep), or make it where it is used");
+        }
+        owned.clear();
+      }
+      if (closing.length > 1) {
+        throw new TypeError(
+          `Cannot close a memory scope before those opened inside it: ${closing.length - 1} still open; ` +
+            "close inner scopes first (`using`), and give each of several calls at once its own handle: fork(backend)",
+        );
       }
     },
   };
 }
 
-/** Registers a new tensor with the innermost scope. */
-export function own(tensor: Tensor): void {
-  open.at(-1)?.owned.add(tensor);
+function end(storage: Storage, why: string): void {
+  storage.backend.free(storage.buffer);
+  storage.scope = null;
+  storage.ended = why;
+}
+
+function give(storage: Storage, to: Scope | undefined): void {
+  storage.scope?.owned.delete(storage);
+  storage.scope = to ?? null;
+  to?.owned.add(storage);
+}
+
+/** @throws {TypeError} when a tensor's memory has been freed or given away. */
+export function refuseEnded(what: string, { shape, storage }: Stored): void {
+  if (storage.ended === null) return;
+  const name = storage.parameter === null ? "a tensor" : `parameter "${storage.parameter}"`;
+  throw new TypeError(
+    `Cannot ${what}: ${name} of shape ${shapeText(shape)} is gone: ${storage.ended}`,
+  );
+}
+
+/** Gives a tensor to the innermost scope of its context. */
+export function own({ storage }: Stored): void {
+  give(storage, contextOf(storage.backend).scopes.at(-1));
 }
 
 /** Takes a tensor out of whatever scope owns it: somebody else frees its memory. */
-export function disown(tensor: Tensor): void {
-  for (let at = open.length - 1; at >= 0; at--) {
-    if (open[at].owned.delete(tensor.root)) return;
-  }
+export function disown({ storage }: Stored): void {
+  give(storage, undefined);
 }
 
 /** What `use` makes of a value that nothing reads afterwards, gradients included: its memory is free at once. */
-export function spending(value: Tensor, use: (value: Tensor) => Tensor): Tensor {
+export function spending<T extends Stored>(value: T, use: (value: T) => T): T {
   const result = use(value);
   release(value);
   return result;
 }
 
-/** Frees a tensor now; whatever scope owns it forgets it. */
-export function release(tensor: Tensor): void {
+/**
+ * Frees a tensor or a parameter, and all its views, now.
+ * @throws {TypeError} when its memory is gone already.
+ * @example
+ * ```ts
+ * import { cpu, parameter, release } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const { usedBytes } = backend.statistics();
+ * const gate = parameter(backend, Float32Array.of(1, 2), [2]);
+ * release(gate);
+ * assertEquals(backend.statistics().usedBytes, usedBytes);
+ * backend.close();
+ * ```
+ */
+export function release(tensor: Stored): void {
+  refuseEnded("release a tensor", tensor);
   disown(tensor);
-  tensor.backend.free(tensor.root.buffer);
+  end(tensor.storage, "it was released");
 }

@@ -3,16 +3,19 @@
 // Why: docs/decisions/solvers_on_the_host.md.
 import { cpu, type CpuBackend } from "../cpu/backend.ts";
 import type { Backend, HostArray } from "../kernels/kernel.ts";
+import { contextOf, fork } from "./context.ts";
 import { memory } from "./memory.ts";
 import { stopGradient, type Tensor, tensor } from "./tensor.ts";
 
-/** One for each backend that ever asked; it has no threads to end and goes when that backend does. */
+/** One for each device that ever asked; it has no threads to end and goes when that device does. */
 const hosts = new WeakMap<Backend, Promise<CpuBackend>>();
 
-function hostOf(backend: Backend): Promise<CpuBackend> {
-  let host = hosts.get(backend);
-  if (!host) hosts.set(backend, host = cpu({ threads: 1 }));
-  return host;
+/** A handle of its own for each call: calls that overlap share the host and no scope. */
+async function hostOf(backend: Backend): Promise<CpuBackend> {
+  const { device } = contextOf(backend);
+  let host = hosts.get(device);
+  if (!host) hosts.set(device, host = cpu({ threads: 1 }));
+  return fork(await host);
 }
 
 /**
@@ -38,14 +41,18 @@ export async function onHost(
   const [{ backend }] = inputs;
   if (backend.name === "cpu") return solve(inputs.map(stopGradient));
   const [host, ...values] = await Promise.all([hostOf(backend), ...inputs.map((input) => input.read())]);
-  const found = await solveThere(() => solve(inputs.map(({ shape }, at) => tensor(host, values[at], shape))));
+  const found = await solveOn(
+    host,
+    () => solve(inputs.map(({ shape }, at) => tensor(host, values[at], shape))),
+  );
   return found.map(({ values, shape }) => tensor(backend, values, shape));
 }
 
 /** What is made on the host goes at once; the results are the caller's scope's. */
-async function solveThere(
+async function solveOn(
+  host: CpuBackend,
   solve: () => readonly Tensor[],
 ): Promise<{ readonly values: HostArray; readonly shape: readonly number[] }[]> {
-  using _scope = memory();
+  using _scope = memory(host);
   return await Promise.all(solve().map(async (one) => ({ values: await one.read(), shape: one.shape })));
 }

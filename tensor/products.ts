@@ -46,16 +46,6 @@ export interface GroupedMatmulOptions {
   readonly half?: boolean | undefined;
 }
 
-/** Where an activation stands on the tape, and its derivatives: ReLU's result is above 0 where its derivative is 1. */
-interface Activated {
-  readonly sum: Tensor;
-  readonly factors: Tensor;
-  readonly factor: "positive" | "value";
-}
-
-/** Results of a product with an activation: a product of theirs multiplies its gradient by the derivative itself. */
-const activated = new WeakMap<Tensor, Activated>();
-
 /**
  * Rows of group e times matrix e: [N, K] [E, K, M] -> [N, M], plus the group's bias and through an activation if wanted.
  * Rows and matrices are f32 or f16; sums and gradients are f32.
@@ -95,7 +85,8 @@ export function groupedMatmul(
       ...(activation ? { activation } : {}),
     },
   );
-  const before = sorted ? undefined : activated.get(source);
+  // A product of an activation's result multiplies its gradient by the derivative itself.
+  const before = sorted ? undefined : source.made?.activation;
   const backwards = (g: Tensor) => {
     const inputs = [g, weight_EKM, offset_O];
     if (before) {
@@ -105,22 +96,22 @@ export function groupedMatmul(
     const [gradient_NK] = apply(kernels.groupedMatmul, inputs, { transposeB: true });
     return sorted ? unsortGradient(gradient_NK, sorted) : gradient_NK;
   };
-  // With an activation it stands for the sums, which nobody needs: only the tape knows it.
+  // With a fused activation this node is the pre-activation; its values are never stored.
   const sum = differentiable(slope ?? y, [
     [before?.sum ?? source, backwards],
     [weight_EKM, (g) => apply(kernels.groupedWeightGradient, [source, g, offset_O, ...index], each)[0]],
     ...(bias_EM ? [[bias_EM, (g: Tensor) => sumByGroup(g, offset_O)] as const] : []),
   ]);
   if (!activation) return sum;
-  const result = differentiable(y, [[
+  const backThrough = (g: Tensor) =>
+    slope
+      ? apply(kernels.binary, [slope, g], { op: "multiply" })[0]
+      : apply(kernels.unaryGradient, [y, g], { op: "relu" })[0];
+  return differentiable(y, [[sum, backThrough]], {
     sum,
-    (g) =>
-      slope
-        ? apply(kernels.binary, [slope, g], { op: "multiply" })[0]
-        : apply(kernels.unaryGradient, [y, g], { op: "relu" })[0],
-  ]]);
-  activated.set(result, { sum, factors: slope ?? y, factor: slope ? "value" : "positive" });
-  return result;
+    factors: slope ?? y,
+    factor: slope ? "value" : "positive",
+  });
 }
 
 /** Sums of each group's rows, [N, M] -> [E, M]. */

@@ -1,30 +1,24 @@
-// Where in a step the program is, on two axes: the stage (a part of the model; ops remember theirs, so that an op's
-// gradient is booked under the stage that made the op) and the pass that runs through all stages.
+// Where in a step a program is, on two axes: the stage (a part of the model; ops remember theirs, so that an op's
+// gradient is booked under the stage that made the op) and the pass that runs through all stages. Each handle has its own.
+import type { Backend } from "../kernels/kernel.ts";
+import { type Context, contextOf, type Place } from "./context.ts";
 
-interface Place {
-  readonly pass: string;
-  readonly stage: string;
-}
-
-let current: Place = { pass: "forward", stage: "rest" };
-let since = performance.now();
-let seconds: Record<string, Record<string, number>> = {};
-
-function book(): void {
+function book(context: Context): void {
+  const { pass, stage } = context.place;
   const now = performance.now();
-  const row = seconds[current.pass] ??= {};
-  row[current.stage] = (row[current.stage] ?? 0) + (now - since) / 1000;
-  since = now;
+  const row = context.seconds[pass] ??= {};
+  row[stage] = (row[stage] ?? 0) + (now - context.since) / 1000;
+  context.since = now;
 }
 
-function within<T>(place: Place, body: () => T): T {
-  const outer = current;
+function within<T>(context: Context, place: Place, body: () => T): T {
+  const outer = context.place;
   const leave = () => {
-    book();
-    current = outer;
+    book(context);
+    context.place = outer;
   };
-  book();
-  current = place;
+  book(context);
+  context.place = place;
   let result: T;
   try {
     result = body();
@@ -37,68 +31,81 @@ function within<T>(place: Place, body: () => T): T {
   return result;
 }
 
-/** The stage the program is in. */
-export function currentStage(): string {
-  return current.stage;
+/** The stage that the program of a handle is in. */
+export function currentStage(backend: Backend): string {
+  return contextOf(backend).place.stage;
 }
 
 /**
  * Runs `body` (which may be asynchronous) under a stage's name; returns and throws what it does.
+ * @param backend The handle that `body` works on: `x.backend` of its input.
  * @example
  * ```ts
- * import { stage, takeStageSeconds } from "@switchyard/moe";
+ * import { cpu, stage, takeStageSeconds } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * assertEquals(stage("experts", () => 6 * 7), 42);
- * assertEquals("experts" in takeStageSeconds(), true);
+ * const backend = await cpu({ threads: 1 });
+ * assertEquals(stage(backend, "experts", () => 6 * 7), 42);
+ * assertEquals("experts" in takeStageSeconds(backend), true);
+ * backend.close();
  * ```
  */
-export function stage<T>(name: string, body: () => T): T {
-  return within({ ...current, stage: name }, body);
+export function stage<T>(backend: Backend, name: string, body: () => T): T {
+  const context = contextOf(backend);
+  return within(context, { ...context.place, stage: name }, body);
 }
 
 /**
  * Runs `body` (which may be asynchronous) as a pass: `backward`, `optimizer` or `reading`; all else is `forward`.
+ * @param backend The handle that `body` works on.
  * @example
  * ```ts
- * import { pass, stage, takePassSeconds } from "@switchyard/moe";
+ * import { cpu, pass, stage, takePassSeconds } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * assertEquals(pass("backward", () => stage("experts", () => 6 * 7)), 42);
- * assertEquals("experts" in takePassSeconds().backward, true);
+ * const backend = await cpu({ threads: 1 });
+ * assertEquals(pass(backend, "backward", () => stage(backend, "experts", () => 6 * 7)), 42);
+ * assertEquals("experts" in takePassSeconds(backend).backward, true);
+ * backend.close();
  * ```
  */
-export function pass<T>(name: string, body: () => T): T {
-  return within({ ...current, pass: name }, body);
+export function pass<T>(backend: Backend, name: string, body: () => T): T {
+  const context = contextOf(backend);
+  return within(context, { ...context.place, pass: name }, body);
 }
 
 /**
- * Seconds by pass, then stage, since the last call of this or of {@linkcode takeStageSeconds}; starts counting anew.
+ * A handle's seconds by pass, then stage, since the last call of this or of {@linkcode takeStageSeconds}; starts anew.
  * @example
  * ```ts
- * import { takePassSeconds } from "@switchyard/moe";
+ * import { cpu, takePassSeconds } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * takePassSeconds();
- * assertEquals(Object.keys(takePassSeconds().forward), ["rest"]);
+ * const backend = await cpu({ threads: 1 });
+ * takePassSeconds(backend);
+ * assertEquals(Object.keys(takePassSeconds(backend).forward), ["rest"]);
+ * backend.close();
  * ```
  */
-export function takePassSeconds(): Record<string, Record<string, number>> {
-  book();
-  const taken = seconds;
-  seconds = {};
+export function takePassSeconds(backend: Backend): Record<string, Record<string, number>> {
+  const context = contextOf(backend);
+  book(context);
+  const taken = context.seconds;
+  context.seconds = {};
   return taken;
 }
 
 /**
- * Seconds by stage, all passes together, since the last call; starts counting anew. `rest` is what no stage claims.
+ * A handle's seconds by stage, all passes together, since the last call; starts anew. `rest` is time outside all stages.
  * @example
  * ```ts
- * import { takeStageSeconds } from "@switchyard/moe";
+ * import { cpu, takeStageSeconds } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * takeStageSeconds();
- * assertEquals(Object.keys(takeStageSeconds()), ["rest"]);
+ * const backend = await cpu({ threads: 1 });
+ * takeStageSeconds(backend);
+ * assertEquals(Object.keys(takeStageSeconds(backend)), ["rest"]);
+ * backend.close();
  * ```
  */
-export function takeStageSeconds(): Record<string, number> {
-  return sumOfPasses(takePassSeconds());
+export function takeStageSeconds(backend: Backend): Record<string, number> {
+  return sumOfPasses(takePassSeconds(backend));
 }
 
 /** Seconds by stage of seconds by pass, then stage. */

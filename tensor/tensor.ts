@@ -6,21 +6,23 @@ import {
   type DType,
   type HostArray,
   type Kernel,
+  type Letters,
   shapeText,
   sizeOf,
 } from "../kernels/kernel.ts";
+import * as kernels from "../kernels/mod.ts";
+import { contextOf, onOneDevice, type Storage } from "./context.ts";
 import { bookDispatches } from "./dispatches.ts";
-import { disown, own } from "./memory.ts";
-import { currentStage } from "./stage.ts";
+import { disown, own, refuseEnded, type Stored } from "./memory.ts";
 
 /** Values with a shape on a backend. */
-export interface Tensor {
-  readonly shape: readonly number[];
+export interface Tensor extends Stored {
   readonly dtype: DType;
+  /** The handle whose context it belongs to ({@linkcode fork}). */
   readonly backend: Backend;
   readonly buffer: Buffer;
-  /** The tensor whose memory this one shares; itself unless it is a reshape. */
-  readonly root: Tensor;
+  /** The version of its storage that it shows: another one is refused. */
+  readonly version: number;
   /** How it was made, when it depends on a parameter. */
   readonly made?: Made;
   /** True for a {@linkcode Parameter}. */
@@ -33,7 +35,21 @@ export interface Tensor {
 export interface Made {
   readonly from: readonly Tensor[];
   readonly pullbacks: readonly Pullback[];
+  /** Versions of the parents' storages when it was made. */
+  readonly versions: readonly number[];
   readonly stage: string;
+  /** Set by a product with a fused activation. */
+  readonly activation?: FusedActivation | undefined;
+}
+
+/**
+ * An elementwise function's argument, and its derivative: where `factors` are above 0 for `positive` (ReLU's own result),
+ * else `factors`. A product of the result may multiply its gradient by it, and pass that to `sum` at once.
+ */
+export interface FusedActivation {
+  readonly sum: Tensor;
+  readonly factors: Tensor;
+  readonly factor: "positive" | "value";
 }
 
 /** From the gradient of a result to the gradient of one parent. */
@@ -42,23 +58,60 @@ export type Pullback = (gradient: Tensor) => Tensor | Promise<Tensor>;
 /** A tensor that training changes. It belongs to no memory scope. */
 export interface Parameter extends Tensor {
   readonly trainable: true;
-  /** Takes over the values of a tensor of the same shape, which must not be used afterwards. */
+  readonly name: string;
+  /** True for weights, which an optimizer's weight decay may shrink; false for biases and norms' gains. */
+  readonly decays: boolean;
+  /**
+   * Takes over the values of a tensor of the same shape, which is gone afterwards. Another parameter is copied.
+   * @throws {RangeError} when shapes differ; {TypeError} when element types or devices do, or the tensor is gone already.
+   */
   assign(values: Tensor): void;
 }
 
-function wrap(backend: Backend, buffer: Buffer, made?: Made, root?: Tensor): Tensor {
+/** What {@linkcode parameter} may be told. */
+export interface ParameterOptions {
+  /** What errors call it; "parameter" unless said otherwise. */
+  readonly name?: string;
+  /** Whether weight decay may shrink it; by default where it has two dimensions or more. */
+  readonly decays?: boolean;
+}
+
+function storageOf(backend: Backend, buffer: Buffer, parameter: string | null = null): Storage {
+  return { backend, buffer, parameter, version: 0, scope: null, ended: null };
+}
+
+function wrap(backend: Backend, buffer: Buffer, storage: Storage, made?: Made): Tensor {
   const { shape, dtype } = buffer.type;
-  const tensor = {
+  const tensor: Tensor = {
     shape,
     dtype,
     backend,
     buffer,
+    storage,
+    version: storage.version,
     trainable: false,
-    read: () => backend.read(buffer),
+    async read() {
+      refuseStale("read", tensor);
+      return await backend.read(buffer);
+    },
     ...(made ? { made } : {}),
-  } as { -readonly [K in keyof Tensor]: Tensor[K] };
-  tensor.root = root ?? tensor;
+  };
   return tensor;
+}
+
+/** True for a tensor whose values are no longer there. */
+function isStale({ storage, version }: Tensor): boolean {
+  return storage.ended !== null || storage.version !== version;
+}
+
+/** @throws {TypeError} when a tensor's values are no longer there. */
+function refuseStale(what: string, tensor: Tensor): void {
+  if (!isStale(tensor)) return;
+  refuseEnded(what, tensor);
+  throw new TypeError(
+    `Cannot ${what}: parameter "${tensor.storage.parameter}" was assigned after this view of it was made; ` +
+      "make the view anew",
+  );
 }
 
 /**
@@ -84,58 +137,91 @@ export function tensor(
   const host = values instanceof Float32Array || values instanceof Int32Array
     ? values
     : Float32Array.from(values);
-  const made = wrap(backend, backend.upload(host, shape));
+  return owned(backend, backend.upload(host, shape));
+}
+
+function owned(backend: Backend, buffer: Buffer): Tensor {
+  const made = wrap(backend, buffer, storageOf(backend, buffer));
   own(made);
   return made;
 }
 
 /**
- * A parameter with the given initial values; free its `buffer` on the backend when done with it.
+ * A parameter with the given initial values; {@linkcode release} it when done with it.
  * @param shape Row-major; its product must be the number of values.
  * @throws {RangeError} when it is not, or when other values of another shape are assigned.
  * @example
  * ```ts
- * import { cpu, parameter, tensor } from "@switchyard/moe";
+ * import { cpu, parameter, release, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
- * const gate = parameter(backend, Float32Array.of(1, 2), [2]);
+ * const gate = parameter(backend, Float32Array.of(1, 2), [2], { name: "gate" });
  * gate.assign(tensor(backend, [3, 4], [2]));
  * assertEquals(await gate.read(), Float32Array.of(3, 4));
- * backend.free(gate.buffer);
+ * release(gate);
  * backend.close();
  * ```
  */
-export function parameter(backend: Backend, values: Float32Array, shape: readonly number[]): Parameter {
-  let buffer = backend.upload(values, shape);
-  const made = {
+export function parameter(
+  backend: Backend,
+  values: Float32Array,
+  shape: readonly number[],
+  { name = "parameter", decays = shape.length > 1 }: ParameterOptions = {},
+): Parameter {
+  const storage = storageOf(backend, backend.upload(values, shape), name);
+  const made: Parameter = {
     shape: [...shape],
-    dtype: "f32" as const,
+    dtype: "f32",
     backend,
+    storage,
+    name,
+    decays,
+    trainable: true,
     get buffer() {
-      return buffer;
+      return storage.buffer;
     },
-    trainable: true as const,
-    read: () => backend.read(buffer),
-    assign(next: Tensor) {
+    get version() {
+      return storage.version;
+    },
+    async read() {
+      refuseStale("read", made);
+      return await backend.read(storage.buffer);
+    },
+    assign(next) {
+      const what = `assign to parameter "${name}"`;
+      refuseStale(what, made);
+      refuseStale(what, next);
       if (shapeText(next.shape) !== shapeText(shape)) {
         throw new RangeError(
-          `Cannot assign shape ${shapeText(next.shape)} to a parameter of ${shapeText(shape)}`,
+          `Cannot ${what}: it has shape ${shapeText(shape)}, not ${shapeText(next.shape)}`,
         );
       }
-      disown(next);
-      backend.free(buffer);
-      buffer = next.buffer;
+      if (next.dtype !== "f32") throw new TypeError(`Cannot ${what}: values must be f32, not ${next.dtype}`);
+      if (!onOneDevice(backend, next.backend)) {
+        throw new TypeError(`Cannot ${what}: values lie on another backend`);
+      }
+      const given = next.storage.parameter === null ? next : copyOf(next);
+      disown(given);
+      given.storage.ended = `it was given to parameter "${name}"`;
+      backend.free(storage.buffer);
+      storage.buffer = given.buffer;
+      storage.version++;
     },
-  } as unknown as { -readonly [K in keyof Parameter]: Parameter[K] };
-  made.root = made;
+  };
   return made;
+}
+
+/** The same bits in memory of their own: x + -0 is x, zeros' signs included. */
+function copyOf(x: Tensor): Tensor {
+  return apply(kernels.affine, [x], { scale: 1, shift: -0 })[0];
 }
 
 /**
  * Runs a kernel on tensors; results carry no gradient ({@linkcode differentiable} adds one).
  * @param on Where to run a kernel that has no inputs.
- * @throws {TypeError} when inputs lie on two backends or have the wrong element type; {RangeError} when shapes or
- * parameters do not fit the kernel.
+ * They belong to the context of the first input that is no parameter, else of the first ({@linkcode fork}).
+ * @throws {TypeError} when inputs lie on two backends, belong to two contexts, are gone (their scope is closed) or have
+ * the wrong element type; {RangeError} when shapes or parameters do not fit the kernel.
  * @example
  * ```ts
  * import { apply, cpu, type Kernel, tensor } from "@switchyard/moe";
@@ -190,21 +276,40 @@ function run<P>(
   on: Backend | undefined,
   over: boolean,
 ): Tensor[] {
-  const backend = on ?? inputs[0]?.backend;
+  const backend = on ?? (inputs.find(isActivation) ?? inputs[0])?.backend;
   if (!backend) throw new TypeError(`Cannot run ${kernel.name}: without inputs it needs a backend`);
   for (const input of inputs) {
-    if (input.backend !== backend) {
-      throw new TypeError(`Cannot run ${kernel.name}: its inputs lie on two backends`);
-    }
+    if (isStale(input)) refuseStale(`run ${nameOf(kernel, params)}`, input);
+    if (input.backend !== backend) refuseStranger(nameOf(kernel, params), backend, input);
   }
   const before = backend.counts?.dispatches ?? 0;
-  const made = backend.run(kernel, inputs.map((input) => input.buffer), params, over).map((buffer) => {
-    const result = wrap(backend, buffer);
-    own(result);
-    return result;
-  });
-  if (backend.counts) bookDispatches(backend.counts.dispatches - before);
+  const made = backend.run(kernel, inputs.map((input) => input.buffer), params, over)
+    .map((buffer) => owned(backend, buffer));
+  if (backend.counts) bookDispatches(contextOf(backend), backend.counts.dispatches - before);
   return made;
+}
+
+/** A kernel's name, and its op where it has several. */
+function nameOf<P>({ name }: Kernel<P>, params: P): string {
+  const op = (params as { readonly op?: unknown } | null)?.op;
+  return typeof op === "string" ? `${name} (${op})` : name;
+}
+
+/** Parameters, and views of them, may be used from every handle on their device. */
+function isActivation({ storage }: Tensor): boolean {
+  return storage.parameter === null;
+}
+
+function refuseStranger(kernel: string, backend: Backend, input: Tensor): void {
+  if (!onOneDevice(backend, input.backend)) {
+    throw new TypeError(`Cannot run ${kernel}: its inputs lie on two backends`);
+  }
+  if (isActivation(input)) {
+    throw new TypeError(
+      `Cannot run ${kernel}: its inputs belong to two handles on one backend; make all but parameters on one handle, ` +
+        "and take a parameter to it with seenFrom before an op on it alone",
+    );
+  }
 }
 
 /**
@@ -227,6 +332,7 @@ export function carriesGradient(tensor: Tensor): boolean {
 /**
  * The same result, remembering its parents; parents that depend on no parameter are left out.
  * @param parents Each with its pullback, which returns a new tensor of the parent's shape, or its argument.
+ * @param activation Lets the products that read the result fold its derivative into theirs.
  * @example
  * ```ts
  * import { cpu, differentiable, gradients, greater, parameter, sumAll, tensor } from "@switchyard/moe";
@@ -240,15 +346,21 @@ export function carriesGradient(tensor: Tensor): boolean {
  * backend.close();
  * ```
  */
-export function differentiable(result: Tensor, parents: readonly (readonly [Tensor, Pullback])[]): Tensor {
+export function differentiable(
+  result: Tensor,
+  parents: readonly (readonly [Tensor, Pullback])[],
+  activation?: FusedActivation,
+): Tensor {
   const live = parents.filter(([parent]) => carriesGradient(parent));
   if (live.length === 0) return result;
   const made: Made = {
     from: live.map(([parent]) => parent),
     pullbacks: live.map(([, pullback]) => pullback),
-    stage: currentStage(),
+    versions: live.map(([{ storage }]) => storage.version),
+    stage: contextOf(result.backend).place.stage,
+    activation,
   };
-  return wrap(result.backend, result.buffer, made, result.root);
+  return wrap(result.backend, result.buffer, result.storage, made);
 }
 
 /**
@@ -265,7 +377,8 @@ export function differentiable(result: Tensor, parents: readonly (readonly [Tens
  * ```
  */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
-  const view = wrap(x.backend, x.backend.alias(x.buffer, shape), undefined, x.root);
+  refuseStale("reshape", x);
+  const view = wrap(x.backend, x.backend.alias(x.buffer, shape), x.storage);
   return differentiable(view, [[x, (gradient) => reshape(gradient, x.shape)]]);
 }
 
@@ -283,7 +396,33 @@ export function reshape(x: Tensor, shape: readonly number[]): Tensor {
  * ```
  */
 export function stopGradient(x: Tensor): Tensor {
-  return wrap(x.backend, x.buffer, undefined, x.root);
+  refuseStale("stop the gradient", x);
+  return wrap(x.backend, x.buffer, x.storage);
+}
+
+/**
+ * A parameter as an input on another handle of its device ({@linkcode fork}): an op on nothing but parameters then belongs
+ * to that handle's context. Gradients pass.
+ * @param like A tensor of that handle. @returns `x` itself where nothing is to be done.
+ * @example
+ * ```ts
+ * import { cpu, exp, fork, memory, parameter, seenFrom, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const device = await cpu({ threads: 1 });
+ * const rate = parameter(device, Float32Array.of(0), [1]);
+ * const backend = fork(device);
+ * {
+ *   using _scope = memory(backend);
+ *   const x = tensor(backend, [5], [1]);
+ *   assertEquals(exp(seenFrom(x, rate)).backend === backend, true); // freed with this scope
+ * }
+ * device.close();
+ * ```
+ */
+export function seenFrom(like: Tensor, x: Tensor): Tensor {
+  if (x.backend === like.backend || isActivation(x)) return x;
+  refuseStale("use on another handle", x);
+  return differentiable(wrap(like.backend, x.buffer, x.storage), [[x, (gradient) => gradient]]);
 }
 
 /**
@@ -300,11 +439,11 @@ export function stopGradient(x: Tensor): Tensor {
  * backend.close();
  * ```
  */
-export function dims<Names extends string>(
+export function dims<const Names extends string, Known extends string = never>(
   x: Tensor,
   names: Names,
-  known: Readonly<Record<string, number>> = {},
-): Record<string, number> {
+  known?: Readonly<Record<Known, number>>,
+): Record<Letters<Names> | Known, number> {
   const letters = [...names];
   if (letters.length !== x.shape.length) {
     throw new RangeError(`Cannot read shape ${shapeText(x.shape)} as [${letters.join(", ")}]`);

@@ -27,7 +27,7 @@ function between(stream: Random, name: string, low: number, high: number): numbe
 }
 
 async function assign(score: ArrayLike<number>, T: number, E: number): Promise<Int32Array> {
-  using _scope = memory();
+  using _scope = memory(backend);
   return await (await assignBalanced(matrix(score, T, E), { scope: T })).read() as Int32Array;
 }
 
@@ -131,7 +131,7 @@ Deno.test("loads differ by one at most, whatever the scores", async () => {
 });
 
 Deno.test("scopes and padding are balanced apart", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E, scope] = [60, 4, 20];
   const score = random(3).normal(T * E);
   const real = random(4).uniform(T).map((u) => Number(u < 0.7));
@@ -152,7 +152,7 @@ Deno.test("scopes and padding are balanced apart", async () => {
 Deno.test("importance weights equal those of enumerated conditionals", async () => {
   let uneven = 0;
   for (let at = 0; at < 400; at++) {
-    using _scope = memory();
+    using _scope = memory(backend);
     const stream = random(at).split("conditional");
     const [T, E] = [between(stream, "T", 1, 7), between(stream, "E", 1, 4)];
     uneven += Number(T % E !== 0);
@@ -189,7 +189,7 @@ Deno.test("importance weights equal those of enumerated conditionals", async () 
 });
 
 Deno.test("Sinkhorn's plan has rows of sum 1 and columns of equal sums, and leaves padding out", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E, scope] = [48, 5, 24];
   const logit_TE = matrix(random(5).normal(T * E).map((value, at) => 2 * value + 30 * (at % E)), T, E);
   const real = Float32Array.from({ length: T }, (_, t) => Number(t % 6 !== 5));
@@ -210,7 +210,7 @@ Deno.test("Sinkhorn's plan has rows of sum 1 and columns of equal sums, and leav
 });
 
 Deno.test("Sinkhorn's balancing is the scaling of rows and columns of released code, in logarithms", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E] = [40, 6];
   const logit = random(6).normal(T * E);
   const plan = await balanceBySinkhorn(matrix(logit, T, E), { scope: T, iterations: 300 }).read();
@@ -227,7 +227,7 @@ Deno.test("Sinkhorn's balancing is the scaling of rows and columns of released c
 });
 
 Deno.test("Gumbel noise is finite and has the mean, variance and tail of its distribution", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const count = 1 << 20;
   const noise = Float64Array.from(
     await gumbelNoise(tensor(backend, new Float32Array(count), [count]), random(7)).read(),

@@ -95,7 +95,7 @@ Deno.test("capacityOf takes the factor of training or evaluation, and stays betw
 });
 
 Deno.test("capacityOf with padding counts each scope's real tokens", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   // Three scopes of five tokens: 5, 2 and 0 real ones.
   const real_T = tensor(backend, [1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0], [15]);
   const found = capacityOf(options({}), { T: 5, E: 2, K: 2 }, true, real_T) as Tensor;
@@ -145,7 +145,7 @@ for (const [at, { k, logit_TE, ...expected }] of dispatch.cases.entries()) {
   const chosen = () => topK(softmax(f32(logit_TE)), k);
   if (expected.dropless) {
     Deno.test(`DeepSpeed's case ${at}: dropless`, async () => {
-      using _scope = memory();
+      using _scope = memory(backend);
       const { value_TK, index_TK } = chosen();
       const capacity = capacityOf(options({ capacityRule: "dropless" }), { T, E, K: k }, true);
       assertEquals(await triples(keep(index_TK, value_TK, E, capacity), E), expected.expected);
@@ -159,7 +159,7 @@ for (const [at, { k, logit_TE, ...expected }] of dispatch.cases.entries()) {
     ] as const
   ) {
     Deno.test(`DeepSpeed's case ${at}: drop by ${dropOrder}`, async () => {
-      using _scope = memory();
+      using _scope = memory(backend);
       const { value_TK, index_TK } = chosen();
       const capacity = capacityOf(options({}), { T, E, K: k }, true);
       assertEquals(capacity, expected.capacity);
@@ -169,7 +169,7 @@ for (const [at, { k, logit_TE, ...expected }] of dispatch.cases.entries()) {
 }
 
 Deno.test("drop by probability ranks a chosen token with negative logits above what nobody chose", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   // DeepSpeed scatters logits into zeros and ranks those: chosen logits below 0 then lose to tokens that chose others.
   const { value_TK, index_TK } = topK(softmax(f32([[-1, -9], [-2, -9], [-9, -3], [-9, -1]])), 1);
   const kept = keep(index_TK, value_TK, 2, 1, { dropOrder: "probability" });
@@ -177,7 +177,7 @@ Deno.test("drop by probability ranks a chosen token with negative logits above w
 });
 
 Deno.test("by position: the first tokens stay; equal probabilities fall back on position", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const wanted = () => i32([[0], [1], [0], [0], [1], [0]]);
   const equal = () => f32([[0.5], [0.5], [0.5], [0.5], [0.5], [0.5]]);
   assertEquals([...await keep(wanted(), equal(), 2, 2).read()], [0, 1, 0, -1, 1, -1]);
@@ -201,7 +201,7 @@ Deno.test("by position: the first tokens stay; equal probabilities fall back on 
 });
 
 Deno.test("first choices before second choices, or token by token", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const wanted = () => i32([[0, 1], [0, 1], [1, 0], [1, 0]]);
   const probability = () => f32([[0.6, 0.4], [0.6, 0.4], [0.6, 0.4], [0.6, 0.4]]);
   const major = keep(wanted(), probability(), 2, 2, { choiceMajor: true });
@@ -211,7 +211,7 @@ Deno.test("first choices before second choices, or token by token", async () => 
 });
 
 Deno.test("each scope has a capacity of its own", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const wanted = () => i32([[0], [0], [0], [0], [0], [0]]);
   const equal = () => f32([[1], [1], [1], [1], [1], [1]]);
   assertEquals([...await keep(wanted(), equal(), 1, 1, { scope: 3 }).read()], [0, -1, -1, 0, -1, -1]);
@@ -220,7 +220,7 @@ Deno.test("each scope has a capacity of its own", async () => {
 });
 
 Deno.test("padding takes no slot", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const real_T = tensor(backend, [0, 1, 0, 1, 1], [5]);
   const wanted = leaveOutPadding(i32([[0], [0], [0], [0], [0]]), real_T);
   assertEquals([...await wanted.read()], [-1, 0, -1, 0, 0]);
@@ -231,7 +231,7 @@ Deno.test("padding takes no slot", async () => {
 });
 
 Deno.test("by random draw: as many as fit, another draw another set, everyone alike; by position in evaluation", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, capacity, draws] = [12, 5, 600];
   const wanted = i32(Array.from({ length: T }, () => [0]));
   const probability = f32(Array.from({ length: T }, (_, t) => [1 - t / 20]));
@@ -257,7 +257,7 @@ Deno.test("by random draw: as many as fit, another draw another set, everyone al
 });
 
 Deno.test("what fits is returned as it is", () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const wanted = i32([[0, 1], [1, 0]]);
   assertEquals(keep(wanted, f32([[1, 0], [1, 0]]), 2, 4) === wanted, true);
 });

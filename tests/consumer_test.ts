@@ -26,7 +26,7 @@ async function norms(threads: number): Promise<number[]> {
     router: gshard.create({ D, E, V: 100 }, parseOptions(gshard), init.part("router")),
     experts: swiglu.create({ D, F, E }, swiglu.options.parse({}), init.part("experts")),
   });
-  using _scope = memory();
+  using _scope = memory(backend);
   const { y_TD } = await layer.apply(tensor(backend, random(1).normal(T * D), [T, D]), {
     training: true,
     step: 0,

@@ -17,7 +17,7 @@ const sigmoid64 = (x: number) => 1 / (1 + Math.exp(-x));
 const logit = (p: number) => Math.log(p / (1 - p));
 
 Deno.test("V3: sigmoid scores, weights over their sum, scale after it, shared experts left alone", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E, S, K] = [12, 9, 2, 3];
   const R = E - S;
   const x = Array.from(random(1).normal(T * R));
@@ -40,7 +40,7 @@ Deno.test("V3: sigmoid scores, weights over their sum, scale after it, shared ex
 });
 
 Deno.test("V1 and V2: softmax scores, weights not normalised, so they sum to less than the scale", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, R, K] = [10, 8, 2];
   const x = Array.from(random(2).normal(T * R));
   const options = { k: K, shared: 0, score: "softmax", normalize: false, routedScale: 16, biasRate: 0 };
@@ -55,7 +55,7 @@ Deno.test("V1 and V2: softmax scores, weights not normalised, so they sum to les
 });
 
 Deno.test("the bias follows the previous load by its sign, decides the choice, and never the weight", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const R = 4;
   const x = [2, 1.9, -1, -1];
   const batch = { x, D: R, E: R + 1, given: { gate: identity(R) }, options: { k: 1, biasRate: 0.01 } };
@@ -80,7 +80,7 @@ Deno.test("the bias follows the previous load by its sign, decides the choice, a
 });
 
 Deno.test("the bias: by the error, only in its first steps, and back from a checkpoint", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const batch = {
     x: [0, 0],
     D: 2,
@@ -110,7 +110,7 @@ Deno.test("with the bias, a gate that prefers some experts ends up even", async 
   const batch = { x, D: R, E: R, given: { gate: identity(R) }, options: { k: K, shared: 0, biasRate: 0.01 } };
   const router = await makeRouter(backend, deepseek, batch);
   const violation = async () => {
-    using _scope = memory();
+    using _scope = memory(backend);
     const { wanted, expert } = await routeOnce(backend, deepseek, batch, router);
     const values = { wanted_N: Int32Array.from(wanted), expert_N: Int32Array.from(expert) };
     const load = loadOf({ E: R, choices: K, gateEntropy: null, ...values });
@@ -125,7 +125,7 @@ Deno.test("with the bias, a gate that prefers some experts ends up even", async 
 });
 
 Deno.test("groups: V2's best score and V3's best two pick other groups, and only experts of theirs", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   // Group 0 has the one best expert, group 1 the two best together, group 2 nothing.
   const x = [0.9, 0.1, 0.6, 0.6, 0.2, 0.2].map(logit);
   const of = async (options: Record<string, unknown>) => {
@@ -144,7 +144,7 @@ Deno.test("groups: V2's best score and V3's best two pick other groups, and only
 });
 
 Deno.test("groups: scores of 0 for other groups beat negative biased ones, -infinity does not", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const x = [0.4, 0.3, 0.2, 0.1].map(logit);
   for (const [groupMask, want] of [["infinity", [0, 1]], ["zero", [2, 3]]] as const) {
     const options = { shared: 0, groups: 2, groupsKept: 1, k: 2, groupMask, biasRate: 1, biasRule: "error" };
@@ -163,7 +163,7 @@ Deno.test("balance losses are plain loops: by sequence or batch, by expert, devi
   const real = Array.from({ length: T }, (_, t) => t % L < 4 ? 1 : 0);
   for (const balanceScope of ["sequence", "batch"] as const) {
     for (const balanceCounts of ["scores", "biased"] as const) {
-      using _scope = memory();
+      using _scope = memory(backend);
       const options = {
         k: K,
         shared: 0,

@@ -29,7 +29,6 @@ const shared = openGpu();
 
 /** Dispatches by stage of one step: forward, losses and gradients of all parameters. */
 async function dispatchesOf(router: AnyRouterPlugin): Promise<Record<string, number>> {
-  using _scope = memory();
   const gpu = await shared();
   const byStage: Record<string, number> = {};
   const backend: Backend = {
@@ -37,10 +36,12 @@ async function dispatchesOf(router: AnyRouterPlugin): Promise<Record<string, num
     run(kernel, inputs, params) {
       const before = gpu.statistics().dispatches;
       const made = gpu.run(kernel, inputs, params);
-      byStage[currentStage()] = (byStage[currentStage()] ?? 0) + gpu.statistics().dispatches - before;
+      const stage = currentStage(backend);
+      byStage[stage] = (byStage[stage] ?? 0) + gpu.statistics().dispatches - before;
       return made;
     },
   };
+  using _scope = memory(backend);
   const V = size.vocabulary;
   const model = createLanguageModel(
     { size, V, tokenCount_V: new Int32Array(V).fill(1), router, routerOptions: parseOptions(router) },

@@ -77,3 +77,24 @@ Deno.test("a name without a sentence and a function without an example are found
     await Deno.remove(path);
   }
 });
+
+Deno.test("README's layer example in a loop holds memory flat", async () => {
+  const readme = await Deno.readTextFile(new URL("README.md", root));
+  const [, example] = readme.match(/```ts\n([^]*?createMoeLayer[^]*?)```/)!;
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/example.ts`;
+    const looped = example.replace('"@switchyard/moe"', `"${new URL("mod.ts", root)}"`)
+      .replace(/\n\{\n/, "\nexport const used: number[] = [];\nfor (let turn = 0; turn < 20; turn++) {\n")
+      .replace(
+        / {2}console\.log.*\n\}\n/,
+        "  await y_TD.read();\n  used.push(backend.statistics().usedBytes);\n}\n",
+      );
+    await Deno.writeTextFile(path, looped);
+    const { used } = await import(new URL(path, "file:").href) as { readonly used: readonly number[] };
+    assertEquals(used.length, 20);
+    assertEquals(new Set(used).size, 1, "every turn ends with the same memory in use");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -12,7 +12,7 @@ const backend = await cpu({ threads: 1 });
 
 Deno.test("each expert takes exactly n c / e tokens, the best by softmax over experts, weighted by it", async () => {
   for (const [T, E, c, C] of [[48, 8, 2, 12], [50, 8, 2, 12], [50, 8, 1, 6], [7, 4, 2, 3], [5, 2, 2, 5]]) {
-    using _scope = memory();
+    using _scope = memory(backend);
     const x = Array.from(random(T).normal(T * E));
     const options = { capacityFactor: c };
     const batch = { x, D: E, E, given: { gate: identity(E) }, options, training: true };
@@ -31,7 +31,7 @@ Deno.test("each expert takes exactly n c / e tokens, the best by softmax over ex
 });
 
 Deno.test("padding makes no room and takes none; tokens without a score are left out", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E] = [16, 4];
   const x = Array.from(random(1).normal(T * E));
   const real = Array.from({ length: T }, (_, t) => t % 4 === 3 ? 0 : 1);
@@ -53,7 +53,7 @@ Deno.test("padding makes no room and takes none; tokens without a score are left
 });
 
 Deno.test("the capped plan keeps its sums, and no other plan is better", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [E, T, C, cap, lambda] = [4, 10, 4, 2, 0.05];
   // Every expert likes the same tokens.
   const liked = Array.from({ length: T }, (_, t) => t < 4 ? 0.5 : 0);
@@ -91,7 +91,7 @@ Deno.test("the capped plan keeps its sums, and no other plan is better", async (
 });
 
 Deno.test("a cap spreads tokens that every expert likes; one without room is refused", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E] = [64, 8];
   // Half of the tokens belong to expert 0, so that all other experts are after the other half.
   const x = Array.from(random(4).normal(T * E), (value, at) => at % (2 * E) === 0 ? 6 : value);

@@ -30,7 +30,7 @@ interface Found {
 }
 
 async function route({ options = {}, training = true, stream = 0, real }: How): Promise<Found> {
-  using _scope = memory();
+  using _scope = memory(backend);
   const router = gshard.create({ D, E, V: 1 }, parseOptions(gshard, options), createInit(backend, random(2)));
   const routing = await router.route(tensor(backend, x, [T, D]), {
     training,

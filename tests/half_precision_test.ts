@@ -133,8 +133,8 @@ function expected(params: Readonly<Record<string, Float32Array>>, { N, D, expert
 
 for (const [D, F] of [[8, 12], [7, 9]]) {
   gpuTest(`operands are rounded, sums and gradients are not: ${D} columns, ${F} units`, async () => {
-    using _scope = memory();
     const backend = await shared();
+    using _scope = memory(backend);
     const rows: Rows = { N: 40, D, expert: Array.from({ length: 40 }, (_, n) => n % 7 === 0 ? -1 : n % 2) };
     const init = createInit(backend, random(0));
     const options = feedForward.options.parse({ precision: "half", bias: true });
@@ -186,7 +186,7 @@ for (const { about, bank } of others) {
       const [N, D, F, E] = [64, 32, 48, 3];
       const found: Record<string, HostArray[]> = {};
       for (const precision of ["full", "half"]) {
-        using _scope = memory();
+        using _scope = memory(backend);
         const { plugin, options } = bank(precision);
         const init = createInit(backend, random(5));
         const made = (plugin as ExpertPlugin<unknown>).create(
@@ -230,7 +230,7 @@ gpuTest("half precision holds less memory between forward and backward", async (
   const held = ["full", "half"].map((precision) => {
     const init = createInit(backend, random(0));
     const bank = feedForward.create({ D, F, E: 1 }, feedForward.options.parse({ precision }), init);
-    using _scope = memory();
+    using _scope = memory(backend);
     const x_ND = tensor(backend, random(1).normal(N * D), [N, D]);
     const every_N = tensor(backend, new Int32Array(N), [N]);
     const byExpert = groupBy(every_N, 1);
@@ -259,8 +259,8 @@ function planOf(router: string, precision?: "full" | "half"): TrainPlan {
 }
 
 gpuTest("routers see f32: they decide and weigh bit for bit as in full precision", async () => {
-  using _scope = memory();
   const backend = await shared();
+  using _scope = memory(backend);
   const T = size.batch * size.length;
   const V = dataset.vocabulary.size;
   const routings: Record<"experts" | "weights" | "losses", HostArray>[] = [];
@@ -306,8 +306,8 @@ for (const router of ["switch", "gshard", "expert-choice"]) {
 }
 
 gpuTest("f16 keeps weights and gradients stay out of it: what would be lost of either", async () => {
-  using _scope = memory();
   const backend = await shared();
+  using _scope = memory(backend);
   const T = size.batch * size.length;
   const plan = {
     ...planOf("switch", "half"),

@@ -22,7 +22,7 @@ interface How {
 
 /** Experts of the given ids. */
 async function expertsOf(ids: readonly number[], how: How): Promise<number[]> {
-  using _scope = memory();
+  using _scope = memory(backend);
   const { dims, table = "random", init = createInit(backend, random(0)) } = how;
   const T = ids.length;
   const router = hash.create(dims, parseOptions(hash, { table }), init);

@@ -124,6 +124,67 @@ Deno.test("a file past 300 lines of code says why, here", () => {
   assertEquals(stale, [], "listed, but not long (any more)");
 });
 
+/** Values that one load of a module may change, and why two programs at once still do not see each other. */
+const moduleState: Record<string, string> = {
+  "bench/kernels_bench.ts largest": "one process times one suite",
+  "bench/peers/ours.ts kept": "one process serves one workload at a time",
+  "kernels/count_to_share/kernel.ts cases":
+    "test cases, computed when they are first asked for; always the same",
+  "kernels/exchange_gain/kernel.ts cases":
+    "test cases, computed when they are first asked for; always the same",
+  "kernels/kernel.ts known": "patterns of match(), each taken apart once; always the same",
+  "routers/registry.ts known": "the registry itself: routers that a program adds are known to all of it",
+  "tensor/context.ts contexts": "by handle: no two programs share one, and an entry goes with its handle",
+  "tensor/on_host.ts hosts": "by device: an entry goes with its device, and calls fork the host",
+};
+
+/** Names of a file's module-level variables that code may change: `let`, and constants whose contents are changed. */
+function changeable(text: string): string[] {
+  const source = code(text);
+  const variables = [...source.matchAll(/^(?:export )?(?:let|var) (\w+)/gm)].map(([, name]) => name);
+  const constants = [...source.matchAll(/^(?:export )?const (\w+)/gm)].map(([, name]) => name);
+  const methods = "add|clear|copyWithin|delete|fill|pop|push|reverse|set|shift|sort|splice|unshift";
+  const changed = constants.filter((name) =>
+    new RegExp(
+      `(?<![\\w.])${name}(?:\\??\\.(?:${methods})\\(|(?:\\.\\w+|\\[[^\\]]*\\])+\\s*(?:[-+*/|&?]{0,2}=(?![=>])|\\+\\+|--))`,
+    ).test(source)
+  );
+  return [...variables, ...changed];
+}
+
+Deno.test("the search for module-level state finds it, and nothing else", () => {
+  const found = (text: string) => changeable(text).join();
+  assertEquals(found("let latest = 0;\nexport let last;"), "latest,last");
+  assertEquals(found("const open = [];\nfunction f() {\n  open.push(1);\n}"), "open");
+  assertEquals(found("const a = new Map();\nconst f = () => a.set(1, 2);"), "a");
+  assertEquals(found("const b: number[] = [];\nfunction f() {\n  b[0] = 1;\n}"), "b");
+  assertEquals(found("const c = { x: 0 };\nfunction f() {\n  c.x++;\n  c.x ??= 2;\n}"), "c");
+  assertEquals(found("const d = new Map([[1, 2]]);\nfunction f() {\n  let x = d.get(1) === 2;\n}"), "");
+  assertEquals(found("const e = [1];\nfunction f() {\n  return e[0] == 1 || e.map((y) => y);\n}"), "");
+});
+
+Deno.test("no module keeps state that two programs at once would share, but what is listed here", () => {
+  // Each instance of the WebAssembly module has variables of its own; each test file is a process of its own.
+  const kept = sources.filter(([path]) => !path.endsWith(".as.ts") && folderOf(path) !== "tests")
+    .flatMap(([path, text]) => changeable(text).map((name) => `${path} ${name}`));
+  assertEquals(kept.filter((one) => !(one in moduleState)), []);
+  assertEquals(Object.keys(moduleState).filter((one) => !kept.includes(one)), [], "listed, but not there");
+});
+
+Deno.test("no circle between files, types included", () => {
+  const targets = new Map(sources.map(([path, text]) => [path, imports(path, text)]));
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const walk = (path: string, way: readonly string[]) => {
+    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(" -> "));
+    if (done.has(path)) return;
+    done.add(path);
+    for (const target of targets.get(path) ?? []) walk(target, [...way, path]);
+  };
+  for (const path of targets.keys()) walk(path, []);
+  assertEquals(circles, []);
+});
+
 Deno.test("no text names a place on somebody's machine or a registry's host", () => {
   const hosts = [
     "registry npmjs org",

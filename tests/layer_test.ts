@@ -154,7 +154,7 @@ function free(...all: readonly Readonly<Record<string, Parameter>>[]): void {
 
 for (const kind of kinds) {
   Deno.test(`experts equal plain loops: ${nameOf(kind)}`, async () => {
-    using _scope = memory();
+    using _scope = memory(backend);
     const sizes = { T: 11, D: 7, F: 9, E: 4, V: 1 };
     const bank = createBank(kind, sizes, normalInit(1));
     // Expert 1 has no rows, and two rows belong to nobody.
@@ -230,7 +230,7 @@ for (const [plugin, options] of [...tight, [hash, {}] as const]) {
   for (const kind of kinds) {
     const title = `${plugin.name} ${JSON.stringify(options)}, ${nameOf(kind)}`;
     Deno.test(`the layer equals a loop over tokens, drops included: ${title}`, async () => {
-      using _scope = memory();
+      using _scope = memory(backend);
       const real = Float32Array.from({ length: sizes.T }, (_, t) => t % 10 < 8 ? 1 : 0);
       const made = make(plugin, options, kind, { real });
       const { T, D } = sizes;
@@ -283,7 +283,7 @@ for (
 ) {
   for (const kind of kinds) {
     Deno.test(`experts all equal and nothing dropped is a dense layer: ${plugin.name}, ${nameOf(kind)}`, async () => {
-      using _scope = memory();
+      using _scope = memory(backend);
       const { T, D, E } = sizes;
       const made = make(plugin, options, kind, { init: normalInit(8, allEqual(E)) });
       const { y, routing } = await made.apply();
@@ -354,7 +354,7 @@ for (
   // ReLU bends where a finite difference would step across; its gradient is checked as an op.
   for (const kind of kinds.filter(({ activation }) => activation !== "relu")) {
     Deno.test(`gradients through the layer equal finite differences: ${plugin.name}, ${nameOf(kind)}`, async () => {
-      using _scope = memory();
+      using _scope = memory(backend);
       const dims: Sizes = { T: 8, D: 4, F: 5, E: 3, V: 9 };
       const made = make(plugin, options, kind, { dims, init: normalInit(14) });
       const { layer, x_TD } = made;
@@ -410,7 +410,7 @@ for (
 }
 
 Deno.test("the layer refuses rows of another width and tokens that are no whole number of sequences", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const made = make(switchRouter, {}, kinds[0]);
   const step = (T: number, length: number) => ({
     training: false,
@@ -475,7 +475,7 @@ Deno.test("a load report of nothing, of one expert, and where experts choose", (
 
 for (const [plugin, options] of tight) {
   Deno.test(`a load report with padding equals counts by loops: ${plugin.name} ${JSON.stringify(options)}`, async () => {
-    using _scope = memory();
+    using _scope = memory(backend);
     const { T, E } = sizes;
     const length = T / 4;
     const real = Float32Array.from({ length: T }, (_, t) => t % length < 7 ? 1 : 0);
@@ -517,7 +517,7 @@ for (const [plugin, options] of tight) {
 }
 
 Deno.test("gate entropy: log E where even, 0 where sure, and padding does not count", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const rows = (values: number[]) => tensor(backend, values, [values.length / 4, 4]);
   const even = [0.25, 0.25, 0.25, 0.25];
   const sure = [0, 1, 0, 0];

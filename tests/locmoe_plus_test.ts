@@ -53,7 +53,7 @@ async function route(x_TD: Tensor, setting: Setting) {
 
 /** Kept pairs "token expert" with their weights. */
 async function kept(setting: Setting): Promise<Map<string, number>> {
-  using _scope = memory();
+  using _scope = memory(backend);
   const { token_N, expert_N, weight_N } = await route(
     tensor(backend, setting.x ?? tokens(), [T, D]),
     setting,
@@ -226,7 +226,7 @@ Deno.test("the dynamic bound follows remark 7 on the batch's affinity, between m
 });
 
 Deno.test("d is measured every so many steps of training, remembered, and carried by state", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const options = { boundEvery: 3, boundMemory: 0.25, delta: 0.1 } as const;
   const router = create(options);
   const d = () => router.state!().delta[0];
@@ -312,7 +312,7 @@ Deno.test("weights are softmax over all experts, over those that kept the token,
 Deno.test("weights carry a gradient to the tokens that equals finite differences", async () => {
   for (const weight of ["softmax", "kept", "locmoe"] as const) {
     for (const mode of ["both", "ecr"] as const) {
-      using _scope = memory();
+      using _scope = memory(backend);
       const setting = { options: { choices: 2, weight, mode, threshold: 0.9, bound: "off" } as const };
       const values = tokens();
       const x_TD = parameter(backend, values, [T, D]);

@@ -26,7 +26,7 @@ const EPSILON = 2 ** -24;
 
 /** Rows of GrAP's matrix, read off by routing unit vectors. */
 async function grapRows(D: number, E: number): Promise<number[][]> {
-  using _scope = memory();
+  using _scope = memory(backend);
   const units = Float32Array.from({ length: D * D }, (_, at) => at % (D + 1) === 0 ? 1 : 0);
   const weight_DE = await chunkMeans(tensor(backend, units, [D, D]), E).read();
   return Array.from({ length: E }, (_, e) => Array.from({ length: D }, (_, d) => weight_DE[d * E + e]));
@@ -50,7 +50,7 @@ for (const [D, E] of [[12, 3], [8, 8], [64, 8], [5, 1]]) {
 }
 
 Deno.test("the learned gate is orthogonal with GrAP's norm whatever its parameter, and has a gradient", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [D, E] = [24, 6];
   const start = orthonormalColumns(D, E)(random(3), D * E);
   const skewed = random(4).normal(D * E).map((value, at) => value * (1 + at % E) + (at % E === 0 ? 3 : 0));
@@ -86,7 +86,7 @@ async function lossGradient(
 }
 
 Deno.test("the cosine to GrAP's rows equals dot over norms, and squares sum to 1 at most", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, D, E] = [20, 24, 6];
   const x = random(6).normal(T * D).map((value, at) => value * (1 + at % 7));
   x.fill(0, 3 * D, 4 * D);
@@ -170,7 +170,7 @@ interface Setting {
 }
 
 async function routed({ options = {}, x, T, D, E, topology, training = true, stream = 0 }: Setting) {
-  using _scope = memory();
+  using _scope = memory(backend);
   const router = locmoe.create(
     { D, E, V: 10 },
     parseOptions(locmoe, { capacityRule: "dropless", ...options }),
@@ -274,7 +274,7 @@ Deno.test("capacity follows the factor, the bound, or the larger, between the mi
 });
 
 Deno.test("the locality loss is 0 where distributions match, and equals plain loops elsewhere", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E, eta] = [24, 6, 0.01];
   const topology = layOut({ T, E, length: 4, ranks: 3, ranksPerNode: 1 });
   const nodes = Array.from(
@@ -316,7 +316,7 @@ Deno.test("the locality loss is 0 where distributions match, and equals plain lo
 });
 
 Deno.test("a rank of padding counts nowhere in the locality loss, and neither does one with nothing to choose", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E] = [8, 4];
   const topology = layOut({ T, E, length: 2, ranks: 4, ranksPerNode: 2 });
   const probability_TE = tensor(backend, new Float32Array(T * E).fill(1 / E), [T, E]);

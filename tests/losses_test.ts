@@ -19,7 +19,7 @@ const i32 = (rows: readonly (readonly number[])[]) =>
   tensor(backend, Int32Array.from(rows.flat()), [rows.length, rows[0].length]);
 
 Deno.test("balance loss of Hugging Face's test", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const { probability_TE, expert_T, expected, tolerance } = oracle.balanceLoss;
   const loss = balanceLoss({
     probability_TE: f32(probability_TE),
@@ -31,14 +31,14 @@ Deno.test("balance loss of Hugging Face's test", async () => {
 });
 
 Deno.test("z-loss of Hugging Face's test", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const { logit_TE, expected, tolerance } = oracle.zLoss;
   // Two groups of equal size: the mean of their means is the mean over all.
   assertAlmostEquals(await scalar(zLoss(f32(logit_TE))), expected, tolerance);
 });
 
 Deno.test("both losses of Hugging Face's router, from tokens and gate, in two groups", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const { x_TD, gate_DE, expectedBalanceLoss, expectedZLoss, tolerance } = oracle.router;
   const logit_TE = matmul(f32(x_TD), f32(gate_DE));
   const probability_TE = softmax(logit_TE);
@@ -144,14 +144,14 @@ const batches: readonly (readonly [string, Batch, number])[] = [
 for (const [about, batch, scope] of batches) {
   for (const counts of ["first", "all", "all-mean"] as const) {
     Deno.test(`balance loss counting ${counts} equals plain loops: ${about}`, async () => {
-      using _scope = memory();
+      using _scope = memory(backend);
       const want = balanceByLoops(batch, counts, scope);
       const found = await scalar(balanceLoss(termsOf(batch, counts, scope)));
       assertAlmostEquals(found, want, roundings(batch) * Math.abs(want));
     });
   }
   Deno.test(`z-loss equals plain loops: ${about}`, async () => {
-    using _scope = memory();
+    using _scope = memory(backend);
     const real_T = batch.real ? tensor(backend, batch.real, [batch.T]) : undefined;
     const want = zByLoops(batch);
     const found = await scalar(zLoss(tensor(backend, batch.logit, [batch.T, batch.E]), real_T));
@@ -161,7 +161,7 @@ for (const [about, batch, scope] of batches) {
 }
 
 Deno.test("a balanced router reads 1, K and 1", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   // Four tokens, four experts, two choices: every expert chosen first once and second once, probabilities uniform.
   const terms = (counts: BalanceCounts) => ({
     probability_TE: f32(Array.from({ length: 4 }, () => [0.25, 0.25, 0.25, 0.25])),
@@ -175,7 +175,7 @@ Deno.test("a balanced router reads 1, K and 1", async () => {
 });
 
 Deno.test("a router that sends everything to one expert reads E", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const loss = balanceLoss({
     probability_TE: f32([[0, 1, 0], [0, 1, 0]]),
     wanted_TK: i32([[1], [1]]),
@@ -186,7 +186,7 @@ Deno.test("a router that sends everything to one expert reads E", async () => {
 });
 
 Deno.test("the mean over scopes is not the loss of the whole batch", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   // Each scope sends all to an expert of its own: unbalanced within, balanced together.
   const terms = (scope: number) => ({
     probability_TE: f32([[1, 0], [1, 0], [0, 1], [0, 1]]),
@@ -223,7 +223,7 @@ async function gradientOf(batch: Batch, loss: (logit_TE: Parameter) => Tensor): 
 
 for (const [about, batch, scope] of batches.slice(0, 6)) {
   Deno.test(`gradients of both losses, counts held fixed, equal finite differences: ${about}`, async () => {
-    using _scope = memory();
+    using _scope = memory(backend);
     // Central differences in f64 with steps of 1e-3 err by about a sixth of step^2 times a third derivative below 10;
     // gradients are means of T terms below E in size.
     const tolerance = 2e-6 + roundings(batch) * batch.E;

@@ -62,7 +62,7 @@ const conventions: NoisyGateOptions = {
 };
 
 Deno.test("softplus and the normal distribution function are exact over their range", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const x = Float32Array.from({ length: 401 }, (_, at) => (at - 200) / 2.5);
   const found = await softplus(tensor(backend, x, [401])).read();
   const phi = await normalCdf(tensor(backend, x, [401])).read();
@@ -76,7 +76,7 @@ Deno.test("softplus and the normal distribution function are exact over their ra
 });
 
 Deno.test("P(x, i) is the chance of being picked when an expert's own noise is drawn anew", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [E, draws] = [6, 400_000];
   const clean = Array.from(random(3).normal(E));
   const deviation = Array.from(random(4).uniform(E), (u) => 0.3 + u);
@@ -121,7 +121,7 @@ Deno.test("P(x, i) is the chance of being picked when an expert's own noise is d
 });
 
 Deno.test("squared variation: population and sample differ by E / (E - 1)", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const load = [3, 1, 4, 1, 5, 9, 2, 6];
   const of = (variance: "population" | "sample") =>
     scalar(squaredVariation(tensor(backend, load, [8]), variance));
@@ -142,7 +142,7 @@ Deno.test("noisy top-k is plain loops over its equations, in every convention", 
     for (const threshold of ["excluding", "shared"] as const) {
       for (const variance of ["population", "sample"] as const) {
         for (const training of [true, false]) {
-          using _scope = memory();
+          using _scope = memory(backend);
           const options = { k: K, noise, threshold, variance, noiseFloor: 0.02, importance: 0.3, load: 0.7 };
           const given = { gate, noise: noiseGate };
           const found = await routeOnce(backend, noisyTopKRouter, {
@@ -195,7 +195,7 @@ Deno.test("noisy top-k is plain loops over its equations, in every convention", 
 });
 
 Deno.test("gates start at zero, and with every expert picked the load is even", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const router = noisyTopKRouter.create(
     { D: 3, E: 4, V: 9 },
     parseOptions(noisyTopKRouter),
@@ -221,7 +221,7 @@ Deno.test("gates start at zero, and with every expert picked the load is even", 
 });
 
 Deno.test("softmax over the kept logits equals softmax over all, renormalised (Mixtral); unnormalised sums to less", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E] = [20, 6];
   const batch = { x: Array.from(random(9).normal(T * E)), D: E, E, given: { gate: identity(E) } };
   const kept = await routeOnce(backend, noisyTopKRouter, { ...batch, options: { k: 2, noise: "none" } });
@@ -251,7 +251,7 @@ Deno.test("hierarchical gating is plain loops over appendix B", async () => {
       0,
     );
   for (const training of [true, false]) {
-    using _scope = memory();
+    using _scope = memory(backend);
     const options = { groups, k1, k2, importance: 0.4, load: 0.6 };
     const found = await routeOnce(backend, hierarchical, {
       x,
@@ -323,7 +323,7 @@ Deno.test("hierarchical gating is plain loops over appendix B", async () => {
 });
 
 Deno.test("hierarchical: weights that underflow do not change who is picked; groups are checked", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [E, groups] = [8, 2];
   // The first gate prefers group 1 by far more than f32 can weigh; the second prefers experts 2, 3 and 6, 7.
   const x = [1];

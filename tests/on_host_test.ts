@@ -21,7 +21,7 @@ const score = random(1).normal(T * E);
 const real = Float32Array.from({ length: T }, (_, t) => Number(t % 7 !== 6));
 
 async function match(backend: Backend) {
-  using _scope = memory();
+  using _scope = memory(backend);
   const real_T = tensor(backend, real, [T]);
   const { expert_T, gain_TE } = await matchBalanced(tensor(backend, score, [T, E]), { scope, real_T });
   assertEquals([expert_T.dtype, expert_T.shape, gain_TE.shape], ["i32", [T], [T, E]]);
@@ -39,7 +39,7 @@ gpuTest("both solvers share one read, masked or not, and leave nothing behind", 
   const { usedBytes } = backend.statistics();
   for (const real_T of [() => undefined, () => tensor(backend, real, [T])]) {
     for (const solve of [assignBalanced, matchBalanced]) {
-      using _scope = memory();
+      using _scope = memory(backend);
       const before = backend.statistics().reads;
       await solve(tensor(backend, score, [T, E]), { scope, real_T: real_T() });
       assertEquals(backend.statistics().reads - before, 1);
@@ -49,8 +49,8 @@ gpuTest("both solvers share one read, masked or not, and leave nothing behind", 
 });
 
 gpuTest("without being taken to the host, the solvers are refused by name", async () => {
-  using _scope = memory();
   const backend = await shared();
+  using _scope = memory(backend);
   const score_TE = tensor(backend, score, [T, E]);
   const expert_T = tensor(backend, new Int32Array(T), [T]);
   assertThrows(() => apply(kernels.balancedAssignment, [score_TE], { scope }), TypeError, "has no WGSL");
@@ -61,7 +61,7 @@ Deno.test("on the CPU backend it is a plain call, and no gradient passes", async
   const before = onCpu.statistics().usedBytes;
   const weight = parameter(onCpu, Float32Array.of(1, 2, 3), [3]);
   {
-    using _scope = memory();
+    using _scope = memory(onCpu);
     const [square] = await onHost([weight], ([x]) => {
       assert(x.buffer === weight.buffer, "it works on a copy");
       return [multiply(x, x)];

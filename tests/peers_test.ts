@@ -4,7 +4,8 @@ import { machineText } from "../bench/machine.ts";
 import { compare, type Contender, type Row } from "../bench/peers/compare.ts";
 import { erf, moe, type MoeInputs, type MoeSizes, updated } from "../bench/peers/reference.ts";
 import { judge, markdownOf, ratio, tableOf } from "../bench/peers/table.ts";
-import { createWorkloads, type Workload } from "../bench/peers/workloads.ts";
+import type { Workload } from "../bench/peers/workload.ts";
+import { createWorkloads } from "../bench/peers/workloads.ts";
 import configuration from "../deno.json" with { type: "json" };
 import { random } from "../tensor/random.ts";
 

@@ -34,7 +34,7 @@ interface Setting<Options> {
 }
 
 async function routed<Options>(setting: Setting<Options>) {
-  using _scope = memory();
+  using _scope = memory(backend);
   const { plugin, options, E, D = 4, T, length = T, training = true, stream = 0 } = setting;
   const V = 50;
   const router = plugin.create(
@@ -282,7 +282,7 @@ Deno.test("weights normalised after dropping sum to 1 over what was kept (DeepSp
 
 for (const plugin of [feedForward, swiglu]) {
   Deno.test(`${plugin.name} experts drop hidden units in training only, and keep their mean`, async () => {
-    using _scope = memory();
+    using _scope = memory(backend);
     const [rows, width, hidden, share] = [300, 4, 64, 0.4];
     const create = (dropout: number) => {
       const init = createInit(backend, random(1));

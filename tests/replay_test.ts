@@ -29,7 +29,7 @@ async function losses(router: AnyRouterPlugin, training: boolean, steps: number)
   const optimizer = createAdamW(model.params);
   const found: number[] = [];
   for (let step = 0; step < steps; step++) {
-    using _scope = memory();
+    using _scope = memory(backend);
     const ids = (name: string) =>
       Int32Array.from(random(2).split(step).split(name).uniform(T), (u) => Math.floor(u * V));
     const batch = { tokenId_T: tensor(backend, ids("in"), [T]), target_T: tensor(backend, ids("out"), [T]) };

@@ -151,10 +151,10 @@ function stepOf(backend: Backend, tokens: Tokens, how: How): RouteStep {
 }
 
 async function route(subject: Subject, tokens: Tokens, how: How = {}): Promise<Routed> {
-  using _scope = memory();
+  const backend = how.backend ?? subject.place.backend;
+  using _scope = memory(backend);
   const router = create(subject, tokens.D, how);
   try {
-    const backend = how.backend ?? subject.place.backend;
     const x_TD = tensor(backend, tokens.x, [tokens.T, tokens.D]);
     return await read(await router.route(x_TD, stepOf(backend, tokens, how)), tokens, how.E ?? E);
   } finally {
@@ -232,7 +232,7 @@ async function withRouter<Found>(
   const router = create(subject, D, {});
   try {
     return await body(router, async (stream = 0) => {
-      using _scope = memory();
+      using _scope = memory(backend);
       const routing = await router.route(
         tensor(backend, tokens.x, [tokens.T, D]),
         stepOf(backend, tokens, { training: true, stream }),
@@ -350,8 +350,8 @@ async function gradientOf(
   effect: "output" | "weights" | "losses" | "estimator",
   how: How = {},
 ): Promise<Record<string, Float32Array | null>> {
-  using _scope = memory();
   const backend = how.backend ?? subject.place.backend;
+  using _scope = memory(backend);
   const experts = how.E ?? E;
   const init = createInit(backend, random(7).split("experts"));
   const router = create(subject, tokens.D, how);
@@ -788,7 +788,7 @@ export const routerChecks: readonly Check[] = [
       const { backend, usedBytes } = subject.place;
       const before = usedBytes();
       for (const training of both) {
-        using _scope = memory();
+        using _scope = memory(backend);
         const router = create(subject, D, {});
         const x_TD = tensor(backend, tokens.x, [tokens.T, D]);
         const step = stepOf(backend, tokens, { training });

@@ -79,7 +79,7 @@ Deno.test("gumbel-matching and base load every expert with T / E tokens, exactly
   for (const plugin of [gumbelMatching, base]) {
     const router = create(plugin);
     for (let step = 0; step < 20; step++) {
-      using _scope = memory();
+      using _scope = memory(backend);
       const { expert_N } = await router.route(tokens(96), stepOf(96, { random: random(step) }));
       assertEquals(loads(await expert_N.read()), new Array(E).fill(16));
     }
@@ -87,7 +87,7 @@ Deno.test("gumbel-matching and base load every expert with T / E tokens, exactly
 });
 
 Deno.test("groups are balanced apart, and must divide the tokens", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   for (const plugin of [gumbelMatching, base]) {
     const expert = await (await create(plugin, { groups: 4 }).route(tokens(48), stepOf(48))).expert_N.read();
     for (let group = 0; group < 4; group++) {
@@ -102,14 +102,14 @@ Deno.test("groups are balanced apart, and must divide the tokens", async () => {
 });
 
 Deno.test("skip keeps a random part up to capacity, and what is kept counts for what is not", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const T = 96;
   const router = create(skip, { capacityFactor: 0.75 });
   const keptAt = new Float64Array(T);
   const wantedAt = new Float64Array(T);
   const capacity = 12;
   for (let draw = 0; draw < 400; draw++) {
-    using _inner = memory();
+    using _inner = memory(backend);
     const { wanted_N, expert_N, estimator } = await router.route(
       tokens(T),
       stepOf(T, { random: random(draw) }),
@@ -138,7 +138,7 @@ Deno.test("skip keeps a random part up to capacity, and what is kept counts for 
 });
 
 Deno.test("skip with room for all is plain REINFORCE: nothing skipped, every weight 1", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   for (const options of [{ capacityFactor: E }, { capacityRule: "dropless" }]) {
     const { wanted_N, expert_N, estimator } = await create(skip, options).route(tokens(96), stepOf(96));
     assertEquals(await expert_N.read(), await wanted_N.read());
@@ -147,7 +147,7 @@ Deno.test("skip with room for all is plain REINFORCE: nothing skipped, every wei
 });
 
 Deno.test("skip draws from the router's distribution", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const router = create(skip, { capacityRule: "dropless" });
   // One token, many times: counts against probabilities.
   const T = 60000;
@@ -162,7 +162,7 @@ Deno.test("skip draws from the router's distribution", async () => {
 });
 
 Deno.test("Sinkhorn's proposal changes nothing where experts divide tokens, and something where not", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   for (const [T, same] of [[96, true], [97, false]] as const) {
     const found: Routing[] = [];
     for (const proposal of ["router", "sinkhorn"]) {
@@ -178,7 +178,7 @@ Deno.test("Sinkhorn's proposal changes nothing where experts divide tokens, and 
 });
 
 Deno.test("evaluation takes the most probable expert, without noise, capacity or estimator", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   for (const plugin of [skip, gumbelMatching, base, sinkhorn]) {
     const router = create(plugin);
     const x_TD = tokens(96);
@@ -191,7 +191,7 @@ Deno.test("evaluation takes the most probable expert, without noise, capacity or
 });
 
 Deno.test("outputs weigh 1; the differentiable comparator weighs by p and has no estimator", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   for (const plugin of sampling) {
     const x_TD = tokens(48);
     const sampled = await create(plugin).route(x_TD, stepOf(48));
@@ -209,7 +209,7 @@ Deno.test("outputs weigh 1; the differentiable comparator weighs by p and has no
 });
 
 Deno.test("the unweighted comparators draw the same and weigh what is kept by 1", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   for (const plugin of sampling) {
     const [a, b] = [true, false].map((weighted) =>
       create(plugin, { weighted }).route(tokens(48), stepOf(48))
@@ -224,7 +224,7 @@ Deno.test("the unweighted comparators draw the same and weigh what is kept by 1"
 });
 
 Deno.test("the trainer's surrogate has the estimator as its gradient", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   for (const plugin of sampling) {
     const T = 24;
     const router = create(plugin);
@@ -252,7 +252,7 @@ Deno.test("the trainer's surrogate has the estimator as its gradient", async () 
 });
 
 Deno.test("gradient weights scale what experts learn from each token, and change no output", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, experts] = [6, 3];
   const expert = [0, 1, -1, 2, 0, 1];
   const factor = [1, 2.5, 0, 0.5, 3, 1];
@@ -300,7 +300,7 @@ Deno.test("gradient weights scale what experts learn from each token, and change
 });
 
 Deno.test("the baseline starts at log V, follows the loss, and goes with a checkpoint", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   for (const plugin of sampling) {
     const router = create(plugin, { baselineDecay: 0.75 });
     const next = async (of: Router) => (await of.route(tokens(24), stepOf(24))).estimator!;
@@ -319,7 +319,7 @@ Deno.test("the baseline starts at log V, follows the loss, and goes with a check
 });
 
 Deno.test("padding is not drawn for, has weight 0 and takes no place", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const T = 60;
   const real = Float32Array.from({ length: T }, (_, t) => Number(t % 5 !== 4));
   for (const plugin of sampling) {
@@ -338,7 +338,7 @@ Deno.test("padding is not drawn for, has weight 0 and takes no place", async () 
 });
 
 Deno.test("a balance loss is added when asked for", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   for (const plugin of sampling) {
     const router = create(plugin, { balance: 0.5 });
     const { losses, estimator } = await router.route(tokens(48), stepOf(48));
@@ -354,7 +354,7 @@ Deno.test("a balance loss is added when asked for", async () => {
 });
 
 Deno.test("base: the assignment beats every swap of two tokens, and weighs by the sigmoid of the affinity", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const T = 48;
   const router = create(base);
   const x_TD = tokens(T);
@@ -388,7 +388,7 @@ Deno.test("orthogonal: columns, or rows where they are fewer, are orthogonal and
 });
 
 Deno.test("sinkhorn: the plan's choices are more even than the logits', and weigh by the sigmoid", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const T = 960;
   const router = create(sinkhorn, { iterations: 50 });
   const x_TD = tokens(T);

@@ -107,7 +107,7 @@ function plain(given: Values, real: readonly number[]): number[] {
 
 Deno.test("soft routing is plain loops over its equations, with padding and without", async () => {
   for (const real of [new Array<number>(T).fill(1), [1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1]]) {
-    using _scope = memory();
+    using _scope = memory(backend);
     const { output } = await layerOf(values, real);
     const found = await output.y_TD.read();
     plain(values, real).forEach((want, at) => assertAlmostEquals(found[at], want, 2e-5));
@@ -117,12 +117,12 @@ Deno.test("soft routing is plain loops over its equations, with padding and with
 Deno.test("gradients reach tokens, slots, scale and experts, and equal finite differences", async () => {
   const direction = random(9).normal(T * D);
   const lossOf = async (given: Values) => {
-    using _scope = memory();
+    using _scope = memory(backend);
     const { output } = await layerOf(given);
     const y = await output.y_TD.read();
     return [...y].reduce((sum, value, at) => sum + value * direction[at], 0);
   };
-  using _scope = memory();
+  using _scope = memory(backend);
   const { output, params } = await layerOf(values);
   const loss = sumAll(multiply(output.y_TD, tensor(backend, direction, [T, D])));
   const names = Object.keys(params) as (keyof Values)[];
@@ -145,7 +145,7 @@ Deno.test("gradients reach tokens, slots, scale and experts, and equal finite di
 });
 
 Deno.test("a later token changes what earlier ones of its sequence get, and nothing in other sequences", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const changed = values.x.slice();
   for (let d = 0; d < D; d++) changed[(2 * L - 1) * D + d] += 1; // the last token of the second sequence
   const before = rowsOf([...await (await layerOf(values)).output.y_TD.read()], D);
@@ -158,7 +158,7 @@ Deno.test("a later token changes what earlier ones of its sequence get, and noth
 });
 
 Deno.test("reports name the tokens that weigh most; slots that would change the cost are refused", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const { output: { routing } } = await layerOf(values);
   const expert = [...await routing.expert_N.read()];
   assertEquals(expert, Array.from({ length: E * B * S }, (_, n) => Math.floor(n / (B * S))));

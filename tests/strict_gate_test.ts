@@ -63,7 +63,7 @@ function assertNear(found: readonly (readonly number[])[], wanted: readonly (rea
 }
 
 Deno.test("training: every expert takes its m best tokens, weighted over those that took the token", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const gates = softmaxGates();
   for (const k of [1, 2]) {
     const given = { ...batch, options: { ...options, k }, training: true };
@@ -83,7 +83,7 @@ Deno.test("training: every expert takes its m best tokens, weighted over those t
 });
 
 Deno.test("m is rounded down, counts real tokens, and is at least 1", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const loads = async (real: (t: number) => boolean, k: number) => {
     const { expert } = await routeOnce(backend, noisyTopKRouter, {
       ...batch,
@@ -101,7 +101,7 @@ Deno.test("m is rounded down, counts real tokens, and is at least 1", async () =
 });
 
 Deno.test("evaluation: a token goes to the experts whose threshold its gate is above, whoever comes later", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const routed = await routeOnce(backend, noisyTopKRouter, batch);
   const gates = softmaxGates();
   const mask = gates.map((row) => row.map((value, e) => Number(value > given.threshold[e])));
@@ -115,7 +115,7 @@ Deno.test("evaluation: a token goes to the experts whose threshold its gate is a
 });
 
 Deno.test("the loss is equation 20 a token, its gradient to thresholds the difference of the masks, and no other", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const gates = softmaxGates();
   const mask = batchwiseMask(gates, 12);
   const real = Array.from({ length: T }, (_, t) => Number(t % 5 !== 4));
@@ -140,7 +140,7 @@ Deno.test("the loss is equation 20 a token, its gradient to thresholds the diffe
 });
 
 Deno.test("the loss is nowhere below 0, and 0 where both masks are one", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const gates = softmaxGates();
   const mask = batchwiseMask(gates, 12);
   const lossAt = async (thresholds: readonly number[]) => {
@@ -165,13 +165,13 @@ Deno.test("trained, thresholds take in evaluation the tokens that experts take i
   const threshold = router.params.threshold as Parameter;
   assertEquals([...await threshold.read()], new Array(E).fill(1 / E));
   for (let step = 0; step < 400; step++) {
-    using _scope = memory();
+    using _scope = memory(backend);
     const { routing } = await routeOnce(backend, noisyTopKRouter, { ...batch, training: true }, router);
     const [gradient] = await gradients(routing.losses.batchwise, [threshold]);
     const [now, slope] = [await threshold.read(), await gradient!.read()];
     threshold.assign(tensor(backend, now.map((value, e) => value - 0.02 * slope[e]), [E]));
   }
-  using _scope = memory();
+  using _scope = memory(backend);
   const trained = dense(await routeOnce(backend, noisyTopKRouter, { ...batch, training: true }, router));
   const judged = dense(await routeOnce(backend, noisyTopKRouter, batch, router));
   const differ = judged.flatMap((row, t) => row.filter((w, e) => (w > 0) !== (trained[t][e] > 0)));

@@ -22,7 +22,7 @@ for (
   }]
 ) {
   Deno.test(`switch equals its equations: factor ${factor}${real ? ", padding" : ""}`, async () => {
-    using _scope = memory();
+    using _scope = memory(backend);
     const options = parseOptions(switchRouter, { capacityFactor: factor, jitter: 0, z: 0.5, initScale: 1 });
     const router = switchRouter.create({ D, E, V: 1 }, options, createInit(backend, random(2)));
     const mask = Float32Array.from({ length: T }, (_, t) => !real || real(t) ? 1 : 0);
@@ -74,7 +74,7 @@ for (
 }
 
 Deno.test("the z-loss is left out unless it is asked for", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const router = switchRouter.create(
     { D, E, V: 1 },
     parseOptions(switchRouter),
@@ -92,7 +92,7 @@ Deno.test("the z-loss is left out unless it is asked for", async () => {
 });
 
 Deno.test("jitter multiplies each input by its own number in [1 - epsilon, 1 + epsilon), evenly spread", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [rows, epsilon] = [400, 0.01];
   const values = random(3).normal(rows * D).map((value) => value + Math.sign(value));
   const noisy = await jitter(tensor(backend, values, [rows, D]), epsilon, random(4)).read();

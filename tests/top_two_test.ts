@@ -15,7 +15,7 @@ const backend = await cpu({ threads: 1 });
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 
 Deno.test("ST-MoE: z-loss is the mean squared log sum of router logits, times c_z", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E] = [9, 4];
   const x = Array.from(random(1).normal(T * E), (value) => 3 * value);
   const real = [1, 1, 0, 1, 1, 1, 0, 1, 1];
@@ -37,7 +37,7 @@ Deno.test("ST-MoE: z-loss is the mean squared log sum of router logits, times c_
 Deno.test("ST-MoE: the second expert is used with probability min(1, g2 / threshold)", async () => {
   const [T, E] = [4000, 4];
   for (const [g2, threshold] of [[0.1, 0.2], [0.15, 0.2], [0.3, 0.2], [0.3, 0.5]]) {
-    using _scope = memory();
+    using _scope = memory(backend);
     // Two experts share everything: logits with odds g2 to 1 - g2, the others far behind.
     const row = [Math.log(1 - g2), Math.log(g2), -40, -40];
     const x = Array.from({ length: T * E }, (_, at) => row[at % E]);
@@ -64,7 +64,7 @@ Deno.test("ST-MoE: the second expert is used with probability min(1, g2 / thresh
 });
 
 Deno.test("ST-MoE: capacity 1.25 in training and 2 in evaluation, without the second choice in it, at least 4", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E] = [40, 4];
   const x = Array.from({ length: T * E }, (_, at) => [3, 2, 0, 0][at % E]);
   const kept = async (training: boolean, tokens = T) => {
@@ -76,7 +76,7 @@ Deno.test("ST-MoE: capacity 1.25 in training and 2 in evaluation, without the se
 });
 
 Deno.test("top-ANY: 0 drops nothing, x > 0 drops by Tutel's rule, x < 0 keeps what -x keeps", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E, K] = [50, 8, 2];
   const x = Array.from(random(2).normal(T * E), (value, at) => value + (at % E === 0 ? 3 : 0));
   const of = (options: Record<string, unknown>) =>
@@ -100,7 +100,7 @@ Deno.test("top-ANY: 0 drops nothing, x > 0 drops by Tutel's rule, x < 0 keeps wh
 });
 
 Deno.test("batch priority: tokens by their first probability, every first choice before any second", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E, K, C] = [30, 3, 2, 14];
   const x = Array.from(random(3).normal(T * E), (value) => 2 * value);
   for (const groups of [1, 3]) {
@@ -133,7 +133,7 @@ Deno.test("batch priority: tokens by their first probability, every first choice
 });
 
 Deno.test("top-ANY's cosine gate: cosines over a temperature that never falls below its least", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, D, E, P] = [6, 5, 4, 3];
   const draw = (seed: number, count: number) => Array.from(random(seed).normal(count));
   const [x, projection, projectionBias, expert] = [
@@ -176,7 +176,7 @@ Deno.test("top-ANY's cosine gate: cosines over a temperature that never falls be
 });
 
 Deno.test("top-ANY's losses: GShard's, or half of importance and load", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, E, K] = [12, 5, 2];
   const x = Array.from(random(6).normal(T * E));
   const batch = { x, D: E, E, given: { gate: identity(E) } };
@@ -214,7 +214,7 @@ Deno.test("top-ANY's losses: GShard's, or half of importance and load", async ()
 });
 
 Deno.test("forced balance: in turn, in random turn, over real tokens", async () => {
-  using _scope = memory();
+  using _scope = memory(backend);
   const [T, D, E, K] = [10, 2, 4, 3];
   const x = new Array<number>(T * D).fill(0);
   const even = await routeOnce(backend, forcedBalance, { x, D, E, options: { k: K } });

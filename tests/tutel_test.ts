@@ -3,6 +3,7 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import { feedForward } from "../experts/feed_forward.ts";
+import type { Backend } from "../kernels/kernel.ts";
 import { createMoeLayer, type MoeLayer } from "../moe/layer.ts";
 import { gshard } from "../routers/gshard.ts";
 import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
@@ -61,6 +62,7 @@ function initialValues(uniform: Uniform, E: number): Record<string, Float32Array
 }
 
 interface Run {
+  readonly backend: Backend;
   readonly layer: MoeLayer;
   /** Sums over channels, one row a sequence. */
   logits(): Promise<{ logit_BL: Tensor; expert_N: Tensor }>;
@@ -99,6 +101,7 @@ async function createRun(
       return { logit_BL: reshape(sumLast(y_TD), [B, L]), expert_N: routing.expert_N };
     },
     loss: (logit_BL) => meanAll(crossEntropy(logit_BL, target_B)),
+    backend,
     close: () => backend.close(),
   };
 }
@@ -151,7 +154,7 @@ Deno.test("top-2, two experts, f64 in Tutel: all hundred losses", async () => {
   });
   const params = [...Object.values(run.layer.params.router), ...Object.values(run.layer.params.experts)];
   for (const [step, want] of losses.entries()) {
-    using _scope = memory();
+    using _scope = memory(run.backend);
     const { logit_BL } = await run.logits();
     const loss = run.loss(logit_BL);
     const found = await gradients(loss, params);
@@ -174,7 +177,7 @@ Deno.test("top-1, two experts, f32 in Tutel: the first loss of a batch of 16, wi
     jitter: 0,
     balance: 0,
   });
-  using _scope = memory();
+  using _scope = memory(run.backend);
   const { logit_BL, expert_N } = await run.logits();
   assertEquals((await expert_N.read()).filter((expert) => expert < 0).length, 16);
   const largest = Math.max(...(await logit_BL.read()).map(Math.abs));
@@ -193,7 +196,7 @@ const firstLosses = [
 for (const { top, experts, loss } of firstLosses) {
   Deno.test(`top-${top} of ${experts}, f32 in Tutel: the first loss of a batch of 16, by top-any`, async () => {
     const run = await createRun(16, uniformWithin32, topAny, { k: top, balance: 0 }, experts);
-    using _scope = memory();
+    using _scope = memory(run.backend);
     const { logit_BL, expert_N } = await run.logits();
     assertEquals((await expert_N.read()).filter((expert) => expert < 0).length, 0);
     const largest = Math.max(...(await logit_BL.read()).map(Math.abs));

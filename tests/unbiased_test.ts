@@ -124,7 +124,7 @@ async function measure(plugin: AnyRouterPlugin, given: Record<string, unknown>, 
   const draws = random(seed).split("draws");
   const id = new Int32Array(T);
   for (let step = 0; step < BATCHES; step++) {
-    using _scope = memory();
+    using _scope = memory(backend);
     const x_TD = tensor(backend, copies, [T, D]);
     const tokenId_T = tensor(backend, id, [T]);
     const routing = await router.route(x_TD, {

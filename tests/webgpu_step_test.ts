@@ -8,7 +8,7 @@ import { affine } from "../kernels/mod.ts";
 import { findSize, type SizeName } from "../models/presets.ts";
 import { findRouter, parseOptions } from "../routers/registry.ts";
 import { stages, type TimingRecord } from "../training/record.ts";
-import type { StepQueue } from "../training/step_queue.ts";
+import type { StepQueue } from "../training/record.ts";
 import { train } from "../training/train.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { madeUpDataset } from "./made_up_text.ts";

@@ -68,7 +68,7 @@ async function run(
   const losses: number[] = [];
   const experts: Int32Array[] = [];
   for (let step = 0; step < steps; step++) {
-    using _scope = memory();
+    using _scope = memory(backend);
     const drawn = streams.split("text").split(step).uniform(2 * T);
     const word = new Int32Array(T + 1);
     for (let t = 1; t <= T; t++) {

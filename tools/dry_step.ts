@@ -11,7 +11,7 @@ import { parameter } from "../tensor/tensor.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createAdamW } from "../training/optimizer.ts";
 import { createProgressState } from "../training/train_state.ts";
-import { trainStep } from "../training/train_step.ts";
+import { batchesOf, trainStep } from "../training/train_step.ts";
 
 /** One call of a kernel. */
 export interface KernelCall {
@@ -78,6 +78,7 @@ export async function dryStep(size: ModelSize, router: AnyRouterPlugin): Promise
     model,
     optimizer,
     state: createProgressState(model, optimizer),
+    batchAt: batchesOf({ size, seed: 0 }, dataset as Dataset),
     learningRate: size.learningRate,
   });
   return calls;

@@ -49,7 +49,7 @@ async function passOver(
   half: number,
   step: number,
 ): Promise<{ experts: number[]; losses: number[] }> {
-  using _scope = memory();
+  using _scope = memory(backend);
   const { loss_T, layers } = await model.forward(tensorsOf(backend, examples), {
     ...{ training: false, step, random: random(0) },
   });

@@ -150,14 +150,14 @@ async function evaluateWith(
   let total = 0;
   let tokens = 0;
   for (const batch of plan) {
-    using _scope = memory();
+    using _scope = memory(backend);
     const output = await model.forward(tensorsOf(backend, batch), {
       training: false,
       step,
       random: random(0),
     });
     const count = targetsIn(batch);
-    const [loss, read] = await pass("reading", () =>
+    const [loss, read] = await pass(backend, "reading", () =>
       Promise.all([
         scalar(output.loss!),
         Promise.all(

@@ -34,7 +34,7 @@ export async function look(
   length: number,
   step: number,
 ): Promise<readonly TokenLook[]> {
-  using _scope = memory();
+  using _scope = memory(backend);
   const tokenId_T = tensor(backend, tokenId, [tokenId.length]);
   const { layers } = await model.forward({ tokenId_T, length }, { training: false, step, random: random(0) });
   const byLayer = await Promise.all(layers.map((layer) => tokensOf(layer, tokenId.length)));

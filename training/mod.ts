@@ -12,7 +12,7 @@ export { type Dataset, prepare, type PrepareOptions } from "../data/dataset.ts";
 export {
   type Batch as TokenBatch,
   type BatchShape,
-  trainingBatch,
+  trainingBatches,
   type TrainingBatchOptions,
   type ValidationBatch,
   validationBatches,
@@ -46,9 +46,9 @@ export type {
   RunHeader,
   RunRecord,
   Specialisation,
+  StepQueue,
   StepRow,
   StepTiming,
   TimingRecord,
 } from "./record.ts";
-export type { StepQueue } from "./step_queue.ts";
 export { parseRecord, recordText } from "./record.ts";

@@ -9,7 +9,7 @@ export interface AdamWOptions {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** Decoupled decay, for parameters of two or more dimensions only: norms and biases are left alone. */
+  /** Decoupled decay, for parameters that decay (`Parameter.decays`): norms and biases are left alone. */
   readonly weightDecay: number;
   /** Gradients are scaled down to this norm. */
   readonly maximumNorm: number;
@@ -38,6 +38,7 @@ export interface AdamW {
 /**
  * Starts AdamW with moments of 0.
  * @param params What to train. Every update must come with a gradient for each, or throws {TypeError}.
+ * @throws {RangeError} when there are none, or one parameter has two names: it would be stepped twice.
  * @example
  * ```ts
  * import { cpu, gradients, parameter, scalar, square, sumAll } from "@switchyard/moe";
@@ -58,6 +59,9 @@ export function createAdamW(
   options: Partial<AdamWOptions> = {},
 ): AdamW {
   const { beta1, beta2, epsilon, weightDecay, maximumNorm } = { ...adamWDefaults, ...options };
+  const names = Object.keys(params);
+  if (names.length === 0) throw new RangeError("Cannot train without parameters: give one or more by name");
+  refuseTwice(params);
   const moments = Object.fromEntries(
     Object.entries(params).map(([name, { backend, shape }]) => {
       const zeros = () => parameter(backend, new Float32Array(sizeOf(shape)), shape);
@@ -67,17 +71,18 @@ export function createAdamW(
   return {
     moments,
     update(gradients, learningRate, step) {
-      using scope = memory();
-      const names = Object.keys(params);
+      for (const name of names) {
+        if (!gradients[name]) throw new TypeError(`Cannot update "${name}": no gradient was given`);
+      }
+      using scope = memory(gradients[names[0]].backend);
       let squares: Tensor[] = [];
       for (const name of names) {
-        if (!(name in gradients)) throw new TypeError(`Cannot update "${name}": no gradient was given`);
         squares = apply(kernels.sumSquares, [gradients[name], ...squares], {});
       }
       const [norm, scale] = apply(kernels.clipScale, squares, { maximum: maximumNorm });
       for (const name of names) {
         const { first, second } = moments[name];
-        const decay = params[name].shape.length > 1 ? weightDecay : 0;
+        const decay = params[name].decays ? weightDecay : 0;
         const inputs = [params[name], gradients[name], first, second, scale];
         const constants = { learningRate, beta1, beta2, epsilon, weightDecay: decay, step: step + 1 };
         const [next, nextFirst, nextSecond] = applyOver(kernels.adamw, inputs, constants);
@@ -88,4 +93,17 @@ export function createAdamW(
       return scope.keep(norm);
     },
   };
+}
+
+function refuseTwice(params: Readonly<Record<string, Parameter>>): void {
+  const names = new Map<Parameter, string>();
+  for (const [name, param] of Object.entries(params)) {
+    const other = names.get(param);
+    if (other !== undefined) {
+      throw new RangeError(
+        `Cannot train "${name}": it is the parameter "${other}", and each is stepped once; enter it under one name`,
+      );
+    }
+    names.set(param, name);
+  }
 }

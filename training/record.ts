@@ -1,12 +1,11 @@
 // What a run leaves behind, line by line. Everything here is a function of the command and the seed: two runs of the
 // same command write the same bytes. What is not (seconds, threads) goes to a timing record beside it.
-import type { Arithmetic } from "../kernels/kernel.ts";
+import type { Arithmetic, QueueCounts } from "../kernels/kernel.ts";
 import type { ControlName } from "../models/controls.ts";
 import type { Load } from "../moe/load.ts";
 import type { RunConfig } from "./config.ts";
 import type { Importance } from "./importance.ts";
 import { fromOlder } from "./older_records.ts";
-import type { StepQueue } from "./step_queue.ts";
 
 /** How one MoE layer routed in one step. */
 export interface LayerLoad extends Load {
@@ -157,6 +156,12 @@ export interface RunRecord {
   readonly steps: readonly StepRow[];
   readonly evaluations: readonly EvaluationRow[];
   readonly end: EndRow | null;
+}
+
+/** Work handed to a device in one step. */
+export interface StepQueue extends Omit<QueueCounts, "waitSeconds"> {
+  /** Dispatches by the stage that asked for them, those of its gradients included; they add up to all. */
+  readonly dispatchesByStage: Readonly<Record<string, number>>;
 }
 
 /** Seconds of one step. */

@@ -1,5 +1,6 @@
 // What changes while a run trains, and how it goes into a checkpoint and comes back: step, weights, moments, and the
 // counts the last row of the record is made from.
+import { release } from "../tensor/memory.ts";
 import { scalar } from "../tensor/reduce.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Model } from "../models/model.ts";
@@ -24,7 +25,7 @@ export interface ProgressState {
   readonly routerGradients: Record<string, number>;
   /** Routers by path, whose own state goes with the rest. */
   readonly routers: Model["routers"];
-  /** Frees weights and moments. */
+  /** Frees weights and moments; a second call does nothing. */
   free(): void;
 }
 
@@ -46,6 +47,7 @@ export function createProgressState(model: Model, optimizer: AdamW, length: numb
   const routerGradients: Record<string, number> = Object.fromEntries(
     model.routerParams.map((name) => [name, 0]),
   );
+  let freed = false;
   const state: ProgressState = {
     step: 0,
     drops: { wanted: new Float64Array(length), dropped: new Float64Array(length) },
@@ -77,9 +79,12 @@ export function createProgressState(model: Model, optimizer: AdamW, length: numb
       return [tensors, { switchyard: JSON.stringify(counts) }];
     },
     free() {
+      if (freed) return;
+      freed = true;
       model.free();
       for (const { first, second } of Object.values(optimizer.moments)) {
-        for (const moment of [first, second]) moment.backend.free(moment.buffer);
+        release(first);
+        release(second);
       }
     },
   };

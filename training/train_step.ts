@@ -3,7 +3,7 @@
 import type { Backend } from "../kernels/kernel.ts";
 import type { Model, ModelOutput } from "../models/model.ts";
 import { countDropsByPosition, gateEntropy, loadOf, type RoutingValues } from "../moe/load.ts";
-import type { TaskData } from "../tasks/task.ts";
+import type { Examples } from "../tasks/task.ts";
 import { add, square } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
@@ -25,7 +25,8 @@ export interface StepParts {
   readonly config: RunConfig;
   /** Name of the run, for errors. */
   readonly run: string;
-  readonly data: TaskData;
+  /** Training batches by step. */
+  readonly examplesAt: (step: number) => Examples;
   readonly backend: Backend;
   readonly model: Model;
   readonly optimizer: AdamW;
@@ -35,20 +36,16 @@ export interface StepParts {
 
 /** One step: forward, gradients, update, and its row of the record. */
 export async function trainStep(parts: StepParts): Promise<StepRow> {
-  const { config, run, data, backend, model, optimizer, state, learningRate } = parts;
-  using _scope = memory();
+  const { config, run, examplesAt, backend, model, optimizer, state, learningRate } = parts;
+  using _scope = memory(backend);
   const { step } = state;
   const streams = random(config.seed);
-  const { sharded, ranks } = config.placement;
-  const examples = data.trainingExamples({
-    batch: config.train.batch,
-    length: config.train.length,
-    random: streams.split("data"),
-    step,
-    shards: sharded ? ranks : 1,
-  });
   const routing = streams.split("routing").split(step);
-  const output = await model.forward(tensorsOf(backend, examples), { training: true, step, random: routing });
+  const output = await model.forward(tensorsOf(backend, examplesAt(step)), {
+    training: true,
+    step,
+    random: routing,
+  });
   const losses = Object.entries(output.losses);
   const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
   const total = [
@@ -57,18 +54,22 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
   ].reduce(add, output.loss!);
   const byName = await gradientsByName(total, model, run);
   const squares = model.routerParams.map((name) => sumAll(square(byName[name])));
-  const norm = pass("optimizer", () => optimizer.update(byName, learningRate, step));
+  const norm = pass(backend, "optimizer", () => optimizer.update(byName, learningRate, step));
   const sampledLosses = sampled.map((estimator) => weightedMeanLoss(output.loss_T!, estimator));
 
-  const [loss, gradientNorm, lossValues, layers, observed] = await pass("reading", () =>
-    Promise.all([
-      scalar(output.loss!),
-      scalar(norm),
-      Promise.all(losses.map(([, value]) => scalar(value))),
-      readLayers(output, model, config.train.length, state),
-      Promise.all(sampledLosses.map(scalar)),
-      ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
-    ]));
+  const [loss, gradientNorm, lossValues, layers, observed] = await pass(
+    backend,
+    "reading",
+    () =>
+      Promise.all([
+        scalar(output.loss!),
+        scalar(norm),
+        Promise.all(losses.map(([, value]) => scalar(value))),
+        readLayers(output, model, config.train.length, state),
+        Promise.all(sampledLosses.map(scalar)),
+        ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
+      ]),
+  );
   const row: StepRow = {
     kind: "step",
     step,

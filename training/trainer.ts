@@ -3,6 +3,7 @@
 import type { Backend } from "../kernels/kernel.ts";
 import { createModel, type Model } from "../models/model.ts";
 import type { TaskData } from "../tasks/task.ts";
+import { fork } from "../tensor/context.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
@@ -73,8 +74,10 @@ export interface Trainer extends Disposable {
  * @throws {RangeError} when the task and the model do not fit, or the run to resume was started otherwise.
  */
 export async function createTrainer(config: RunConfig, options: RunOptions): Promise<Trainer> {
-  const { backend, data, store } = options;
-  const { train } = config;
+  const { data, store } = options;
+  // Two runs at once never see each other's memory scopes and clocks.
+  const backend = fork(options.backend);
+  const { train, placement } = config;
   const streams = random(config.seed);
   const model = createModel(specOf(config, data), createInit(backend, streams.split("init")));
   const optimizer = createAdamW(model.params, train);
@@ -88,7 +91,7 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
   });
   let header: RunHeader;
   try {
-    header = await headerOf(config, options, model);
+    header = await headerOf(config, { ...options, backend }, model);
     rows.push(header);
     const saved = options.resume && store ? await store.saved() : null;
     if (saved) {
@@ -102,6 +105,12 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
     throw error;
   }
   const plan = evaluationPlan(config, data);
+  const examplesAt = data.trainingExamples({
+    batch: train.batch,
+    length: train.length,
+    random: streams.split("data"),
+    shards: placement.sharded ? placement.ranks : 1,
+  });
   const schedule = { peak: train.learningRate, ...train };
   const pointAt = (step: number): Promise<Evaluation> => evaluate(model, { backend, data, plan, step });
   const point = async () => {
@@ -118,14 +127,14 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
     async step() {
       const { step } = state;
       if (step === 0) await point();
-      takePassSeconds();
+      takePassSeconds(backend);
       const start = performance.now();
       const queued = watchQueue(backend);
       const learningRate = learningRateAt(step, schedule);
       const row = await trainStep({
         config,
         run: header.run,
-        data,
+        examplesAt,
         backend,
         model,
         optimizer,
@@ -133,7 +142,7 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
         learningRate,
       });
       const seconds = (performance.now() - start) / 1000;
-      const passes = takePassSeconds();
+      const passes = takePassSeconds(backend);
       const stepTiming = { step, seconds, stages: sumOfPasses(passes), passes, ...queued(seconds) };
       rows.push(row);
       timings.push(stepTiming);

@@ -2,7 +2,8 @@
 // round by round, each alone, so that ratios come from the same minutes.
 import { cpuSeconds, settle } from "./idle.ts";
 import { type Command, Refused, type Running, start } from "./process.ts";
-import { norm, type Wanted, type Workload } from "./workloads.ts";
+import type { Wanted, Workload } from "./workload.ts";
+import { norm } from "./workloads.ts";
 
 /** Somebody who may take part. */
 export interface Contender {

@@ -5,7 +5,8 @@ import { command, readWords, wholeNumber } from "../options.ts";
 import { compare, type Contender, type Row } from "./compare.ts";
 import { createContenders } from "./contenders.ts";
 import { barsTable, judge, markdownOf, tableOf } from "./table.ts";
-import { createWorkloads, type Workload } from "./workloads.ts";
+import type { Workload } from "./workload.ts";
+import { createWorkloads } from "./workloads.ts";
 
 interface Choice {
   readonly contenders: readonly Contender[];

@@ -34,10 +34,10 @@ function keep(backend: Backend, task: Task, name: string): Parameter {
 }
 
 /** A workload whose calls leave nothing behind. */
-function stateless(call: Call): Prepared {
+function stateless(backend: Backend, call: Call): Prepared {
   return {
     async outputs() {
-      using _scope = memory();
+      using _scope = memory(backend);
       const found: Record<string, ArrayLike<number>> = {};
       for (const [name, value] of Object.entries(await call())) {
         found[name] = await value.read();
@@ -46,7 +46,7 @@ function stateless(call: Call): Prepared {
     },
     async run(count) {
       for (let done = 1; done <= count; done++) {
-        using _scope = memory();
+        using _scope = memory(backend);
         const [first] = Object.values(await call());
         if (done === count) await wait(first);
       }
@@ -111,7 +111,7 @@ function moe(backend: Backend, task: Task, activation: "relu" | "gelu" | "swiglu
 function gradientsOf(backend: Backend, task: Task, activation: "relu" | "swiglu"): Prepared {
   const { params, x_TD, loss } = moe(backend, task, activation);
   const all = { x: x_TD, ...params };
-  return stateless(async () => {
+  return stateless(backend, async () => {
     const value = await loss();
     const found = await gradients(value, Object.values(all));
     return {
@@ -137,7 +137,7 @@ function training(backend: Backend, task: Task): Prepared {
   };
   return {
     async outputs() {
-      using _scope = memory();
+      using _scope = memory(backend);
       const first = await scalar(await step());
       const found: Record<string, ArrayLike<number>> = {
         loss: [first],
@@ -150,7 +150,7 @@ function training(backend: Backend, task: Task): Prepared {
     },
     async run(count) {
       for (let done = 1; done <= count; done++) {
-        using _scope = memory();
+        using _scope = memory(backend);
         const value = await step();
         if (done === count) await wait(value);
       }
@@ -180,19 +180,19 @@ async function prepare(backend: Backend, task: Task): Promise<Prepared> {
   switch (task.name.replace(/-\d+$/, "")) {
     case "matmul": {
       const [a, b] = [keep(backend, task, "a"), keep(backend, task, "b")];
-      return stateless(() => Promise.resolve({ y: matmul(a, b) }));
+      return stateless(backend, () => Promise.resolve({ y: matmul(a, b) }));
     }
     case "grouped": {
       const [x, w] = [reshape(keep(backend, task, "x"), [E, rows, K]), keep(backend, task, "w")];
-      return stateless(() => Promise.resolve({ y: reshape(batchedMatmul(x, w), [E * rows, N]) }));
+      return stateless(backend, () => Promise.resolve({ y: reshape(batchedMatmul(x, w), [E * rows, N]) }));
     }
     case "softmax": {
       const x = keep(backend, task, "x");
-      return stateless(() => Promise.resolve({ y: softmax(x) }));
+      return stateless(backend, () => Promise.resolve({ y: softmax(x) }));
     }
     case "moe-forward": {
       const { forward } = moe(backend, task, "relu");
-      return stateless(async () => ({ y: await forward() }));
+      return stateless(backend, async () => ({ y: await forward() }));
     }
     case "moe-gradient":
       return gradientsOf(backend, task, "relu");

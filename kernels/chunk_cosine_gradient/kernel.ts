@@ -5,7 +5,7 @@ import { QUOTIENT } from "../accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import lanes from "../lanes.wgsl" with { type: "text" };
 
-function bind(inputs: readonly ArrayType[]): Record<string, number> {
+function bind(inputs: readonly ArrayType[]) {
   const bound = match("chunk_cosine_gradient", inputs, ["f32 TD", "f32 TE", "f32 T", "f32 TE"]);
   const { D, E } = bound;
   if (E === 0 || D % E !== 0) {

@@ -19,7 +19,7 @@ export interface CombineRowsGradientParams {
   readonly each?: number;
 }
 
-function bind(inputs: readonly ArrayType[], { each }: CombineRowsGradientParams): Record<string, number> {
+function bind(inputs: readonly ArrayType[], { each }: CombineRowsGradientParams) {
   if (each !== undefined && (!Number.isInteger(each) || each < 1)) {
     throw new RangeError(
       `Cannot run combine_rows_gradient: each is ${each}, it must be a whole number from 1`,

@@ -10,7 +10,7 @@ import { QUOTIENT } from "../accuracy.ts";
 const TINY = 1e-30;
 const code = lanes + math + program;
 
-function bind(inputs: readonly ArrayType[]): Record<string, number> {
+function bind(inputs: readonly ArrayType[]) {
   return match("divergence", inputs, ["f32 RE", "f32 RE", "f32 R"]);
 }
 

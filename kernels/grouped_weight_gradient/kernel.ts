@@ -19,7 +19,7 @@ export interface GroupedWeightGradientParams {
   readonly each?: number;
 }
 
-function bind(inputs: readonly ArrayType[], { each }: GroupedWeightGradientParams): Record<string, number> {
+function bind(inputs: readonly ArrayType[], { each }: GroupedWeightGradientParams) {
   if (each !== undefined && (!Number.isInteger(each) || each < 1)) {
     throw new RangeError(
       `Cannot run grouped_weight_gradient: each is ${each}, it must be a whole number from 1`,
@@ -35,7 +35,7 @@ function bind(inputs: readonly ArrayType[], { each }: GroupedWeightGradientParam
   if (bound.O < 1) {
     throw new RangeError("Cannot run grouped_weight_gradient: E groups need E + 1 offsets, not 0");
   }
-  return { R: bound.N, ...bound, E: bound.O - 1 };
+  return { ...bound, R: each === undefined ? bound.N : bound.R, E: bound.O - 1 };
 }
 
 export const groupedWeightGradient: Kernel<GroupedWeightGradientParams> = {

@@ -13,7 +13,7 @@ export interface MatmulParams {
   readonly transposeB: boolean;
 }
 
-function bind(inputs: readonly ArrayType[], params: MatmulParams): Record<string, number> {
+function bind(inputs: readonly ArrayType[], params: MatmulParams) {
   return match("matmul", inputs, [
     params.transposeA ? "f32 KM" : "f32 MK",
     params.transposeB ? "f32 NK" : "f32 KN",

@@ -9,7 +9,7 @@ import math from "../math.wgsl" with { type: "text" };
 const ELEMENTS_A_BLOCK = 8192;
 const LEAST = 1e-30;
 
-function bind(inputs: readonly ArrayType[]): Record<string, number> {
+function bind(inputs: readonly ArrayType[]) {
   if (inputs.length !== 1 && inputs.length !== 2) {
     throw new TypeError(`Cannot run mean_entropy: it takes 1 or 2 inputs, not ${inputs.length}`);
   }

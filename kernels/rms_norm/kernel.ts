@@ -11,7 +11,7 @@ export interface RmsNormParams {
   readonly epsilon: number;
 }
 
-function bind(inputs: readonly ArrayType[], { epsilon }: RmsNormParams): Record<string, number> {
+function bind(inputs: readonly ArrayType[], { epsilon }: RmsNormParams) {
   const bound = match("rms_norm", inputs, ["f32 *D", "f32 D"]);
   if (bound.D < 1) throw new RangeError("Cannot run rms_norm: rows have no entries");
   if (!(epsilon >= 0 && epsilon < Infinity)) {

@@ -8,7 +8,7 @@ import sums from "../sum_first/gpu.wgsl" with { type: "text" };
 const code = columnSums + program;
 const next = columnSums + sums;
 
-function bind(inputs: readonly ArrayType[]): Record<string, number> {
+function bind(inputs: readonly ArrayType[]) {
   const bound = match("rms_norm_gain_gradient", inputs, ["f32 *D", "f32 R", "f32 *D"]);
   if (bound.R !== bound.rows) {
     throw new RangeError(

@@ -5,7 +5,7 @@ import { additionsInRow, QUOTIENT } from "../accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import lanes from "../lanes.wgsl" with { type: "text" };
 
-function bind(inputs: readonly ArrayType[]): Record<string, number> {
+function bind(inputs: readonly ArrayType[]) {
   const bound = match("rms_norm_gradient", inputs, ["f32 *D", "f32 D", "f32 R", "f32 *D"]);
   if (bound.R !== bound.rows) {
     throw new RangeError(

@@ -9,7 +9,7 @@ import rowGradient from "../row_gradient.wgsl" with { type: "text" };
 
 const code = lanes + rowGradient + program;
 
-function bind(inputs: readonly ArrayType[]): Record<string, number> {
+function bind(inputs: readonly ArrayType[]) {
   return match("row_share_gradient", inputs, ["f32 RC", "f32 R", "f32 RC"]);
 }
 

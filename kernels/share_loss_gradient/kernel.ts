@@ -8,11 +8,12 @@ export interface ShareLossGradientParams {
   readonly scope: number;
 }
 
-function bind(inputs: readonly ArrayType[], { scope }: ShareLossGradientParams): Record<string, number> {
+function bind(inputs: readonly ArrayType[], { scope }: ShareLossGradientParams) {
   if (inputs.length !== 2 && inputs.length !== 3) {
     throw new TypeError(`Cannot run share_loss_gradient: it takes 2 or 3 inputs, not ${inputs.length}`);
   }
-  const bound = match("share_loss_gradient", inputs, ["f32 SE", "f32 S", "f32 T"].slice(0, inputs.length));
+  const given = inputs.length === 2 ? ["f32 SE", "f32 S"] as const : ["f32 SE", "f32 S", "f32 T"] as const;
+  const bound = match("share_loss_gradient", inputs, given);
   const { S, T = S * scope } = bound;
   if (!Number.isInteger(scope) || scope < 1 || T !== S * scope) {
     throw new RangeError(

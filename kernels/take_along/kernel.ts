@@ -4,7 +4,7 @@ import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from
 import { forEach } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
-function bind(inputs: readonly ArrayType[]): Record<string, number> {
+function bind(inputs: readonly ArrayType[]) {
   return match("take_along", inputs, ["any TE", "i32 TK"]);
 }
 

@@ -8,7 +8,7 @@ export interface TakeAlongGradientParams {
   readonly columns: number;
 }
 
-function bind(inputs: readonly ArrayType[], { columns }: TakeAlongGradientParams): Record<string, number> {
+function bind(inputs: readonly ArrayType[], { columns }: TakeAlongGradientParams) {
   const bound = match("take_along_gradient", inputs, ["i32 TK", "f32 TK"]);
   if (!Number.isInteger(columns) || columns < 0) {
     throw new RangeError(

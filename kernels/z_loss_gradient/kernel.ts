@@ -4,7 +4,7 @@ import { forEach } from "../grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
 
-function bind(inputs: readonly ArrayType[]): Record<string, number> {
+function bind(inputs: readonly ArrayType[]) {
   if (inputs.length !== 4 && inputs.length !== 5) {
     throw new TypeError(`Cannot run z_loss_gradient: it takes 4 or 5 inputs, not ${inputs.length}`);
   }
