@@ -1,6 +1,7 @@
 // What an experiment is: a question, and the variants whose runs answer it. Everything else (seeds, data, model size,
 // records, report) is shared.
 import type { ModelSize } from "../models/presets.ts";
+import type { Judgement } from "../report/judgement.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 
 /** One thing compared: a router with options. The first variant of an experiment is the baseline of its report. */
@@ -27,6 +28,8 @@ export interface Experiment {
   readonly name: string;
   /** The question, in one sentence. */
   readonly about: string;
+  /** How it is judged, fixed before it runs; by loss and without a margin when left out. */
+  readonly judgement?: Judgement;
   /** What the question asks of every size. */
   readonly size?: Partial<Pick<ModelSize, "ranks" | "ranksPerNode" | "sharded">>;
   variants(choice: VariantChoice): readonly Variant[];

@@ -9,6 +9,12 @@ export const locality: Experiment = {
   name: "locality",
   about:
     "Does the locality loss keep tokens on their own node when ranks read different text, and at what cost?",
+  judgement: {
+    metric: "localShare",
+    direction: "higher",
+    margin: null,
+    claim: "The locality loss raises the share of assignments that stay on their own node.",
+  },
   size: { sharded: true },
   variants({ routers, settings }) {
     return (routers ?? [findRouter("locmoe"), findRouter("locmoe-plus")]).flatMap((router) =>

@@ -75,7 +75,9 @@ async function main(words: readonly string[]): Promise<void> {
   });
   device.backend.close();
   await writeResults(folder, command, finished, taskCommand(words));
-  console.log(`\n${summaryTable(finished.runs, finished.timings)}`);
+  console.log(
+    `\n${summaryTable(finished.runs, finished.timings, { judgement: command.experiment.judgement })}`,
+  );
   console.log(`Unigram perplexity ${dataset.unigramPerplexity.toFixed(1)}.`);
   console.log(
     `Report: ${folder}/report.html (rows: records.jsonl, records.csv). ${
@@ -103,13 +105,13 @@ async function writeResults(
   { runs, timings }: Finished,
   words: string,
 ): Promise<void> {
-  const { name, about } = command.experiment;
+  const { name, about, judgement } = command.experiment;
   await writeAtomic(`${folder}/records.jsonl`, runs.map((run) => recordText(recordRows(run))).join(""));
   await writeAtomic(`${folder}/records.csv`, stepsCsv(runs));
   const date = new Date().toISOString().slice(0, 10);
   await writeAtomic(
     `${folder}/report.html`,
-    renderReport({ name, about, command: words, date }, runs, timings),
+    renderReport({ name, about, judgement, command: words, date }, runs, timings),
   );
 }
 

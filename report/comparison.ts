@@ -21,9 +21,11 @@ export interface Comparison {
   readonly baselineName: string;
 }
 
-/** The router named, else `switch`, else the first. */
-function baselineOf(routers: readonly Series[], named: string | undefined): string {
-  const names = routers.map(({ name }) => name);
+/** The router named, else `switch`, else the first: one for all tasks, though it may have failed on some. */
+function baselineOf(runs: readonly RunRecord[], named: string | undefined): string {
+  const names = [
+    ...new Set(runs.filter(({ header }) => header.control === undefined).map(({ header }) => header.router)),
+  ];
   if (named !== undefined && !names.includes(named)) {
     throw new RangeError(`Cannot compare with "${named}": the routers here are ${list(names)}`);
   }
@@ -56,12 +58,12 @@ export function comparisons(
 ): Comparison[] {
   if (runs.length === 0) throw new RangeError("Cannot report: there are no runs");
   const places = placesOf(runs);
+  const baselineName = baselineOf(runs, baseline);
   return [...Map.groupBy(runs, ({ header }) => header.task?.name ?? null).values()].map(
     (group): Comparison => {
       const all = seriesOf(group, timings, places);
       const series = finished(all);
       const routers = series.filter(({ control }) => control === null);
-      const baselineName = baselineOf(all.filter(({ control }) => control === null), baseline);
       return {
         task: group[0].header.task ?? null,
         all,
