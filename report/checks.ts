@@ -96,7 +96,20 @@ function machines(series: readonly Series[]): Check[] {
   }];
 }
 
-/** Checks over the finished runs of a task; needs a router with one. Controls differ in what they are, so fewer apply to them. */
+/** Whether the dense control of equal FLOPs spends what routers were given; nothing where either is unknown. */
+function denseFlop({ controls, routers }: Comparison): Check[] {
+  const dense = controls.get("dense, equal FLOPs");
+  const own = dense && costOf(dense)?.flop?.mean;
+  const planned = costOf(routers[0])?.planned;
+  if (!own || !planned) return [];
+  return [{
+    about: `The control “dense, equal FLOPs” spends what routers may, within ${equalWithin * 100}%`,
+    holds: Math.max(own, planned) <= (1 + equalWithin) * Math.min(own, planned),
+    detail: `${compact(own)} beside ${compact(planned)}`,
+  }];
+}
+
+/** Checks over the finished runs of a task, at least one of a router. Controls differ by nature, so fewer apply to them. */
 export function checks(comparison: Comparison): Check[] {
   const { series, routers } = comparison;
   const runs = routers.flatMap((each) => each.runs);
@@ -107,6 +120,7 @@ export function checks(comparison: Comparison): Check[] {
     initialWeights(headers),
     seeds(series),
     flop(routers),
+    ...denseFlop(comparison),
     equal("Same corpus, vocabulary and split", all, ({ data, task }) => [data, task]),
     equal("Same model shape and settings", headers, ({ model, size }) => [size, model]),
     equal("Same precision of experts", headers, ({ experts }) => experts.precision),

@@ -21,11 +21,20 @@ export interface Comparison {
   readonly baselineName: string;
 }
 
-/** The router named, where it takes part, else `switch`, else the first. */
-function baselineOf(routers: readonly Series[], named: string | undefined): string {
-  const names = routers.map(({ name }) => name);
+/**
+ * The router named, where it takes part, else `switch`, else the first: one for all tasks, though it may have failed on
+ * some; arms of several settings have other names in each.
+ */
+function baselineOf(runs: readonly RunRecord[], named: string | undefined): string {
+  const names = routersIn(runs);
   if (named !== undefined && names.includes(named)) return named;
-  return (names.includes("switch") ? "switch" : names[0] ?? "");
+  return names.includes("switch") ? "switch" : names[0] ?? "";
+}
+
+function routersIn(runs: readonly RunRecord[]): string[] {
+  return [
+    ...new Set(runs.filter(({ header }) => header.control === undefined).map(({ header }) => header.router)),
+  ];
 }
 
 function controlsOf(series: readonly Series[]): Map<Control, Series> {
@@ -54,9 +63,7 @@ export function comparisons(
 ): Comparison[] {
   if (runs.length === 0) throw new RangeError("Cannot report: there are no runs");
   const places = placesOf(runs);
-  const known = [
-    ...new Set(runs.filter(({ header }) => !header.control).map(({ header }) => header.router)),
-  ];
+  const known = routersIn(runs);
   if (baseline !== undefined && !known.includes(baseline)) {
     throw new RangeError(`Cannot compare with "${baseline}": the routers here are ${list(known)}`);
   }
@@ -68,8 +75,8 @@ export function comparisons(
     (group): Comparison => {
       const all = seriesOf(group, timings, places);
       const series = finished(all);
+      const baselineName = baselineOf(apart && group[0].header.setting ? group : runs, baseline);
       const routers = series.filter(({ control }) => control === null);
-      const baselineName = baselineOf(all.filter(({ control }) => control === null), baseline);
       return {
         task: taskOf(group[0], apart),
         all,

@@ -2,7 +2,7 @@
 // residual stream, causality as tested, and importance weights.
 import { importanceOf } from "./importance.ts";
 import { type Content, type Markup, markup, table } from "./markup.ts";
-import { fixed, missing, percent, plusMinus } from "./numbers.ts";
+import { missing, plusMinus } from "./numbers.ts";
 import type { FinishedRun, Series } from "./series.ts";
 import { estimate, mean } from "./statistics.ts";
 

@@ -57,7 +57,7 @@ function sentences(kind: string, said: readonly string[]): Markup | null {
     : markup`<ul class="claims ${kind}">${said.map((one) => markup`<li>${one}</li>`)}</ul>`;
 }
 
-/** Sections of one task; `several` when the page has more than one. */
+/** Sections of one task, named after it where the page holds several. */
 function results({ comparison, worth }: Judging, tasks: number): Section[] {
   const { series, routers, baseline, baselineName, task } = comparison;
   const rows = summaryRows(comparison, worth);
@@ -105,7 +105,7 @@ function summary(all: readonly Judging[], said: Claims): Content {
   return [
     sentences("warnings", said.warnings),
     sentences("worth", said.worth),
-    said.worth.length === 0
+    judged.every(({ worth }) => worth.experts === null)
       ? null
       : markup`<p class="meta">Experts: loss without experts minus that of the best known routing. Routing: loss of
 random routing minus the same. Means over seeds with paired 95% intervals.</p>`,
@@ -116,7 +116,7 @@ random routing minus the same. Means over seeds with paired 95% intervals.</p>`,
   ];
 }
 
-/** One word for what runs were made on, a few at most. */
+/** Tasks, or corpora where records name no task. */
 function whereOf(all: readonly Judging[]): string {
   return list([
     ...new Set(

@@ -6,7 +6,7 @@ import { costOf, spendsMore } from "./cost.ts";
 import { type Markup, markup } from "./markup.ts";
 import { fixed, ratio } from "./numbers.ts";
 import { seriesColor } from "./palette.ts";
-import { type Scored, scores } from "./score.ts";
+import { scores } from "./score.ts";
 import type { Judging } from "./verdicts.ts";
 
 /** Width a panel is drawn for: three beside each other on a wide page, one on a phone. */
@@ -30,9 +30,10 @@ const short: Readonly<Record<string, string>> = {
   "dense, equal parameters": "dense, = params",
 };
 
-function nameOf({ series }: Scored): string {
-  const name = series.control ? short[series.control] ?? series.control : series.name;
-  return name.length <= 18 ? name : `${name.slice(0, 10)}…${name.slice(-7)}`;
+/** Names as they fit beside a panel. */
+function shown(name: string): string {
+  const text = short[name] ?? name;
+  return text.length <= 18 ? text : `${text.slice(0, 10)}…${text.slice(-7)}`;
 }
 
 /** Rows of a task from best to worst, those that spend more than the baseline behind all others. */
@@ -43,7 +44,7 @@ export function scoreRows({ comparison, worth }: Judging): Row[] {
     const cost = costOf(series);
     const more = series.control === null && baselineCost && cost && spendsMore(cost, baselineCost);
     return {
-      name: nameOf(scored),
+      name: series.name,
       value: score.value,
       low: score.interval!.low,
       high: score.interval!.high,
@@ -66,7 +67,7 @@ function drawing(label: string, rows: readonly Row[], ends: readonly [number, nu
   const [low, high] = ends;
   const clamped = (value: number): number => Math.min(high, Math.max(low, value));
   const inside = (value: number): boolean => value >= low && value <= high;
-  const margin = 12 + 7.2 * Math.max(...rows.map(({ name }) => name.length));
+  const margin = 12 + 7.2 * Math.max(...rows.map(({ name }) => shown(name).length));
   const peers = rows.filter(({ kind }) => kind !== "apart").length;
   const points = (kinds: readonly Row["kind"][]) =>
     rows.filter(({ kind, value }) => kinds.includes(kind) && inside(value));
@@ -85,7 +86,14 @@ function drawing(label: string, rows: readonly Row[], ends: readonly [number, nu
       ticks: [-0.5, 0, 0.5, 1].filter(inside),
       tickFormat: (value: number) => fixed(value, value % 1 === 0 ? 0 : 1),
     },
-    y: { type: "band", domain: rows.map(({ name }) => name), label: null, tickSize: 0, padding: 0.15 },
+    y: {
+      type: "band",
+      domain: rows.map(({ name }) => name),
+      label: null,
+      tickFormat: shown,
+      tickSize: 0,
+      padding: 0.15,
+    },
     marks: [
       Plot.ruleY(rows, { y: "name", stroke: "var(--grid)" }),
       Plot.ruleX([0, 1], { stroke: "var(--muted)", strokeDasharray: "4 3" }),
@@ -134,6 +142,13 @@ function drawing(label: string, rows: readonly Row[], ends: readonly [number, nu
         fill: "var(--surface)",
         title: "about",
       }),
+      Plot.text(rows.filter(({ value }) => !inside(value)), {
+        y: "name",
+        x: (row: Row) => clamped(row.value),
+        text: (row: Row) => row.value < low ? "◂" : "▸",
+        fill: "color",
+        title: "about",
+      }),
     ],
     symbol: { domain: ["control", "apart"], range: ["diamond2", "circle"] },
   });
@@ -177,5 +192,5 @@ routing${
       ? ", or of a dense model with as many parameters where none is known"
       : ""
   }). Bars are 95% intervals, paired by seed (Fieller); they are not widened for the number of routers. A bar without an end
-goes on beyond the chart.</figcaption></figure>`;
+goes on beyond the chart; an arrow is a score beyond it.</figcaption></figure>`;
 }

@@ -97,7 +97,7 @@ function shown<Value>(value: Value | null, text: (value: Value) => string): stri
   return value === null ? missing : text(value);
 }
 
-/** Columns after the router's name; those about ranks and scores only where a row has something to say. */
+/** Columns after the router's name; those about ranks, scores and FLOPs only where a row has something to say. */
 export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): SummaryColumn[] {
   const local: SummaryColumn = {
     title: "Local",
@@ -108,6 +108,13 @@ export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): S
     title: "Routing score",
     about: "0 = random routing, 1 = the best known; mean and 95% interval (Fieller), paired by seed",
     cell: (row) => shown(row.score, ratio),
+  };
+  const flop: SummaryColumn = {
+    title: "FLOP per token",
+    wide: true,
+    about:
+      "floating-point operations of a token's forward pass, measured: mean over training, ± half of its 95% interval",
+    cell: (row) => shown(row.cost?.flop ?? null, compactPlusMinus),
   };
   return [
     {
@@ -151,13 +158,7 @@ export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): S
         "experts that a token went through in an MoE layer, measured: mean over training, ± half of its 95% interval",
       cell: ({ cost }) => cost && cost.expertsByLayer.length > 0 ? expertsText(cost.experts) : missing,
     },
-    {
-      title: "FLOP per token",
-      wide: true,
-      about:
-        "floating-point operations of a token's forward pass, measured: mean over training, ± half of its 95% interval",
-      cell: (row) => shown(row.cost?.flop ?? null, compactPlusMinus),
-    },
+    ...(rows.some(({ cost }) => cost?.flop) ? [flop] : []),
     {
       title: "Tokens per s",
       about: "training tokens a second at the median step",

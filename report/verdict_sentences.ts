@@ -96,7 +96,7 @@ function noVerdict(
   }
   return rows.length > 0
     ? null
-    : `no router shares two finished seeds with ${baselineName}, so no difference can be told from chance.`;
+    : `no difference to ${baselineName} can be told from chance: that takes two seeds that both finished.`;
 }
 
 /** Verdicts of a task. */

@@ -35,8 +35,8 @@ export interface Worth {
   readonly scatter: Scatter | null;
   /** Whether routers can be told apart here; when not, nothing about them is ranked. */
   readonly canTell: boolean;
-  /** Why not: controls are missing, there are too few seeds, or experts are worth too little. */
-  readonly why: "controls" | "seeds" | "worth" | null;
+  /** Why not: controls are missing, there are too few seeds, experts are worth too little, or routing decides nothing. */
+  readonly why: "controls" | "seeds" | "worth" | "routing" | null;
 }
 
 /**
@@ -71,7 +71,7 @@ const bests = ["best known routing", "dense, equal parameters"] as const;
 
 /**
  * Worth of experts and of routing on a task. Routers can be told apart when experts are worth at least ten times the scatter,
- * and more than nothing at 95%. With one router under study, the scatter is taken between it, random routing and the best.
+ * and both experts and routing more than nothing at 95%. With one router under study, the scatter is taken between it, random routing and the best.
  */
 export function worthOf({ controls, routers }: Comparison): Worth {
   const best = bests.map((control) => controls.get(control)).find((series) => series !== undefined) ?? null;
@@ -91,8 +91,10 @@ export function worthOf({ controls, routers }: Comparison): Worth {
     ? "controls"
     : !experts?.interval || !routing?.interval || !found.scatter
     ? "seeds"
-    : experts.interval.low > 0 && experts.mean >= leastWorth * found.scatter.value
+    : !(experts.interval.low > 0 && experts.mean >= leastWorth * found.scatter.value)
+    ? "worth"
+    : routing.interval.low > 0
     ? null
-    : "worth";
+    : "routing";
   return { ...found, canTell: why === null, why };
 }

@@ -44,10 +44,13 @@ export function worthSentence(judging: Judging, controlsLeftOut: boolean): strin
       }.`,
     );
   }
+  const reason = why === "routing"
+    ? `${nats(experts!)}${instead}, but routing decides ${nats(routing!)}, which may be nothing`
+    : `${nats(experts!)}${instead}, ${
+      experts!.interval!.low > 0 ? `less than ${leastWorth} times the seeds' scatter` : "which may be nothing"
+    } (${scattered(scatter!)})`;
   return onTask(
     judging,
-    `this setting cannot tell routers apart: experts are worth ${nats(experts!)}${instead}, ${
-      experts!.interval!.low > 0 ? `less than ${leastWorth} times the seeds' scatter` : "which may be nothing"
-    } (${scattered(scatter!)}). So nothing about routers is ranked.`,
+    `this setting cannot tell routers apart: experts are worth ${reason}. So nothing about routers is ranked.`,
   );
 }

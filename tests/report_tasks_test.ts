@@ -108,6 +108,22 @@ Deno.test("the chart shows controls as such, names what 1 stands for, and says w
   );
 });
 
+Deno.test("scores far off are arrows, and names that look alike when cut keep a row each", () => {
+  const far = { ...routers.switch, router: "far", offset: 9 };
+  const alike = ["a", "b"].map((letter) => ({ ...routers.switch, router: `capacity-of-${letter}-thousand` }));
+  const html = renderReport(experiment, on("recall", [routers.switch, far, ...alike]), []);
+  assertEquals(select(html, ".multiples svg title").length, 4 + 3);
+  assertEquals(
+    select(html, ".multiples svg text").filter(({ textContent }) => textContent.startsWith("◂")).length,
+    1,
+  );
+  assertEquals(
+    select(html, ".multiples svg text").filter(({ textContent }) => textContent === "capacity-o…housand")
+      .length,
+    2,
+  );
+});
+
 Deno.test("the validation curve covers the tokens of the final loss, from step 0 to the end", () => {
   const runs = on("recall");
   const html = renderReport(experiment, runs, []);

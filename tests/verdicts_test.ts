@@ -82,6 +82,27 @@ Deno.test("routers are told apart where experts are worth ten times the scatter,
   assertEquals(scatterOf([]), null);
 });
 
+Deno.test("where random routing does as well as the best, routers are not told apart", () => {
+  const runs = compared({ switch: [0.4, 0.41], gshard: [0.4, 0.42] }).map((run) =>
+    run.header.control === "random routing"
+      ? { ...run, end: { ...run.end!, loss: 0.27 + 0.02 * run.header.seed } }
+      : run
+  );
+  assertEquals(said(runs).verdicts, []);
+  assert(
+    said(runs).worth[0].includes("but routing decides 0.02 nats [−0.11, 0.15], which may be nothing."),
+    said(runs).worth[0],
+  );
+});
+
+Deno.test("one baseline holds for all tasks, also where it did not finish", () => {
+  const whole = compared({ switch: [0.4, 0.41], gshard: [0.3, 0.31] }, { task: "recall" });
+  const without = compared({ gshard: [0.3, 0.31], hash: [0.5, 0.51] }, { task: "regimes" });
+  const { verdicts } = said([...whole, ...without]);
+  assert(verdicts[0].startsWith("On recall, gshard is better than switch"));
+  assert(verdicts.includes("On regimes, switch has no finished run, so no router is compared with it."));
+});
+
 Deno.test("a score is 0 at random routing, 1 at the best, and paired by seed", () => {
   const runs = compared({
     switch: [0.40, 0.42, 0.44],
