@@ -1,9 +1,14 @@
-// Every kind of experts there is against the contract, with its defaults and with options that change what it does; and the
-// list itself.
+// Every kind of experts there is against the contract, with its defaults and with options that change what it does; so is
+// the file that `new:expert` writes, and the one that docs/write_an_expert.md shows. And the list itself.
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { pathToFileURL } from "node:url";
 import { feedForward } from "../experts/feed_forward.ts";
 import { type AnyExpertPlugin, experts, findExperts, registerExperts } from "../experts/registry.ts";
+import { expertFiles } from "../tools/new_expert.ts";
+import { skeletonOf } from "../tools/new_plugin.ts";
 import { expertContract, type Variant } from "./expert_contract.ts";
+
+const root = new URL("../", import.meta.url);
 
 /** Besides defaults, by kind. A kind without an entry is held to the contract with its defaults. */
 const variants: Readonly<Record<string, readonly Variant[]>> = {
@@ -26,6 +31,25 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
 
 for (const plugin of experts()) expertContract(plugin, variants[plugin.name]);
 
+const folder = await Deno.makeTempDir();
+globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+const [, shown] = Deno.readTextFileSync(new URL("docs/write_an_expert.md", root)).match(/```ts\n([^]*?)```/)!;
+// In its folder a skeleton imports its neighbours; here they are given in full.
+const written = skeletonOf(expertFiles, "my-own").replaceAll('"../', `"${root}`)
+  .replaceAll('"./', `"${root}experts/`);
+const files = Object.entries({ bilinear: shown, myOwn: written }).map(([name, text]) => {
+  const path = `${folder}/${name}.ts`;
+  Deno.writeTextFileSync(path, text);
+  return { name, path };
+});
+for (const { name, path } of files) expertContract((await import(pathToFileURL(path).href))[name]);
+
+Deno.test("what is written to be changed has sound types", async () => {
+  const args = ["check", "--config", "deno.json", ...files.map(({ path }) => path)];
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: root }).output();
+  assert(success, new TextDecoder().decode(stderr));
+});
+
 Deno.test("every kind with variants is there", () => {
   const names = experts().map(({ name }) => name);
   assertEquals(Object.keys(variants).filter((name) => !names.includes(name)), []);
@@ -45,6 +69,6 @@ Deno.test("a kind of experts is found by its name, taken once, and must be whole
   assertThrows(
     () => findExperts("swigloo"),
     RangeError,
-    'there are "feed-forward", "linear", "mine", "swiglu"',
+    'there are "bilinear", "feed-forward", "linear", "mine", "swiglu"',
   );
 });

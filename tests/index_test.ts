@@ -1,10 +1,14 @@
-// Written lists are fresh, and the scaffold writes a router that fits them.
+// Written lists are fresh, and the scaffolds write plugins that fit them.
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { findRouter, parseOptions, registerRouter } from "../routers/registry.ts";
-import { createRouter, routerSkeleton } from "../tools/new_router.ts";
+import { formula } from "../tools/formula.ts";
+import { expertFiles } from "../tools/new_expert.ts";
+import { createPlugin, skeletonOf } from "../tools/new_plugin.ts";
+import { routerFiles } from "../tools/new_router.ts";
 import { indexFiles } from "../tools/write_index.ts";
 
 const root = new URL("../", import.meta.url);
+const routers = routerFiles(2026);
 
 Deno.test("every index is what `deno task index` writes", async () => {
   const files = await indexFiles(root);
@@ -43,43 +47,76 @@ Deno.test("a folder with a badly formed variant is refused by name", async () =>
   }
 });
 
-Deno.test("a new router's file is a router, formatted and free of lint", async () => {
+Deno.test("the experts' page shows costs as formulas and options", async () => {
+  const page = (await indexFiles(root))["experts/README.md"];
+  assert(/\| \[`swiglu`\]\(swiglu.ts\) +\| 3 D F +\| 6 D F +\| D \+ 3 F +\|/.test(page));
+  assert(/\| `bias` +\| `false` +\| `true`, `false` +\| a bias, starting at 0 +\|/.test(page));
+});
+
+Deno.test("a function of D and F as text, where it is a polynomial of degree two", () => {
+  assertEquals(formula((D, F) => 2 * D * F + F + D), "2 D F + D + F");
+  assertEquals(formula((D, F) => D * D - 0.5 * F * F + 3), "D^2 - 0.5 F^2 + 3");
+  assertEquals(formula(() => 0), "0");
+  assertEquals(formula((D, F) => D * Math.ceil(F / 4)), null);
+  assertEquals(formula((D, F) => D * Math.log2(F)), null);
+  assertEquals(formula((D, F) => D ** 3 * F), null);
+});
+
+for (const files of [routers, expertFiles]) {
+  Deno.test(`the file of ${files.one} is written once, formatted, free of lint and short`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const at = new URL(`file://${folder}/`);
+      Deno.mkdirSync(`${folder}/${files.folder}`);
+      const name = "my-own-2";
+      const path = createPlugin(at, files, name);
+      assertEquals(path, `${files.folder}/my_own_2.ts`);
+      const text = Deno.readTextFileSync(`${folder}/${path}`);
+      assertEquals(text, skeletonOf(files, name));
+      assert(text.split("\n").length < 60);
+      for (const args of [["fmt", "--check", "--config", "deno.json"], ["lint", "--config", "deno.json"]]) {
+        const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: [...args, `${folder}/${path}`],
+          cwd: root,
+        }).output();
+        assert(success, new TextDecoder().decode(stderr));
+      }
+      const again = () => createPlugin(at, files, name);
+      assertThrows(again, RangeError, `Cannot make ${files.word} "${name}": ${path} is there already`);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+
+  Deno.test(`a bad name for ${files.one} is refused by value, a name that is taken gets an ending`, () => {
+    for (const bad of ["Bad", "snake_case", "-a", "a-", "a--b", "2top", "../x", "ä"]) {
+      assertThrows(() => createPlugin(root, files, bad), RangeError, `Cannot make ${files.word} "${bad}"`);
+    }
+    const { ending } = files;
+    for (const taken of ["new", "package", "interface", "eval", "z"]) {
+      assertStringIncludes(skeletonOf(files, taken), `export const ${taken}${ending}: `);
+    }
+    assertStringIncludes(skeletonOf(files, "max"), "export const max: ");
+  });
+}
+
+Deno.test("a name that a new file imports gets an ending", () => {
+  assertStringIncludes(skeletonOf(routers, "top-k"), "export const topKRouter: RouterPlugin<TopKOptions>");
+  assertStringIncludes(skeletonOf(expertFiles, "units-in"), "export const unitsInExperts: ExpertPlugin<");
+});
+
+Deno.test("a new router's file is a router", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const at = new URL(`file://${folder}/`);
-    Deno.mkdirSync(`${folder}/routers`);
-    const path = createRouter(at, "my-own-2", 2026);
-    assertEquals(path, "routers/my_own_2.ts");
-    const text = Deno.readTextFileSync(`${folder}/${path}`);
-    assertEquals(text, routerSkeleton("my-own-2", 2026));
-    assert(text.split("\n").length < 60);
-    for (const args of [["fmt", "--check", "--config", "deno.json"], ["lint", "--config", "deno.json"]]) {
-      const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: [...args, `${folder}/${path}`],
-        cwd: root,
-      }).output();
-      assert(success, new TextDecoder().decode(stderr));
-    }
     // In its place it would import its neighbours; here they are given in full.
-    const placed = text.replaceAll('"../', `"${root}`).replaceAll('"./', `"${root}routers/`);
+    const placed = skeletonOf(routers, "my-own-2").replaceAll('"../', `"${root}`)
+      .replaceAll('"./', `"${root}routers/`);
     Deno.writeTextFileSync(`${folder}/placed.ts`, placed);
     const { myOwn2: plugin } = await import(`file://${folder}/placed.ts`);
     registerRouter(plugin);
     assertEquals(findRouter("my-own-2"), plugin);
     assertEquals(parseOptions(plugin), { initScale: 0.1 });
-    assertThrows(
-      () => createRouter(at, "my-own-2", 2026),
-      RangeError,
-      "routers/my_own_2.ts is there already",
-    );
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-});
-
-Deno.test("a bad name for a router is refused by value, a reserved word gets an ending", () => {
-  for (const name of ["Bad", "snake_case", "-a", "a-", "a--b", "2top", "../x", "ä"]) {
-    assertThrows(() => createRouter(root, name, 2026), RangeError, `Cannot make router "${name}"`);
-  }
-  assertStringIncludes(routerSkeleton("new", 2026), "export const newRouter: RouterPlugin<NewOptions>");
 });

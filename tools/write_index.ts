@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { ExpertPlugin } from "../experts/expert.ts";
 import type { RouterPlugin } from "../routers/router.ts";
 import type { TaskPlugin } from "../tasks/task.ts";
+import { formula } from "./formula.ts";
 
 const WRITTEN = "Written by `deno task index`. Do not edit.";
 const START = "<!-- index: written by `deno task index` -->";
@@ -163,9 +164,19 @@ function notes(title: string, sentences: readonly string[] = []): string {
 }
 
 function expertTable(found: readonly Loaded<ExpertPlugin<unknown>>[]): string {
-  return found.map(({ file, plugin: { name, about, options } }) =>
-    `### [${name}](${file})\n\n${about}\n\n${optionsTable(options)}\n`
-  ).join("");
+  const rows = found.map(({ file, plugin }) => {
+    const { name, options } = plugin;
+    const defaults = options.parse({});
+    const counts = [plugin.parameters, plugin.flopPerToken, plugin.activationsPerToken].map((count) =>
+      formula((D, F) => count.call(plugin, { D, F, E: 1 }, defaults)) ?? "see its file"
+    );
+    return `| [\`${name}\`](${file}) | ${counts.join(" | ")} |\n`;
+  });
+  const sections = found.map(({ plugin: { name, about, options } }) =>
+    `### ${name}\n\n${about}\n\n${optionsTable(options)}\n`
+  );
+  return `| experts | weights of one | FLOPs of a token | activations of a token |\n|---|---|---|---|\n` +
+    `${rows.join("")}\n${sections.join("")}`;
 }
 
 function taskTable(found: readonly Loaded<TaskPlugin<unknown>>[]): string {
