@@ -15,7 +15,17 @@ export interface RecallOptions {
   readonly world: number;
 }
 
-/** Keys with an object each, drawn at random: memory is what experts have. */
+/**
+ * Keys with an object each, drawn at random: memory is what experts have.
+ * @example
+ * ```ts
+ * import { parseTaskOptions, random, recall } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const data = await recall.load(parseTaskOptions(recall, { facts: 256 }));
+ * const batch = data.trainingExamples({ batch: 1, length: 512, random: random(0), step: 0 });
+ * assertEquals([batch.tokenId.length, data.references[0].loss], [512, Math.log(64)]);
+ * ```
+ */
 export const recall: TaskPlugin<RecallOptions> = {
   name: "recall",
   about:

@@ -20,7 +20,16 @@ export interface RegressionOptions {
   readonly world: number;
 }
 
-/** Functions in linear pieces. */
+/**
+ * Functions in linear pieces.
+ * @example
+ * ```ts
+ * import { parseTaskOptions, regression } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const data = await regression.load(parseTaskOptions(regression, { function: "quadrants" }));
+ * assertEquals(data.facts, { "training points": 100, "grid points": 1024, pieces: 4 });
+ * ```
+ */
 export const regression: TaskPlugin<RegressionOptions> = {
   name: "regression",
   about:
