@@ -7,7 +7,16 @@ import type { TaskPlugin } from "./task.ts";
 /** Options of {@linkcode language}. */
 export type LanguageOptions = TextOptions;
 
-/** Language modelling. */
+/**
+ * Language modelling.
+ * @example
+ * ```ts
+ * import { language, parseTaskOptions } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const { labels, nameOf } = await language.load(parseTaskOptions(language, { vocabulary: 1024 }));
+ * assertEquals([labels.map(({ name }) => name), nameOf(1)], [["part of speech", "genre"], "the"]);
+ * ```
+ */
 export const language: TaskPlugin<LanguageOptions> = {
   name: "language",
   about: "The next word (or byte) of a text: a corpus by name, or a text of your own.",

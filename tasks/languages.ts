@@ -6,7 +6,16 @@ import type { TaskPlugin } from "./task.ts";
 /** Options of {@linkcode languages}. */
 export type LanguagesOptions = TextOptions;
 
-/** Sixteen languages, byte by byte. */
+/**
+ * Sixteen languages, byte by byte.
+ * @example
+ * ```ts
+ * import { languages, parseTaskOptions } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const { labels } = await languages.load(parseTaskOptions(languages));
+ * assertEquals([labels[0].name, labels[0].names[2]], ["language", "German"]);
+ * ```
+ */
 export const languages: TaskPlugin<LanguagesOptions> = {
   name: "languages",
   about:

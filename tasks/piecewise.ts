@@ -16,8 +16,19 @@ function line(ends: readonly number[], pieces: readonly (readonly number[])[]): 
 const two = [[-0.2, 0.8], [2, -2]];
 const four = [[0, 2], [2, -2], [-1.8, 2], [1.2, -1.2]];
 
-/** The functions there are. */
-export const piecewiseLinear = {
+/** Names of the functions there are. */
+export const functionNames = [
+  "two",
+  "skew",
+  "four",
+  "four-skew",
+  "quadrants",
+  "checker",
+  "disc",
+] as const;
+
+/** The functions by name. */
+export const piecewiseLinear: Readonly<Record<typeof functionNames[number], PiecewiseLinear>> = {
   /** Two equal pieces. */
   "two": line([0.5], two),
   /** The first has a quarter of the points: balance itself is wrong. */
@@ -41,4 +52,4 @@ export const piecewiseLinear = {
     pieces: [[0, 1, -1], [1, -1, 1]],
     pieceOf: ([x, y]) => Number((x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.35 ** 2),
   },
-} as const satisfies Record<string, PiecewiseLinear>;
+};

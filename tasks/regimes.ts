@@ -18,7 +18,17 @@ export interface RegimesOptions {
   readonly world: number;
 }
 
-/** Topics with a linear rule each: finding the topic is the router's work. */
+/**
+ * Topics with a linear rule each: finding the topic is the router's work.
+ * @example
+ * ```ts
+ * import { parseTaskOptions, regimes } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const data = await regimes.load(parseTaskOptions(regimes, { inputs: 1000, skew: 1, noise: 0.1 }));
+ * assertEquals(data.facts, { "inputs": 900, "inputs held out": 100, topics: 8, classes: 8 });
+ * assertEquals(data.bestRouting?.about, "by the input's true topic");
+ * ```
+ */
 export const regimes: TaskPlugin<RegimesOptions> = {
   name: "regimes",
   about:

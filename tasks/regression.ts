@@ -4,7 +4,7 @@ import { z } from "zod";
 import { random } from "../tensor/random.ts";
 import { digestOf } from "./digest.ts";
 import { linearError } from "./least_squares.ts";
-import { type PiecewiseLinear, piecewiseLinear } from "./piecewise.ts";
+import { functionNames, piecewiseLinear } from "./piecewise.ts";
 import { rowsInOrder, sequenceLengths, walkRows } from "./rows.ts";
 import type { FrozenVectors } from "../models/spec.ts";
 import type { TaskData, TaskPlugin } from "./task.ts";
@@ -14,13 +14,22 @@ const GRID = 1024;
 
 /** Options of {@linkcode regression}. */
 export interface RegressionOptions {
-  readonly function: keyof typeof piecewiseLinear;
+  readonly function: typeof functionNames[number];
   readonly points: number;
   readonly noise: number;
   readonly world: number;
 }
 
-/** Functions in linear pieces. */
+/**
+ * Functions in linear pieces.
+ * @example
+ * ```ts
+ * import { parseTaskOptions, regression } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const data = await regression.load(parseTaskOptions(regression, { function: "quadrants" }));
+ * assertEquals(data.facts, { "training points": 100, "grid points": 1024, pieces: 4 });
+ * ```
+ */
 export const regression: TaskPlugin<RegressionOptions> = {
   name: "regression",
   about:
@@ -28,7 +37,7 @@ export const regression: TaskPlugin<RegressionOptions> = {
   source:
     "Ours, in the manner of the toy of Kool, Maddison, Mnih 2021, arXiv:2109.11817, whose settings are not published.",
   options: z.strictObject({
-    function: z.enum(Object.keys(piecewiseLinear) as [keyof typeof piecewiseLinear]).default("two").describe(
+    function: z.enum(functionNames).default("two").describe(
       "of one variable: two, skew (a quarter and three), four, four-skew; of two: quadrants, checker, disc",
     ),
     points: z.int().min(1).default(100).describe("training points, uniform in [0, 1) or its square"),
@@ -61,7 +70,7 @@ export const regression: TaskPlugin<RegressionOptions> = {
   },
   sizes: { tiny: { "train.steps": 500 }, small: {}, base: { "train.steps": 10_000 } },
   async load({ function: name, points, noise, world: seed }) {
-    const made: PiecewiseLinear = piecewiseLinear[name];
+    const made = piecewiseLinear[name];
     const world = random(seed);
     const places = [
       ...pairs(world.split("x").uniform(points * made.variables), made.variables),

@@ -1,14 +1,6 @@
 // Batches for tasks whose examples are rows of a table: drawn at random, walked through epoch by epoch, or in order.
 // A training batch is a pure function of the stream, the step and the shape, as it is for text (data/batches.ts).
-import type { Random } from "../tensor/random.ts";
-import type { BatchShape } from "./task.ts";
-
-/** A training batch to make. */
-export interface TrainingShape extends BatchShape {
-  readonly random: Random;
-  /** Parts the rows are cut into, 1 when left out: the s-th block of the batch is taken from the s-th part. */
-  readonly shards?: number;
-}
+import type { BatchShape, TrainingShape } from "./task.ts";
 
 /** Tokens of a shard's block of the batch, and rows of its part. */
 function partsOf(

@@ -35,6 +35,13 @@ export interface BatchShape {
   readonly length: number;
 }
 
+/** A training batch to make. */
+export interface TrainingShape extends BatchShape {
+  readonly random: Random;
+  /** Parts the examples are cut into, 1 when left out: the s-th block of the batch is taken from the s-th part. */
+  readonly shards?: number;
+}
+
 /** A loss that needs no model, for charts: chance, unigram frequencies. */
 export interface ReferenceLoss {
   readonly name: string;
@@ -56,7 +63,7 @@ export interface TaskData {
   /** What a row of the input is called, where it has a name: a word. */
   nameOf(tokenId: number): string | null;
   /** Training batches by step, counted from 0: a pure function of the stream, the shape and the step. */
-  trainingExamples(shape: BatchShape & { random: Random; shards?: number }): (step: number) => Examples;
+  trainingExamples(shape: TrainingShape): (step: number) => Examples;
   /** All held-out examples, in order; the last batch may be smaller. */
   evaluationExamples(shape: BatchShape): readonly EvaluationExamples[];
   /**
