@@ -6,7 +6,8 @@ import { digestOf } from "./digest.ts";
 import { linearError } from "./least_squares.ts";
 import { type PiecewiseLinear, piecewiseLinear } from "./piecewise.ts";
 import { rowsInOrder, sequenceLengths, walkRows } from "./rows.ts";
-import type { FrozenVectors, TaskData, TaskPlugin } from "./task.ts";
+import type { FrozenVectors } from "../models/spec.ts";
+import type { TaskData, TaskPlugin } from "./task.ts";
 
 /** Points on which a function of one variable is judged, and of two variables: a square of 32. */
 const GRID = 1024;
