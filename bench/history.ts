@@ -1,6 +1,5 @@
 // `deno task bench:history`: a few ratios by commit. An absolute time says more about the machine than about the code;
 // both sides of a ratio are the best of several windows, and a busy machine is seen by its rounds' range.
-import { findSize } from "../models/presets.ts";
 import { findRouter } from "../routers/registry.ts";
 import { openCpu } from "./devices.ts";
 import {
@@ -19,7 +18,7 @@ import { createPeak } from "./peak.ts";
 import { groupedSubject, largeSquare, plainLoop, productSubject } from "./products.ts";
 import { bestPerCall, type Timed } from "./repeat.ts";
 import { spread } from "./rounds.ts";
-import { benchDataset, bestStep, trainSteps } from "./step.ts";
+import { benchData, bestStep, trainSteps } from "./step.ts";
 import { verified } from "./verify.ts";
 
 const FILE = "bench/history.jsonl";
@@ -31,8 +30,7 @@ const STEPS = 10;
 /** Each ratio once a round, all in turn; what is kept is the median with its range. */
 async function measure(rounds: number): Promise<Entry["ratios"]> {
   const threads = Math.min(64, navigator.hardwareConcurrency);
-  const size = findSize("small");
-  const dataset = await benchDataset(size);
+  const data = await benchData("small");
   using stack = new DisposableStack();
   const device = stack.use(await openCpu(threads));
   const one = threads === 1 ? device : stack.use(await openCpu(1));
@@ -49,7 +47,7 @@ async function measure(rounds: number): Promise<Entry["ratios"]> {
   for (const subject of [product, dense, grouped, single]) await subject.check();
   await checkLayer(device.backend, referenceLayer, { skew: 0.5 });
   const layer = stack.use(createLayerSubject(device.backend, referenceLayer, { skew: 0.5 }));
-  const step = { router: findRouter("switch"), size, sizeName: "small", dataset, threads };
+  const step = { router: findRouter("switch"), sizeName: "small", data, threads };
   await verified(device.backend, async (watching) => void await trainSteps(watching, step, 1));
   const best = ({ run }: { readonly run: Timed }, on = device) =>
     bestPerCall(on.backend, run, WINDOWS, WINDOW_SECONDS);

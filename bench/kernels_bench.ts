@@ -2,10 +2,9 @@
 // by its reference before it is timed.
 import { cpu } from "../cpu/backend.ts";
 import { type ArrayType, bytesOf, type HostArray } from "../kernels/kernel.ts";
-import { findSize } from "../models/presets.ts";
 import { findRouter } from "../routers/registry.ts";
 import { createKernelSubject } from "./products.ts";
-import { benchDataset, trainSteps } from "./step.ts";
+import { benchData, trainSteps } from "./step.ts";
 import { type AnyKernel, keepingInputs, typesOf, watched } from "./watched.ts";
 
 interface Recorded {
@@ -16,8 +15,7 @@ interface Recorded {
 }
 
 const backend = await cpu();
-const size = findSize("small");
-const dataset = await benchDataset(size);
+const data = await benchData("small");
 const largest = new Map<string, Recorded>();
 const watching = watched(keepingInputs(backend), (call) => {
   const { kernel, params } = call;
@@ -28,7 +26,7 @@ const watching = watched(keepingInputs(backend), (call) => {
   largest.set(kernel.name, { kernel, params, types, inputs: Promise.all(call.inputs.map(backend.read)) });
 });
 const router = findRouter("switch");
-await trainSteps(watching, { router, size, sizeName: "small", dataset, threads: backend.threads }, 1);
+await trainSteps(watching, { router, sizeName: "small", data, threads: backend.threads }, 1);
 
 for (const [name, { kernel, params, types, inputs }] of [...largest].sort(([a], [b]) => a < b ? -1 : 1)) {
   const values = await inputs;

@@ -1,6 +1,6 @@
 // `deno task bench`: how fast, here, now. Everything is verified, warmed up and timed in rounds that take turns; figures
 // stand beside what this machine was just seen to do at most.
-import { findSize } from "../models/presets.ts";
+import { findSize } from "../models/sizes.ts";
 import { findRouter, routers } from "../routers/registry.ts";
 import { findDeviceKind } from "./devices.ts";
 import { type LayerSize, referenceLayer } from "./layer.ts";
@@ -47,8 +47,7 @@ function readChoice(words: readonly string[]): { choice: Choice; output: Output 
     choice: {
       rounds: wholeNumber("rounds", given.value("rounds")),
       steps: wholeNumber("steps", given.value("steps")),
-      sizeName: given.value("size"),
-      size: findSize(given.value("size")),
+      sizeName: readSize(given.value("size")),
       layer: readLayer(given.value("layer")),
       routers: chosen,
       profiled: given.has("routers") ? chosen[0] : findRouter("switch"),
@@ -58,6 +57,12 @@ function readChoice(words: readonly string[]): { choice: Choice; output: Output 
     },
     output: { json: given.flag("json"), report: given.flag("report") },
   };
+}
+
+/** Checked before anything is measured. */
+function readSize(name: string): string {
+  findSize(name);
+  return name;
 }
 
 function readLayer(text: string): LayerSize {

@@ -1,5 +1,5 @@
 // One run of `deno task bench`: everything is checked, warmed up and timed in rounds that take turns.
-import type { ModelSize } from "../models/presets.ts";
+import { rowsOf } from "../models/spec.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import {
   type BlasChoice,
@@ -19,7 +19,7 @@ import { secondsPerCall, timePerCall } from "./repeat.ts";
 import { readRoofs, type Roof, roofOf } from "./roof.ts";
 import { scaled } from "./rounds.ts";
 import { createRows, type Row, type Rows, type Subject } from "./rows.ts";
-import { benchDataset, type StepSubject, timeStep, trainSteps } from "./step.ts";
+import { benchConfig, benchData, type StepSubject, timeStep, trainSteps } from "./step.ts";
 import { verified } from "./verify.ts";
 
 /** What to measure. */
@@ -28,7 +28,6 @@ export interface Choice {
   /** Steps counted in a round. */
   readonly steps: number;
   readonly sizeName: string;
-  readonly size: ModelSize;
   readonly layer: LayerSize;
   readonly routers: readonly AnyRouterPlugin[];
   /** The one of them whose step's kernels are profiled. */
@@ -54,17 +53,16 @@ interface Turn extends Subject {
 
 /** @param say Told what is going on. */
 export async function measure(choice: Choice, say: (text: string) => void): Promise<Measured> {
-  const { size, sizeName, routers, layer } = choice;
+  const { sizeName, routers, layer } = choice;
   using stack = new DisposableStack();
   const devices = await openDevices(choice.device, choice.threads, choice.blas);
   for (const device of devices) stack.use(device);
-  const dataset = await benchDataset(size);
+  const data = await benchData(sizeName);
   const peak = choice.device === "cpu" ? stack.use(await createPeak(Math.max(...choice.threads))) : null;
   const stepOf = (router: AnyRouterPlugin, { threads }: Device): StepSubject => ({
     router,
-    size,
     sizeName,
-    dataset,
+    data,
     threads,
   });
 
@@ -77,7 +75,7 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
       for (const router of routers) await trainSteps(watching, stepOf(router, device), 1);
     });
     for (const name of names) checked.add(name);
-    turns.push(...await productTurns(stack, device, choice, dataset.vocabulary.size));
+    turns.push(...await productTurns(stack, device, choice, rowsOf(data.input)));
     for (const skew of skews) {
       await checkLayer(backend, layer, { skew });
       const { run, flop } = stack.use(createLayerSubject(backend, layer, { skew }));
@@ -126,11 +124,12 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
 async function productTurns(
   stack: DisposableStack,
   device: Device,
-  { size, layer: { T, D, F, E, K } }: Choice,
+  { sizeName, profiled, layer: { T, D, F, E, K } }: Choice,
   V: number,
 ): Promise<Turn[]> {
   const { backend, name: on } = device;
-  const shapes = productShapes({ T: size.batch * size.length, D: size.width, F: size.activeUnits, V });
+  const { model, train } = benchConfig(sizeName, profiled, 1);
+  const shapes = productShapes({ T: train.batch * train.length, D: model.width, F: model.expertWidth, V });
   const dense = {
     name: `all ${T * K} rows, one matrix`,
     M: T * K,

@@ -1,7 +1,6 @@
-// What a training step has to keep, counted by hand from the model's sizes alone: to be set beside what the backend's
+// What a training step has to keep, counted by hand from the model's spec alone: to be set beside what the backend's
 // heap took at its peak. Every value takes 4 bytes.
-import type { ModelSize } from "../models/presets.ts";
-import type { RunHeader } from "../training/record.ts";
+import { choicesOf, type ModelSpec, rowsOf } from "../models/spec.ts";
 
 /** Bytes by what they are for. */
 export interface MemoryByHand {
@@ -16,25 +15,30 @@ export interface MemoryByHand {
 
 const BYTES = 4;
 
-/** Counts one training step. ReLU's hidden units count once: its gradient can be read off its result. */
-export function memoryByHand(
-  { width: D, blocks, moeEvery, heads: H, activeUnits, length, batch }: ModelSize,
-  { experts: { E, K }, data: { vocabulary: V }, parameters: { total } }: RunHeader,
-): MemoryByHand {
-  const T = batch * length;
-  const layers = Math.floor(blocks / moeEvery);
-  // Norm in and out, rotated queries, keys and values, attention's result and row sums, norm in and out.
-  const attention = T * (2 * D + 3 * D + D + H + 2 * D);
-  // Hidden units; the norm's output that goes in is counted above.
-  const dense = T * activeUnits;
-  // Probabilities; rows by expert in and out; hidden units: K rows a token with activeUnits / K each.
-  const moe = T * E + T * K * 2 * D + T * activeUnits;
+/**
+ * Counts one training step of T tokens on a model of `total` parameters. ReLU's hidden units count once: its gradient can
+ * be read off its result.
+ */
+export function memoryByHand({ D, input, layers }: ModelSpec, T: number, total: number): MemoryByHand {
+  let held = 0;
+  for (const { attention, feedForward } of layers) {
+    // Norm in and out, rotated queries, keys and values, attention's result and row sums.
+    if (attention) held += T * (2 * D + 3 * D + D + attention.heads);
+    if (feedForward.kind !== "none") held += T * 2 * D; // Norm in and out.
+    // Hidden units; the norm's output that goes in is counted above.
+    if (feedForward.kind === "dense") held += T * feedForward.width;
+    if (feedForward.kind !== "moe") continue;
+    const { E, F } = feedForward;
+    const K = choicesOf(feedForward);
+    // Probabilities; rows by expert in and out; hidden units.
+    held += T * E + T * K * 2 * D + T * K * F;
+  }
   // The last norm in and out, and the scores of every word.
-  const head = T * (2 * D + V);
+  const head = T * (2 * D + rowsOf(input));
   return {
     parameters: BYTES * total,
     optimizer: 2 * BYTES * total,
-    activations: BYTES * (blocks * attention + (blocks - layers) * dense + layers * moe + head),
+    activations: BYTES * (held + head),
     gradients: BYTES * total,
   };
 }

@@ -1,13 +1,14 @@
 // `deno bench`: routers on the same tokens, forward and backward through weights, losses and log-probabilities: what a
 // router costs alone. The baseline sends tokens in turn and learns nothing.
 import { cpu } from "../cpu/backend.ts";
-import { findSize } from "../models/presets.ts";
+import { findSize } from "../models/sizes.ts";
 import { routers } from "../routers/registry.ts";
+import { configOf } from "../training/config.ts";
 import { verified } from "./verify.ts";
 import { createRouterSubject } from "./router.ts";
 
 const backend = await cpu();
-const { width: D, experts, length, batch } = findSize("small");
+const { model: { width: D, experts }, train: { length, batch } } = configOf(findSize("small"));
 const dims = { T: length * batch, D, experts, length };
 
 await verified(backend, async (watching) => {

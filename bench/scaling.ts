@@ -1,7 +1,7 @@
 // `deno task bench:scaling`: how time and memory of an MoE block grow with each of its sizes, and whether what should
 // cost nothing costs nothing. Exponents are fitted, not read off by eye.
-import { findSize } from "../models/presets.ts";
 import { findRouter } from "../routers/registry.ts";
+import { specOf } from "../training/spec_of.ts";
 import { counted } from "../report/numbers.ts";
 import { axesOf } from "./axes.ts";
 import { type Curve, measureCurve } from "./curves.ts";
@@ -15,7 +15,7 @@ import { writePage } from "./page.ts";
 import { renderScaling } from "./scaling_page.ts";
 import type { ScalingResult } from "./scaling_schema.ts";
 import { scalingTables } from "./scaling_tables.ts";
-import { benchDataset, trainSteps } from "./step.ts";
+import { benchConfig, benchData, trainSteps } from "./step.ts";
 import { printed } from "./tables.ts";
 
 interface Choice {
@@ -47,21 +47,17 @@ async function measure(
   say("Memory of a training step ...");
   const memory = [];
   for (
-    const [sizeName, router] of (quick ? ["tiny"] : ["tiny", "small", "base"]).map((name) => [name, "switch"])
+    const [sizeName, name] of (quick ? ["tiny"] : ["tiny", "small", "base"]).map((name) => [name, "switch"])
   ) {
-    const size = findSize(sizeName);
     using fresh = await openCpu(threads, blas);
-    const subject = {
-      router: findRouter(router),
-      size,
-      sizeName,
-      dataset: await benchDataset(size),
-      threads,
-    };
-    const { header } = await trainSteps(fresh.backend, subject, 4);
+    const router = findRouter(name);
+    const data = await benchData(sizeName);
+    const { header } = await trainSteps(fresh.backend, { router, sizeName, data, threads }, 4);
+    const config = benchConfig(sizeName, router, 4);
+    const T = config.train.batch * config.train.length;
     memory.push({
-      ...{ size: sizeName, router, peakBytes: fresh.peakBytes(), heldBytes: fresh.heldBytes() },
-      byHand: memoryByHand(size, header),
+      ...{ size: sizeName, router: name, peakBytes: fresh.peakBytes(), heldBytes: fresh.heldBytes() },
+      byHand: memoryByHand(specOf(config, data), T, header.parameters.total),
     });
   }
   return { curves, grouped, groupedSize, layers, layerSize, memory };

@@ -1,9 +1,12 @@
 // The whole training step, as training itself times it: forward, backward, update and what the record reads back.
 import type { Backend } from "../kernels/kernel.ts";
-import type { ModelSize } from "../models/presets.ts";
-import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
+import { findSize, type SizeName, vocabularies } from "../models/sizes.ts";
+import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { loadBrown } from "../data/brown.ts";
-import { type Dataset, prepare } from "../data/dataset.ts";
+import { prepare } from "../data/dataset.ts";
+import type { TaskData } from "../tasks/task.ts";
+import { textData } from "../tasks/text.ts";
+import { configOf, type RunConfig } from "../training/config.ts";
 import { passes, type RunHeader, stages, type StepTiming } from "../training/record.ts";
 import { train } from "../training/train.ts";
 import { spread } from "./rounds.ts";
@@ -13,40 +16,48 @@ export const WARM_UP = 3;
 /** The same where a step's arrays are bound for the device: it makes bind groups in about twenty steps, then no more. */
 const WARM_UP_OF_QUEUE = 20;
 
-/** Text of the default job, with validation cut to one batch: looking at it is no part of a step. */
-export async function benchDataset(size: ModelSize): Promise<Dataset> {
-  const dataset = prepare(await loadBrown(), { vocabulary: size.vocabulary });
-  return { ...dataset, validation: dataset.validation.subarray(0, size.batch * size.length + 1) };
+/** The language model of a size with a router's default options, all routers at equal cost. */
+export function benchConfig(sizeName: string, router: AnyRouterPlugin, steps: number): RunConfig {
+  return configOf(findSize(sizeName), {
+    "model.equalCost": true,
+    "router.name": router.name,
+    "train.steps": steps,
+    "train.evaluations": 1,
+  });
+}
+
+/** Text of the language task, with validation cut to one batch: looking at it is no part of a step. */
+export async function benchData(sizeName: string): Promise<TaskData> {
+  const { train: { batch, length } } = configOf(findSize(sizeName));
+  const dataset = prepare(await loadBrown(), { vocabulary: vocabularies[sizeName as SizeName] });
+  return await textData({ ...dataset, validation: dataset.validation.subarray(0, batch * length + 1) });
 }
 
 /** What to time. */
 export interface StepSubject {
   readonly router: AnyRouterPlugin;
-  readonly size: ModelSize;
   readonly sizeName: string;
-  readonly dataset: Dataset;
+  readonly data: TaskData;
   readonly threads: number;
 }
 
 /** Trains some steps and returns their timings, with the model's active floating-point operations of a step. */
 export async function trainSteps(
   backend: Backend,
-  { router, size, sizeName, dataset, threads }: StepSubject,
+  { router, sizeName, data, threads }: StepSubject,
   steps: number,
   onStep: (step: number) => void = () => {},
 ): Promise<{ steps: readonly StepTiming[]; flop: number; header: RunHeader }> {
-  const { record, timing } = await train(
-    {
-      ...{ run: router.name, label: router.name, size, sizeName, steps, seed: 0 },
-      ...{ router, routerOptions: parseOptions(router) },
-    },
-    {
-      ...{ backend, dataset, machine: { threads, machine: "" }, version: "" },
-      onStep: ({ step }) => onStep(step),
-    },
-  );
-  const { header } = record;
-  return { steps: timing.steps, flop: 3 * header.activeFlopPerToken * size.batch * size.length, header };
+  const config = benchConfig(sizeName, router, steps);
+  using run = await train(config, {
+    backend,
+    data,
+    machine: { threads, machine: "" },
+    onStep: ({ step }) => onStep(step),
+  });
+  const { record: { header }, timing } = run;
+  const { batch, length } = config.train;
+  return { steps: timing.steps, flop: 3 * header.activeFlopPerToken * batch * length, header };
 }
 
 /**

@@ -32,8 +32,8 @@ import { scalingTables } from "../bench/scaling_tables.ts";
 import { benchSchema } from "../bench/schema.ts";
 import { tablesOf } from "../bench/tables.ts";
 import { verified } from "../bench/verify.ts";
-import { findSize } from "../models/presets.ts";
-import type { RunHeader } from "../training/record.ts";
+import { specOf } from "../training/spec_of.ts";
+import { tinyConfig, wordsAlone } from "./run_configs.ts";
 import { cpu } from "../cpu/backend.ts";
 import { affine, matmul } from "../kernels/mod.ts";
 import configuration from "../deno.json" with { type: "json" };
@@ -335,24 +335,17 @@ Deno.test("peaks count arrays, whatever the threads' scratch", async () => {
 });
 
 Deno.test("memory counted by hand adds up", () => {
-  const size = {
-    ...findSize("tiny"),
-    width: 2,
-    heads: 1,
-    blocks: 2,
-    moeEvery: 2,
-    activeUnits: 3,
-    length: 5,
-    batch: 1,
-  };
-  const header = {
-    experts: { E: 4, K: 1, F: 3 },
-    data: { vocabulary: 7 },
-    parameters: { total: 11 },
-  } as unknown;
+  const config = tinyConfig("switch", {}, {
+    "model.width": 2,
+    "model.heads": 1,
+    "model.feedForwardWidth": 3,
+    "model.expertWidth": 3,
+    "train.length": 5,
+    "train.batch": 1,
+  });
   const attention = 5 * (2 * 2 + 3 * 2 + 2 + 1 + 2 * 2);
   const [dense, moe, head] = [5 * 3, 5 * 4 + 5 * 2 * 2 + 5 * 3, 5 * (2 * 2 + 7)];
-  assertEquals(memoryByHand(size, header as RunHeader), {
+  assertEquals(memoryByHand(specOf(config, wordsAlone(7)), 5, 11), {
     parameters: 44,
     optimizer: 88,
     activations: 4 * (2 * attention + dense + moe + head),

@@ -12,8 +12,8 @@ const main =
 import { memory, square, sumAll, tensor } from "@switchyard/moe";
 import { gshard } from "@switchyard/moe/routers";
 import { swiglu } from "@switchyard/moe/experts";
-import { parsePlainText, prepare, train } from "@switchyard/moe/training";
-import { findSize } from "@switchyard/moe";
+import { configOf, parsePlainText, prepare, textData, train } from "@switchyard/moe/training";
+import { sizes } from "@switchyard/moe";
 
 const [T, D, F, E] = [64, 16, 32, 4];
 async function norms(threads: number): Promise<number[]> {
@@ -44,15 +44,9 @@ const [one, two] = [await norms(1), await norms(2)];
 
 const backend = await cpu({ threads: 2 });
 const dataset = prepare(parsePlainText("A dog ran. A cat sat. ".repeat(200), "pets"), { vocabulary: 50 });
-const plan = { run: "r", label: "gshard", sizeName: "tiny", seed: 0, steps: 3, size: findSize("tiny") };
-const { record } = await train({ ...plan, router: gshard, routerOptions: {} }, {
-  backend,
-  dataset,
-  machine: { threads: 2, machine: "" },
-  version: "0",
-});
-backend.close();
-const losses = record.steps.map(({ loss }) => loss);
+const settings = { "model.equalCost": true, "router.name": "gshard", "train.steps": 3 };
+using run = await train(configOf(sizes.tiny, settings), { backend, data: await textData(dataset) });
+const losses = run.record.steps.map(({ loss }) => loss);
 console.log(JSON.stringify({ one, two, losses, routers: routers().map(({ name }) => name) }));
 `;
 

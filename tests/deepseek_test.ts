@@ -2,14 +2,17 @@
 // worked out by hand, and what shared experts cost.
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
-import { cutModel } from "../models/language_model.ts";
-import { sizes } from "../models/presets.ts";
+import { activeFlop, flopOf } from "../models/cost.ts";
+import { sizes } from "../models/sizes.ts";
+import { moeLayers } from "../models/spec.ts";
 import { loadOf } from "../moe/load.ts";
 import { deepseek } from "../routers/deepseek.ts";
 import { parseOptions } from "../routers/registry.ts";
 import { switchRouter } from "../routers/switch.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
+import { specOf } from "../training/spec_of.ts";
+import { tinyConfig, wordsAlone } from "./run_configs.ts";
 import { best, givenInit, identity, makeRouter, routeOnce, rowsOf, softmax64 } from "./route_once.ts";
 
 const backend = await cpu({ threads: 1 });
@@ -211,11 +214,12 @@ Deno.test("balance losses are plain loops: by sequence or batch, by expert, devi
 
 Deno.test("shared experts cost what other choices cost, and do not count as imbalance", () => {
   for (const size of Object.values(sizes)) {
-    const plain = cutModel({ size, V: 100, router: switchRouter, routerOptions: {} });
+    const plain = specOf(tinyConfig(switchRouter, {}, size), wordsAlone(100));
     for (const routerOptions of [{}, { k: 6, shared: 2 }, { k: 2, shared: 0 }]) {
-      const cut = cutModel({ size, V: 100, router: deepseek, routerOptions });
-      assertEquals(cut.activeFlopPerToken, plain.activeFlopPerToken);
-      assertEquals(cut.E * cut.F, plain.E * plain.F);
+      const cut = specOf(tinyConfig(deepseek, routerOptions, size), wordsAlone(100));
+      assertEquals(activeFlop(flopOf(cut)), activeFlop(flopOf(plain)));
+      const units = [cut, plain].map((spec) => moeLayers(spec).map(({ moe: { E, F } }) => E * F));
+      assertEquals(units[0], units[1]);
     }
   }
   // One shared expert takes all 6 tokens, two routed ones 3 each.

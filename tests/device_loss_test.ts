@@ -12,16 +12,15 @@ import { openDevice } from "../experiments/device.ts";
 import { checkMemory } from "../experiments/memory_check.ts";
 import { webgpu, type WebgpuBackend } from "../gpu/backend.ts";
 import { affine } from "../kernels/mod.ts";
-import { sizes } from "../models/presets.ts";
-import { findRouter, parseOptions } from "../routers/registry.ts";
-import type { TrainOptions, TrainPlan } from "../training/plan.ts";
+import type { ModelInput } from "../models/spec.ts";
+import { specOf } from "../training/spec_of.ts";
 import { recordRows, recordText } from "../training/record.ts";
 import { openRunStore } from "../training/run_store.ts";
-import { train } from "../training/train.ts";
+import { train, type TrainOptions } from "../training/train.ts";
 import { experiments, filesIn, inFolder, startExperiments } from "./experiments_command.ts";
 import { adapter, gpuTest } from "./gpu.ts";
-import { madeUpDataset } from "./made_up_text.ts";
 import { openedDevices } from "./opened_devices.ts";
+import { least, madeUpData, tinyConfig, wordsAlone } from "./run_configs.ts";
 
 /** A backend and its device. */
 async function opened(): Promise<{ backend: WebgpuBackend; device: GPUDevice }> {
@@ -56,21 +55,16 @@ gpuTest("a device lost at any moment is said to be lost, by whatever comes next"
   }
 });
 
-const dataset = madeUpDataset();
-const size = { ...sizes.tiny, batch: 2, width: 16, activeUnits: 16, learningRate: 0.02 };
-const router = findRouter("switch");
-const plan: TrainPlan = {
-  ...{ run: "switch-seed0", label: "switch", sizeName: "small one", seed: 0, steps: 8 },
-  ...{ size, router, routerOptions: parseOptions(router) },
-};
+const data = await madeUpData();
+const config = tinyConfig("switch", {}, least, { "train.learningRate": 0.02, "train.steps": 8 });
 
 gpuTest(
   "a run whose device is lost or closed keeps its checkpoint and goes on to the same bits",
   async () => {
     const folder = await Deno.makeTempDir();
-    const given = { dataset, machine: { threads: 1, machine: "" }, version: "0", checkpointEvery: 3 };
+    const given = { data, checkpointEvery: 3 };
     const lasting = await webgpu();
-    const whole = await train(plan, { ...given, backend: lasting });
+    using whole = await train(config, { ...given, backend: lasting });
     for (const [how, step] of [["lost", 4], ["closed", 5]] as const) {
       const { backend, device } = await opened();
       const store = openRunStore(folder, `${how} at ${step}`);
@@ -80,14 +74,14 @@ gpuTest(
           if (row.step === step) how === "lost" ? device.destroy() : backend.close();
         },
       };
-      const { message } = await assertRejects(() => train(plan, options), Error);
+      const { message } = await assertRejects(() => train(config, options), Error);
       if (how === "lost") assertMatch(message, lost);
       else assertMatch(message, /^Cannot [a-z ]+: the WebGPU backend is closed$/);
       // Lost in the step that ends with a checkpoint: the one before still counts.
       const saved = await store.saved();
       assertEquals(saved?.record.steps.length, 3);
 
-      const resumed = await train(plan, { ...given, store, backend: lasting, resume: true });
+      using resumed = await train(config, { ...given, store, backend: lasting, resume: true });
       assertEquals(recordText(recordRows(resumed.record)), recordText(recordRows(whole.record)));
     }
     lasting.close();
@@ -107,6 +101,7 @@ gpuTest(
     inFolder(async (folder) => {
       const words = (out: string) => [
         ...["--device", "webgpu", "--routers", "switch", "--seeds", "1", "--size", "tiny", "--steps", "60"],
+        "--no-controls",
         ...["--text", `${folder}/text.txt`, "--out", `${folder}/${out}`],
       ];
       await finish(words("whole"));
@@ -132,11 +127,14 @@ gpuTest(
 
 gpuTest("a model whose largest array the adapter does not bind is refused before any training", async () => {
   const device = await openDevice("webgpu", { threads: null, blas: "off" });
-  const T = sizes.tiny.batch * sizes.tiny.length;
+  const config = tinyConfig("switch");
+  const T = config.train.batch * config.train.length;
   const fits = device.largestBytes / (4 * T);
-  checkMemory(sizes.tiny, fits, device);
-  const { message } = assertThrows(() => checkMemory(sizes.tiny, fits + 1, device), RangeError);
-  assertMatch(message, /^Cannot train with a vocabulary of \d+ words [^\n]+ takes [\d.]+ GiB an array$/);
+  const check = (V: number) => checkMemory({ ...spec, input: { ...spec.input, V } as ModelInput }, T, device);
+  const spec = specOf(config, wordsAlone(64));
+  check(fits);
+  const { message } = assertThrows(() => check(fits + 1), RangeError);
+  assertMatch(message, /^Cannot train with an input of \d+ rows [^\n]+ takes [\d.]+ GiB an array$/);
   assertStringIncludes(message, adapter!.name);
   device.backend.close();
 });

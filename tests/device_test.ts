@@ -3,11 +3,9 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { openDevice } from "../experiments/device.ts";
 import { plannedHeader } from "../training/run_rows.ts";
-import { sizes } from "../models/presets.ts";
-import { findRouter, parseOptions } from "../routers/registry.ts";
 import { experiments, filesIn, inFolder } from "./experiments_command.ts";
 import { adapter, gpuTest } from "./gpu.ts";
-import { madeUpDataset } from "./made_up_text.ts";
+import { madeUpData, tinyConfig } from "./run_configs.ts";
 
 /** Runs `body` on a machine without any adapter. */
 async function withoutAdapter(body: () => Promise<void>): Promise<void> {
@@ -37,16 +35,10 @@ async function withAdapterNamed(description: string, body: () => Promise<void>):
   }
 }
 
-const router = findRouter("switch");
-const plan = {
-  ...{ run: "switch-seed0", label: "switch", sizeName: "tiny", seed: 0, steps: 1 },
-  ...{ size: sizes.tiny, router, routerOptions: parseOptions(router) },
-};
-
 /** What `auto` says and computes on, and what a record would say. */
 async function auto(blas = "off"): Promise<{ about: string; name: string; recorded: string }> {
   const { about, backend } = await openDevice("auto", { threads: 1, blas });
-  const header = plannedHeader(plan, { dataset: madeUpDataset(), backend, version: "0" });
+  const header = await plannedHeader(tinyConfig("switch"), { data: await madeUpData(), backend });
   backend.close();
   return { about, name: backend.name, recorded: header.arithmetic.device };
 }
@@ -89,7 +81,7 @@ Deno.test("a command with --device auto says what it runs on in a line, and ever
   inFolder(async (folder) => {
     const { code, out } = await experiments(
       ...["--device", "auto", "--routers", "switch,hash", "--seeds", "1", "--size", "tiny", "--steps", "2"],
-      ...["--text", `${folder}/text.txt`, "--out", `${folder}/out`],
+      ...["--text", `${folder}/text.txt`, "--out", `${folder}/out`, "--no-controls"],
     );
     assertEquals(code, 0, out);
     const [on, device] = adapter && !adapter.software

@@ -2,9 +2,9 @@
 // by router and stage, and the bound that the routers compared by default keep to.
 import { assert } from "@std/assert";
 import type { Backend } from "../kernels/kernel.ts";
-import { createLanguageModel } from "../models/language_model.ts";
-import { findSize } from "../models/presets.ts";
-import { type AnyRouterPlugin, parseOptions, routers } from "../routers/registry.ts";
+import { createModel } from "../models/model.ts";
+import { sizes } from "../models/sizes.ts";
+import { type AnyRouterPlugin, routers } from "../routers/registry.ts";
 import { add } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit } from "../tensor/init.ts";
@@ -13,7 +13,9 @@ import { random } from "../tensor/random.ts";
 import { currentStage } from "../tensor/stage.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
+import { specOf } from "../training/spec_of.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
+import { tinyConfig, wordsAlone } from "./run_configs.ts";
 
 /** Most dispatches of a layer, for the routers that are held to it. */
 const MOST = 40;
@@ -22,8 +24,8 @@ const held = [
   ...["base", "expert-choice", "forced-balance", "st-moe", "top-any"],
 ];
 
-/** The default size; words are few because an MoE layer never sees how many there are. */
-const size = { ...findSize("small"), vocabulary: 64 };
+/** Words of a model of size "small": few, because an MoE layer never sees how many there are. */
+const V = 64;
 const stages = ["route", "dispatch", "experts", "combine"] as const;
 const shared = openGpu();
 
@@ -42,26 +44,25 @@ async function dispatchesOf(router: AnyRouterPlugin): Promise<Record<string, num
     },
   };
   using _scope = memory(backend);
-  const V = size.vocabulary;
-  const model = createLanguageModel(
-    { size, V, tokenCount_V: new Int32Array(V).fill(1), router, routerOptions: parseOptions(router) },
-    createInit(backend, random(1)),
-  );
-  const T = size.batch * size.length;
+  const config = tinyConfig(router, {}, sizes.small);
+  const model = createModel(specOf(config, wordsAlone(V)), createInit(backend, random(1)));
+  const { length } = config.train;
+  const T = config.train.batch * length;
   const words = random(2).uniform(T + 1).map((draw) => Math.floor(draw * V));
   const batch = {
     tokenId_T: tensor(backend, Int32Array.from(words.subarray(0, T)), [T]),
     target_T: tensor(backend, Int32Array.from(words.subarray(1)), [T]),
+    length,
   };
   const output = await model.forward(batch, { training: true, step: 0, random: random(3) });
   const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
   const total = [
     ...Object.values(output.losses),
-    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T, estimator)),
-  ].reduce(add, output.loss);
+    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T!, estimator)),
+  ].reduce(add, output.loss!);
   const params = Object.values(model.params);
   await Promise.all((await gradients(total, params)).map((gradient) => gradient?.read()));
-  for (const { buffer } of params) gpu.free(buffer);
+  model.free();
   return Object.fromEntries(stages.map((name) => [name, (byStage[name] ?? 0) / output.layers.length]));
 }
 

@@ -6,9 +6,7 @@ import type { ExpertBank, ExpertPlugin } from "../experts/expert.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { swiglu } from "../experts/swiglu.ts";
 import type { Backend, HostArray } from "../kernels/kernel.ts";
-import { createLanguageModel } from "../models/language_model.ts";
-import { sizes } from "../models/presets.ts";
-import { findRouter, parseOptions } from "../routers/registry.ts";
+import { createModel } from "../models/model.ts";
 import { multiply } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit } from "../tensor/init.ts";
@@ -17,13 +15,15 @@ import { random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
 import { assignmentsOf, groupBy, sortRows } from "../tensor/rows.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
-import type { TrainPlan } from "../training/plan.ts";
+import type { RunConfig } from "../training/config.ts";
 import type { RunHeader } from "../training/record.ts";
 import { checkSameRun, plannedHeader } from "../training/run_rows.ts";
+import { specOf } from "../training/spec_of.ts";
 import { train } from "../training/train.ts";
 import { experiments, filesIn, inFolder } from "./experiments_command.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { madeUpDataset } from "./made_up_text.ts";
+import { madeUpData, tinyConfig } from "./run_configs.ts";
 
 const shared = openGpu();
 const EPSILON = 2 ** -24;
@@ -247,35 +247,34 @@ gpuTest("half precision holds less memory between forward and backward", async (
 });
 
 const dataset = madeUpDataset();
-const size = { ...sizes.tiny, length: 16, vocabulary: dataset.vocabulary.size };
+const data = await madeUpData();
 
-function planOf(router: string, precision?: "full" | "half"): TrainPlan {
-  const plugin = findRouter(router);
-  return {
-    ...{ run: router, label: router, router: plugin, routerOptions: parseOptions(plugin) },
-    ...{ size, sizeName: "tiny", seed: 0, steps: STEPS },
-    ...(precision ? { precision } : {}),
-  };
+function configFor(router: string, precision: "full" | "half"): RunConfig {
+  return tinyConfig(router, {}, {
+    "train.length": 16,
+    "train.steps": STEPS,
+    "experts.precision": precision,
+  });
 }
+const { batch, length } = configFor("switch", "half").train;
+const T = batch * length;
 
 gpuTest("routers see f32: they decide and weigh bit for bit as in full precision", async () => {
   const backend = await shared();
   using _scope = memory(backend);
-  const T = size.batch * size.length;
-  const V = dataset.vocabulary.size;
   const routings: Record<"experts" | "weights" | "losses", HostArray>[] = [];
   for (const precision of ["full", "half"] as const) {
-    const plan = { ...planOf("gshard", precision), V, tokenCount_V: dataset.countByToken };
-    const model = createLanguageModel(plan, createInit(backend, random(3)));
+    const spec = specOf(configFor("gshard", precision), data);
+    const model = createModel(spec, createInit(backend, random(3)));
     const tokenId_T = tensor(backend, Int32Array.from(dataset.train.subarray(0, T)), [T]);
     const step = { training: true, step: 0, random: random(4) };
-    const { loss_T, layers } = await model.forward({ tokenId_T, target_T: tokenId_T }, step);
+    const { loss_T, layers } = await model.forward({ tokenId_T, target_T: tokenId_T, length }, step);
     const { expert_N, weight_N } = layers[0].routing;
     const [experts, weights, losses] = await Promise.all(
-      [expert_N, weight_N, loss_T].map((each) => each.read()),
+      [expert_N, weight_N, loss_T!].map((each) => each.read()),
     );
     routings.push({ experts, weights, losses });
-    for (const { buffer } of Object.values(model.params)) backend.free(buffer);
+    model.free();
   }
   assertEquals(routings[1].experts, routings[0].experts);
   assertEquals(routings[1].weights, routings[0].weights);
@@ -288,9 +287,10 @@ gpuTest("routers see f32: they decide and weigh bit for bit as in full precision
 for (const router of ["switch", "gshard", "expert-choice"]) {
   gpuTest(`${router}: ten steps in half precision follow those in full`, async () => {
     const backend = await shared();
-    const machine = { threads: 1, machine: "" };
-    const run = async (precision: "full" | "half") =>
-      (await train(planOf(router, precision), { backend, dataset, machine, version: "0" })).record;
+    const run = async (precision: "full" | "half") => {
+      using trained = await train(configFor(router, precision), { backend, data });
+      return trained.record;
+    };
     const [full, half] = [await run("full"), await run("half")];
     assertEquals([full.header.experts.precision, half.header.experts.precision], ["full", "half"]);
     // As for the two backends in webgpu_training_test.ts: independent roundings, a third of a squared epsilon each, of
@@ -308,19 +308,13 @@ for (const router of ["switch", "gshard", "expert-choice"]) {
 gpuTest("f16 keeps weights and gradients stay out of it: what would be lost of either", async () => {
   const backend = await shared();
   using _scope = memory(backend);
-  const T = size.batch * size.length;
-  const plan = {
-    ...planOf("switch", "half"),
-    V: dataset.vocabulary.size,
-    tokenCount_V: dataset.countByToken,
-  };
-  const model = createLanguageModel(plan, createInit(backend, random(3)));
+  const model = createModel(specOf(configFor("switch", "half"), data), createInit(backend, random(3)));
   const tokenId_T = tensor(backend, Int32Array.from(dataset.train.subarray(0, T)), [T]);
   const target_T = tensor(backend, Int32Array.from(dataset.train.subarray(1, T + 1)), [T]);
   const step = { training: true, step: 0, random: random(4) };
-  const { loss } = await model.forward({ tokenId_T, target_T }, step);
+  const { loss } = await model.forward({ tokenId_T, target_T, length }, step);
   const names = Object.keys(model.params).filter((name) => name.includes(".experts."));
-  const found = await gradients(loss, names.map((name) => model.params[name]));
+  const found = await gradients(loss!, names.map((name) => model.params[name]));
   const share = (values: Float32Array, below: number) => {
     const there = values.filter((value) => value !== 0);
     return there.filter((value) => Math.abs(value) < below).length / there.length;
@@ -342,16 +336,17 @@ gpuTest("f16 keeps weights and gradients stay out of it: what would be lost of e
     // Normal weights of deviation s lie below b with probability 2 b / (s sqrt(2 pi)); s is at least 0.03 here.
     assert(coarse < 5 * 2 * 2 ** -14 / (0.03 * Math.sqrt(2 * Math.PI)), `${name}: ${coarse}`);
   }
-  for (const { buffer } of Object.values(model.params)) backend.free(buffer);
+  model.free();
 });
 
 gpuTest("a run goes on in the precision it was started in", async () => {
-  const options = { dataset, backend: await shared(), version: "0" };
-  const started = { ...plannedHeader(planOf("switch", "half"), options) } as RunHeader;
+  const options = { data, backend: await shared() };
+  const started = await plannedHeader(configFor("switch", "half"), options) as RunHeader;
+  const wanted = await plannedHeader(configFor("switch", "full"), options);
   assertThrows(
-    () => checkSameRun(started, plannedHeader(planOf("switch"), options)),
+    () => checkSameRun(started, wanted),
     RangeError,
-    'Cannot resume switch: its experts.precision was "half" and is now "full"',
+    'Cannot resume switch-seed0: its experts.precision was "half" and is now "full"',
   );
 });
 

@@ -1,7 +1,6 @@
 // LocMoE's properties: the gate, the capacity bound, the locality loss, and what one rank or another weight changes.
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
-import { sizes } from "../models/presets.ts";
 import { capacityBound, capProbability } from "../routers/capacity_bound.ts";
 import { chunkMeans, cosineToChunks, orthogonalGate, orthonormalColumns } from "../routers/grap.ts";
 import { localDistribution, localityLoss } from "../routers/locality.ts";
@@ -17,7 +16,9 @@ import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
 import { parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { textData } from "../tasks/text.ts";
 import { train } from "../training/train.ts";
+import { tinyConfig } from "./run_configs.ts";
 
 const backend = await cpu({ threads: 1 });
 addEventListener("unload", () => backend.close());
@@ -377,20 +378,15 @@ async function shareOf(
   setting: { locality: number; seed: number; domains: boolean; ranks?: number },
 ): Promise<{ share: number; rows: string }> {
   const { locality, seed, domains, ranks = 4 } = setting;
-  const size = { ...sizes.tiny, vocabulary: 64, length: 16, steps: 40, sharded: domains, ranks };
-  const { record } = await train(
-    {
-      run: "share",
-      label: "locmoe",
-      router: locmoe,
-      routerOptions: { locality },
-      seed,
-      steps: size.steps,
-      size,
-      sizeName: "tiny",
-    },
-    { backend, dataset: madeUpText(domains), machine: { threads: 1, machine: "" }, version: "0" },
-  );
+  const config = tinyConfig(locmoe, { locality }, {
+    "train.length": 16,
+    "train.steps": 40,
+    "placement.sharded": domains,
+    "placement.ranks": ranks,
+    seed,
+  });
+  using run = await train(config, { backend, data: await textData(madeUpText(domains)) });
+  const { record } = run;
   const late = record.steps.slice(-10).flatMap(({ layers }) => layers);
   return {
     share: late.reduce((sum, { localShare }) => sum + (localShare ?? NaN), 0) / late.length,

@@ -3,31 +3,34 @@
 import { assert, assertEquals } from "@std/assert";
 import { memoryByHand } from "../bench/memory_by_hand.ts";
 import { cpu } from "../cpu/backend.ts";
-import { type SizeName, sizes } from "../models/presets.ts";
-import { findRouter, parseOptions } from "../routers/registry.ts";
+import { type SizeName, sizes, vocabularies } from "../models/sizes.ts";
+import { textData } from "../tasks/text.ts";
+import { specOf } from "../training/spec_of.ts";
 import { train } from "../training/train.ts";
 import { madeUpDataset } from "./made_up_text.ts";
+import { tinyConfig } from "./run_configs.ts";
 
 const BAR = 1.3;
 
 for (const sizeName of Object.keys(sizes) as SizeName[]) {
   Deno.test(`a step of size ${sizeName} takes at most ${BAR} times what is counted by hand`, async () => {
-    const size = { ...sizes[sizeName], steps: 2 };
     const text = { words: 10_000, documents: 10, wordsEach: 20_000 };
-    const made = madeUpDataset({ ...text, vocabulary: size.vocabulary });
+    const config = tinyConfig("switch", {}, sizes[sizeName], { "train.steps": 2 });
+    const T = config.train.batch * config.train.length;
+    const made = madeUpDataset({ ...text, vocabulary: vocabularies[sizeName] });
+    assertEquals(made.vocabulary.size, vocabularies[sizeName]);
     // Looking at more than one batch of validation text takes time, and no more memory.
-    const dataset = { ...made, validation: made.validation.subarray(0, size.batch * size.length + 1) };
-    assertEquals(dataset.vocabulary.size, size.vocabulary);
-    const router = findRouter("switch");
+    const data = await textData({ ...made, validation: made.validation.subarray(0, T + 1) });
     using backend = await cpu({ threads: 2 });
     const peaks: number[] = [];
-    const plan = { run: "switch", label: "switch", seed: 0, steps: size.steps, size, sizeName, router };
-    const { record } = await train({ ...plan, routerOptions: parseOptions(router) }, {
-      ...{ backend, dataset, machine: { threads: 2, machine: "" }, version: "0" },
+    using run = await train(config, {
+      backend,
+      data,
       onStep: () => peaks.push(backend.statistics().carvedBytes),
     });
-    const { parameters, optimizer, activations } = memoryByHand(size, record.header);
-    assertEquals(peaks.length, size.steps);
+    const { total } = run.record.header.parameters;
+    const { parameters, optimizer, activations } = memoryByHand(specOf(config, data), T, total);
+    assertEquals(peaks.length, 2);
     assertEquals(
       new Set([...peaks, backend.statistics().carvedBytes]).size,
       1,

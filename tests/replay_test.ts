@@ -1,8 +1,10 @@
 // Recorded decisions: a replay gives the recorded losses bit for bit, after JSON too, and says so when it has no more.
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
-import { createLanguageModel } from "../models/language_model.ts";
-import { sizes } from "../models/presets.ts";
+import { equalCost } from "../models/equal_cost.ts";
+import { createModel } from "../models/model.ts";
+import type { LayerSpec, ModelSpec } from "../models/spec.ts";
+import { sizes } from "../models/sizes.ts";
 import { forcedBalance } from "../routers/forced_balance.ts";
 import { gshard } from "../routers/gshard.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
@@ -14,30 +16,50 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { configOf } from "../training/config.ts";
 import { createAdamW } from "../training/optimizer.ts";
+import { specOf } from "../training/spec_of.ts";
+import { wordsAlone } from "./run_configs.ts";
 
 const backend = await cpu({ threads: 2 });
 const V = 50;
-const size = { ...sizes.tiny, blocks: 4, moeEvery: 2, length: 16, batch: 2, activeUnits: 16 };
-const T = size.length * size.batch;
+const config = configOf(sizes.tiny, {
+  "model.layers": 4,
+  "model.feedForwardWidth": 16,
+  "model.expertWidth": 16,
+  "train.length": 16,
+  "train.batch": 2,
+});
+const { length, batch: sequences } = config.train;
+const T = length * sequences;
+
+/** The model with a router that is in no registry, at equal cost. */
+function specWith(router: AnyRouterPlugin): ModelSpec {
+  const spec = specOf(config, wordsAlone(V));
+  const layers = spec.layers.map((layer): LayerSpec =>
+    layer.feedForward.kind === "moe"
+      ? { ...layer, feedForward: { ...layer.feedForward, router, routerOptions: {} } }
+      : layer
+  );
+  return equalCost({ ...spec, layers });
+}
 
 /** Cross-entropies of some steps of training or evaluation with a router. */
 async function losses(router: AnyRouterPlugin, training: boolean, steps: number): Promise<number[]> {
-  const init = createInit(backend, random(1));
-  const plan = { size, V, tokenCount_V: new Int32Array(V).fill(1), router, routerOptions: {} };
-  const model = await createLanguageModel(plan, init);
+  const model = createModel(specWith(router), createInit(backend, random(1)));
   const optimizer = createAdamW(model.params);
   const found: number[] = [];
   for (let step = 0; step < steps; step++) {
     using _scope = memory(backend);
     const ids = (name: string) =>
       Int32Array.from(random(2).split(step).split(name).uniform(T), (u) => Math.floor(u * V));
-    const batch = { tokenId_T: tensor(backend, ids("in"), [T]), target_T: tensor(backend, ids("out"), [T]) };
+    const [tokenId_T, target_T] = ["in", "out"].map((name) => tensor(backend, ids(name), [T]));
+    const batch = { tokenId_T, target_T, length };
     const output = await model.forward(batch, { training, step, random: random(3).split(step) });
-    found.push(await scalar(output.loss));
+    found.push(await scalar(output.loss!));
     if (!training) continue;
     const names = Object.keys(model.params);
-    const gradient = await gradients(output.loss, Object.values(model.params));
+    const gradient = await gradients(output.loss!, Object.values(model.params));
     optimizer.update(Object.fromEntries(names.map((name, at) => [name, gradient[at] as Tensor])), 1e-2, step);
   }
   return found;

@@ -2,16 +2,17 @@
 // to stop or killed, and at no moment does a reader find half a file.
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
-import { sizes } from "../models/presets.ts";
-import { type AnyRouterPlugin, parseOptions, routers } from "../routers/registry.ts";
+import { type AnyRouterPlugin, registerRouter, routers } from "../routers/registry.ts";
+import { textData } from "../tasks/text.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { decodeCheckpoint } from "../training/checkpoint.ts";
-import type { TrainOptions, TrainPlan } from "../training/plan.ts";
+import type { RunConfig, Settings } from "../training/config.ts";
 import { parseRecord, recordRows, recordText } from "../training/record.ts";
 import { openRunStore } from "../training/run_store.ts";
-import { train } from "../training/train.ts";
+import { train, type TrainOptions } from "../training/train.ts";
 import { experimentsInShell, filesIn, inFolder, startExperiments, succeed } from "./experiments_command.ts";
 import { madeUpDataset } from "./made_up_text.ts";
+import { least, madeUpData, tinyConfig } from "./run_configs.ts";
 
 /** Long enough for two checkpoints a run. */
 const steps = 120;
@@ -26,6 +27,9 @@ function words(folder: string, out: string, threads: number): string[] {
     String(steps),
     "--seeds",
     "1",
+    "--jobs",
+    "1",
+    "--no-controls",
   ];
   return [...size, "--threads", String(threads), "--text", `${folder}/text.txt`, "--out", `${folder}/${out}`];
 }
@@ -183,23 +187,22 @@ Deno.test("an interrupted command says how to go on, and that works in a shell",
     assertStringIncludes(out, `Report: ${folder}/it's out/report.html`);
   }));
 
-const dataset = madeUpDataset();
-const size = { ...sizes.tiny, batch: 2, width: 16, activeUnits: 16, learningRate: 0.02 };
+const data = await madeUpData();
 
-function planOf(router: AnyRouterPlugin, given: Partial<TrainPlan> = {}): TrainPlan {
-  const plan = { run: `${router.name}-seed3`, label: router.name, sizeName: "small one", seed: 3, steps: 9 };
-  return { ...plan, size, router, routerOptions: parseOptions(router), ...given };
+function smallConfig(router: AnyRouterPlugin, settings: Settings = {}): RunConfig {
+  return tinyConfig(router, {}, least, { "train.learningRate": 0.02, "train.steps": 9, seed: 3 }, settings);
 }
+registerRouter(turnTaking());
 
 /** Steps after which a run is stopped: before, at and after a checkpoint, and with none behind it. */
 const stops = [2, 3, 5, 8];
 
-for (const router of [...routers(), turnTaking()]) {
+for (const router of routers()) {
   Deno.test(`${router.name}: a run stopped anywhere ends as if it had not been`, async () => {
     const folder = await Deno.makeTempDir();
     const backend = await cpu({ threads: 1 });
-    const options = { backend, dataset, machine: { threads: 1, machine: "" }, version: "0" };
-    const whole = await train(planOf(router), options);
+    const options = { backend, data };
+    using whole = await train(smallConfig(router), options);
     for (const stop of stops) {
       const store = openRunStore(folder, `${router.name}-${stop}`);
       const stopping: TrainOptions = {
@@ -210,15 +213,16 @@ for (const router of [...routers(), turnTaking()]) {
           if (step + 1 === stop) throw new Error("stopped here");
         },
       };
-      await assertRejects(() => train(planOf(router), stopping), Error, "stopped here");
+      await assertRejects(() => train(smallConfig(router), stopping), Error, "stopped here");
       const started: number[] = [];
-      const resumed = await train(planOf(router), {
+      using resumed = await train(smallConfig(router), {
         ...options,
         store,
         resume: true,
         checkpointEvery: 3,
         onStart: (step) => started.push(step),
       });
+      assertEquals(resumed.trainer!.steps, 9);
       // A run stopped in the step before a checkpoint has not written it.
       assertEquals(started, [3 * Math.floor((stop - 1) / 3)]);
       assertEquals(recordText(recordRows(resumed.record)), recordText(recordRows(whole.record)));
@@ -229,14 +233,15 @@ for (const router of [...routers(), turnTaking()]) {
   });
 }
 
-Deno.test("a run is not resumed under another plan, and says what differs", async () => {
+Deno.test("a run is not resumed under another config, and says what differs", async () => {
   const folder = await Deno.makeTempDir();
   const backend = await cpu({ threads: 1 });
-  const options = { backend, dataset, machine: { threads: 1, machine: "" }, version: "0" };
+  const options = { backend, data, version: "0" };
+  const other = await textData(madeUpDataset({ seed: 8 }));
   const [router] = routers().filter(({ name }) => name === "switch");
   for (const finished of [true, false]) {
     const store = openRunStore(folder, String(finished));
-    const first = train(planOf(router), {
+    const first = train(smallConfig(router), {
       ...options,
       store,
       checkpointEvery: 2,
@@ -244,21 +249,21 @@ Deno.test("a run is not resumed under another plan, and says what differs", asyn
         if (!finished && step === 4) throw new Error("stopped here");
       },
     });
-    if (finished) await first;
+    if (finished) (await first)[Symbol.dispose]();
     else await assertRejects(() => first, Error, "stopped here");
     const plain = await cpu({ threads: 1, relaxed: !backend.arithmetic.fusedMultiplyAdd });
     const { fusedMultiplyAdd } = backend.arithmetic;
-    const others: readonly (readonly [Partial<TrainPlan>, Partial<TrainOptions>, string])[] = [
+    const others: readonly (readonly [Settings, Partial<TrainOptions>, string])[] = [
       [{ seed: 4 }, {}, "its seed was 3 and is now 4"],
-      [{ steps: 10 }, {}, "its steps was 9 and is now 10"],
-      [{ size: { ...size, learningRate: 1 } }, {}, "its model.learningRate was 0.02 and is now 1"],
-      [{ routerOptions: { ...parseOptions(router), jitter: 0 } }, {}, "routerOptions.jitter was 0.01 and is"],
+      [{ "train.steps": 10 }, {}, "its steps was 9 and is now 10"],
+      [{ "train.learningRate": 1 }, {}, "its model.train.learningRate was 0.02 and is now 1"],
+      [{ "router.jitter": 0 }, {}, "routerOptions.jitter was 0.01 and is"],
       [{}, { version: "1" }, 'its version was "0" and is now "1"'],
-      [{}, { dataset: madeUpDataset({ seed: 8 }) }, "its data.unigramPerplexity was "],
+      [{}, { data: other }, `its task.digest was "${data.digest}" and is now "${other.digest}"`],
       [{}, { backend: plain }, `fusedMultiplyAdd was ${fusedMultiplyAdd} and is now ${!fusedMultiplyAdd}`],
     ];
-    for (const [plan, given, message] of others) {
-      const again = () => train(planOf(router, plan), { ...options, ...given, store, resume: true });
+    for (const [settings, given, message] of others) {
+      const again = () => train(smallConfig(router, settings), { ...options, ...given, store, resume: true });
       await assertRejects(again, RangeError, message);
     }
     plain.close();

@@ -3,13 +3,12 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import type { Backend } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
-import { sizes } from "../models/presets.ts";
-import { findRouter, parseOptions } from "../routers/registry.ts";
-import { train } from "../training/train.ts";
+import { rowsOf } from "../models/spec.ts";
+import { createTrainer } from "../training/trainer.ts";
 import { dryStep } from "../tools/dry_step.ts";
 import { gpus } from "../tools/gpus.ts";
 import { rooflinePage } from "../tools/roofline.ts";
-import { madeUpDataset } from "./made_up_text.ts";
+import { madeUpData, tinyConfig } from "./run_configs.ts";
 
 /** Names, shapes and params of what runs on a backend from `start` on until `stop`. */
 function listening(backend: Backend) {
@@ -38,21 +37,17 @@ for (const name of ["switch", "gshard", "locmoe-plus"]) {
   Deno.test(`${name}: the dry step runs what training runs`, async () => {
     using backend = await cpu({ threads: 1 });
     const { heard, listener } = listening(backend);
-    const dataset = madeUpDataset();
-    const size = { ...sizes.tiny, vocabulary: dataset.vocabulary.size };
-    const router = findRouter(name);
-    let step: string[] = [];
-    await train({
-      ...{ run: "a", label: name, sizeName: "tiny", seed: 0, steps: 2 },
-      ...{ size, router, routerOptions: parseOptions(router) },
-    }, {
-      ...{ backend: listener, dataset, machine: { threads: 1, machine: "" }, version: "0" },
-      onStart: () => heard.splice(0),
-      onStep: () => {
-        if (step.length === 0) step = heard.splice(0);
-      },
-    });
-    const dry = await dryStep(size, router);
+    const data = await madeUpData();
+    const config = tinyConfig(name, {}, { "train.steps": 2, "train.evaluations": 1 });
+    const trainer = await createTrainer(config, { backend: listener, data });
+    // The first step follows a look at held-out text, and the validation point after it comes in the middle of the run.
+    await trainer.evaluate();
+    const before = heard.splice(0);
+    await trainer.step();
+    const step = heard.slice(before.length, heard.length - before.length);
+    assertEquals([heard.slice(0, before.length), heard.slice(-before.length)], [before, before]);
+    trainer.close();
+    const dry = await dryStep(config, rowsOf(data.input));
     assertEquals(dry.map(({ kernel, types, params }) => line(kernel.name, types, params)), step);
   });
 }

@@ -192,9 +192,9 @@ Deno.test("a text's windows, order and labels are those of its dataset, bit for 
   const shape = { batch: 4, length: 16 };
   for (const step of [0, 7, 300]) {
     for (const shards of [1, 2]) {
-      const options = { ...shape, random: random(5).split("data"), step, shards };
-      const { tokenId, target, lengths } = data.trainingExamples(options);
-      assertEquals({ tokenId, target }, trainingBatch(dataset, options));
+      const options = { ...shape, random: random(5).split("data"), shards };
+      const { tokenId, target, lengths } = data.trainingExamples(options)(step);
+      assertEquals({ tokenId, target }, trainingBatches(dataset, options)(step));
       assertEquals(lengths, [16, 16, 16, 16]);
     }
   }

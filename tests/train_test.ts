@@ -2,42 +2,50 @@
 // said in a sentence.
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
-import { createLanguageModel } from "../models/language_model.ts";
-import { type ModelSize, sizes } from "../models/presets.ts";
-import { type AnyRouterPlugin, findRouter, parseOptions, routers } from "../routers/registry.ts";
+import { activeFlop } from "../models/cost.ts";
+import { createModel, type Model } from "../models/model.ts";
+import { choicesOf, moeLayers } from "../models/spec.ts";
+import { type AnyRouterPlugin, findRouter, registerRouter, routers } from "../routers/registry.ts";
 import type { Router } from "../routers/router.ts";
 import { affine } from "../tensor/arithmetic.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { stopGradient } from "../tensor/tensor.ts";
-import { validationBatches } from "../data/batches.ts";
+import type { RunConfig, Settings } from "../training/config.ts";
 import { evaluate, evaluateInDetail } from "../training/evaluate.ts";
 import { fingerprint } from "../training/fingerprint.ts";
-import type { TrainOptions, TrainPlan } from "../training/plan.ts";
 import { passes, recordRows, recordText, stages } from "../training/record.ts";
-import { train } from "../training/train.ts";
+import { specOf } from "../training/spec_of.ts";
+import { train, type TrainOptions } from "../training/train.ts";
 import { madeUpDataset } from "./made_up_text.ts";
+import { least, madeUpData, tinyConfig } from "./run_configs.ts";
 
 const dataset = madeUpDataset();
+const data = await madeUpData();
 const backend = await cpu({ threads: 1 });
-const options = { backend, dataset, machine: { threads: 1, machine: "" }, version: "0" };
-const small: ModelSize = { ...sizes.tiny, batch: 2, width: 16, activeUnits: 16 };
+const options = { backend, data };
+/** The routers of this package, without those that tests register. */
+const builtIn = routers();
 
-function planOf(router: AnyRouterPlugin, given: Partial<TrainPlan> = {}): TrainPlan {
-  const plan = { run: router.name, label: router.name, sizeName: "small one", seed: 0, steps: 3 };
-  return { ...plan, size: small, router, routerOptions: parseOptions(router), ...given };
+function smallConfig(router: AnyRouterPlugin | string, settings: Settings = {}): RunConfig {
+  return tinyConfig(router, {}, least, { "train.steps": 3 }, settings);
 }
 
-/** The router with its work changed. */
-function altered(name: string, change: (router: Router) => Router): AnyRouterPlugin {
+/** Registers the router with its work changed, under a name of its own. */
+function altered(name: string, as: string, change: (router: Router) => Router): AnyRouterPlugin {
   const plugin = findRouter(name);
-  return { ...plugin, create: (dims, options, init) => change(plugin.create(dims, options, init)) };
+  registerRouter({
+    ...plugin,
+    name: as,
+    create: (dims, options, init) => change(plugin.create(dims, options, init)),
+  });
+  return findRouter(as);
 }
 
 Deno.test("every router learns: validation ends far below what word frequencies alone give", async () => {
-  for (const router of routers()) {
-    const plan = planOf(router, { size: sizes.tiny, steps: sizes.tiny.steps });
-    const { record: { steps, evaluations, end } } = await train(plan, options);
+  for (const router of builtIn) {
+    using run = await train(tinyConfig(router), options);
+    const { record: { steps, evaluations, end } } = run;
     const [first, last] = [steps[0].loss, steps.at(-1)!.loss];
     assert(first > Math.log(dataset.vocabulary.size) - 0.5, `${router.name} knows too much: ${first}`);
     assert(last < first - 1, `${router.name} went from ${first} to ${last}`);
@@ -46,26 +54,31 @@ Deno.test("every router learns: validation ends far below what word frequencies 
       `${router.name}: perplexity ${end!.perplexity} with ${dataset.unigramPerplexity} for word frequencies`,
     );
     const seen = evaluations.map(({ perplexity }) => perplexity);
-    assertEquals(evaluations.map(({ step }) => step), [12, 24, 36, 48]);
-    assert(seen[3] < seen[0], `${router.name}: validation perplexity ${seen}`);
+    assertEquals(evaluations.map(({ step }) => step), [0, 6, 11, 17, 22, 28, 33, 39, 44, 50, 55, 60]);
+    assert(seen[11] < seen[2] && seen[2] < seen[0], `${router.name}: validation perplexity ${seen}`);
+    // Every point sees the same tokens, and the last one is what the run ends with.
+    assertEquals(new Set(evaluations.map(({ tokens }) => tokens)).size, 1);
+    assertEquals(seen[11], end!.perplexity);
   }
 });
 
 Deno.test("every router with something to train reports the gradient that reached it; others say so", async () => {
-  for (const router of routers()) {
-    const { record: { header, end } } = await train(planOf(router), options);
+  for (const router of builtIn) {
+    using run = await train(smallConfig(router), options);
+    const { header, end } = run.record;
     if (header.parameters.router === 0) assertEquals(end!.routerGradient, null, router.name);
     else if (router.traits.gradient !== "none") {
       assert(end!.routerGradient! > 0, `${router.name}: ${end!.routerGradient}`);
     }
   }
-  const gated = routers().filter(({ traits }) => traits.gradient !== "none");
+  const gated = builtIn.filter(({ traits }) => traits.gradient !== "none");
   assert(gated.some(({ name }) => name === "switch") && gated.some(({ name }) => name === "gshard"));
 });
 
 Deno.test("a step's time is booked by pass and stage, nothing twice and nothing left out", async () => {
   const start = performance.now();
-  const { timing } = await train(planOf(findRouter("switch")), options);
+  using run = await train(smallConfig("switch"), options);
+  const { timing } = run;
   const allSeconds = (performance.now() - start) / 1000;
   let bookedSeconds = 0;
   for (const step of timing.steps) {
@@ -90,7 +103,7 @@ Deno.test("a step's time is booked by pass and stage, nothing twice and nothing 
 });
 
 Deno.test("a gate that nothing reaches is refused in the first step", async () => {
-  const cut = altered("switch", (router) => ({
+  const cut = altered("switch", "cut", (router) => ({
     ...router,
     async route(x_TD, step) {
       const routing = await router.route(x_TD, step);
@@ -98,14 +111,14 @@ Deno.test("a gate that nothing reaches is refused in the first step", async () =
     },
   }));
   await assertRejects(
-    () => train(planOf(cut, { run: "cut" }), options),
+    () => train(smallConfig(cut), { ...options, names: { run: "cut" } }),
     TypeError,
     'Cannot train cut: no gradient reaches "blocks.1.router.gate"',
   );
 });
 
 Deno.test("a gate whose gradient is always zero is refused at the end", async () => {
-  const frozen = altered("switch", (router) => ({
+  const frozen = altered("switch", "frozen", (router) => ({
     ...router,
     async route(x_TD, step) {
       const routing = await router.route(x_TD, step);
@@ -113,20 +126,19 @@ Deno.test("a gate whose gradient is always zero is refused at the end", async ()
     },
   }));
   await assertRejects(
-    () => train(planOf(frozen, { run: "frozen" }), options),
+    () => train(smallConfig(frozen), { ...options, names: { run: "frozen" } }),
     RangeError,
     "Cannot accept frozen: a parameter of its router received no gradient in 3 steps",
   );
 });
 
 Deno.test("a loss or gradient that is no number ends the run with a sentence that says where", async () => {
-  const size = { ...small, learningRate: 1e30 };
   await assertRejects(
-    () => train(planOf(findRouter("switch"), { size, steps: 9 }), options),
+    () => train(smallConfig("switch", { "train.learningRate": 1e30, "train.steps": 9 }), options),
     RangeError,
     "and the gradient norm NaN",
   );
-  const broken = altered("switch", (router) => ({
+  const broken = altered("switch", "broken", (router) => ({
     ...router,
     async route(x_TD, step) {
       const routing = await router.route(x_TD, step);
@@ -135,7 +147,7 @@ Deno.test("a loss or gradient that is no number ends the run with a sentence tha
   }));
   const { usedBytes } = backend.statistics();
   await assertRejects(
-    () => train(planOf(broken, { run: "broken" }), options),
+    () => train(smallConfig(broken), { ...options, names: { run: "broken" } }),
     RangeError,
     "Cannot go on with broken: at step 2 the loss is NaN and the gradient norm NaN",
   );
@@ -144,17 +156,17 @@ Deno.test("a loss or gradient that is no number ends the run with a sentence tha
 
 Deno.test("memory is flat from the first steps to the last, and all of it comes back", async () => {
   const steps = 200;
-  for (const router of routers()) {
+  for (const router of builtIn) {
     const own = await cpu({ threads: 2 });
     const before = own.statistics().usedBytes;
     const at: { usedBytes: number; carvedBytes: number }[] = [];
     const look: Partial<TrainOptions> = { backend: own, onStep: () => at.push(own.statistics()) };
-    await train(planOf(router, { steps }), { ...options, ...look });
+    const run = await train(smallConfig(router, { "train.steps": steps }), { ...options, ...look });
+    run[Symbol.dispose]();
     assertEquals(at.length, steps);
     assertEquals(new Set(at.map(({ usedBytes }) => usedBytes)).size, 1, `${router.name}: bytes in use vary`);
-    // The first look at validation text is after step 40 and brings sizes of its own.
-    assertEquals(at[19].carvedBytes, at[38].carvedBytes, `${router.name}: the heap grew before step 40`);
-    assertEquals(at[41].carvedBytes, at[199].carvedBytes, `${router.name}: the heap grew after step 40`);
+    // Validation text has been looked at before step 0 and after step 19.
+    assertEquals(at[19].carvedBytes, at[199].carvedBytes, `${router.name}: the heap grew after step 20`);
     assertEquals(own.statistics().usedBytes, before, `${router.name} left bytes behind`);
     own.close();
   }
@@ -163,8 +175,9 @@ Deno.test("memory is flat from the first steps to the last, and all of it comes 
 Deno.test("routers start from equal weights and cost the same; seeds start from different ones", async () => {
   const headers = [];
   for (const seed of [0, 1]) {
-    for (const router of routers()) {
-      headers.push((await train(planOf(router, { seed, steps: 1 }), options)).record.header);
+    for (const router of builtIn) {
+      using run = await train(smallConfig(router, { seed, "train.steps": 1 }), options);
+      headers.push(run.record.header);
     }
   }
   assertEquals(new Set(headers.map(({ activeFlopPerToken }) => activeFlopPerToken)).size, 1);
@@ -181,11 +194,13 @@ Deno.test("the active FLOPs of a token are the sum a reader can check, and what 
   const [D, L, units, V] = [32, 32, 64, 61];
   const attention = 2 * D * (L + 1);
   const flop = 2 * (2 * 4 * D * D + attention) + 2 * (2 * 2 * D * units) + 2 * D * V;
-  for (const router of routers()) {
-    const model = modelOf(router, 0, sizes.tiny);
-    assertEquals(model.cut.activeFlopPerToken, flop, router.name);
-    assertEquals([model.cut.K * model.cut.F, model.cut.E / model.cut.K], [units, sizes.tiny.experts]);
-    free(model);
+  for (const router of builtIn) {
+    const model = modelOf(tinyConfig(router));
+    const [{ moe }] = moeLayers(model.spec);
+    const K = choicesOf(moe);
+    assertEquals(activeFlop(model.flop), flop, router.name);
+    assertEquals([K * moe.F, moe.E / K], [units, 4]);
+    model.free();
   }
   let products = 0;
   const counting: typeof backend = {
@@ -197,27 +212,20 @@ Deno.test("the active FLOPs of a token are the sum a reader can check, and what 
     },
   };
   // Hash drops nothing and has no gate whose product would count.
-  const model = modelOf(findRouter("hash"), 0, sizes.tiny, counting);
-  const [batch] = validationBatches(dataset, sizes.tiny);
-  await evaluate(model, counting, [batch]);
+  const config = tinyConfig("hash");
+  const model = modelOf(config, counting);
+  const [batch] = data.evaluationExamples(config.train);
+  await evaluate(model, { backend: counting, data, plan: [batch], step: 0 });
   assertEquals(products / batch.tokenId.length + 2 * attention, flop);
-  free(model);
+  model.free();
 });
 
-type Model = ReturnType<typeof createLanguageModel>;
-
-function modelOf(router: AnyRouterPlugin, seed: number, size: ModelSize = small, on = backend): Model {
-  const plan = { size, V: dataset.vocabulary.size, tokenCount_V: dataset.countByToken, router };
-  const init = createInit(on, random(seed).split("init"));
-  return createLanguageModel({ ...plan, routerOptions: parseOptions(router) }, init);
-}
-
-function free(model: Model): void {
-  for (const { buffer } of Object.values(model.params)) backend.free(buffer);
+function modelOf(config: RunConfig, on = backend): Model {
+  return createModel(specOf(config, data), createInit(on, random(config.seed).split("init")));
 }
 
 Deno.test("outside routers, models of one seed hold the same numbers, however experts are cut", async () => {
-  const [first, ...rest] = routers().map((router) => modelOf(router, 5));
+  const [first, ...rest] = builtIn.map((router) => modelOf(smallConfig(router, { seed: 5 })));
   const names = Object.keys(first.params).filter((name) => !first.routerParams.includes(name));
   for (const model of rest) {
     assertEquals(Object.keys(model.params).filter((name) => !model.routerParams.includes(name)), names);
@@ -235,23 +243,23 @@ Deno.test("outside routers, models of one seed hold the same numbers, however ex
   values[3] += 2 ** -20;
   const nudged = { ...norm, read: () => Promise.resolve(values) };
   assertNotEquals(await fingerprint({ norm: nudged, embedding }), before);
-  for (const model of [first, ...rest]) free(model);
+  for (const model of [first, ...rest]) model.free();
 });
 
 Deno.test("every router sees the same text in the same order, and another seed sees another order", async () => {
   async function textOf(name: string, seed: number): Promise<string> {
     const seen: string[] = [];
-    const spying = altered(name, (router) => ({
+    const spying = altered(name, `spying-on-${name}-${seed}`, (router) => ({
       ...router,
       async route(x_TD, step) {
         if (step.training) seen.push(`${step.step}: ${await step.tokenId_T.read()}`);
         return await router.route(x_TD, step);
       },
     }));
-    await train(planOf(spying, { seed, steps: 4 }), options);
+    using _run = await train(smallConfig(spying, { seed, "train.steps": 4 }), options);
     return seen.join("\n");
   }
-  const names = routers().map(({ name }) => name);
+  const names = builtIn.map(({ name }) => name);
   const texts = await Promise.all(names.map((name) => textOf(name, 0)));
   assertEquals(new Set(texts).size, 1);
   assertEquals(new Set(texts[0].split("\n")).size, 4, "steps see the same text");
@@ -259,48 +267,58 @@ Deno.test("every router sees the same text in the same order, and another seed s
 });
 
 Deno.test("evaluation is the same every time, and leaves nothing behind", async () => {
-  const batches = validationBatches(dataset, small);
-  for (const router of routers()) {
+  const plan = data.evaluationExamples(smallConfig("switch").train);
+  const setting = { backend, data, plan, step: 0 };
+  for (const router of builtIn) {
     const before = backend.statistics().usedBytes;
-    const model = modelOf(router, 2);
+    const model = modelOf(smallConfig(router, { seed: 2 }));
     const held = backend.statistics().usedBytes;
-    const first = await evaluate(model, backend, batches);
-    assertEquals(await evaluate(model, backend, batches), first);
-    const { specialisation, ...rest } = await evaluateInDetail(model, backend, batches, dataset);
+    const first = await evaluate(model, setting);
+    assertEquals(await evaluate(model, setting), first);
+    const { specialisation, residualShare, ...rest } = await evaluateInDetail(model, setting);
     assertEquals(rest, first);
-    assertEquals(first.tokens, batches.reduce((sum, { tokenId }) => sum + tokenId.length, 0));
-    const [{ byGenre, byPartOfSpeech }] = specialisation;
+    assertEquals(residualShare.map((share) => share > 0), [true]);
+    assertEquals(first.tokens, plan.reduce((sum, { tokenId }) => sum + tokenId.length, 0));
+    const [{ labels }] = specialisation;
+    assertEquals(labels.map(({ name }) => name), ["part of speech", "genre"]);
+    const [byPartOfSpeech, byGenre] = labels.map(({ counts }) => counts);
+    const [{ moe }] = moeLayers(model.spec);
     const count = (table: readonly (readonly number[])[]) => table.flat().reduce((sum, value) => sum + value);
     assertEquals(count(byGenre), count(byPartOfSpeech));
-    assert(count(byGenre) <= first.tokens * model.cut.K && count(byGenre) > 0);
+    assert(count(byGenre) <= first.tokens * choicesOf(moe) && count(byGenre) > 0);
     assertEquals(backend.statistics().usedBytes, held);
-    free(model);
+    model.free();
     assertEquals(backend.statistics().usedBytes, before);
   }
 });
 
-Deno.test("a plan gives the same record twice, on one thread and on three, and another seed another", async () => {
+Deno.test("a config gives the same record twice, on one thread and on three, and another seed another", async () => {
   const three = await cpu({ threads: 3 });
-  for (const router of routers()) {
-    const text = async (given: Partial<TrainPlan>, on: Partial<TrainOptions>) =>
-      recordText(recordRows((await train(planOf(router, given), { ...options, ...on })).record));
+  for (const router of builtIn) {
+    const text = async (settings: Settings, on: Partial<TrainOptions>) => {
+      using run = await train(smallConfig(router, settings), {
+        ...{ ...options, ...on },
+        names: { run: router.name },
+      });
+      return recordText(recordRows(run.record));
+    };
     const first = await text({}, {});
     assertEquals(await text({}, {}), first);
     assertEquals(await text({}, { backend: three, machine: { threads: 3, machine: "other" } }), first);
-    assertNotEquals((await text({ seed: 1 }, {})).replaceAll('"seed":1', '"seed":0'), first);
+    const rows = (record: string) => record.slice(record.indexOf("\n"));
+    assertNotEquals(rows(await text({ seed: 1 }, {})), rows(first));
   }
   three.close();
 });
 
 Deno.test("a run of one step, and one of as many evaluations as steps, end with every row in its place", async () => {
   for (const steps of [1, 2, 5, 6, 11]) {
-    const { record } = await train(planOf(findRouter("hash"), { steps }), options);
+    using run = await train(smallConfig("hash", { "train.steps": steps, "train.evaluations": 4 }), options);
+    const { record } = run;
     assertEquals(record.steps.length, steps);
-    const every = Math.ceil(steps / 5);
-    const expected = Array.from({ length: steps - 1 }, (_, at) => at + 1).filter((step) =>
-      step % every === 0
-    );
-    assertEquals(record.evaluations.map(({ step }) => step), expected, `${steps} steps`);
+    // Before the first step, after each fifth of the run rounded up, and after the last step.
+    const expected = new Set([0, 1, 2, 3, 4, 5].map((fifth) => Math.ceil(fifth * steps / 5)));
+    assertEquals(record.evaluations.map(({ step }) => step), [...expected], `${steps} steps`);
     assertEquals(record.end!.step, steps);
   }
 });

@@ -5,27 +5,23 @@ import { cpu } from "../cpu/backend.ts";
 import type { WebgpuStatistics } from "../gpu/backend.ts";
 import type { Backend } from "../kernels/kernel.ts";
 import { affine } from "../kernels/mod.ts";
-import { findSize, type SizeName } from "../models/presets.ts";
-import { findRouter, parseOptions } from "../routers/registry.ts";
+import { type SizeName, sizes } from "../models/sizes.ts";
 import { stages, type TimingRecord } from "../training/record.ts";
 import type { StepQueue } from "../training/record.ts";
 import { train } from "../training/train.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
-import { madeUpDataset } from "./made_up_text.ts";
+import { madeUpData, tinyConfig } from "./run_configs.ts";
 
 const shared = openGpu();
-const dataset = madeUpDataset();
+const data = await madeUpData();
 
 async function timingOf(
   backend: Backend,
   { sizeName, steps, onStep = () => {} }: { sizeName: SizeName; steps: number; onStep?: () => void },
 ): Promise<TimingRecord> {
-  const router = findRouter("switch");
-  const { timing } = await train({
-    ...{ run: "switch-seed0", label: "switch", sizeName, seed: 0, steps },
-    ...{ size: findSize(sizeName), router, routerOptions: parseOptions(router) },
-  }, { backend, dataset, machine: { threads: 1, machine: "" }, version: "0", onStep });
-  return timing;
+  const config = tinyConfig("switch", {}, sizes[sizeName], { "train.steps": steps });
+  using run = await train(config, { backend, data, onStep });
+  return run.timing;
 }
 
 gpuTest("the default model's steps count what they queue, by stage, in at most two submits", async () => {

@@ -4,9 +4,8 @@ import { assert, assertEquals } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import type { WebgpuBackend, WebgpuStatistics } from "../gpu/backend.ts";
 import { type Backend, shapeText } from "../kernels/kernel.ts";
-import { createLanguageModel } from "../models/language_model.ts";
-import { findSize, type ModelSize } from "../models/presets.ts";
-import { findRouter, parseOptions, routers } from "../routers/registry.ts";
+import { createModel } from "../models/model.ts";
+import { findRouter, routers } from "../routers/registry.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { add } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
@@ -16,31 +15,34 @@ import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { createAdamW } from "../training/optimizer.ts";
+import type { Settings } from "../training/config.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
+import { specOf } from "../training/spec_of.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { apart, counting } from "./roundings.ts";
+import { tinyConfig, wordsAlone } from "./run_configs.ts";
 
 const STEPS = 10;
 const V = 64;
 const shared = openGpu();
 
-const usual: ModelSize = { ...findSize("tiny"), moeEvery: 1, length: 16, vocabulary: V, learningRate: 3e-3 };
+const usual: Settings = { "model.moeEvery": 1, "train.length": 16, "train.learningRate": 3e-3 };
 
 /** For many steps: two experts, sixteen tokens. */
-const least: ModelSize = {
+const least: Settings = {
   ...usual,
-  width: 8,
-  heads: 1,
-  blocks: 1,
-  moeEvery: 1,
-  activeUnits: 16,
-  experts: 2,
-  length: 8,
-  batch: 2,
+  "model.width": 8,
+  "model.heads": 1,
+  "model.layers": 1,
+  "model.feedForwardWidth": 16,
+  "model.expertWidth": 16,
+  "model.experts": 2,
+  "train.length": 8,
+  "train.batch": 2,
 };
 
 interface RunOptions {
-  readonly size?: ModelSize;
+  readonly size?: Settings;
   readonly steps?: number;
   readonly afterStep?: () => void;
 }
@@ -58,13 +60,12 @@ async function run(
   { size = usual, steps = STEPS, afterStep = () => {} }: RunOptions = {},
 ): Promise<Trace> {
   const streams = random(1);
-  const model = createLanguageModel(
-    { size, V, tokenCount_V: new Int32Array(V).fill(1), router, routerOptions: parseOptions(router) },
-    createInit(backend, streams.split("init")),
-  );
+  const config = tinyConfig(router, {}, size);
+  const { batch, length, learningRate } = config.train;
+  const model = createModel(specOf(config, wordsAlone(V)), createInit(backend, streams.split("init")));
   const optimizer = createAdamW(model.params);
   const names = Object.keys(model.params);
-  const T = size.batch * size.length;
+  const T = batch * length;
   const losses: number[] = [];
   const experts: Int32Array[] = [];
   for (let step = 0; step < steps; step++) {
@@ -77,28 +78,28 @@ async function run(
     const output = await model.forward({
       tokenId_T: tensor(backend, word.slice(0, T), [T]),
       target_T: tensor(backend, word.slice(1), [T]),
+      length,
     }, { training: true, step, random: streams.split("routing").split(step) });
     const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
     const total = [
       ...Object.values(output.losses),
-      ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T, estimator)),
-    ].reduce(add, output.loss);
+      ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T!, estimator)),
+    ].reduce(add, output.loss!);
     const found = await gradients(total, Object.values(model.params));
     const byName: Record<string, Tensor> = {};
     names.forEach((name, at) => byName[name] = found[at]!);
-    optimizer.update(byName, size.learningRate, step);
+    optimizer.update(byName, learningRate, step);
     const [loss, ...chosen] = await Promise.all([
-      scalar(output.loss),
+      scalar(output.loss!),
       ...output.layers.map(({ routing }) => routing.expert_N.read()),
     ]);
     losses.push(loss);
     experts.push(...chosen as Int32Array[]);
     afterStep();
   }
+  model.free();
   for (const name of names) {
-    for (const { buffer } of [model.params[name], ...Object.values(optimizer.moments[name])]) {
-      backend.free(buffer);
-    }
+    for (const { buffer } of Object.values(optimizer.moments[name])) backend.free(buffer);
   }
   return { losses, experts };
 }
@@ -150,9 +151,10 @@ for (const { name } of routers()) {
       );
     });
     assert(wanted.losses[STEPS - 1] < wanted.losses[0], "it learns");
-    const assignments = found.experts.slice(0, usual.blocks).map(({ length }) => `[${length}]`);
-    const scores = `[${usual.batch * usual.length}, ${usual.experts}]`;
-    const byHost = solved.includes(name) ? new Array<string>(usual.blocks).fill(scores) : [];
+    const { model: { layers, experts }, train } = tinyConfig(router, {}, usual);
+    const assignments = found.experts.slice(0, layers).map(({ length }) => `[${length}]`);
+    const scores = `[${train.batch * train.length}, ${experts}]`;
+    const byHost = solved.includes(name) ? new Array<string>(layers).fill(scores) : [];
     for (const reads of noted.steps.slice(0, STEPS)) {
       assertEquals(reads, [...byHost, "[1]", ...assignments, `${byHost.length + 1} waits`]);
     }

@@ -1,17 +1,16 @@
 // Which kernels one training step runs, on what shapes, without computing anything: a backend that keeps types and no
 // values carries the real step, so that models far larger than this machine can be counted.
-import type { AnyRouterPlugin } from "../routers/registry.ts";
-import { parseOptions } from "../routers/registry.ts";
 import { type ArrayType, type Backend, type Kernel, sizeOf } from "../kernels/kernel.ts";
-import { createLanguageModel } from "../models/language_model.ts";
-import type { ModelSize } from "../models/presets.ts";
+import { createModel } from "../models/model.ts";
 import type { Init } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { parameter } from "../tensor/tensor.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { TaskData } from "../tasks/task.ts";
+import type { RunConfig } from "../training/config.ts";
 import { createAdamW } from "../training/optimizer.ts";
+import { specOf } from "../training/spec_of.ts";
 import { createProgressState } from "../training/train_state.ts";
-import { batchesOf, trainStep } from "../training/train_step.ts";
+import { trainStep } from "../training/train_step.ts";
 
 /** One call of a kernel. */
 export interface KernelCall {
@@ -54,32 +53,37 @@ export function dryInit(backend: Backend): Init {
   };
 }
 
-/** The kernels of one training step, in the order they run. */
-export async function dryStep(size: ModelSize, router: AnyRouterPlugin): Promise<KernelCall[]> {
+/** The next of V words, without a text: batches of word 0. */
+export function dryData(V: number): TaskData {
+  const zeros = ({ batch, length }: { batch: number; length: number }) => new Int32Array(batch * length);
+  return {
+    name: "nothing",
+    digest: "",
+    input: { kind: "tokens", V, tokenCount_V: new Int32Array(V).fill(1) },
+    output: { kind: "tokens" },
+    labels: [],
+    facts: {},
+    references: [],
+    nameOf: () => null,
+    trainingExamples: (shape) => () => ({
+      tokenId: zeros(shape),
+      target: zeros(shape),
+      lengths: new Array<number>(shape.batch).fill(shape.length),
+    }),
+    evaluationExamples: () => [],
+    bestRouting: null,
+  };
+}
+
+/** The kernels of one training step with a vocabulary of V words, in the order they run. */
+export async function dryStep(config: RunConfig, V: number): Promise<KernelCall[]> {
   const calls: KernelCall[] = [];
   const backend = dryBackend(calls);
-  const V = size.vocabulary;
-  const plan = {
-    size,
-    V,
-    tokenCount_V: new Int32Array(V).fill(1),
-    router,
-    routerOptions: parseOptions(router),
-  };
-  const model = createLanguageModel(plan, dryInit(backend));
+  const data = dryData(V);
+  const model = createModel(specOf(config, data), dryInit(backend));
   const optimizer = createAdamW(model.params);
-  // Of a data set a step reads the training text alone.
-  const dataset = { name: "nothing", train: new Int32Array(size.batch * size.length + 1) } as Partial<
-    Dataset
-  >;
-  await trainStep({
-    plan: { ...plan, run: "dry", label: router.name, sizeName: "", seed: 0, steps: 1 },
-    options: { backend, dataset: dataset as Dataset, machine: { threads: 1, machine: "" }, version: "" },
-    model,
-    optimizer,
-    state: createProgressState(model, optimizer),
-    batchAt: batchesOf({ size, seed: 0 }, dataset as Dataset),
-    learningRate: size.learningRate,
-  });
+  const { length, learningRate } = config.train;
+  const state = createProgressState(model, optimizer, length);
+  await trainStep({ config, run: "dry", data, backend, model, optimizer, state, learningRate });
   return calls;
 }

@@ -3,8 +3,9 @@
 import type { ArrayType, GpuFacts } from "../kernels/kernel.ts";
 import { bytesOf } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
-import { findSize, type ModelSize } from "../models/presets.ts";
-import { findRouter, routers } from "../routers/registry.ts";
+import { sizes, vocabularies } from "../models/sizes.ts";
+import { routers } from "../routers/registry.ts";
+import { configOf, type Settings } from "../training/config.ts";
 import { dryStep, type KernelCall } from "./dry_step.ts";
 import { type Gpu, gpus } from "./gpus.ts";
 
@@ -12,11 +13,18 @@ import { type Gpu, gpus } from "./gpus.ts";
 const hardware: GpuFacts = { software: false, workgroupsPerDimension: 65535 };
 
 /** A model worth a GPU; two blocks hold every shape there is. */
-const large: ModelSize = {
-  ...findSize("base"),
-  ...{ width: 1024, heads: 16, blocks: 2, moeEvery: 2, activeUnits: 4096, experts: 16 },
-  ...{ length: 1024, batch: 8, vocabulary: 32768 },
+const large: Settings = {
+  ...sizes.base,
+  "model.width": 1024,
+  "model.heads": 16,
+  "model.layers": 2,
+  "model.feedForwardWidth": 4096,
+  "model.experts": 16,
+  "model.expertWidth": 4096,
+  "train.length": 1024,
+  "train.batch": 8,
 };
+const LARGE_VOCABULARY = 32768;
 
 /** One pass of a call: what it asks memory for when nothing is found in a cache, and its workgroups. */
 interface PassCost {
@@ -97,11 +105,11 @@ function rowOf(kernel: string, where: string, calls: readonly KernelCall[]): Row
 }
 
 /** A row for every kernel: from Switch's step, else from the first router's whose step runs it, else its largest case. */
-async function rowsOf(size: ModelSize): Promise<Row[]> {
+async function rowsOf(size: Settings, V: number): Promise<Row[]> {
   const found = new Map<string, Row>();
   const names = ["switch", ...routers().map(({ name }) => name)];
   for (const name of new Set(names)) {
-    const calls = await dryStep(size, findRouter(name));
+    const calls = await dryStep(configOf(size, { "model.equalCost": true, "router.name": name }), V);
     for (const [kernel, its] of Map.groupBy(calls, (call) => call.kernel.name)) {
       if (!found.has(kernel)) found.set(kernel, rowOf(kernel, name, its));
     }
@@ -174,16 +182,16 @@ function gpuTable(): string {
     `|---|---|---|---|---|---|\n${lines.join("")}`;
 }
 
-function about(
-  { width, heads, blocks, moeEvery, activeUnits, experts, length, batch, vocabulary }: ModelSize,
-) {
-  return `${batch} x ${length} tokens, width ${width}, ${heads} heads, ${blocks} blocks, MoE in every ${moeEvery}. of ` +
-    `them with ${experts} experts of ${activeUnits} hidden units, ${vocabulary} words`;
+function about(size: Settings, V: number): string {
+  const { model: { width, heads, layers, moeEvery, expertWidth, experts }, train } = configOf(size);
+  return `${train.batch} x ${train.length} tokens, width ${width}, ${heads} heads, ${layers} blocks, MoE in every ` +
+    `${moeEvery}. of them with ${experts} experts of ${expertWidth} hidden units, ${V} words`;
 }
 
 /** The tables, as Markdown. */
 export async function rooflinePage(): Promise<string> {
-  const small = findSize("small");
-  return `${gpuTable()}\n### Default model\n\n${about(small)}.\n\n${tableOf(await rowsOf(small))}\n` +
-    `### A large model\n\n${about(large)}.\n\n${tableOf(await rowsOf(large))}`;
+  const section = async (size: Settings, V: number) =>
+    `${about(size, V)}.\n\n${tableOf(await rowsOf(size, V))}`;
+  return `${gpuTable()}\n### Default model\n\n${await section(sizes.small, vocabularies.small)}\n` +
+    `### A large model\n\n${await section(large, LARGE_VOCABULARY)}`;
 }

@@ -50,6 +50,15 @@ export function evaluationPlan({ train }: RunConfig, data: TaskData): readonly E
   return Array.from({ length: wanted }, (_, at) => all[Math.floor(at * all.length / wanted)]);
 }
 
+/**
+ * True after the steps at which a run is evaluated between its first and last: `evaluations` of them, evenly spread, or
+ * every step of a shorter run.
+ */
+export function evaluationIsDue(step: number, { steps, evaluations }: RunConfig["train"]): boolean {
+  const passed = (at: number) => Math.floor(at * (evaluations + 1) / steps);
+  return step < steps && passed(step) > passed(step - 1);
+}
+
 /** Evaluates a model. */
 export function evaluate(model: Model, setting: EvaluationSetting): Promise<Evaluation> {
   return evaluateWith(model, setting, () => Promise.resolve());

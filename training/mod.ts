@@ -9,6 +9,7 @@ export { loadUdhr } from "../data/udhr.ts";
 export { parsePlainText } from "../data/plain_text.ts";
 export { buildVocabulary, type Vocabulary } from "../data/vocabulary.ts";
 export { type Dataset, prepare, type PrepareOptions } from "../data/dataset.ts";
+export { textData } from "../tasks/text.ts";
 export {
   type Batch as TokenBatch,
   type BatchShape,
@@ -29,6 +30,7 @@ export {
   type SettingInfo,
   settingList,
   type Settings,
+  withSetting,
 } from "./config.ts";
 export { specOf } from "./spec_of.ts";
 export { createTrainer, type RunOptions, type Trainer } from "./trainer.ts";

@@ -20,7 +20,10 @@ import type { Chosen, RunConfig } from "./config.ts";
  * @throws {RangeError} when the task's vectors do not have the model's width, K choices do not divide an expert's width, or
  * a control needs what the task does not have.
  */
-export function specOf(config: RunConfig, data: TaskData): ModelSpec {
+export function specOf(
+  config: RunConfig,
+  data: Pick<TaskData, "input" | "output" | "bestRouting">,
+): ModelSpec {
   const { model, train, placement, control } = config;
   for (const side of [data.input, data.output]) {
     if (side.kind === "vectors" && side.vectors.D !== model.width) {

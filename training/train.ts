@@ -33,9 +33,8 @@ const TURN_MILLISECONDS = 100;
  * `store` cannot write; the signal's reason when it is aborted.
  * @example
  * ```ts
- * import { cpu } from "@switchyard/moe";
+ * import { cpu, findTask, parseTaskOptions } from "@switchyard/moe";
  * import { configOf, train } from "@switchyard/moe/training";
- * import { findTask, parseTaskOptions } from "@switchyard/moe/tasks";
  * import { assertEquals } from "@std/assert";
  * const recall = findTask("recall");
  * const data = await recall.load(parseTaskOptions(recall));

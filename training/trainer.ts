@@ -8,7 +8,7 @@ import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
 import type { RunConfig } from "./config.ts";
-import { evaluate, type Evaluation, evaluationPlan } from "./evaluate.ts";
+import { evaluate, type Evaluation, evaluationIsDue, evaluationPlan } from "./evaluate.ts";
 import { look, type TokenLook } from "./look.ts";
 import { createAdamW } from "./optimizer.ts";
 import {
@@ -147,8 +147,7 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       rows.push(row);
       timings.push(stepTiming);
       state.step++;
-      const every = Math.ceil(train.steps / (train.evaluations + 1));
-      if (state.step % every === 0 && state.step < train.steps) await point();
+      if (evaluationIsDue(state.step, train)) await point();
       return { row, timing: stepTiming };
     },
     look: (tokenId, length = train.length) => look(model, backend, tokenId, length, state.step),

@@ -3,17 +3,19 @@
 // those of this repository's own model on the CPU, whose parts other tests hold against f64.
 import { cpu } from "../../cpu/backend.ts";
 import type { Backend } from "../../kernels/kernel.ts";
-import { createLanguageModel, type LanguageModel } from "../../models/language_model.ts";
-import { findSize, type SizeName } from "../../models/presets.ts";
+import { createModel, type Model } from "../../models/model.ts";
+import { findSize, type SizeName, vocabularies } from "../../models/sizes.ts";
 import { capacityRules } from "../../routers/capacity.ts";
 import { switchRouter } from "../../routers/switch.ts";
 import { createInit } from "../../tensor/init.ts";
 import { random } from "../../tensor/random.ts";
-import { trainingBatch } from "../../data/batches.ts";
 import { loadBrown } from "../../data/brown.ts";
-import { type Dataset, prepare } from "../../data/dataset.ts";
+import { prepare } from "../../data/dataset.ts";
+import type { TaskData } from "../../tasks/task.ts";
+import { textData } from "../../tasks/text.ts";
+import { configOf, type RunConfig } from "../../training/config.ts";
 import { adamWDefaults, createAdamW } from "../../training/optimizer.ts";
-import type { TrainPlan } from "../../training/plan.ts";
+import { specOf } from "../../training/spec_of.ts";
 import { createProgressState } from "../../training/train_state.ts";
 import { trainStep } from "../../training/train_step.ts";
 import type { Values, Workload } from "./workloads.ts";
@@ -26,35 +28,35 @@ const STEPS = 64;
 
 /** A run that takes one step at a time. */
 export interface TrainingRun {
-  readonly model: LanguageModel;
-  readonly dataset: Dataset;
+  readonly model: Model;
+  readonly data: TaskData;
   /** Takes a step and gives its loss, mean cross-entropy in nats. */
   step(): Promise<number>;
   free(): void;
 }
 
+function configFor(sizeName: SizeName): RunConfig {
+  return configOf(findSize(sizeName), {
+    "model.equalCost": true,
+    router: { name: "switch", jitter: 0 },
+    "train.steps": STEPS,
+    seed: SEED,
+  });
+}
+
 /** The model of `sizeName` with its initial weights and its first steps ahead of it. */
 export async function startTraining(backend: Backend, sizeName: SizeName): Promise<TrainingRun> {
-  const size = findSize(sizeName);
-  const dataset = prepare(await loadBrown(), { vocabulary: size.vocabulary });
-  const routerOptions = switchRouter.options.parse({ jitter: 0 });
-  const plan: TrainPlan = {
-    ...{ run: "peers", label: "switch", sizeName, size, seed: SEED, steps: STEPS },
-    ...{ router: switchRouter, routerOptions },
-  };
-  const model = createLanguageModel({
-    ...plan,
-    V: dataset.vocabulary.size,
-    tokenCount_V: dataset.countByToken,
-  }, createInit(backend, random(SEED).split("init")));
+  const config = configFor(sizeName);
+  const data = await textData(prepare(await loadBrown(), { vocabulary: vocabularies[sizeName] }));
+  const model = createModel(specOf(config, data), createInit(backend, random(SEED).split("init")));
   const optimizer = createAdamW(model.params);
-  const state = createProgressState(model, optimizer);
-  const options = { backend, dataset, machine: { threads: 1, machine: "" }, version: "" };
+  const state = createProgressState(model, optimizer, config.train.length);
+  const parts = { config, run: "peers", data, backend, model, optimizer, state, learningRate: LEARNING_RATE };
   return {
     model,
-    dataset,
+    data,
     async step() {
-      const row = await trainStep({ plan, options, model, optimizer, state, learningRate: LEARNING_RATE });
+      const row = await trainStep(parts);
       state.step++;
       return row.loss;
     },
@@ -64,8 +66,8 @@ export async function startTraining(backend: Backend, sizeName: SizeName): Promi
 
 /** The workload; preparing it trains for a few steps. */
 export function createLanguageModelWorkload(sizeName: SizeName): Workload {
-  const size = findSize(sizeName);
-  const { batch, length, width: D, heads, blocks, moeEvery, activeUnits: F, experts: E } = size;
+  const { model, train: { batch, length } } = configFor(sizeName);
+  const { width: D, heads, layers: blocks, moeEvery, expertWidth: F, experts: E } = model;
   const T = batch * length;
   return {
     name: "language-model",
@@ -93,9 +95,9 @@ export function createLanguageModelWorkload(sizeName: SizeName): Workload {
       const target = new Int32Array(STEPS * T);
       for (let step = 0; step < STEPS; step++) {
         const stream = random(SEED).split("data");
-        const rows = trainingBatch(run.dataset, { batch, length, random: stream, step });
+        const rows = run.data.trainingExamples({ batch, length, random: stream, step });
         tokenId.set(rows.tokenId, step * T);
-        target.set(rows.target, step * T);
+        target.set(rows.target as Int32Array, step * T);
       }
       inputs.tokenId = { shape: [STEPS, T], values: tokenId };
       inputs.target = { shape: [STEPS, T], values: target };

@@ -5,7 +5,7 @@ import { feedForward } from "../../experts/feed_forward.ts";
 import { swiglu } from "../../experts/swiglu.ts";
 import { webgpu } from "../../gpu/backend.ts";
 import type { Backend } from "../../kernels/kernel.ts";
-import type { SizeName } from "../../models/presets.ts";
+import type { SizeName } from "../../models/sizes.ts";
 import { createMoeLayer, type MoeLayer } from "../../moe/layer.ts";
 import type { RouteStep } from "../../routers/router.ts";
 import { topAny } from "../../routers/top_any.ts";
