@@ -4,9 +4,9 @@ import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } fr
 import { cpu } from "../cpu/backend.ts";
 import type { Backend, HostArray } from "../kernels/kernel.ts";
 import type { Precision } from "../experts/precision.ts";
-import { createLanguageModel } from "../models/language_model.ts";
-import { findSize, type ModelSize } from "../models/presets.ts";
-import { type AnyRouterPlugin, findRouter, parseOptions, routers } from "../routers/registry.ts";
+import { createModel } from "../models/model.ts";
+import { rowsOf } from "../models/spec.ts";
+import { type AnyRouterPlugin, findRouter, routers } from "../routers/registry.ts";
 import { add, affine, multiply, square } from "../tensor/arithmetic.ts";
 import { fork } from "../tensor/context.ts";
 import { gradients } from "../tensor/gradients.ts";
@@ -21,7 +21,10 @@ import { recordRows, recordText } from "../training/record.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
 import { train } from "../training/train.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
+import { specOf } from "../training/spec_of.ts";
+import { textData } from "../tasks/text.ts";
 import { madeUpDataset } from "./made_up_text.ts";
+import { tinyConfig } from "./run_configs.ts";
 
 const backend = await cpu({ threads: 1 });
 const other = await cpu({ threads: 1 });
@@ -88,17 +91,20 @@ Deno.test("a result that another call's scope took along is refused, never read 
   await assertRejects(() => taken.read(), TypeError, "its memory scope is closed");
 });
 
-const size: ModelSize = { ...findSize("tiny"), width: 16, activeUnits: 16, length: 16, batch: 2 };
-const dataset = madeUpDataset({ documents: 6, wordsEach: 200 });
+const small = {
+  "model.width": 16,
+  "model.feedForwardWidth": 16,
+  "model.expertWidth": 16,
+  "train.length": 16,
+  "train.batch": 2,
+  "train.steps": 6,
+};
+const data = await textData(madeUpDataset({ documents: 6, wordsEach: 200 }));
 
 /** The bytes of a run's record, and the dispatches of its steps. */
 async function recordOf(on: Backend, router: string, seed: number): Promise<[string, unknown]> {
-  const plugin = findRouter(router);
-  const plan = { run: `${router}-${seed}`, label: router, sizeName: "small", seed, steps: 6, size };
-  const { record, timing } = await train(
-    { ...plan, router: plugin, routerOptions: parseOptions(plugin) },
-    { backend: on, dataset, machine: { threads: 1, machine: "" }, version: "0" },
-  );
+  using run = await train(tinyConfig(router, {}, small, { seed }), { backend: on, data });
+  const { record, timing } = run;
   const dispatches = timing.steps.map(({ queue }) => queue && [queue.dispatches, queue.dispatchesByStage]);
   return [recordText(recordRows(record)), dispatches];
 }
@@ -132,29 +138,28 @@ for (const name of ["base", "gumbel-matching", "switch"]) {
 /** Loss and gradients of one step of a model on `on`, read. */
 async function stepOf(
   plugin: AnyRouterPlugin,
-  options: unknown,
+  options: Record<string, unknown>,
   { made, on }: { readonly made: Backend; readonly on: Backend },
   precision: Precision = "full",
 ): Promise<(HostArray | undefined)[]> {
-  const V = 40;
-  const model = createLanguageModel(
-    { size, V, tokenCount_V: new Int32Array(V).fill(1), router: plugin, routerOptions: options, precision },
-    createInit(made, random(1)),
-  );
+  const config = tinyConfig(plugin, options, small, { "experts.precision": precision });
+  const model = createModel(specOf(config, data), createInit(made, random(1)));
   using _scope = memory(on);
-  const T = size.batch * size.length;
+  const V = rowsOf(data.input);
+  const { batch: sequences, length } = config.train;
+  const T = sequences * length;
   const id = Int32Array.from({ length: T }, (_, t) => (7 * t) % V);
-  const batch = { tokenId_T: tensor(on, id, [T]), target_T: tensor(on, id.toReversed(), [T]) };
+  const batch = { tokenId_T: tensor(on, id, [T]), target_T: tensor(on, id.toReversed(), [T]), length };
   const output = await model.forward(batch, { training: true, step: 0, random: random(3) });
   const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
   const total = [
     ...Object.values(output.losses),
-    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T, estimator)),
-  ].reduce(add, output.loss);
+    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T!, estimator)),
+  ].reduce(add, output.loss!);
   const params = Object.values(model.params);
   const found = await gradients(total, params);
   const read = await Promise.all([total.read(), ...found.map((gradient) => gradient?.read())]);
-  for (const { buffer } of params) made.free(buffer);
+  model.free();
   return read;
 }
 

@@ -1,7 +1,7 @@
 // Text: the Brown corpus against what is published about it, plain text, vocabularies, splits and batches.
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { random } from "../tensor/random.ts";
-import { type Batch, trainingBatch, validationBatches } from "../data/batches.ts";
+import { type Batch, trainingBatches, validationBatches } from "../data/batches.ts";
 import { coarseTag, loadBrown, parseBrown, partsOfSpeech } from "../data/brown.ts";
 import type { Corpus } from "../data/corpus.ts";
 import { prepare } from "../data/dataset.ts";
@@ -181,7 +181,7 @@ Deno.test("an epoch visits every window once, in an order of its own, and target
   assertEquals(Math.floor((numbers.train.length - 1) / shape.length), 7);
   const batches = Array.from(
     { length: 7 },
-    (_, step) => trainingBatch(numbers, { ...shape, random: random(5), step }),
+    (_, step) => trainingBatches(numbers, { ...shape, random: random(5) })(step),
   );
   for (const { tokenId, target } of batches) {
     assertEquals(
@@ -197,7 +197,7 @@ Deno.test("an epoch visits every window once, in an order of its own, and target
 
 Deno.test("a batch depends on stream and step alone", () => {
   const make = (seed: number, step: number): Batch =>
-    trainingBatch(dataset, { batch: 4, length: 32, random: random(seed), step });
+    trainingBatches(dataset, { batch: 4, length: 32, random: random(seed) })(step);
   const first = make(0, 9);
   make(1, 2);
   assertEquals(make(0, 9), first);
@@ -224,7 +224,7 @@ Deno.test("too little text is refused with the numbers", () => {
   const numbers = prepare(counting(12), { vocabulary: 100 });
   const shape = { batch: 1, length: 12 };
   const refused = "into windows of 12 tokens: its training text has 12, and at least 13 are needed";
-  assertThrows(() => trainingBatch(numbers, { ...shape, random: random(0), step: 0 }), RangeError, refused);
+  assertThrows(() => trainingBatches(numbers, { ...shape, random: random(0) }), RangeError, refused);
   assertThrows(() => validationBatches(numbers, shape), RangeError, "its validation text has 12");
   assertEquals(validationBatches(numbers, { batch: 3, length: 11 }).length, 1);
   assertThrows(() => validationBatches(numbers, { batch: 0, length: 5 }), RangeError, "0 windows");

@@ -140,8 +140,8 @@ const TOKENS = "the tokens";
 
 /** Forward and backward on one backend; in f64 where the backend is exact. */
 async function passes(subject: Subject, rows: Rows, how: How = {}): Promise<Found> {
-  using _scope = memory();
   const backend = how.backend ?? subject.place.backend;
+  using _scope = memory(backend);
   const bank = subject.plugin.create(dims, subject.options, normalInit(backend));
   const read = async (found: Tensor) => backend === exact ? exactValues(found) : await found.read();
   const x_TD = parameter(backend, rows.x, [rows.T, dims.D]);
@@ -542,7 +542,7 @@ export const expertChecks: readonly Check[] = [
       const { backend, usedBytes } = subject.place;
       const before = usedBytes();
       for (const stream of streams(subject)) {
-        using _scope = memory();
+        using _scope = memory(backend);
         const bank = subject.plugin.create(dims, subject.options, normalInit(backend));
         const rows = rowsOf();
         const x_TD = parameter(backend, rows.x, [rows.T, dims.D]);

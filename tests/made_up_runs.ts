@@ -132,12 +132,20 @@ function specialisationOf(made: MadeUp, seed: number, layer: number, experts: nu
     );
   return {
     layer,
-    partsOfSpeech,
-    genres,
-    byPartOfSpeech: counts(partsOfSpeech, made.gate ? 3 : 0.4),
-    byGenre: counts(genres, 0.3),
-    partOfSpeechInformation: (made.gate ? 0.42 : 0.08) + 0.05 * noise(seed, layer, made.choices),
-    genreInformation: 0.01 + 0.004 * noise(seed, layer, made.choices, 9),
+    labels: [
+      {
+        name: "part of speech",
+        names: partsOfSpeech,
+        counts: counts(partsOfSpeech, made.gate ? 3 : 0.4),
+        information: (made.gate ? 0.42 : 0.08) + 0.05 * noise(seed, layer, made.choices),
+      },
+      {
+        name: "genre",
+        names: genres,
+        counts: counts(genres, 0.3),
+        information: 0.01 + 0.004 * noise(seed, layer, made.choices, 9),
+      },
+    ],
     words: Array.from(
       { length: experts },
       (_, e) => exampleWords.filter((_, at) => noise(seed, layer, e, at, made.choices) > 0.5).slice(0, 8),
@@ -203,9 +211,8 @@ export function recordOf(
       data: {
         corpus: "Brown",
         vocabulary: 8192,
-        trainTokens: 1_050_000,
-        validationTokens: 54_000,
-        unigramPerplexity: 812.4,
+        facts: { "training tokens": 1_050_000, "validation tokens": 54_000 },
+        references: [{ name: "unigram", loss: Math.log(812.4) }],
       },
       activeFlopPerToken: 3_670_016,
       tokensPerStep: 2048,

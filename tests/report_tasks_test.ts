@@ -5,6 +5,7 @@ import { parseHTML } from "linkedom";
 import { stepsCsv } from "../report/csv.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
+import { configOf } from "../training/config.ts";
 import { parseRecord, recordRows, recordText, type RunRecord } from "../training/record.ts";
 import { controls, type MadeUp, oldRecord, recordOf, routers, runsOf } from "./made_up_runs.ts";
 
@@ -211,7 +212,7 @@ Deno.test("a run's whole config is its setup, seeds aside; two of one control ar
     ...run,
     header: {
       ...run.header,
-      config: { model: { width }, train: { learningRate: 0.01 }, seed: run.header.seed },
+      config: configOf({ "model.width": width, "train.learningRate": 0.01, seed: run.header.seed }),
     },
   });
   const runs = on("recall").map((run) => seeded(run, 64));

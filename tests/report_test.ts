@@ -173,7 +173,7 @@ Deno.test("names, words and options from plugins are escaped everywhere", () => 
     ...runs[0].end!,
     specialisation: runs[0].end!.specialisation.map((each) => ({
       ...each,
-      partsOfSpeech: each.partsOfSpeech.map((kind) => `<b>${kind}`),
+      labels: each.labels.map((label) => ({ ...label, names: label.names.map((kind) => `<b>${kind}`) })),
       words: each.words.map(() => ["<script>alert(2)</script>"]),
     })),
   };

@@ -5,8 +5,7 @@ import { cpu } from "../cpu/backend.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { type Kernel, sizeOf } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
-import { sizes } from "../models/presets.ts";
-import { findRouter, parseOptions } from "../routers/registry.ts";
+import { findRouter, registerRouter } from "../routers/registry.ts";
 import { add, affine, multiply, square } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit } from "../tensor/init.ts";
@@ -27,7 +26,7 @@ import {
 } from "../tensor/tensor.ts";
 import { createAdamW } from "../training/optimizer.ts";
 import { train } from "../training/train.ts";
-import { madeUpDataset } from "./made_up_text.ts";
+import { madeUpData, tinyConfig } from "./run_configs.ts";
 
 const backend = await cpu({ threads: 1 });
 const other = await cpu({ threads: 1 });
@@ -123,6 +122,7 @@ Deno.test("a router that keeps a constant from one step to the next is stopped a
   let bias: Tensor | undefined;
   const router: typeof plugin = {
     ...plugin,
+    name: "keeps-a-constant",
     create(dims, options, init) {
       const made = plugin.create(dims, options, init);
       return {
@@ -135,9 +135,9 @@ Deno.test("a router that keeps a constant from one step to the next is stopped a
     },
   };
   const rows: number[] = [];
-  const plan = { run: "it", label: "it", sizeName: "tiny", seed: 0, steps: 3, size: sizes.tiny, router };
-  const running = train({ ...plan, routerOptions: parseOptions(router) }, {
-    ...{ backend, dataset: madeUpDataset(), machine: { threads: 1, machine: "" }, version: "0" },
+  registerRouter(router);
+  const running = train(tinyConfig(router, {}, { "train.steps": 3 }), {
+    ...{ backend, data: await madeUpData() },
     onStep: ({ step }) => rows.push(step),
   });
   await assertRejects(() => running, TypeError, "Cannot run binary (add): a tensor of shape [32] is gone");

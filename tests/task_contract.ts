@@ -53,7 +53,7 @@ export function taskContract(plugin: AnyTaskPlugin, { other, heldOut }: TaskVari
     plugin.load(parseTaskOptions(plugin, options)) as Promise<TaskData>;
   const loaded = load();
   const batchOf = (data: TaskData, seed: number, step: number, shards = 1) =>
-    data.trainingExamples({ ...shape, random: random(seed), step, shards });
+    data.trainingExamples({ ...shape, random: random(seed), shards })(step);
 
   promises("options have defaults and descriptions, and unknown ones are refused by name", () => {
     const { properties = {} } = z.toJSONSchema(plugin.options, { io: "input", unrepresentable: "any" });

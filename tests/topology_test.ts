@@ -11,7 +11,7 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { tensor } from "../tensor/tensor.ts";
-import { trainingBatch } from "../data/batches.ts";
+import { trainingBatches } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
 
 const int = (...values: number[]) => Int32Array.from(values);
@@ -57,7 +57,7 @@ Deno.test("local shares count wanted assignments, and one rank has none to repor
 Deno.test("a layer refuses a topology of other sizes", async () => {
   const backend = await cpu({ threads: 1 });
   {
-    using _scope = memory();
+    using _scope = memory(backend);
     const init = createInit(backend, random(0));
     const layer = createMoeLayer({
       D: 4,
@@ -89,13 +89,9 @@ Deno.test("with shards every block of rows goes through its own part of the text
   const dataset = { name: "numbers", train: text } as unknown as Dataset;
   const seen: number[][] = [[], []];
   for (let step = 0; step < 3; step++) {
-    const { tokenId, target } = trainingBatch(dataset, {
-      batch: 4,
-      length,
-      random: random(0),
+    const { tokenId, target } = trainingBatches(dataset, { batch: 4, length, random: random(0), shards: 2 })(
       step,
-      shards: 2,
-    });
+    );
     assertEquals(target, tokenId.map((id) => id + 1));
     for (let row = 0; row < 4; row++) seen[row >> 1].push(tokenId[row * length]);
   }
@@ -103,7 +99,11 @@ Deno.test("with shards every block of rows goes through its own part of the text
     [0, 2, 4, 6, 8, 10],
     [12, 14, 16, 18, 20, 22],
   ]);
-  const bad = { batch: 4, length, random: random(0), step: 0 };
-  assertThrows(() => trainingBatch(dataset, { ...bad, shards: 3 }), RangeError, "from 3 parts of numbers");
-  assertThrows(() => trainingBatch(dataset, { ...bad, batch: 16, shards: 16 }), RangeError, "from 16 parts");
+  const bad = { batch: 4, length, random: random(0) };
+  assertThrows(() => trainingBatches(dataset, { ...bad, shards: 3 }), RangeError, "from 3 parts of numbers");
+  assertThrows(
+    () => trainingBatches(dataset, { ...bad, batch: 16, shards: 16 }),
+    RangeError,
+    "from 16 parts",
+  );
 });

@@ -84,6 +84,7 @@ export async function dryStep(config: RunConfig, V: number): Promise<KernelCall[
   const optimizer = createAdamW(model.params);
   const { length, learningRate } = config.train;
   const state = createProgressState(model, optimizer, length);
-  await trainStep({ config, run: "dry", data, backend, model, optimizer, state, learningRate });
+  const examplesAt = data.trainingExamples({ ...config.train, random: random(config.seed).split("data") });
+  await trainStep({ config, run: "dry", examplesAt, backend, model, optimizer, state, learningRate });
   return calls;
 }

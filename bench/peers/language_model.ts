@@ -18,7 +18,7 @@ import { adamWDefaults, createAdamW } from "../../training/optimizer.ts";
 import { specOf } from "../../training/spec_of.ts";
 import { createProgressState } from "../../training/train_state.ts";
 import { trainStep } from "../../training/train_step.ts";
-import type { Values, Workload } from "./workloads.ts";
+import type { Values, Workload } from "./workload.ts";
 
 const SEED = 0;
 const LEARNING_RATE = 1e-3;
@@ -51,7 +51,17 @@ export async function startTraining(backend: Backend, sizeName: SizeName): Promi
   const model = createModel(specOf(config, data), createInit(backend, random(SEED).split("init")));
   const optimizer = createAdamW(model.params);
   const state = createProgressState(model, optimizer, config.train.length);
-  const parts = { config, run: "peers", data, backend, model, optimizer, state, learningRate: LEARNING_RATE };
+  const examplesAt = data.trainingExamples({ ...config.train, random: random(SEED).split("data") });
+  const parts = {
+    config,
+    run: "peers",
+    examplesAt,
+    backend,
+    model,
+    optimizer,
+    state,
+    learningRate: LEARNING_RATE,
+  };
   return {
     model,
     data,
@@ -93,9 +103,9 @@ export function createLanguageModelWorkload(sizeName: SizeName): Workload {
       }
       const tokenId = new Int32Array(STEPS * T);
       const target = new Int32Array(STEPS * T);
+      const examplesAt = run.data.trainingExamples({ batch, length, random: random(SEED).split("data") });
       for (let step = 0; step < STEPS; step++) {
-        const stream = random(SEED).split("data");
-        const rows = run.data.trainingExamples({ batch, length, random: stream, step });
+        const rows = examplesAt(step);
         tokenId.set(rows.tokenId, step * T);
         target.set(rows.target as Int32Array, step * T);
       }
