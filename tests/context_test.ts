@@ -169,7 +169,7 @@ const subjects = [
 ];
 for (const [plugin, options] of subjects) {
   Deno.test(`${plugin.name} ${JSON.stringify(options)}: a model made on one handle works on another`, async () => {
-    const parsed = parseOptions(plugin, options);
+    const parsed = options;
     const alone = await stepOf(plugin, parsed, { made: backend, on: backend });
     const before = backend.statistics().usedBytes;
     assertEquals(await stepOf(plugin, parsed, { made: backend, on: fork(backend) }), alone);
