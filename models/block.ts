@@ -6,7 +6,7 @@ import { constant, type Init, normal, type Params } from "../tensor/init.ts";
 import { spending } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
-import { attention, rmsNorm, rope } from "../tensor/transformer.ts";
+import { packedAttention, packedRope, rmsNorm } from "../tensor/transformer.ts";
 
 /** Sizes of a block. */
 export interface BlockDims {
@@ -44,13 +44,13 @@ export function createBlock(dims: BlockDims, moe: MoeLayer | null, init: Init): 
     params,
     moe,
     async apply(x_TD, step) {
-      const shape = { length: step.length, heads };
+      const shape = { sequences: step.sequences, heads };
       const qkv = spending(
         matmul(rmsNorm(x_TD, params.attentionNorm), params.qkv),
-        (projected) => rope(projected, shape),
+        (projected) => packedRope(projected, shape),
       );
       const attended_TD = spending(
-        matmul(attention(qkv, shape), params.attentionOut),
+        matmul(packedAttention(qkv, shape), params.attentionOut),
         (projected_TD) => add(x_TD, projected_TD),
       );
       const normed_TD = rmsNorm(attended_TD, params.feedForwardNorm);

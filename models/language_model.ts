@@ -6,15 +6,16 @@ import type { Router, Routing } from "../routers/router.ts";
 import { layOut, type Topology } from "../routers/topology.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import type { Precision } from "../experts/precision.ts";
-import { sizeOf } from "../kernels/kernel.ts";
+import { type HostArray, sizeOf } from "../kernels/kernel.ts";
 import { createMoeLayer } from "../moe/layer.ts";
 import { add, affine } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal } from "../tensor/init.ts";
 import { spending } from "../tensor/memory.ts";
 import type { Random } from "../tensor/random.ts";
-import { meanAll } from "../tensor/reduce.ts";
+import { sumAll } from "../tensor/reduce.ts";
 import { embedding } from "../tensor/rows.ts";
-import type { Parameter, Tensor } from "../tensor/tensor.ts";
+import type { Sequences } from "../tensor/sequences.ts";
+import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { rmsNorm } from "../tensor/transformer.ts";
 import { vocabularyLoss } from "../tensor/vocabulary_loss.ts";
 import { type Block, createBlock } from "./block.ts";
@@ -56,17 +57,21 @@ export interface ParameterCounts {
   readonly active: number;
 }
 
-/** One batch of B sequences of L tokens, T = B L. */
+/** One batch of T tokens, on the host. */
 export interface Batch {
-  /** i32 [T], below V. */
-  readonly tokenId_T: Tensor;
+  /** Whole numbers from 0, below V. */
+  readonly tokenId_T: Int32Array;
   /** Next token of each, or -1 to leave it out of the loss. */
-  readonly target_T: Tensor;
+  readonly target_T: Int32Array;
+  /** Which tokens are of one sequence: T in all. */
+  readonly sequences: Sequences;
+  /** 1 = a real token, 0 = padding, which no expert takes; give it no target. Absent = all real. */
+  readonly real_T?: Float32Array;
 }
 
 /** What one pass gives. */
 export interface ModelOutput {
-  /** Mean cross-entropy over tokens, nats, shape [1]. */
+  /** Mean cross-entropy over tokens that have a target, nats, shape [1]; 0 where none has one. */
   readonly loss: Tensor;
   /** Cross-entropy of each token, f32 [T]; 0 where there is no target. */
   readonly loss_T: Tensor;
@@ -88,9 +93,12 @@ export interface LanguageModel {
   readonly routerParams: readonly string[];
   /** The routers at work, by path: `blocks.1.router`. */
   readonly routers: Readonly<Record<string, Router>>;
-  /** Tokens of one sequence. */
+  /** Tokens of one sequence in training. */
   readonly length: number;
-  /** One pass over whole sequences; `step` counts from 0, and `random` is a stream of this step. */
+  /**
+   * One pass over whole sequences; `step` counts from 0, and `random` is a stream of this step. Refuses, with RangeError,
+   * token ids and targets outside the vocabulary, and arrays that do not fit the sequences.
+   */
   forward(batch: Batch, step: { training: boolean; step: number; random: Random }): Promise<ModelOutput>;
 }
 
@@ -136,16 +144,16 @@ function moeBlocks({ blocks, moeEvery }: ModelSize): number[] {
  * @throws {RangeError} as {@linkcode cutModel} does, and for a precision that the backend cannot store.
  * @example
  * ```ts
- * import { cpu, createInit, createLanguageModel, findSize, random, switchRouter, tensor } from "@switchyard/moe";
+ * import { cpu, createInit, createLanguageModel, equalSequences, findSize, random } from "@switchyard/moe";
+ * import { switchRouter } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
  * const [V, T] = [50, 32];
  * const [size, tokenCount_V] = [findSize("tiny"), new Int32Array(V)];
  * const plan = { size, V, tokenCount_V, router: switchRouter, routerOptions: {} };
  * const model = createLanguageModel(plan, createInit(backend, random(0)));
- * const tokenId_T = tensor(backend, new Int32Array(T), [T]);
- * const step = { training: false, step: 0, random: random(1) };
- * const { loss_T, layers } = await model.forward({ tokenId_T, target_T: tokenId_T }, step);
+ * const batch = { tokenId_T: new Int32Array(T), target_T: new Int32Array(T), sequences: equalSequences(1, T) };
+ * const { loss_T, layers } = await model.forward(batch, { training: false, step: 0, random: random(1) });
  * assertEquals([loss_T.shape, layers[0].layer], [[T], 1]);
  * backend.close();
  * ```
@@ -212,21 +220,55 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
     routerParams,
     routers,
     length,
-    async forward({ tokenId_T, target_T }, { training, step, random }) {
-      const [T] = tokenId_T.shape;
-      const topology = layOut({ T, E, length, ranks: size.ranks, ranksPerNode: size.ranksPerNode });
+    async forward(batch, { training, step, random }) {
+      checkBatch(batch, V);
+      const { sequences } = batch;
+      const onDevice = (values_T: HostArray) => tensor(table_VD.backend, values_T, [sequences.T]);
+      const [tokenId_T, target_T] = [onDevice(batch.tokenId_T), onDevice(batch.target_T)];
+      const mask = batch.real_T ? { real_T: onDevice(batch.real_T) } : {};
+      const topology = layOut({ sequences, E, ranks: size.ranks, ranksPerNode: size.ranksPerNode });
       let x_TD = spending(embedding(table_VD, tokenId_T), (row_TD) => affine(row_TD, Math.sqrt(D), 0));
       const layers: { layer: number; routing: Routing }[] = [];
       for (const [at, block] of blocks.entries()) {
-        const routeStep = { training, step, random: random.split(at), tokenId_T, length, topology };
+        const stream = random.split(at);
+        const routeStep = { training, step, random: stream, tokenId_T, sequences, topology, ...mask };
         const output = await block.apply(x_TD, routeStep);
         x_TD = output.x_TD;
         if (output.moe) layers.push({ layer: at, routing: output.moe.routing });
       }
       const loss_T = vocabularyLoss(rmsNorm(x_TD, norm_D), table_VD, target_T);
-      return { loss: meanAll(loss_T), loss_T, losses: sumByName(layers), layers, topology };
+      // Tokens without a target lose 0, and are not counted either.
+      const loss = affine(sumAll(loss_T), 1 / Math.max(1, targetsIn(batch.target_T)), 0);
+      return { loss, loss_T, losses: sumByName(layers), layers, topology };
     },
   };
+}
+
+/** How many tokens have a target: what a mean loss is taken over. */
+export function targetsIn(target_T: Int32Array): number {
+  return target_T.reduce((count, target) => target < 0 ? count : count + 1, 0);
+}
+
+function checkBatch(
+  { tokenId_T, target_T, sequences: { T }, real_T = new Float32Array(T) }: Batch,
+  V: number,
+): void {
+  if (tokenId_T.length !== T || target_T.length !== T || real_T.length !== T) {
+    throw new RangeError(
+      `Cannot run the model: there are ${tokenId_T.length} token ids, ${target_T.length} targets and ` +
+        `${real_T.length} marks of real tokens for sequences of ${T} tokens`,
+    );
+  }
+  const id = tokenId_T.find((id) => id < 0 || id >= V);
+  if (id !== undefined) {
+    throw new RangeError(`Cannot run the model: token id ${id} is outside the vocabulary, 0 to ${V - 1}`);
+  }
+  const target = target_T.find((target) => target < -1 || target >= V);
+  if (target !== undefined) {
+    throw new RangeError(
+      `Cannot run the model: target ${target} is outside the vocabulary, 0 to ${V - 1}, or -1 for none`,
+    );
+  }
 }
 
 function sumByName(layers: readonly { readonly routing: Routing }[]): Record<string, Tensor> {

@@ -16,6 +16,7 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
 import { assignmentsOf, groupBy, sortRows } from "../tensor/rows.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { TrainPlan } from "../training/plan.ts";
 import type { RunHeader } from "../training/record.ts";
@@ -267,9 +268,10 @@ gpuTest("routers see f32: they decide and weigh bit for bit as in full precision
   for (const precision of ["full", "half"] as const) {
     const plan = { ...planOf("gshard", precision), V, tokenCount_V: dataset.countByToken };
     const model = createLanguageModel(plan, createInit(backend, random(3)));
-    const tokenId_T = tensor(backend, Int32Array.from(dataset.train.subarray(0, T)), [T]);
+    const tokenId_T = dataset.train.slice(0, T);
+    const sequences = equalSequences(size.batch, size.length);
     const step = { training: true, step: 0, random: random(4) };
-    const { loss_T, layers } = await model.forward({ tokenId_T, target_T: tokenId_T }, step);
+    const { loss_T, layers } = await model.forward({ tokenId_T, target_T: tokenId_T, sequences }, step);
     const { expert_N, weight_N } = layers[0].routing;
     const [experts, weights, losses] = await Promise.all(
       [expert_N, weight_N, loss_T].map((each) => each.read()),
@@ -315,10 +317,12 @@ gpuTest("f16 keeps weights and gradients stay out of it: what would be lost of e
     tokenCount_V: dataset.countByToken,
   };
   const model = createLanguageModel(plan, createInit(backend, random(3)));
-  const tokenId_T = tensor(backend, Int32Array.from(dataset.train.subarray(0, T)), [T]);
-  const target_T = tensor(backend, Int32Array.from(dataset.train.subarray(1, T + 1)), [T]);
-  const step = { training: true, step: 0, random: random(4) };
-  const { loss } = await model.forward({ tokenId_T, target_T }, step);
+  const batch = {
+    tokenId_T: dataset.train.slice(0, T),
+    target_T: dataset.train.slice(1, T + 1),
+    sequences: equalSequences(size.batch, size.length),
+  };
+  const { loss } = await model.forward(batch, { training: true, step: 0, random: random(4) });
   const names = Object.keys(model.params).filter((name) => name.includes(".experts."));
   const found = await gradients(loss, names.map((name) => model.params[name]));
   const share = (values: Float32Array, below: number) => {

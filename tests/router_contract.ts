@@ -23,6 +23,7 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { carriesGradient, type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { apart, counting } from "./roundings.ts";
@@ -172,7 +173,7 @@ function stepOf(backend: Backend, tokens: Tokens, how: How): RouteStep {
     step: 3,
     random: random(how.stream ?? 0).split("step"),
     tokenId_T: tensor(backend, id, [T]),
-    length,
+    sequences: equalSequences(T / length, length),
     ...(real ? { real_T: tensor(backend, real, [T]) } : {}),
   };
 }

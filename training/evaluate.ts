@@ -1,10 +1,10 @@
 // Validation: mean cross-entropy over held-out text, and, on request, what experts took on.
 import type { Backend } from "../kernels/kernel.ts";
-import type { LanguageModel } from "../models/language_model.ts";
+import { type LanguageModel, targetsIn } from "../models/language_model.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
-import { tensor } from "../tensor/tensor.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import type { ValidationBatch } from "./batches.ts";
 import type { Dataset } from "./dataset.ts";
 import type { Specialisation } from "./record.ts";
@@ -15,7 +15,7 @@ export interface Evaluation {
   /** Mean cross-entropy per token, nats. */
   readonly loss: number;
   readonly perplexity: number;
-  /** Tokens the mean is taken over. */
+  /** Tokens the mean is taken over: those with a target. */
   readonly tokens: number;
 }
 
@@ -104,15 +104,14 @@ async function pass(
   let tokens = 0;
   for (const batch of batches) {
     using _scope = memory();
-    const T = batch.tokenId.length;
-    const inputs = {
-      tokenId_T: tensor(backend, batch.tokenId, [T]),
-      target_T: tensor(backend, batch.target, [T]),
-    };
+    const { tokenId, target, windows } = batch;
+    const sequences = equalSequences(windows, tokenId.length / windows);
+    const inputs = { tokenId_T: tokenId, target_T: target, sequences };
     const output = await model.forward(inputs, { training: false, step, random: random(0) });
     const [loss] = await Promise.all([scalar(output.loss), look(batch, output.layers)]);
-    total += T * loss;
-    tokens += T;
+    const counted = targetsIn(target);
+    total += counted * loss;
+    tokens += counted;
   }
   const loss = total / tokens;
   return { loss, perplexity: Math.exp(loss), tokens };

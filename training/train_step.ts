@@ -7,8 +7,9 @@ import { gradients } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
+import { equalSequences, type Sequences } from "../tensor/sequences.ts";
 import { pass } from "../tensor/stage.ts";
-import { type Tensor, tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { trainingBatch } from "./batches.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { TrainOptions, TrainPlan } from "./plan.ts";
@@ -32,7 +33,7 @@ export async function trainStep(
 ): Promise<StepRow> {
   using _scope = memory();
   const { step } = state;
-  const { backend, dataset } = options;
+  const { dataset } = options;
   const { batch, length } = plan.size;
   const streams = random(plan.seed);
   const { tokenId, target } = trainingBatch(dataset, {
@@ -42,9 +43,8 @@ export async function trainStep(
     step,
     shards: plan.size.sharded ? plan.size.ranks : 1,
   });
-  const T = batch * length;
-  const inputs = { tokenId_T: tensor(backend, tokenId, [T]), target_T: tensor(backend, target, [T]) };
-  const output = await model.forward(inputs, {
+  const sequences = equalSequences(batch, length);
+  const output = await model.forward({ tokenId_T: tokenId, target_T: target, sequences }, {
     training: true,
     step,
     random: streams.split("routing").split(step),
@@ -72,7 +72,7 @@ export async function trainStep(
       scalar(output.loss),
       scalar(norm),
       Promise.all(losses.map(([, value]) => scalar(value))),
-      readLoads(output, model.cut.E, length, state),
+      readLoads(output, model.cut.E, sequences, state),
       Promise.all(sampledLosses.map(scalar)),
       ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
     ]));
@@ -98,7 +98,7 @@ export async function trainStep(
 async function readLoads(
   { layers, topology }: ModelOutput,
   E: number,
-  length: number,
+  sequences: Sequences,
   state: ProgressState,
 ): Promise<LayerLoad[]> {
   const read = await Promise.all(
@@ -118,7 +118,7 @@ async function readLoads(
       gateEntropy: read[at][3],
       home: { token_N, topology },
     };
-    countDropsByPosition(values, token_N, length, state.drops);
+    countDropsByPosition(values, token_N, sequences, state.drops);
     return { layer, ...loadOf(values) };
   });
 }
