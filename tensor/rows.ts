@@ -140,11 +140,12 @@ export interface Assignments {
  */
 export function assignmentsOf(token_N: Tensor, T: number, each: number | null): Assignments {
   const [N] = token_N.shape;
-  if (each === null) return { T, token_N, byToken: groupBy(token_N, T) };
-  if (N !== T * each) {
-    throw new RangeError(`Cannot lay out ${N} assignments as ${each} of each of ${T} tokens`);
+  if (each === null && T > 0) return { T, token_N, byToken: groupBy(token_N, T) };
+  const ofEach = each ?? 1; // of no token, in any layout
+  if (N !== T * ofEach) {
+    throw new RangeError(`Cannot lay out ${N} assignments as ${ofEach} of each of ${T} tokens`);
   }
-  return { T, token_N, each };
+  return { T, token_N, each: ofEach };
 }
 
 /** Tokens laid out for experts, gathered only where a product reads them: row p is of assignment `byExpert.order[p]`. */

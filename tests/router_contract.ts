@@ -173,7 +173,7 @@ function stepOf(backend: Backend, tokens: Tokens, how: How): RouteStep {
     step: 3,
     random: random(how.stream ?? 0).split("step"),
     tokenId_T: tensor(backend, id, [T]),
-    sequences: equalSequences(T / length, length),
+    sequences: equalSequences(length === 0 ? 0 : T / length, length),
     ...(real ? { real_T: tensor(backend, real, [T]) } : {}),
   };
 }
@@ -900,6 +900,19 @@ export const routerChecks: readonly Check[] = [
         if (routed.choices === null) continue; // experts choose: tokens tie, not experts
         const lowest = [...subject.ties ?? Array.from({ length: routed.choices }, (_, choice) => choice)];
         for (const found of expertsByToken(routed, tokens.T, "wanted")) assertEquals(found, lowest);
+      }
+    },
+  },
+  {
+    name: "no tokens: nothing is assigned, losses and gradients are 0",
+    async run(subject) {
+      const tokens = tokensOf({ T: 0, length: 0 });
+      for (const training of both) {
+        const { token, losses } = await route(subject, tokens, { training });
+        assertEquals([token.length, Object.values(losses).filter((loss) => loss !== 0)], [0, []]);
+      }
+      for (const gradient of Object.values(await gradientOf(subject, tokens, "output", {}))) {
+        assert(gradient === null || gradient.every((value) => value === 0));
       }
     },
   },
