@@ -6,7 +6,7 @@ import type { Router, Routing } from "../routers/router.ts";
 import { layOut, type Topology } from "../routers/topology.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import type { Precision } from "../experts/precision.ts";
-import { type HostArray, sizeOf } from "../kernels/kernel.ts";
+import { type Backend, type HostArray, sizeOf } from "../kernels/kernel.ts";
 import { createMoeLayer } from "../moe/layer.ts";
 import { add, affine } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal } from "../tensor/init.ts";
@@ -69,12 +69,20 @@ export interface Batch {
   readonly real_T?: Float32Array;
 }
 
+/** Tokens that have a target. */
+export interface Targets {
+  readonly count: number;
+  /** 1 for each of them, else 0, f32 [T]. Absent = all have one. */
+  readonly mask_T?: Tensor;
+}
+
 /** What one pass gives. */
 export interface ModelOutput {
   /** Mean cross-entropy over tokens that have a target, nats, shape [1]; 0 where none has one. */
   readonly loss: Tensor;
   /** Cross-entropy of each token, f32 [T]; 0 where there is no target. */
   readonly loss_T: Tensor;
+  readonly targets: Targets;
   /** Router losses by name, summed over layers, already weighted. */
   readonly losses: Readonly<Record<string, Tensor>>;
   /** How each MoE layer routed, with the block it sits in, counted from 0. */
@@ -238,15 +246,17 @@ export function createLanguageModel(plan: ModelPlan, init: Init): LanguageModel 
       }
       const loss_T = vocabularyLoss(rmsNorm(x_TD, norm_D), table_VD, target_T);
       // Tokens without a target lose 0, and are not counted either.
-      const loss = affine(sumAll(loss_T), 1 / Math.max(1, targetsIn(batch.target_T)), 0);
-      return { loss, loss_T, losses: sumByName(layers), layers, topology };
+      const targets = targetsOf(batch.target_T, table_VD.backend);
+      const loss = affine(sumAll(loss_T), 1 / Math.max(1, targets.count), 0);
+      return { loss, loss_T, targets, losses: sumByName(layers), layers, topology };
     },
   };
 }
 
-/** How many tokens have a target: what a mean loss is taken over. */
-export function targetsIn(target_T: Int32Array): number {
-  return target_T.reduce((count, target) => target < 0 ? count : count + 1, 0);
+function targetsOf(target_T: Int32Array, backend: Backend): Targets {
+  const has_T = Float32Array.from(target_T, (target) => target < 0 ? 0 : 1);
+  const count = has_T.reduce((sum, has) => sum + has, 0);
+  return count === has_T.length ? { count } : { count, mask_T: tensor(backend, has_T, [has_T.length]) };
 }
 
 function checkBatch(

@@ -78,7 +78,9 @@ export function batchwiseLoss(
   const apart_TE = subtract(greater(x_TE, threshold_E), mask_TE);
   const counted_TE = real_T ? multiply(apart_TE, reshape(real_T, [T, 1])) : apart_TE;
   const sum = sumAll(multiply(counted_TE, subtract(x_TE, threshold_E)));
-  return real_T ? divide(sum, maximum(sumAll(real_T), tensor(backend, [1], [1]))) : affine(sum, 1 / Math.max(1, T), 0);
+  return real_T
+    ? divide(sum, maximum(sumAll(real_T), tensor(backend, [1], [1])))
+    : affine(sum, 1 / Math.max(1, T), 0);
 }
 
 /** Equation 16; all 0 for a token that nobody takes. */

@@ -11,6 +11,8 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
 import { equalSequences, sequencesOf } from "../tensor/sequences.ts";
+import { tensor } from "../tensor/tensor.ts";
+import { scoreFunctionLoss, weightedMeanLoss } from "../training/score_function.ts";
 
 const V = 40;
 const size = { ...sizes.tiny, vocabulary: V };
@@ -79,6 +81,16 @@ Deno.test("padding behind its end changes nothing for a sequence, and its own lo
   }, routed);
   assertEquals(found.each, [...own.each, ...new Array<number>(padded - length).fill(0)]);
   assertEquals(found.mean, own.mean);
+});
+
+Deno.test("a score function counts tokens that have a target, as the loss does", async () => {
+  using _scope = memory();
+  const [f, logP, w] = [[2, 5, 3], [-1, -2, -4], [1, 0.5, 2]].map((values) => tensor(backend, values, [3]));
+  const estimator = { logProbability_T: logP, importance_T: w, baseline: 1 };
+  assertAlmostEquals(await scalar(scoreFunctionLoss(f, estimator)), (-1 - 4 - 16) / 3, 1e-6);
+  const targets = { count: 2, mask_T: tensor(backend, [1, 0, 1], [3]) };
+  assertAlmostEquals(await scalar(scoreFunctionLoss(f, estimator, targets)), (-1 - 16) / 2, 1e-6);
+  assertAlmostEquals(await scalar(weightedMeanLoss(f, estimator, targets)), (2 + 6) / 3, 1e-6);
 });
 
 Deno.test("ids and targets outside the vocabulary, and arrays of other lengths, are refused", async () => {

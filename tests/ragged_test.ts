@@ -1,7 +1,6 @@
 // Every router whose decisions are per token or per sequence, in a batch of 1 to 64 sequences of different lengths: each
-// sequence gets what it gets alone, bit for bit on the CPU. Routers are chosen by traits and by what their options can
-// turn off (capacity, noise). Left out are those that are balanced by construction over the batch: what a token gets there
-// depends on all others, whatever sequences they are of.
+// sequence gets what it gets alone, bit for bit on the CPU. Options turn capacity and noise off. Left out by trait: routers
+// balanced by construction over the batch, and, in training, those that are not causal: there all tokens depend on all.
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { z } from "zod";
 import { cpu } from "../cpu/backend.ts";

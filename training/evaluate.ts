@@ -1,6 +1,6 @@
 // Validation: mean cross-entropy over held-out text, and, on request, what experts took on.
 import type { Backend } from "../kernels/kernel.ts";
-import { type LanguageModel, targetsIn } from "../models/language_model.ts";
+import type { LanguageModel } from "../models/language_model.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
@@ -109,9 +109,8 @@ async function pass(
     const inputs = { tokenId_T: tokenId, target_T: target, sequences };
     const output = await model.forward(inputs, { training: false, step, random: random(0) });
     const [loss] = await Promise.all([scalar(output.loss), look(batch, output.layers)]);
-    const counted = targetsIn(target);
-    total += counted * loss;
-    tokens += counted;
+    total += output.targets.count * loss;
+    tokens += output.targets.count;
   }
   const loss = total / tokens;
   return { loss, perplexity: Math.exp(loss), tokens };

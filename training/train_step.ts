@@ -53,7 +53,7 @@ export async function trainStep(
   const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
   const total = [
     ...losses.map(([, loss]) => loss),
-    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T, estimator)),
+    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T, estimator, output.targets)),
   ].reduce(add, output.loss);
   const names = Object.keys(model.params);
   const found = await gradients(total, Object.values(model.params));
@@ -65,7 +65,9 @@ export async function trainStep(
   });
   const squares = model.routerParams.map((name) => sumAll(square(byName[name])));
   const norm = pass("optimizer", () => optimizer.update(byName, learningRate, step));
-  const sampledLosses = sampled.map((estimator) => weightedMeanLoss(output.loss_T, estimator));
+  const sampledLosses = sampled.map((estimator) =>
+    weightedMeanLoss(output.loss_T, estimator, output.targets)
+  );
 
   const [loss, gradientNorm, lossValues, layers, observed] = await pass("reading", () =>
     Promise.all([
