@@ -5,7 +5,8 @@
  *
  * @example
  * ```ts
- * import { cpu, createInit, createMoeLayer, findRouter, parseOptions, random, swiglu, tensor } from "@switchyard/moe";
+ * import { cpu, createInit, createMoeLayer, equalSequences, findRouter, parseOptions } from "@switchyard/moe";
+ * import { random, swiglu, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  *
  * const backend = await cpu({ threads: 1 });
@@ -24,7 +25,7 @@
  *   step: 0,
  *   random: random(2),
  *   tokenId_T: tensor(backend, new Int32Array(T), [T]),
- *   length: T,
+ *   sequences: equalSequences(1, T),
  * });
  * assertEquals(y_TD.shape, [8, 16]);
  * backend.close();
@@ -71,6 +72,7 @@ export * from "./tensor/arithmetic.ts";
 export * from "./tensor/reduce.ts";
 export * from "./tensor/products.ts";
 export * from "./tensor/rows.ts";
+export { equalSequences, type Sequences, sequencesOf } from "./tensor/sequences.ts";
 export * from "./tensor/transformer.ts";
 export * from "./tensor/vocabulary_loss.ts";
 export { onHost } from "./tensor/on_host.ts";

@@ -10,6 +10,7 @@ import type { Init } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { meanAll } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { expertsOf, type Load } from "./loads.ts";
 import { verified } from "./verify.ts";
@@ -99,7 +100,7 @@ export function createLayerSubject(
   );
   const layer = createMoeLayer({ D, E, router, experts: bank });
   const params = [x_TD, weight_N, ...Object.values(bank.params)];
-  const step = { training: true, step: 0, random: stream, tokenId_T, length: T };
+  const step = { training: true, step: 0, random: stream, tokenId_T, sequences: equalSequences(1, T) };
   const held: Tensor[] = [expert_N, token_N, tokenId_T, ...params];
   return {
     flop: 3 * N * feedForward.flopPerToken({ D, F, E }, feedForward.options.parse({})),

@@ -8,6 +8,7 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { carriesGradient, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { repeatedNormal } from "./layer.ts";
 
@@ -47,7 +48,13 @@ export function createRouterSubject(
   kept[Symbol.dispose]();
   const x_TD = parameter(backend, repeatedNormal(T * D), [T, D]);
   const params = [x_TD, ...Object.values(router.params)];
-  const step = { training: true, step: 0, random: stream, tokenId_T, length };
+  const step = {
+    training: true,
+    step: 0,
+    random: stream,
+    tokenId_T,
+    sequences: equalSequences(T / length, length),
+  };
   return {
     async run() {
       using _scope = memory(backend);
@@ -63,7 +70,7 @@ export function createRouterSubject(
 /** All that training differentiates of a routing. */
 function endsOf({ weight_N, losses, estimator, mixture }: Routing): Tensor[] {
   return [
-    ...(mixture ? [mixture.dispatch_BML, mixture.combine_BLM] : [weight_N]),
+    ...(mixture?.parts.flatMap((part) => [part.dispatch_BML, part.combine_BLM]) ?? [weight_N]),
     ...Object.values(losses),
     ...(estimator ? [estimator.logProbability_T] : []),
   ];

@@ -13,6 +13,7 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { takeStageSeconds } from "../tensor/stage.ts";
 import { type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
@@ -85,7 +86,7 @@ async function pass(
     step: 0,
     random: random(4),
     tokenId_T: tensor(backend, ids, [ids.length]),
-    length: LENGTH,
+    sequences: equalSequences(ids.length / LENGTH, LENGTH),
   };
   const direction_TD = tensor(backend, direction, shape);
   takeStageSeconds(backend);

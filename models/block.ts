@@ -7,7 +7,7 @@ import { constant, type Init, normal, type Params } from "../tensor/init.ts";
 import { spending } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
-import { attention, rmsNorm, rope } from "../tensor/transformer.ts";
+import { packedAttention, packedRope, rmsNorm } from "../tensor/transformer.ts";
 import { type DenseSpec, type LayerSpec, type ModelSpec, type MoeSpec, rowsOf } from "./spec.ts";
 
 /** A layer with its parameters by name. */
@@ -92,10 +92,10 @@ function createAttention(
   const norm_D = params.attentionNorm = init.parameter("attentionNorm", [D], constant(1));
   const qkv_DQ = params.qkv = init.parameter("qkv", [D, 3 * D], normal(inner));
   const out_DD = params.attentionOut = init.parameter("attentionOut", [D, D], normal(inner * residualScale));
-  return (x_TD, { length }) => {
-    const shape = { length, heads };
-    const qkv = spending(matmul(rmsNorm(x_TD, norm_D), qkv_DQ), (projected) => rope(projected, shape));
-    return spending(matmul(attention(qkv, shape), out_DD), (projected_TD) => add(x_TD, projected_TD));
+  return (x_TD, { sequences }) => {
+    const shape = { sequences, heads };
+    const qkv = spending(matmul(rmsNorm(x_TD, norm_D), qkv_DQ), (projected) => packedRope(projected, shape));
+    return spending(matmul(packedAttention(qkv, shape), out_DD), (projected_TD) => add(x_TD, projected_TD));
   };
 }
 

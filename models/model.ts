@@ -1,40 +1,62 @@
 // The model around the layer under study, made from its spec: an embedding or frozen vectors, layers, and scores. All
 // initial weights but the routers' are the same for every router: streams go by name, and expert weights are drawn unit
 // by unit.
-import { sizeOf } from "../kernels/kernel.ts";
+import { type Backend, type HostArray, sizeOf } from "../kernels/kernel.ts";
 import type { Router, Routing } from "../routers/router.ts";
 import { layOut, type Topology } from "../routers/topology.ts";
 import { add, affine } from "../tensor/arithmetic.ts";
 import { type Init, normal } from "../tensor/init.ts";
 import { release, spending } from "../tensor/memory.ts";
 import type { Random } from "../tensor/random.ts";
-import { meanAll } from "../tensor/reduce.ts";
+import { sumAll } from "../tensor/reduce.ts";
 import { embedding } from "../tensor/rows.ts";
-import type { Parameter, Tensor } from "../tensor/tensor.ts";
-import { type Block, type BlockOutput, createBlock } from "./block.ts";
+import type { Sequences } from "../tensor/sequences.ts";
+import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
+import { type Block, createBlock } from "./block.ts";
 import { type FlopCounts, flopOf, type WeightCounts, weightsOf } from "./cost.ts";
 import { createOutput, frozenTable } from "./output.ts";
-import type { ModelSpec } from "./spec.ts";
+import { type ModelSpec, rowsOf } from "./spec.ts";
 
-/** Tokens for one pass, sequences of one length laid end to end. */
+/** Tokens for one pass, on the host. */
 export interface Batch {
-  /** Rows of the input, i32 [T]. */
-  readonly tokenId_T: Tensor;
+  /** Rows of the input: whole numbers from 0. */
+  readonly tokenId_T: Int32Array;
   /**
-   * Class of each token, i32 [T], -1 to leave it out of the loss; or values, f32 [T, rows of the target]. Without it the
-   * pass gives scores and no loss.
+   * Class of each token, i32 [T], -1 to leave it out of the loss; or values, f32 [T, rows of the target] row-major. Without
+   * it the pass gives scores and no loss.
    */
-  readonly target_T?: Tensor;
-  /** Tokens of one sequence; T is a multiple of it. */
-  readonly length: number;
+  readonly target_T?: Int32Array | Float32Array;
+  /** Which tokens are of one sequence: T in all. */
+  readonly sequences: Sequences;
+  /** 1 = a real token, 0 = padding, which no expert takes; give it no target. Absent = all real. */
+  readonly real_T?: Float32Array;
+}
+
+/** Tokens that have a target. */
+export interface Targets {
+  readonly count: number;
+  /** 1 for each of them, else 0, f32 [T]. Absent = all have one. */
+  readonly mask_T?: Tensor;
+}
+
+/** Where in training a pass is, and where it runs. */
+export interface PassStep {
+  readonly training: boolean;
+  /** Steps taken, from 0. */
+  readonly step: number;
+  /** A stream of this step. */
+  readonly random: Random;
+  /** Handle that the pass belongs to; the model's own when left out. */
+  readonly backend?: Backend;
 }
 
 /** What one pass gives. */
 export interface ModelOutput {
-  /** Mean of `loss_T`, nats or squared error, shape [1]; absent without a target. */
+  /** Mean loss of tokens that have a target, nats or squared error, shape [1]; 0 where none has one. Absent without targets. */
   readonly loss?: Tensor;
   /** Loss of each token, f32 [T]; 0 where there is no target. */
   readonly loss_T?: Tensor;
+  readonly targets?: Targets;
   /** Scores of each token, f32 [T, V or classes]; only without a target, since the loss uses them up. */
   readonly logits_TV?: Tensor;
   /** Router losses by name, summed over layers, already weighted. */
@@ -77,11 +99,11 @@ export interface Model {
   readonly routers: Readonly<Record<string, PlacedRouter>>;
   /** Paths of the routers' own parameters. */
   readonly routerParams: readonly string[];
-  /** One pass over whole sequences; `step` counts from 0, and `random` is a stream of this step. */
-  forward(
-    batch: Batch,
-    step: { readonly training: boolean; readonly step: number; readonly random: Random },
-  ): Promise<ModelOutput>;
+  /**
+   * One pass over whole sequences. Refuses, with RangeError, ids and targets out of range, and arrays that do not fit the
+   * sequences.
+   */
+  forward(batch: Batch, step: PassStep): Promise<ModelOutput>;
   /** Frees all parameters and frozen vectors. */
   free(): void;
 }
@@ -128,27 +150,30 @@ export function createModel(spec: ModelSpec, init: Init): Model {
     params,
     routers,
     routerParams,
-    async forward({ tokenId_T, target_T, length }, { training, step, random }) {
-      const [T] = tokenId_T.shape;
+    async forward(batch, { training, step, random, backend = init.backend }) {
+      checkBatch(batch, spec);
+      const { sequences, target_T, real_T } = batch;
+      const onDevice = (values_T: HostArray) => tensor(backend, values_T, [sequences.T]);
+      const tokenId_T = onDevice(batch.tokenId_T);
+      const mask = real_T ? { real_T: onDevice(real_T) } : {};
       let x_TD = read(tokenId_T);
       const layers: LayerOutput[] = [];
       for (const [at, block] of blocks.entries()) {
         const E = block.moe?.spec.E ?? 1;
-        const topology = layOut({ T, E, length, ranks: spec.ranks, ranksPerNode: spec.ranksPerNode });
-        const output: BlockOutput = await block.apply(x_TD, {
-          ...{ training, step, random: random.split(at), tokenId_T, length },
-          ...(block.moe ? { topology } : {}),
-        });
-        x_TD = output.x_TD;
-        if (output.moe) {
-          const { routing, residual_TD, y_TD } = output.moe;
-          layers.push({ layer: at, E, routing, topology, residual_TD, y_TD });
-        }
+        const topology = layOut({ sequences, E, ranks: spec.ranks, ranksPerNode: spec.ranksPerNode });
+        const stream = random.split(at);
+        const routeStep = { training, step, random: stream, tokenId_T, sequences, topology, ...mask };
+        const found = await block.apply(x_TD, routeStep);
+        x_TD = found.x_TD;
+        if (found.moe) layers.push({ layer: at, E, topology, ...found.moe });
       }
       const losses = sumByName(layers);
       if (!target_T) return { logits_TV: output.scores(x_TD), losses, layers };
-      const loss_T = output.loss(x_TD, target_T);
-      return { loss: meanAll(loss_T), loss_T, losses, layers };
+      const loss_T = output.loss(x_TD, tensor(backend, target_T, targetShape(target_T, sequences)));
+      // Tokens without a target lose 0, and are not counted either.
+      const targets = targetsOf(target_T, sequences, backend);
+      const loss = affine(sumAll(loss_T), 1 / Math.max(1, targets.count), 0);
+      return { loss, loss_T, targets, losses, layers };
     },
     free() {
       for (const each of [...Object.values(params), ...held]) release(each);
@@ -169,6 +194,52 @@ function createInput(
   }
   const frozen = frozenTable(init, input.vectors, held);
   return (tokenId_T) => embedding(frozen, tokenId_T);
+}
+
+/** Classes are [T], values [T, R]. */
+function targetShape(target_T: Int32Array | Float32Array, { T }: Sequences): number[] {
+  return target_T instanceof Int32Array ? [T] : [T, T === 0 ? 1 : target_T.length / T];
+}
+
+function targetsOf(target_T: Int32Array | Float32Array, { T }: Sequences, backend: Backend): Targets {
+  if (target_T instanceof Float32Array) return { count: T };
+  const has_T = Float32Array.from(target_T, (target) => target < 0 ? 0 : 1);
+  const count = has_T.reduce((sum, has) => sum + has, 0);
+  return count === T ? { count } : { count, mask_T: tensor(backend, has_T, [T]) };
+}
+
+function checkBatch(
+  { tokenId_T, target_T, sequences: { T }, real_T }: Batch,
+  { input, target }: ModelSpec,
+): void {
+  const rows = rowsOf(input);
+  const classes = target.kind === "tokens" ? rows : target.vectors.rows;
+  const values = target.kind === "vectors" && target.loss === "squared-error";
+  const each = values ? classes : 1;
+  const targets = target_T?.length ?? T * each;
+  if (tokenId_T.length !== T || targets !== T * each || (real_T && real_T.length !== T)) {
+    throw new RangeError(
+      `Cannot run the model: there are ${tokenId_T.length} token ids, ${targets} targets and ` +
+        `${real_T?.length ?? T} marks of real tokens for sequences of ${T} tokens`,
+    );
+  }
+  if (target_T && values !== target_T instanceof Float32Array) {
+    throw new RangeError(
+      `Cannot run the model: its targets are ${values ? "values, a Float32Array" : "classes, an Int32Array"}`,
+    );
+  }
+  const id = tokenId_T.find((id) => id < 0 || id >= rows);
+  if (id !== undefined) {
+    throw new RangeError(`Cannot run the model: token id ${id} is outside the vocabulary, 0 to ${rows - 1}`);
+  }
+  const outside = values ? undefined : target_T?.find((one) => one < -1 || one >= classes);
+  if (outside !== undefined) {
+    throw new RangeError(
+      `Cannot run the model: target ${outside} is outside the vocabulary, 0 to ${
+        classes - 1
+      }, or -1 for none`,
+    );
+  }
 }
 
 function sumByName(layers: readonly { readonly routing: Routing }[]): Record<string, Tensor> {

@@ -1,13 +1,13 @@
 // The MoE layer, where the parts meet: the router decides, rows are sorted by expert, experts compute on ragged
 // blocks, and each token sums what it is owed. It never asks which router or which experts it holds.
 import type { ExpertBank } from "../experts/expert.ts";
-import type { Mixture, Router, RouteStep, Routing } from "../routers/router.ts";
+import type { Router, RouteStep, Routing } from "../routers/router.ts";
 import type { Params } from "../tensor/init.ts";
 import { add } from "../tensor/arithmetic.ts";
-import { batchedMatmul } from "../tensor/products.ts";
-import { assignmentsOf, combineRows, groupBy, sortRows, wholeNumbers } from "../tensor/rows.ts";
+import { assignmentsOf, combineRows, groupBy, sortRows } from "../tensor/rows.ts";
 import { stage } from "../tensor/stage.ts";
-import { dims, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
+import { dims, type Tensor } from "../tensor/tensor.ts";
+import { checkMixture, slotsOf, tokensOf } from "./soft.ts";
 
 /** What a layer computed and how it routed. */
 export interface MoeOutput {
@@ -30,11 +30,11 @@ export interface MoeLayer {
 
 /**
  * Puts a router and a bank of experts together.
- * Its `apply` refuses, with RangeError, shapes that do not fit and tokens that are no whole number of sequences.
+ * Its `apply` refuses, with RangeError, shapes that do not fit and sequences of another number of tokens.
  * @example
  * ```ts
- * import { cpu, createInit, createMoeLayer, feedForward, parseOptions, random } from "@switchyard/moe";
- * import { switchRouter, tensor } from "@switchyard/moe";
+ * import { cpu, createInit, createMoeLayer, equalSequences, feedForward, parseOptions } from "@switchyard/moe";
+ * import { random, switchRouter, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
  * const init = createInit(backend, random(0));
@@ -50,7 +50,7 @@ export interface MoeLayer {
  *   step: 0,
  *   random: random(2),
  *   tokenId_T: tensor(backend, Int32Array.of(1, 2, 3, 4, 5, 6), [T]),
- *   length: T,
+ *   sequences: equalSequences(1, T),
  * });
  * assertEquals(y_TD.shape, [6, 8]);
  * backend.close();
@@ -69,15 +69,15 @@ export function createMoeLayer(
       const { backend } = x_TD;
       if (residual_TD) dims(residual_TD, "TD", { T, D });
       dims(step.tokenId_T, "T", { T });
-      if (T % step.length !== 0) {
+      if (step.sequences.T !== T) {
         throw new RangeError(
-          `Cannot apply the MoE layer: ${T} tokens are no whole number of sequences of ${step.length}`,
+          `Cannot apply the MoE layer: ${T} tokens, and its sequences have ${step.sequences.T} in all`,
         );
       }
       checkTopology(step, T, E);
       const routing = await stage(backend, "route", () => router.route(x_TD, step));
       const mixture = routing.mixture;
-      if (mixture) checkMixture(mixture, T, step.length, E);
+      if (mixture) checkMixture(mixture, T, E);
       const moved = mixture
         ? stage(backend, "dispatch", () => slotsOf(mixture, x_TD, E))
         : { ...routing, x_TD };
@@ -100,7 +100,9 @@ export function createMoeLayer(
       const y_TD = stage(backend, "combine", () => {
         const base_TD = mixture ? undefined : residual_TD;
         const combined = combineRows(rows_ND, weight_N, assignments, byExpert, { gradientWeight_N, base_TD });
-        return mixture ? tokensOf(mixture, combined, residual_TD) : combined;
+        if (!mixture) return combined;
+        const mixed_TD = tokensOf(mixture, combined, T);
+        return residual_TD ? add(residual_TD, mixed_TD) : mixed_TD;
       });
       return { y_TD, routing };
     },
@@ -116,38 +118,4 @@ function checkTopology({ topology }: RouteStep, T: number, E: number): void {
         `and ${nodeOfRank_R.length} ranks, not for ${T} tokens, ${E} experts and ${ranks} ranks`,
     );
   }
-}
-
-/** What the rest of a layer works on: rows, and assignments of rows to experts. */
-interface Moved extends Pick<Routing, "token_N" | "expert_N" | "weight_N" | "choices" | "gradientWeight_N"> {
-  readonly x_TD: Tensor;
-}
-
-function checkMixture({ dispatch_BML, combine_BLM }: Mixture, T: number, L: number, E: number): void {
-  const { M } = dims(dispatch_BML, "BML", { B: T / L, L });
-  dims(combine_BLM, "BLM", { B: T / L, L, M });
-  if (M % E !== 0) {
-    throw new RangeError(`Cannot apply the MoE layer: ${M} slots are no equal number for ${E} experts`);
-  }
-}
-
-/** Slots in the place of tokens: weighted means of each sequence's tokens, each slot kept by its own expert. */
-function slotsOf({ dispatch_BML }: Mixture, x_TD: Tensor, E: number): Moved {
-  const [B, M, L] = dispatch_BML.shape;
-  const D = x_TD.shape[1];
-  const slots = batchedMatmul(dispatch_BML, reshape(x_TD, [B, L, D]));
-  return {
-    x_TD: reshape(slots, [B * M, D]),
-    token_N: wholeNumbers(x_TD, [B * M], (n) => n),
-    expert_N: wholeNumbers(x_TD, [B * M], (n) => Math.floor((n % M) / (M / E))),
-    weight_N: tensor(x_TD.backend, new Float32Array(B * M).fill(1), [B * M]),
-    choices: 1,
-  };
-}
-
-function tokensOf({ combine_BLM }: Mixture, slots_ND: Tensor, residual_TD: Tensor | undefined): Tensor {
-  const [B, L, M] = combine_BLM.shape;
-  const D = slots_ND.shape[1];
-  const y_TD = reshape(batchedMatmul(combine_BLM, reshape(slots_ND, [B, M, D])), [B * L, D]);
-  return residual_TD ? add(residual_TD, y_TD) : y_TD;
 }

@@ -2,6 +2,7 @@
 // one step. Padding appears in no number, because routers give it no expert.
 import * as kernels from "../kernels/mod.ts";
 import { localShareOf, type Topology } from "../routers/topology.ts";
+import type { Sequences } from "../tensor/sequences.ts";
 import { apply, type Tensor } from "../tensor/tensor.ts";
 
 /** Mean entropy per real token of a router's distribution, nats, shape [1]. */
@@ -110,16 +111,24 @@ function near({ home, wanted_N }: RoutingValues, nearness: "node" | "rank"): num
   return localShareOf(home.topology, home.token_N, wanted_N, nearness);
 }
 
-/** Wanted and dropped assignments by position in the sequence, added to running counts of `length` each. */
+/**
+ * Wanted and dropped assignments by position in the sequence, added to running counts.
+ * @throws {RangeError} when a sequence is longer than the counts.
+ */
 export function countDropsByPosition(
   values: RoutingValues,
   token_N: Int32Array,
-  length: number,
+  { longest, position_T }: Sequences,
   counts: { readonly wanted: Float64Array; readonly dropped: Float64Array },
 ): void {
+  if (longest > counts.wanted.length) {
+    throw new RangeError(
+      `Cannot count drops by position: a sequence has ${longest} tokens, there is room for ${counts.wanted.length}`,
+    );
+  }
   for (let n = 0; n < values.wanted_N.length; n++) {
     if (values.wanted_N[n] < 0) continue;
-    const position = token_N[n] % length;
+    const position = position_T[token_N[n]];
     counts.wanted[position]++;
     if (values.expert_N[n] < 0) counts.dropped[position]++;
   }

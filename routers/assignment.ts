@@ -55,9 +55,9 @@ export async function matchBalanced(
   return { expert_T, gain_TE };
 }
 
-/** Tokens of one of `groups` equal groups. */
+/** Tokens of one of `groups` equal groups; 1 where there are no tokens. */
 export function scopeOf(T: number, groups: number, router: string): number {
-  if (T % groups === 0) return T / groups;
+  if (T % groups === 0) return Math.max(1, T / groups);
   throw new RangeError(`Cannot route with ${router}: groups = ${groups} does not divide ${T} tokens`);
 }
 
@@ -174,7 +174,7 @@ export function ones(like: Tensor, shape: readonly number[]): Tensor {
 function sumByScope(x_TE: Tensor, { scope, real_T }: Balancing): Tensor {
   const [T] = x_TE.shape;
   const row_N = wholeNumbers(x_TE, [T], (at) => at);
-  const offset_O = wholeNumbers(x_TE, [T / scope + 1], (at) => at * scope);
+  const offset_O = wholeNumbers(x_TE, [Math.ceil(T / Math.max(1, scope)) + 1], (at) => at * scope);
   return real_T
     ? apply(kernels.combineRows, [x_TE, row_N, real_T, row_N, offset_O], { weighted: true })[0]
     : apply(kernels.combineRows, [x_TE, row_N, row_N, offset_O], {})[0];
@@ -187,5 +187,5 @@ function perToken(x_S: Tensor, scope: number, T: number): Tensor {
 
 /** The same for a row a scope, where one row for all will do. */
 function spread(x_SE: Tensor, scope: number, T: number): Tensor {
-  return scope === T ? reshape(x_SE, [x_SE.shape[1]]) : perToken(x_SE, scope, T);
+  return scope === T && T > 0 ? reshape(x_SE, [x_SE.shape[1]]) : perToken(x_SE, scope, T);
 }

@@ -186,9 +186,9 @@ export function capacityOf(
     const found = capacityRules[options.capacityRule]({ ...terms, T, factor });
     return Math.max(options.minimumCapacity, Math.min(found, T * terms.K));
   };
-  if (!real_T || options.capacityRule === "dropless") return capacity(terms.T);
+  const all = real_T?.shape[0] ?? 0;
+  if (!real_T || all === 0 || options.capacityRule === "dropless") return capacity(terms.T);
   // How many tokens are real is known on the device alone: it looks the capacity up.
-  const [all] = real_T.shape;
   const scope_T = scopeOfToken(real_T, terms.T);
   const realScope_T = where(real_T, scope_T, wholeNumbers(real_T, [all], () => -1));
   const byCount = Float32Array.from({ length: terms.T + 1 }, (_, T) => capacity(T));

@@ -17,6 +17,7 @@ import { normal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax, sumLast } from "../tensor/reduce.ts";
 import { putAlong, takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";
+import type { Sequences } from "../tensor/sequences.ts";
 import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import { leaveOutPadding } from "./capacity.ts";
 import { chosenCounts, shareLoss } from "./losses.ts";
@@ -138,7 +139,7 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
     let step = 0;
     return {
       params: { gate: gate_DR },
-      route(x_TD, { training, real_T, length, step: now }) {
+      route(x_TD, { training, real_T, sequences, step: now }) {
         if (training) step = now;
         const [T] = x_TD.shape;
         const logit_TR = matmul(x_TD, gate_DR);
@@ -168,7 +169,7 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
             probability_TE: spread(share_TR),
             losses: balanceLosses(share_TR, counted_TR, {
               options,
-              scope: options.balanceScope === "sequence" ? length : T,
+              scope: options.balanceScope === "sequence" ? sequences : T,
               real_T,
             }),
           }),
@@ -205,7 +206,7 @@ function limitGroups(score_TR: Tensor, options: DeepseekOptions, inside: number)
 
 interface BalanceParts {
   readonly options: DeepseekOptions;
-  readonly scope: number;
+  readonly scope: number | Sequences;
   readonly real_T: Tensor | undefined;
 }
 

@@ -52,7 +52,7 @@ export const forcedBalance: RouterPlugin<ForcedBalanceOptions> = {
         const order = mode === "random" && training
           ? apply(kernels.uniform, [], { key0, key1, shape: [T, 1] }, x_TD.backend)
           : [];
-        const numbering = { groups: 1, scope: T, choiceMajor: false };
+        const numbering = { groups: 1, scope: Math.max(1, T), choiceMajor: false };
         const [number_T1] = apply(kernels.rankInGroup, [one_T1, ...order], numbering);
         const turns_TK = wholeNumbers(x_TD, [T, K], (at) => at % E);
         const wanted_TK = leaveOutPadding(take(turns_TK, reshape(number_T1, [T])), real_T);

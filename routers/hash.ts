@@ -3,6 +3,7 @@
 import { z } from "zod";
 import * as kernels from "../kernels/mod.ts";
 import { take, wholeNumbers } from "../tensor/rows.ts";
+import type { Sequences } from "../tensor/sequences.ts";
 import { apply, type Parameter, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 import { leaveOutPadding } from "./capacity.ts";
 import type { RouterDims, RouterPlugin, RouteStep } from "./router.ts";
@@ -55,21 +56,22 @@ export const hash: RouterPlugin<HashOptions> = {
       : options.table === "random"
       ? randomTable(dims.V, E, stream.uniform(dims.V))
       : balancedTable(dims);
-    const expertsOf = ({ tokenId_T, length }: RouteStep, T: number): Tensor => {
+    const expertsOf = ({ tokenId_T, sequences }: RouteStep): Tensor => {
       switch (options.key) {
         case "token":
           return take(tensor(tokenId_T.backend, table, [dims.V]), tokenId_T);
         case "previous":
-          return take(tensor(tokenId_T.backend, table, [dims.V]), previousOf(tokenId_T, length));
+          return take(tensor(tokenId_T.backend, table, [dims.V]), previousOf(tokenId_T, sequences));
         case "bigram": {
           const params = { seed: stream.key[0], groups: E };
-          return apply(kernels.hashPairs, [previousOf(tokenId_T, length), tokenId_T], params)[0];
+          return apply(kernels.hashPairs, [previousOf(tokenId_T, sequences), tokenId_T], params)[0];
         }
         case "position": {
+          const { longest, position_T } = sequences;
           const experts = options.table === "random"
-            ? randomTable(length, E, stream.uniform(length))
-            : Int32Array.from({ length }, (_, position) => position % E);
-          return wholeNumbers(tokenId_T, [T], (t) => experts[t % length]);
+            ? randomTable(longest, E, stream.uniform(longest))
+            : Int32Array.from({ length: longest }, (_, position) => position % E);
+          return wholeNumbers(tokenId_T, tokenId_T.shape, (t) => experts[position_T[t]]);
         }
         default:
           return options.key satisfies never;
@@ -80,7 +82,7 @@ export const hash: RouterPlugin<HashOptions> = {
       params,
       route(x_TD, step) {
         const [T] = x_TD.shape;
-        const wanted_TK = leaveOutPadding(reshape(expertsOf(step, T), [T, 1]), step.real_T);
+        const wanted_TK = leaveOutPadding(reshape(expertsOf(step), [T, 1]), step.real_T);
         const weight_TK = tensor(x_TD.backend, new Float32Array(T).fill(1), [T, 1]);
         return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { losses: {} });
       },
@@ -89,9 +91,8 @@ export const hash: RouterPlugin<HashOptions> = {
 };
 
 /** The id before each token in its sequence; a sequence's first token stands in for its own predecessor. */
-function previousOf(tokenId_T: Tensor, length: number): Tensor {
-  const [T] = tokenId_T.shape;
-  return take(tokenId_T, wholeNumbers(tokenId_T, [T], (t) => t % length === 0 ? t : t - 1));
+function previousOf(tokenId_T: Tensor, { position_T }: Sequences): Tensor {
+  return take(tokenId_T, wholeNumbers(tokenId_T, tokenId_T.shape, (t) => position_T[t] === 0 ? t : t - 1));
 }
 
 /** An expert drawn for each id. */

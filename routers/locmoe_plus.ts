@@ -139,7 +139,7 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
         const affinity_TE = cosineToChunks(x_TD, E); // equation 4
         const { index_TK, value_TK } = topK(stopGradient(affinity_TE), options.choices); // equation 5
         const delta_1 = () => largestAffinity(reshape(columnOf(value_TK, 0), [T]), options, real_T);
-        if (remembers && training && step.step % options.boundEvery === 0) {
+        if (remembers && training && T > 0 && step.step % options.boundEvery === 0) {
           const found = await scalar(delta_1());
           remembered = Math.fround(options.boundMemory * remembered + (1 - options.boundMemory) * found);
         }
@@ -153,7 +153,7 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
         });
         const losses = { balance, ...localityOf(options, { probability_TE, topology, real_T }) };
         const scores: Scores = { affinity_TE, probability_TE, wanted_TK, value_TK };
-        const delta = options.bound === "dynamic" && !remembers
+        const delta = options.bound === "dynamic" && !remembers && T > 0
           ? delta_1()
           : tensor(x_TD.backend, [remembered], [1]);
         const least = leastKept(options, D, E, delta);
@@ -252,7 +252,7 @@ function byExperts(
 
 /** Tokens ranked together: all, or those of one rank, whose homes must then be equal blocks. */
 function scopeOf({ scope }: LocmoePlusOptions, T: number, { topology }: RouteStep): number {
-  if (scope === "global" || !topology) return T;
+  if (scope === "global" || !topology || T === 0) return Math.max(1, T);
   const size = T / topology.ranks;
   if (!topology.homeRank_T.every((rank, t) => rank === Math.floor(t / size))) {
     throw new RangeError(

@@ -1,9 +1,12 @@
 // Losses that shape routing. Systems normalise the balance loss differently (a balanced router reads 1, K or 1/E^2),
-// so the convention is an option with a name. All of them leave padding out.
-import { affine, divide, square, subtract } from "../tensor/arithmetic.ts";
-import { meanAll, sumAll } from "../tensor/reduce.ts";
+// so the convention is an option with a name. All of them leave padding out, and means over scopes leave out scopes of
+// padding alone.
+import { affine, divide, greater, maximum, square, subtract } from "../tensor/arithmetic.ts";
+import { meanAll, sumAll, sumLast } from "../tensor/reduce.ts";
+import { embedding, take } from "../tensor/rows.ts";
+import { areEqual, paddedPlaces, type Sequences } from "../tensor/sequences.ts";
 import * as kernels from "../kernels/mod.ts";
-import { apply, differentiable, type Tensor, tensor } from "../tensor/tensor.ts";
+import { apply, differentiable, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 
 /**
  * Which choices the balance loss counts, and what a balanced router reads:
@@ -20,8 +23,11 @@ export interface BalanceTerms {
   /** Choices before capacity, i32 [T, K]; -1 counts nowhere. */
   readonly wanted_TK: Tensor;
   readonly counts: BalanceCounts;
-  /** Tokens of one scope; the loss is the mean over scopes. T is a multiple of it. */
-  readonly scope: number;
+  /**
+   * Tokens of one scope, which divide T, or sequences, each a scope of its own. The loss is the mean over scopes that have
+   * real tokens.
+   */
+  readonly scope: number | Sequences;
   /** Padding mask, f32 [T]: 1 = a real token, 0 = padding. Absent = all real. */
   readonly real_T?: Tensor | undefined;
   /** Multiplies the loss; 1 unless said otherwise. */
@@ -74,23 +80,64 @@ export function shareLoss(
   return lossOfShares(terms, terms.chosen_TE, {});
 }
 
+/** Scopes side by side, all of one size. */
+interface Scopes {
+  readonly probability_TE: Tensor;
+  readonly chosen: Tensor;
+  readonly size: number;
+  /** 1 = a real token of its scope. Absent = all are. */
+  readonly real_T: Tensor | undefined;
+  /** Scopes that the mean is taken over, where the host knows it. */
+  readonly counted: number | null;
+}
+
+function scopesOf(
+  { probability_TE, scope, real_T }: Pick<BalanceTerms, "probability_TE" | "scope" | "real_T">,
+  chosen: Tensor,
+): Scopes {
+  const size = typeof scope === "number" ? scope : scope.longest;
+  if (typeof scope === "number" || areEqual(scope)) {
+    const scopes = size === 0 ? 0 : probability_TE.shape[0] / size;
+    // One scope of padding alone gives 0 by itself.
+    return { probability_TE, chosen, size, real_T, counted: real_T && scopes > 1 ? null : scopes };
+  }
+  const { backend } = probability_TE;
+  const places = paddedPlaces(scope);
+  const token_P = tensor(backend, places, [places.length]);
+  const inside = () => tensor(backend, Float32Array.from(places, (t) => t < 0 ? 0 : 1), [places.length]);
+  return {
+    probability_TE: embedding(probability_TE, token_P),
+    chosen: take(chosen, token_P),
+    size,
+    real_T: real_T ? take(real_T, token_P) : inside(),
+    counted: real_T ? null : scope.length_B.filter((length) => length > 0).length,
+  };
+}
+
 /** @param chosen Shares, f32 [T, E], or with `choices` the experts that tokens chose, i32 [T, K]. */
 function lossOfShares(
-  { probability_TE, scope, real_T, weight = 1 }: Omit<BalanceTerms, "wanted_TK" | "counts">,
+  terms: Omit<BalanceTerms, "wanted_TK" | "counts">,
   chosen: Tensor,
   choices: { readonly choices?: number },
 ): Tensor {
+  const { weight = 1 } = terms;
+  const { probability_TE, chosen: laid, size, real_T, counted } = scopesOf(terms, chosen);
   const mask = real_T ? [real_T] : [];
-  const scale = weight / (probability_TE.shape[0] / scope);
-  const [loss_S, slope_SE] = apply(kernels.shareLoss, [probability_TE, chosen, ...mask], {
-    ...{ scope, scale },
+  const scope = Math.max(1, size);
+  const [loss_S, slope_SE] = apply(kernels.shareLoss, [probability_TE, laid, ...mask], {
+    ...{ scope, scale: weight / Math.max(1, counted ?? 1) },
     ...choices,
   });
   const loss = differentiable(loss_S, [[
     probability_TE,
     (gradient_S) => apply(kernels.shareLossGradient, [slope_SE, gradient_S, ...mask], { scope })[0],
   ]]);
-  return loss.shape[0] === 1 ? loss : sumAll(loss);
+  const [S] = loss.shape;
+  const total = S === 1 ? loss : sumAll(loss);
+  if (counted !== null) return total;
+  const zero = tensor(total.backend, [0], [1]);
+  const scopes = sumAll(greater(sumLast(reshape(real_T!, [S, scope])), zero));
+  return divide(total, maximum(scopes, tensor(total.backend, [1], [1])));
 }
 
 /**

@@ -29,14 +29,15 @@ export interface Recording {
  * @returns The wrapped plugin, and what to call for the recording made so far.
  * @example
  * ```ts
- * import { cpu, createInit, forcedBalance, parseOptions, random, recordDecisions, tensor } from "@switchyard/moe";
+ * import { cpu, createInit, equalSequences, forcedBalance, parseOptions, random } from "@switchyard/moe";
+ * import { recordDecisions, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
  * const { plugin, recording } = recordDecisions(forcedBalance);
  * const init = createInit(backend, random(0));
  * const router = await plugin.create({ D: 2, E: 2, V: 9 }, parseOptions(plugin), init);
  * const tokenId_T = tensor(backend, Int32Array.of(4, 4, 4), [3]);
- * const step = { training: false, step: 0, random: random(1), tokenId_T, length: 3 };
+ * const step = { training: false, step: 0, random: random(1), tokenId_T, sequences: equalSequences(1, 3) };
  * await router.route(tensor(backend, [1, 2, 3, 4, 5, 6], [3, 2]), step);
  * assertEquals(recording().layers[0][0].expert, [0, 1, 0]);
  * backend.close();

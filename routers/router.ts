@@ -3,6 +3,7 @@
 import type { z } from "zod";
 import type { Init, Params } from "../tensor/init.ts";
 import type { Random } from "../tensor/random.ts";
+import type { Sequences } from "../tensor/sequences.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Topology } from "./topology.ts";
 
@@ -91,8 +92,8 @@ export interface RouteStep {
   readonly random: Random;
   /** Token ids, i32 [T]. */
   readonly tokenId_T: Tensor;
-  /** Tokens of one sequence; T is a multiple of it, and token t has position t mod length. */
-  readonly length: number;
+  /** Which tokens are of one sequence, T in all. */
+  readonly sequences: Sequences;
   /** Padding mask, f32 [T]: 1 = a real token, 0 = padding. Absent = all real. */
   readonly real_T?: Tensor;
   /** Home of each token and place of each expert. Absent = everything on one rank. */
@@ -148,9 +149,18 @@ export interface Routing {
 
 /**
  * Experts see weighted means of a sequence's tokens, one a slot, and tokens get weighted means of slots back. M slots a
- * sequence, M / E in a row for each expert.
+ * sequence, M / E in a row for each expert. Sequences of one length are mixed together.
  */
 export interface Mixture {
+  readonly parts: readonly MixturePart[];
+}
+
+/** All sequences of one length L in a batch, B of them. */
+export interface MixturePart {
+  /** Their tokens end to end, f32 [B L, D]: all that the layer is given, or rows of it. */
+  readonly x_TD: Tensor;
+  /** Which tokens of the batch they are; absent = all, in order. */
+  readonly token_T?: Int32Array;
   /** Weight of token l of sequence b in slot m, f32 [B, M, L]. */
   readonly dispatch_BML: Tensor;
   /** Weight of slot m's output for token l of sequence b, f32 [B, L, M]. */

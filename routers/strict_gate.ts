@@ -28,7 +28,7 @@ export function chooseBatchwise(softmax_TE: Tensor, k: number, real_T: Tensor | 
     minimumCapacity: 1,
     dropOrder: "probability",
   } as const;
-  const C = capacityOf(rule, { T, E, K: 1 }, true);
+  const C = Math.min(T, capacityOf(rule, { T, E, K: 1 }, true));
   const room = capacityOf(rule, { T, E, K: 1 }, true, real_T);
   const room_1 = typeof room === "number" ? tensor(backend, [C], [1]) : room;
   const slots = fillSlots(rankable(transpose(softmax_TE), real_T), C, room_1);
@@ -78,7 +78,9 @@ export function batchwiseLoss(
   const apart_TE = subtract(greater(x_TE, threshold_E), mask_TE);
   const counted_TE = real_T ? multiply(apart_TE, reshape(real_T, [T, 1])) : apart_TE;
   const sum = sumAll(multiply(counted_TE, subtract(x_TE, threshold_E)));
-  return real_T ? divide(sum, maximum(sumAll(real_T), tensor(backend, [1], [1]))) : affine(sum, 1 / T, 0);
+  return real_T
+    ? divide(sum, maximum(sumAll(real_T), tensor(backend, [1], [1])))
+    : affine(sum, 1 / Math.max(1, T), 0);
 }
 
 /** Equation 16; all 0 for a token that nobody takes. */

@@ -1,5 +1,6 @@
 // Where tokens come from and where experts live: what a router may know of the machine it runs on. Plain data, so that
 // one process can route as if it were many ranks.
+import { sequenceOfRow, type Sequences } from "../tensor/sequences.ts";
 
 /** Ranks, the nodes they sit in, the home of each token and the place of each expert. */
 export interface Topology {
@@ -15,10 +16,9 @@ export interface Topology {
 
 /** What {@linkcode layOut} lays out. */
 export interface TopologyShape {
-  readonly T: number;
+  /** Sequences of tokens; none is split. */
+  readonly sequences: Sequences;
   readonly E: number;
-  /** Tokens of one sequence; a sequence is never split. */
-  readonly length: number;
   readonly ranks: number;
   readonly ranksPerNode: number;
 }
@@ -29,23 +29,22 @@ export interface TopologyShape {
  * @throws {RangeError} when ranks or ranks per node are no whole numbers from 1.
  * @example
  * ```ts
- * import { layOut } from "@switchyard/moe";
+ * import { equalSequences, layOut } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * const topology = layOut({ T: 6, E: 4, length: 3, ranks: 2, ranksPerNode: 1 });
+ * const topology = layOut({ sequences: equalSequences(2, 3), E: 4, ranks: 2, ranksPerNode: 1 });
  * assertEquals(topology.homeRank_T, Int32Array.of(0, 0, 0, 1, 1, 1));
  * assertEquals(topology.rankOfExpert_E, Int32Array.of(0, 0, 1, 1));
  * ```
  */
-export function layOut({ T, E, length, ranks, ranksPerNode }: TopologyShape): Topology {
+export function layOut({ sequences, E, ranks, ranksPerNode }: TopologyShape): Topology {
   for (const [what, value] of [["ranks", ranks], ["ranks per node", ranksPerNode]] as const) {
     if (!Number.isInteger(value) || value < 1) {
       throw new RangeError(`Cannot lay out a model over ${value} ${what}: choose a whole number from 1`);
     }
   }
-  const sequences = T / length;
   return {
     ranks,
-    homeRank_T: Int32Array.from({ length: T }, (_, t) => blockOf(Math.floor(t / length), sequences, ranks)),
+    homeRank_T: sequenceOfRow(sequences).map((b) => blockOf(b, sequences.B, ranks)),
     rankOfExpert_E: Int32Array.from({ length: E }, (_, e) => blockOf(e, E, ranks)),
     nodeOfRank_R: Int32Array.from({ length: ranks }, (_, r) => Math.floor(r / ranksPerNode)),
   };
@@ -66,7 +65,8 @@ function blockOf(at: number, count: number, blocks: number): number {
  * ```
  */
 export function oneRank(T: number, E: number): Topology {
-  return layOut({ T, E, length: 1, ranks: 1, ranksPerNode: 1 });
+  const onFirst = (count: number) => new Int32Array(count);
+  return { ranks: 1, homeRank_T: onFirst(T), rankOfExpert_E: onFirst(E), nodeOfRank_R: onFirst(1) };
 }
 
 /** How near counts as local: on the token's own rank, or on any rank of its node. */
@@ -76,9 +76,9 @@ export type Nearness = "rank" | "node";
  * Whether an expert is local to tokens of a rank.
  * @example
  * ```ts
- * import { isLocal, layOut } from "@switchyard/moe";
+ * import { equalSequences, isLocal, layOut } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * const topology = layOut({ T: 4, E: 4, length: 1, ranks: 4, ranksPerNode: 2 });
+ * const topology = layOut({ sequences: equalSequences(4, 1), E: 4, ranks: 4, ranksPerNode: 2 });
  * assertEquals([isLocal(topology, 0, 1, "rank"), isLocal(topology, 0, 1, "node")], [false, true]);
  * ```
  */
@@ -91,9 +91,9 @@ export function isLocal(topology: Topology, rank: number, expert: number, nearne
  * Share of assignments whose expert is local to the token's rank, -1 left out; null when all are.
  * @example
  * ```ts
- * import { layOut, localShareOf } from "@switchyard/moe";
+ * import { equalSequences, layOut, localShareOf } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * const topology = layOut({ T: 2, E: 2, length: 1, ranks: 2, ranksPerNode: 1 });
+ * const topology = layOut({ sequences: equalSequences(2, 1), E: 2, ranks: 2, ranksPerNode: 1 });
  * assertEquals(localShareOf(topology, Int32Array.of(0, 1), Int32Array.of(0, 0), "node"), 0.5);
  * ```
  */

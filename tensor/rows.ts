@@ -97,6 +97,22 @@ function everyRow(x_ND: Tensor): Tensor {
   return tensor(x_ND.backend, Int32Array.from({ length: x_ND.shape[0] }, (_, at) => at), [x_ND.shape[0]]);
 }
 
+/**
+ * Where each of `size` rows went, i32 [size]: `place` lists N of them, each at most once; -1 for the others. With it,
+ * {@linkcode embedding} puts N rows back among `size`.
+ * @example
+ * ```ts
+ * import { inverseOf } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(inverseOf(Int32Array.of(3, 0), 4), Int32Array.of(1, -1, -1, 0));
+ * ```
+ */
+export function inverseOf(place_N: Int32Array, size: number): Int32Array {
+  const inverse = new Int32Array(size).fill(-1);
+  place_N.forEach((place, n) => inverse[place] = n);
+  return inverse;
+}
+
 /** Tokens of N assignments, and how a token finds its own. */
 export interface Assignments {
   readonly T: number;
@@ -124,11 +140,12 @@ export interface Assignments {
  */
 export function assignmentsOf(token_N: Tensor, T: number, each: number | null): Assignments {
   const [N] = token_N.shape;
-  if (each === null) return { T, token_N, byToken: groupBy(token_N, T) };
-  if (N !== T * each) {
-    throw new RangeError(`Cannot lay out ${N} assignments as ${each} of each of ${T} tokens`);
+  if (each === null && T > 0) return { T, token_N, byToken: groupBy(token_N, T) };
+  const ofEach = each ?? 1; // of no token, in any layout
+  if (N !== T * ofEach) {
+    throw new RangeError(`Cannot lay out ${N} assignments as ${ofEach} of each of ${T} tokens`);
   }
-  return { T, token_N, each };
+  return { T, token_N, each: ofEach };
 }
 
 /** Tokens laid out for experts, gathered only where a product reads them: row p is of assignment `byExpert.order[p]`. */

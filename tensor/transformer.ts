@@ -1,6 +1,9 @@
-// The three ops of a transformer block that are fused for speed: RMS norm, rotary positions, causal attention.
+// The three ops of a transformer block that are fused for speed: RMS norm, rotary positions, causal attention. The last two
+// take queries, keys and values apart, or side by side as one product makes them.
 import * as kernels from "../kernels/mod.ts";
+import { offsetsOn, type Sequences } from "./sequences.ts";
 import { apply, differentiable, type Tensor } from "./tensor.ts";
+import { together } from "./together.ts";
 
 /**
  * x / rms(x) times gain, over the last axis: [..., D] and [D] -> [..., D] (Zhang and Sennrich 2019, equation 4).
@@ -24,54 +27,137 @@ export function rmsNorm(x: Tensor, gain_D: Tensor, epsilon = 1e-6): Tensor {
   ]);
 }
 
-/** Shape of a packed batch of sequences for attention. */
-export interface AttentionShape {
-  /** Tokens of one sequence; T is a multiple of it. */
-  readonly length: number;
+/** How rotary positions turn. */
+export interface Rotation {
+  readonly sequences: Sequences;
+  /** Heads in a row. */
   readonly heads: number;
+  /** Columns of a head that are turned, from its first on; the others are copied. Default: all. */
+  readonly rotaryWidth?: number;
+  /** Pair i of a head turns by base^(-2i / rotaryWidth) radians a position. Default: 10,000. */
+  readonly base?: number;
+}
+
+/** Which rows attend to which, and how many heads share keys and values. */
+export interface AttentionShape {
+  readonly sequences: Sequences;
+  /** Heads of queries, H. */
+  readonly heads: number;
+  /** Heads of keys and values, G, which divide H (grouped-query attention, Ainslie et al. 2023). Default: H. */
+  readonly keyValueHeads?: number;
 }
 
 /**
- * Rotates queries and keys of [T, 3D] by position, in half-split pairs; values pass (Su et al. 2021, equation 34).
- * @param base Pair i of a head of width W turns by base^(-2i / W) radians a position.
- * @throws {RangeError} when T is no multiple of `length` or D does not split into heads of even width.
+ * Rotates each head of queries or keys [T, H W] by its position in its sequence, in half-split pairs (Su et al. 2021,
+ * equation 34).
+ * @throws {RangeError} when the sequences do not have T rows, columns do not split into heads, or `rotaryWidth` is no even
+ * number up to the heads' width.
  * @example
  * ```ts
- * import { cpu, rope, tensor } from "@switchyard/moe";
+ * import { cpu, rope, sequencesOf, tensor } from "@switchyard/moe";
  * import { assertAlmostEquals, assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
- * const qkv = tensor(backend, [1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0], [2, 6]); // two tokens, D = 2
- * const turned = await rope(qkv, { length: 2, heads: 1 }).read();
+ * const q = tensor(backend, [1, 0, 1, 0, 1, 0], [3, 2]); // a sequence of two tokens, and one of one
+ * const turned = await rope(q, { sequences: sequencesOf([2, 1]), heads: 1 }).read();
+ * assertEquals(turned.slice(0, 2), Float32Array.of(1, 0)); // position 0 stays
+ * assertAlmostEquals(turned[2], Math.cos(1), 1e-6);
+ * assertEquals(turned.slice(4), Float32Array.of(1, 0)); // the next sequence begins at 0
+ * backend.close();
+ * ```
+ */
+export function rope(x_TC: Tensor, rotation: Rotation): Tensor {
+  return turn(x_TC, rotation, rotation.heads, rotation.heads);
+}
+
+/**
+ * The same for queries, keys and values side by side, [T, (H + 2 G) W]: queries and keys turn, values pass.
+ * @throws {RangeError} as {@linkcode rope} does.
+ * @example
+ * ```ts
+ * import { cpu, packedRope, sequencesOf, tensor } from "@switchyard/moe";
+ * import { assertAlmostEquals, assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const qkv = tensor(backend, [1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0], [2, 6]); // two tokens, one head of width 2
+ * const turned = await packedRope(qkv, { sequences: sequencesOf([2]), heads: 1 }).read();
  * assertEquals(turned.slice(0, 6), Float32Array.of(1, 0, 1, 0, 1, 0)); // position 0 stays
  * assertAlmostEquals(turned[6], Math.cos(1), 1e-6);
  * assertEquals(turned.slice(10), Float32Array.of(1, 0));
  * backend.close();
  * ```
  */
-export function rope(qkv: Tensor, shape: AttentionShape, base = 10_000): Tensor {
-  const turn = (x: Tensor, inverse: boolean) => apply(kernels.rope, [x], { ...shape, base, inverse })[0];
-  return differentiable(turn(qkv, false), [[qkv, (gradient) => turn(gradient, true)]]);
+export function packedRope(qkv: Tensor, rotation: Rotation & AttentionShape): Tensor {
+  const { heads, keyValueHeads = heads } = rotation;
+  return turn(qkv, rotation, heads + 2 * keyValueHeads, heads + keyValueHeads);
+}
+
+function turn(x_TC: Tensor, rotation: Rotation, heads: number, turned: number): Tensor {
+  const { sequences, base = 10_000 } = rotation;
+  checkRows("rope", x_TC, sequences);
+  const { rotaryWidth = x_TC.shape[1] / heads } = rotation;
+  const offset_O = offsetsOn(x_TC.backend, sequences);
+  const by = (x: Tensor, inverse: boolean) => {
+    const params = { longest: sequences.longest, heads, turned, rotaryWidth, base, inverse };
+    return apply(kernels.rope, [x, offset_O], params)[0];
+  };
+  return differentiable(by(x_TC, false), [[x_TC, (gradient) => by(gradient, true)]]);
 }
 
 /**
- * Causal softmax attention within each sequence: [T, 3D] -> [T, D], scale 1 / sqrt(D / heads) (Vaswani et al. 2017,
- * equation 1).
- * @throws {RangeError} when T is no multiple of `length` or D does not split into the heads.
+ * Causal softmax attention within each sequence: queries [T, H W], keys and values [T, G W] -> [T, H W], scale 1 / sqrt(W)
+ * (Vaswani et al. 2017, equation 1). Heads of queries h to h + H / G - 1 share a head of keys and values.
+ * @throws {RangeError} when the sequences do not have T rows, G does not divide H, or columns do not split into the heads.
  * @example
  * ```ts
- * import { attention, cpu, tensor } from "@switchyard/moe";
+ * import { attention, cpu, sequencesOf, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
- * const qkv = tensor(backend, [0, 0, 10, 0, 0, 30], [2, 3]); // two tokens, D = 1: q, k, v
- * const o_TD = attention(qkv, { length: 2, heads: 1 });
- * assertEquals(await o_TD.read(), Float32Array.of(10, 20)); // equal scores: the mean of what a token sees
+ * const q = tensor(backend, [0, 0, 0, 0], [2, 2]); // two heads of width 1
+ * const [k, v] = [tensor(backend, [0, 0], [2, 1]), tensor(backend, [10, 30], [2, 1])];
+ * const o = attention(q, k, v, { sequences: sequencesOf([2]), heads: 2, keyValueHeads: 1 });
+ * assertEquals(await o.read(), Float32Array.of(10, 10, 20, 20)); // equal scores: the mean of what a token sees
  * backend.close();
  * ```
  */
-export function attention(qkv: Tensor, shape: AttentionShape): Tensor {
-  const [o_TD, logsumexp] = apply(kernels.attention, [qkv], shape);
-  return differentiable(o_TD, [[
-    qkv,
-    (g) => apply(kernels.attentionGradient, [qkv, o_TD, logsumexp, g], shape)[0],
-  ]]);
+export function attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor {
+  return attend([q, k, v], shape, false);
+}
+
+/**
+ * The same for queries, keys and values side by side, [T, (H + 2 G) W] -> [T, H W].
+ * @throws {RangeError} as {@linkcode attention} does.
+ * @example
+ * ```ts
+ * import { cpu, packedAttention, sequencesOf, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const qkv = tensor(backend, [0, 0, 10, 0, 0, 30], [2, 3]); // two tokens, one head of width 1
+ * const o_TD = packedAttention(qkv, { sequences: sequencesOf([2]), heads: 1 });
+ * assertEquals(await o_TD.read(), Float32Array.of(10, 20));
+ * backend.close();
+ * ```
+ */
+export function packedAttention(qkv: Tensor, shape: AttentionShape): Tensor {
+  return attend([qkv, qkv, qkv], shape, true);
+}
+
+function attend(inputs: readonly [Tensor, Tensor, Tensor], shape: AttentionShape, packed: boolean): Tensor {
+  const { sequences, heads, keyValueHeads = heads } = shape;
+  checkRows("attention", inputs[0], sequences);
+  const { longest, pairs } = sequences;
+  const params = { heads, keyValueHeads, longest, pairs, packed };
+  const given = [...inputs, offsetsOn(inputs[0].backend, sequences)];
+  const [o_TD, logsumexp] = apply(kernels.attention, given, params);
+  const gradients = (g: Tensor) => apply(kernels.attentionGradient, [...given, o_TD, logsumexp, g], params);
+  return differentiable(
+    o_TD,
+    packed ? [[inputs[0], (g) => gradients(g)[0]]] : together(inputs, gradients),
+  );
+}
+
+function checkRows(op: string, x: Tensor, { T }: Sequences): void {
+  if (x.shape[0] !== T) {
+    throw new RangeError(
+      `Cannot run ${op}: there are ${x.shape[0]} rows for sequences of ${T} tokens in all`,
+    );
+  }
 }

@@ -9,7 +9,7 @@ const root = new URL("../", import.meta.url);
 
 const main =
   `import { cpu, createInit, createMoeLayer, gradients, parseOptions, random, routers } from "@switchyard/moe";
-import { memory, square, sumAll, tensor } from "@switchyard/moe";
+import { equalSequences, memory, square, sumAll, tensor } from "@switchyard/moe";
 import { gshard } from "@switchyard/moe/routers";
 import { swiglu } from "@switchyard/moe/experts";
 import { configOf, parsePlainText, prepare, textData, train } from "@switchyard/moe/training";
@@ -32,7 +32,7 @@ async function norms(threads: number): Promise<number[]> {
     step: 0,
     random: random(2),
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
-    length: T,
+    sequences: equalSequences(1, T),
   });
   const params = [...Object.values(layer.params.router), ...Object.values(layer.params.experts)];
   const found = await gradients(sumAll(square(y_TD)), params);

@@ -6,6 +6,7 @@ import { blockBytes, createHeap } from "../cpu/heap.ts";
 import { hasRelaxedSimd } from "../cpu/module.ts";
 import { attention, matmul, softmax } from "../kernels/mod.ts";
 import { random } from "../tensor/random.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 
 async function results(options: Parameters<typeof cpu>[0]): Promise<Float32Array[]> {
   using backend = await cpu(options);
@@ -16,7 +17,11 @@ async function results(options: Parameters<typeof cpu>[0]): Promise<Float32Array
     transposeB: false,
   });
   const [share] = backend.run(softmax, [product], {});
-  const [attended] = backend.run(attention, [draw("qkv", [66, 48])], { length: 33, heads: 2 });
+  const { longest, pairs, offset_B1 } = equalSequences(2, 33);
+  const qkv = draw("qkv", [66, 48]);
+  const [attended] = backend.run(attention, [qkv, qkv, qkv, backend.upload(offset_B1, [3])], {
+    ...{ heads: 2, keyValueHeads: 2, longest, pairs, packed: true },
+  });
   return await Promise.all(
     [product, share, attended].map((buffer) => backend.read(buffer) as Promise<Float32Array>),
   );

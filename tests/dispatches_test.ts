@@ -10,6 +10,7 @@ import { gradients } from "../tensor/gradients.ts";
 import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { currentStage } from "../tensor/stage.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
@@ -50,9 +51,9 @@ async function dispatchesOf(router: AnyRouterPlugin): Promise<Record<string, num
   const T = config.train.batch * length;
   const words = random(2).uniform(T + 1).map((draw) => Math.floor(draw * V));
   const batch = {
-    tokenId_T: tensor(backend, Int32Array.from(words.subarray(0, T)), [T]),
-    target_T: tensor(backend, Int32Array.from(words.subarray(1)), [T]),
-    length,
+    tokenId_T: Int32Array.from(words.subarray(0, T)),
+    target_T: Int32Array.from(words.subarray(1)),
+    sequences: equalSequences(config.train.batch, length),
   };
   const output = await model.forward(batch, { training: true, step: 0, random: random(3) });
   const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);

@@ -13,6 +13,7 @@ import { cosineToChunks } from "../routers/grap.ts";
 import { localityLoss } from "../routers/locality.ts";
 import { jitter } from "../routers/scoring.ts";
 import * as rows from "../tensor/rows.ts";
+import { equalSequences, sequencesOf } from "../tensor/sequences.ts";
 import { type Parameter, parameter, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import * as transformer from "../tensor/transformer.ts";
 import { vocabularyLoss } from "../tensor/vocabulary_loss.ts";
@@ -167,8 +168,27 @@ const cases: readonly OpCase[] = [
   { name: "transpose", shapes: [[2, 3, 5]], apply: rows.transpose },
   { name: "topK", shapes: [[4, 6]], apply: (x) => rows.topK(x, 2).value_TK },
   { name: "rmsNorm", shapes: [[3, 8], [8]], apply: (x, gain) => transformer.rmsNorm(x, gain) },
-  { name: "rope", shapes: [[6, 24]], apply: (x) => transformer.rope(x, { length: 3, heads: 2 }) },
-  { name: "attention", shapes: [[8, 24]], apply: (x) => transformer.attention(x, { length: 4, heads: 2 }) },
+  {
+    name: "rope",
+    shapes: [[6, 8]],
+    apply: (x) => transformer.rope(x, { sequences: sequencesOf([4, 2]), heads: 2, rotaryWidth: 2 }),
+  },
+  {
+    name: "packed rope",
+    shapes: [[6, 24]],
+    apply: (x) => transformer.packedRope(x, { sequences: equalSequences(2, 3), heads: 2 }),
+  },
+  {
+    name: "attention",
+    shapes: [[6, 16], [6, 8], [6, 8]],
+    apply: (q, k, v) =>
+      transformer.attention(q, k, v, { sequences: sequencesOf([4, 2]), heads: 4, keyValueHeads: 2 }),
+  },
+  {
+    name: "packed attention",
+    shapes: [[8, 24]],
+    apply: (x) => transformer.packedAttention(x, { sequences: equalSequences(2, 4), heads: 2 }),
+  },
 ];
 
 for (const { name, shapes, apply, domain = (value: number) => value } of cases) {

@@ -8,6 +8,7 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { tensor } from "../tensor/tensor.ts";
 
 const backend = await cpu({ threads: 1 });
@@ -37,7 +38,7 @@ async function route({ options = {}, training = true, stream = 0, real }: How): 
     step: 0,
     random: random(stream),
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
-    length: T,
+    sequences: equalSequences(1, T),
     ...(real ? { real_T: tensor(backend, real, [T]) } : {}),
   });
   const gate = await router.params.gate.read() as Float32Array;

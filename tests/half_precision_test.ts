@@ -14,6 +14,7 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
 import { assignmentsOf, groupBy, sortRows } from "../tensor/rows.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { RunConfig } from "../training/config.ts";
 import type { RunHeader } from "../training/record.ts";
@@ -266,9 +267,10 @@ gpuTest("routers see f32: they decide and weigh bit for bit as in full precision
   for (const precision of ["full", "half"] as const) {
     const spec = specOf(configFor("gshard", precision), data);
     const model = createModel(spec, createInit(backend, random(3)));
-    const tokenId_T = tensor(backend, Int32Array.from(dataset.train.subarray(0, T)), [T]);
+    const tokenId_T = dataset.train.slice(0, T);
+    const sequences = equalSequences(batch, length);
     const step = { training: true, step: 0, random: random(4) };
-    const { loss_T, layers } = await model.forward({ tokenId_T, target_T: tokenId_T, length }, step);
+    const { loss_T, layers } = await model.forward({ tokenId_T, target_T: tokenId_T, sequences }, step);
     const { expert_N, weight_N } = layers[0].routing;
     const [experts, weights, losses] = await Promise.all(
       [expert_N, weight_N, loss_T!].map((each) => each.read()),
@@ -309,10 +311,12 @@ gpuTest("f16 keeps weights and gradients stay out of it: what would be lost of e
   const backend = await shared();
   using _scope = memory(backend);
   const model = createModel(specOf(configFor("switch", "half"), data), createInit(backend, random(3)));
-  const tokenId_T = tensor(backend, Int32Array.from(dataset.train.subarray(0, T)), [T]);
-  const target_T = tensor(backend, Int32Array.from(dataset.train.subarray(1, T + 1)), [T]);
-  const step = { training: true, step: 0, random: random(4) };
-  const { loss } = await model.forward({ tokenId_T, target_T, length }, step);
+  const words = {
+    tokenId_T: dataset.train.slice(0, T),
+    target_T: dataset.train.slice(1, T + 1),
+    sequences: equalSequences(batch, length),
+  };
+  const { loss } = await model.forward(words, { training: true, step: 0, random: random(4) });
   const names = Object.keys(model.params).filter((name) => name.includes(".experts."));
   const found = await gradients(loss!, names.map((name) => model.params[name]));
   const share = (values: Float32Array, below: number) => {

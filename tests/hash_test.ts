@@ -7,6 +7,7 @@ import type { RouterDims } from "../routers/router.ts";
 import { createInit, type Init } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { type Random, random } from "../tensor/random.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { pythonSeed, randrange } from "./mersenne_twister.ts";
 
@@ -32,7 +33,7 @@ async function expertsOf(ids: readonly number[], how: How): Promise<number[]> {
     step: 0,
     random: random(1),
     tokenId_T: tensor(backend, Int32Array.from(ids), [T]),
-    length: T,
+    sequences: equalSequences(1, T),
   });
   assertEquals([...await routing.weight_N.read()], ids.map(() => 1));
   assertEquals(await routing.wanted_N.read(), await routing.expert_N.read());

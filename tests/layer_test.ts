@@ -1,6 +1,6 @@
 // The MoE layer as a whole: against plain loops over tokens, against a dense layer, against finite differences, and its
 // load report against counts by hand.
-import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { swiglu } from "../experts/swiglu.ts";
@@ -20,6 +20,7 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
 import { assignmentsOf, groupBy, sortRows } from "../tensor/rows.ts";
+import { equalSequences, sequencesOf } from "../tensor/sequences.ts";
 import { type Parameter, parameter, tensor } from "../tensor/tensor.ts";
 
 const backend = await cpu({ threads: 2 });
@@ -211,7 +212,7 @@ function make(
         step: 0,
         random: random(6),
         tokenId_T: tensor(backend, id, [T]),
-        length: T / 4,
+        sequences: equalSequences(4, T / 4),
         ...(real ? { real_T: tensor(backend, real, [T]) } : {}),
       });
       return { y: await y_TD.read() as Float32Array, routing };
@@ -368,7 +369,7 @@ for (
         step: 0,
         random: random(6),
         tokenId_T: tensor(backend, new Int32Array(dims.T), [dims.T]),
-        length: dims.T,
+        sequences: equalSequences(1, dims.T),
       });
       const loss = sumAll(multiply(y_TD, tensor(backend, direction, [dims.T, dims.D])));
       const found = await gradients(loss, Object.values(params));
@@ -409,24 +410,24 @@ for (
   }
 }
 
-Deno.test("the layer refuses rows of another width and tokens that are no whole number of sequences", async () => {
+Deno.test("the layer refuses rows of another width and sequences of another number of tokens", async () => {
   using _scope = memory(backend);
   const made = make(switchRouter, {}, kinds[0]);
-  const step = (T: number, length: number) => ({
+  const step = (T: number, ...lengths: number[]) => ({
     training: false,
     step: 0,
     random: random(0),
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
-    length,
+    sequences: sequencesOf(lengths),
   });
   const x = (T: number, D: number) => tensor(backend, new Float32Array(T * D), [T, D]);
   await assertRejects(() => made.layer.apply(x(4, 5), step(4, 4)), RangeError, "D is 12");
   await assertRejects(
-    () => made.layer.apply(x(4, 12), step(4, 3)),
+    () => made.layer.apply(x(4, 12), step(4, 2, 1)),
     RangeError,
-    "4 tokens are no whole number",
+    "Cannot apply the MoE layer: 4 tokens, and its sequences have 3 in all",
   );
-  await assertRejects(() => made.layer.apply(x(4, 12), step(5, 4)), RangeError, "T is 4");
+  await assertRejects(() => made.layer.apply(x(4, 12), step(5, 5)), RangeError, "T is 4");
   made.free();
 });
 
@@ -510,7 +511,12 @@ for (const [plugin, options] of tight) {
     assertEquals(load.droppedShare, dropped / wanted.reduce((sum, count) => sum + count));
     assert(dropped > 0);
     const counts = { wanted: new Float64Array(length), dropped: new Float64Array(length) };
-    countDropsByPosition(values, token, length, counts);
+    countDropsByPosition(values, token, equalSequences(4, length), counts);
+    assertThrows(
+      () => countDropsByPosition(values, token, equalSequences(1, T), counts),
+      RangeError,
+      `a sequence has ${T} tokens, there is room for ${length}`,
+    );
     assertEquals([[...counts.wanted], [...counts.dropped]], [wantedAt, droppedAt]);
     made.free();
   });

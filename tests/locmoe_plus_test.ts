@@ -12,6 +12,7 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 
 const backend = await cpu({ threads: 1 });
@@ -45,7 +46,7 @@ async function route(x_TD: Tensor, setting: Setting) {
     step,
     random: random(2),
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
-    length: T,
+    sequences: equalSequences(1, T),
     ...(real ? { real_T: tensor(backend, real, [T]) } : {}),
     ...(topology ? { topology } : {}),
   });
@@ -267,7 +268,7 @@ Deno.test("a schedule is tcr before its step and ecr from it on, in evaluation t
 
 Deno.test("scope rank lets experts rank each rank's tokens alone", async () => {
   const x = tokens();
-  const topology = layOut({ T, E, length: 5, ranks: 3, ranksPerNode: 1 });
+  const topology = layOut({ sequences: equalSequences(T / 5, 5), E, ranks: 3, ranksPerNode: 1 });
   const options = { threshold: 0.6, bound: "off", capacityRule: "ceil", capacityFactor: 1 } as const;
   const capacity = Math.ceil(T / 3 / E);
   const rule = { choices: 1, threshold: 0.6, least: 1, capacity, ranks: 3 };

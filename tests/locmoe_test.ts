@@ -14,6 +14,7 @@ import { memory } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { textData } from "../tasks/text.ts";
@@ -182,7 +183,7 @@ async function routed({ options = {}, x, T, D, E, topology, training = true, str
     step: 0,
     random: random(stream),
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
-    length: T,
+    sequences: equalSequences(1, T),
     ...(topology ? { topology } : {}),
   };
   const routing = await router.route(tensor(backend, x, [T, D]), step);
@@ -277,7 +278,7 @@ Deno.test("capacity follows the factor, the bound, or the larger, between the mi
 Deno.test("the locality loss is 0 where distributions match, and equals plain loops elsewhere", async () => {
   using _scope = memory(backend);
   const [T, E, eta] = [24, 6, 0.01];
-  const topology = layOut({ T, E, length: 4, ranks: 3, ranksPerNode: 1 });
+  const topology = layOut({ sequences: equalSequences(T / 4, 4), E, ranks: 3, ranksPerNode: 1 });
   const nodes = Array.from(
     { length: 3 },
     (_, rank) => Array.from(topology.rankOfExpert_E, (home) => home === rank),
@@ -319,7 +320,7 @@ Deno.test("the locality loss is 0 where distributions match, and equals plain lo
 Deno.test("a rank of padding counts nowhere in the locality loss, and neither does one with nothing to choose", async () => {
   using _scope = memory(backend);
   const [T, E] = [8, 4];
-  const topology = layOut({ T, E, length: 2, ranks: 4, ranksPerNode: 2 });
+  const topology = layOut({ sequences: equalSequences(T / 2, 2), E, ranks: 4, ranksPerNode: 2 });
   const probability_TE = tensor(backend, new Float32Array(T * E).fill(1 / E), [T, E]);
   const terms = { probability_TE, near: "node" as const, smoothing: 0.01 };
   const whole = await scalar(localityLoss({ ...terms, topology })!);
@@ -329,7 +330,7 @@ Deno.test("a rank of padding counts nowhere in the locality loss, and neither do
   assertEquals(await scalar(localityLoss({ ...terms, topology, real_T: nothing })!), 0);
   assertEquals(localityLoss({ ...terms, topology: oneRank(T, E) }), null);
   assertEquals(localityLoss({ ...terms, topology: undefined }), null);
-  const oneNode = layOut({ T, E, length: 2, ranks: 4, ranksPerNode: 4 });
+  const oneNode = layOut({ sequences: equalSequences(T / 2, 2), E, ranks: 4, ranksPerNode: 4 });
   assertEquals(localityLoss({ ...terms, topology: oneNode }), null);
   assert(localityLoss({ ...terms, topology: oneNode, near: "rank" }) !== null);
 });

@@ -85,7 +85,7 @@ function scored({ T, E, K, logit, real }: Batch): { probability: number[][]; wan
 function balanceByLoops(batch: Batch, counts: BalanceCounts, scope: number): number {
   const { T, E, K, real } = batch;
   const { probability, wanted } = scored(batch);
-  let total = 0;
+  let [total, scopes] = [0, 0];
   for (let start = 0; start < T; start += scope) {
     const tokens = Array.from({ length: scope }, (_, at) => start + at).filter((t) => !real || real[t] === 1);
     let sum = 0;
@@ -99,8 +99,9 @@ function balanceByLoops(batch: Batch, counts: BalanceCounts, scope: number): num
       if (tokens.length > 0) sum += (chosen / tokens.length) * mean;
     }
     total += E * sum / (counts === "all-mean" ? K : 1);
+    if (tokens.length > 0) scopes++;
   }
-  return total / (T / scope);
+  return total / Math.max(1, scopes);
 }
 
 function zByLoops({ T, E, logit, real }: Batch): number {

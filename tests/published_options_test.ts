@@ -13,6 +13,7 @@ import { type SwitchOptions, switchRouter } from "../routers/switch.ts";
 import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { tensor } from "../tensor/tensor.ts";
 
 const backend = await cpu({ threads: 1 });
@@ -48,7 +49,7 @@ async function routed<Options>(setting: Setting<Options>) {
     step: 0,
     random: random(stream),
     tokenId_T: tensor(backend, Int32Array.from(setting.ids ?? new Array(T).fill(0)), [T]),
-    length,
+    sequences: equalSequences(T / length, length),
   });
   for (const param of Object.values(router.params)) backend.free(param.buffer);
   return {
@@ -302,7 +303,7 @@ for (const plugin of [feedForward, swiglu]) {
         step: 0,
         random: random(stream),
         tokenId_T: tensor(backend, new Int32Array(rows), [rows]),
-        length: rows,
+        sequences: equalSequences(1, rows),
       });
       const values = await y_TD.read();
       for (const param of Object.values(bank.params) as { buffer: never }[]) backend.free(param.buffer);

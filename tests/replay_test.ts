@@ -15,6 +15,7 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { configOf } from "../training/config.ts";
 import { createAdamW } from "../training/optimizer.ts";
@@ -53,8 +54,8 @@ async function losses(router: AnyRouterPlugin, training: boolean, steps: number)
     using _scope = memory(backend);
     const ids = (name: string) =>
       Int32Array.from(random(2).split(step).split(name).uniform(T), (u) => Math.floor(u * V));
-    const [tokenId_T, target_T] = ["in", "out"].map((name) => tensor(backend, ids(name), [T]));
-    const batch = { tokenId_T, target_T, length };
+    const sequences = equalSequences(T / length, length);
+    const batch = { tokenId_T: ids("in"), target_T: ids("out"), sequences };
     const output = await model.forward(batch, { training, step, random: random(3).split(step) });
     found.push(await scalar(output.loss!));
     if (!training) continue;
@@ -107,7 +108,7 @@ Deno.test("what was not recorded is refused in one clear sentence", async () => 
     step: 0,
     random: random(0),
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
-    length: T,
+    sequences: equalSequences(1, T),
   };
   const route = (tokens: number) =>
     router.route(tensor(backend, new Float32Array(2 * tokens), [tokens, 2]), step);

@@ -5,6 +5,7 @@ import type { Router } from "../routers/router.ts";
 import { createInit, type Init } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { parameter, tensor } from "../tensor/tensor.ts";
 
 /** Values of a router's parameters by name; those left out are drawn as usual. */
@@ -53,13 +54,14 @@ export async function makeRouter(
 export async function routeOnce(backend: CpuBackend, plugin: AnyRouterPlugin, batch: Batch, made?: Router) {
   const { x, D, real, training = false, seed = 0 } = batch;
   const T = x.length / D;
+  const { length = T } = batch;
   const router = made ?? await makeRouter(backend, plugin, batch);
   const routing = await router.route(tensor(backend, Float32Array.from(x), [T, D]), {
     training,
     step: 0,
     random: random(seed),
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
-    length: batch.length ?? T,
+    sequences: equalSequences(length === 0 ? 0 : T / length, length),
     ...(real ? { real_T: tensor(backend, Float32Array.from(real), [T]) } : {}),
   });
   const losses: Record<string, number> = {};

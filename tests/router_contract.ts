@@ -19,6 +19,7 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { carriesGradient, type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { gpuTest } from "./gpu.ts";
 import { onCpu, onGpu, type Place } from "./place.ts";
@@ -145,7 +146,7 @@ function stepOf(backend: Backend, tokens: Tokens, how: How): RouteStep {
     step: 3,
     random: random(how.stream ?? 0).split("step"),
     tokenId_T: tensor(backend, id, [T]),
-    length,
+    sequences: equalSequences(length === 0 ? 0 : T / length, length),
     ...(real ? { real_T: tensor(backend, real, [T]) } : {}),
   };
 }
@@ -819,6 +820,19 @@ export const routerChecks: readonly Check[] = [
         if (routed.choices === null) continue; // experts choose: tokens tie, not experts
         const lowest = [...subject.ties ?? Array.from({ length: routed.choices }, (_, choice) => choice)];
         for (const found of expertsByToken(routed, tokens.T, "wanted")) assertEquals(found, lowest);
+      }
+    },
+  },
+  {
+    name: "no tokens: nothing is assigned, losses and gradients are 0",
+    async run(subject) {
+      const tokens = tokensOf({ T: 0, length: 0 });
+      for (const training of both) {
+        const { token, losses } = await route(subject, tokens, { training });
+        assertEquals([token.length, Object.values(losses).filter((loss) => loss !== 0)], [0, []]);
+      }
+      for (const gradient of Object.values(await gradientOf(subject, tokens, "output", {}))) {
+        assert(gradient === null || gradient.every((value) => value === 0));
       }
     },
   },

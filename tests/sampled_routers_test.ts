@@ -16,6 +16,7 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
 import { wholeNumbers } from "../tensor/rows.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { scoreFunctionLoss, weightedMeanLoss } from "../training/score_function.ts";
 
@@ -35,7 +36,7 @@ function create(plugin: AnyRouterPlugin, options: Record<string, unknown> = {}, 
 
 function stepOf(T: number, given: Partial<RouteStep> = {}): RouteStep {
   const tokenId_T = tensor(backend, new Int32Array(T), [T]);
-  return { training: true, step: 0, random: random(2), tokenId_T, length: T, ...given };
+  return { training: true, step: 0, random: random(2), tokenId_T, sequences: equalSequences(1, T), ...given };
 }
 
 /** Tokens that lean towards some experts. */

@@ -12,6 +12,7 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
 import { multiply } from "../tensor/arithmetic.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { type Parameter, parameter, tensor } from "../tensor/tensor.ts";
 import { givenInit, rowsOf, softmax64 } from "./route_once.ts";
 
@@ -46,7 +47,7 @@ async function layerOf(given: Values, real?: readonly number[]) {
     step: 0,
     random: random(0),
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
-    length: L,
+    sequences: equalSequences(B, L),
     ...(real ? { real_T: tensor(backend, Float32Array.from(real), [T]) } : {}),
   });
   const params: Record<keyof Values, Parameter> = {
@@ -162,7 +163,7 @@ Deno.test("reports name the tokens that weigh most; slots that would change the 
   const { output: { routing } } = await layerOf(values);
   const expert = [...await routing.expert_N.read()];
   assertEquals(expert, Array.from({ length: E * B * S }, (_, n) => Math.floor(n / (B * S))));
-  const dispatch = [...await routing.mixture!.dispatch_BML.read()];
+  const dispatch = [...await routing.mixture!.parts[0].dispatch_BML.read()];
   const mass = (t: number, e: number) =>
     Array.from({ length: S }, (_, s) => dispatch[(Math.floor(t / L) * M + e * S + s) * L + t % L])
       .reduce((a, b) => a + b, 0);

@@ -9,6 +9,7 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { tensor } from "../tensor/tensor.ts";
 
 const backend = await cpu({ threads: 1 });
@@ -31,7 +32,7 @@ for (
       step: 0,
       random: random(0),
       tokenId_T: tensor(backend, new Int32Array(T), [T]),
-      length: T,
+      sequences: equalSequences(1, T),
       ...(real ? { real_T: tensor(backend, mask, [T]) } : {}),
     });
     const gate = await router.params.gate.read();
@@ -85,7 +86,7 @@ Deno.test("the z-loss is left out unless it is asked for", async () => {
     step: 0,
     random: random(0),
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
-    length: T,
+    sequences: equalSequences(1, T),
   });
   assertEquals(Object.keys(losses), ["balance"]);
   backend.free(router.params.gate.buffer);

@@ -10,6 +10,7 @@ import { isLocal, layOut, localShareOf, oneRank } from "../routers/topology.ts";
 import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { trainingBatches } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -17,7 +18,7 @@ import type { Dataset } from "../data/dataset.ts";
 const int = (...values: number[]) => Int32Array.from(values);
 
 Deno.test("sequences, experts and ranks are laid out in blocks", () => {
-  const topology = layOut({ T: 12, E: 6, length: 3, ranks: 4, ranksPerNode: 2 });
+  const topology = layOut({ sequences: equalSequences(4, 3), E: 6, ranks: 4, ranksPerNode: 2 });
   assertEquals(topology, {
     ranks: 4,
     homeRank_T: int(0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3),
@@ -29,19 +30,24 @@ Deno.test("sequences, experts and ranks are laid out in blocks", () => {
 });
 
 Deno.test("with fewer experts than ranks some ranks have none; sequences are never split", () => {
-  const { rankOfExpert_E, homeRank_T } = layOut({ T: 6, E: 2, length: 2, ranks: 4, ranksPerNode: 1 });
+  const { rankOfExpert_E, homeRank_T } = layOut({
+    sequences: equalSequences(3, 2),
+    E: 2,
+    ranks: 4,
+    ranksPerNode: 1,
+  });
   assertEquals(rankOfExpert_E, int(0, 2));
   assertEquals(homeRank_T, int(0, 0, 1, 1, 2, 2));
 });
 
 Deno.test("ranks are whole numbers from 1", () => {
-  const shape = { T: 4, E: 2, length: 2, ranks: 2, ranksPerNode: 1 };
+  const shape = { sequences: equalSequences(2, 2), E: 2, ranks: 2, ranksPerNode: 1 };
   assertThrows(() => layOut({ ...shape, ranks: 0 }), RangeError, "over 0 ranks");
   assertThrows(() => layOut({ ...shape, ranksPerNode: 1.5 }), RangeError, "over 1.5 ranks per node");
 });
 
 Deno.test("local shares count wanted assignments, and one rank has none to report", () => {
-  const topology = layOut({ T: 4, E: 4, length: 1, ranks: 4, ranksPerNode: 2 });
+  const topology = layOut({ sequences: equalSequences(4, 1), E: 4, ranks: 4, ranksPerNode: 2 });
   const token_N = int(0, 1, 2, 3, 3);
   const wanted_N = int(0, 0, 0, 2, -1);
   assertEquals(localShareOf(topology, token_N, wanted_N, "rank"), 1 / 4);
@@ -70,7 +76,7 @@ Deno.test("a layer refuses a topology of other sizes", async () => {
       step: 0,
       random: random(1),
       tokenId_T: tensor(backend, int(0, 1, 2), [3]),
-      length: 3,
+      sequences: equalSequences(1, 3),
     };
     const x_TD = tensor(backend, new Float32Array(12), [3, 4]);
     await assertRejects(

@@ -15,6 +15,7 @@ import { createInit, type Init } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { crossEntropy, meanAll, scalar, sumLast } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { parameter, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 import { type MersenneTwister, normal32, torchSeed, uniform32, uniform64 } from "./mersenne_twister.ts";
 import oracle from "./oracles/tutel_training_losses.json" with { type: "json" };
@@ -96,7 +97,7 @@ async function createRun(
   return {
     layer,
     async logits() {
-      const step = { training: true, step: 0, random: random(0), tokenId_T, length: L };
+      const step = { training: true, step: 0, random: random(0), tokenId_T, sequences: equalSequences(B, L) };
       const { y_TD, routing } = await layer.apply(x_TD, step);
       return { logit_BL: reshape(sumLast(y_TD), [B, L]), expert_N: routing.expert_N };
     },

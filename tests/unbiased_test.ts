@@ -8,6 +8,7 @@ import { skip } from "../routers/skip.ts";
 import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { tensor } from "../tensor/tensor.ts";
 
 const backend = await cpu({ threads: 2 });
@@ -132,7 +133,7 @@ async function measure(plugin: AnyRouterPlugin, given: Record<string, unknown>, 
       step,
       random: draws.split(step),
       tokenId_T,
-      length: n,
+      sequences: equalSequences(1, n),
     });
     const { estimator } = routing;
     assert(estimator, "it has an estimator");

@@ -13,6 +13,7 @@ import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
+import { equalSequences } from "../tensor/sequences.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { createAdamW } from "../training/optimizer.ts";
 import type { Settings } from "../training/config.ts";
@@ -76,9 +77,9 @@ async function run(
       word[t] = drawn[2 * t - 2] < 0.7 ? (word[t - 1] + 1) % V : Math.floor(drawn[2 * t - 1] * V);
     }
     const output = await model.forward({
-      tokenId_T: tensor(backend, word.slice(0, T), [T]),
-      target_T: tensor(backend, word.slice(1), [T]),
-      length,
+      tokenId_T: word.slice(0, T),
+      target_T: word.slice(1),
+      sequences: equalSequences(T / length, length),
     }, { training: true, step, random: streams.split("routing").split(step) });
     const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
     const total = [

@@ -6,7 +6,7 @@ import { rowsOf } from "../models/spec.ts";
 import type { EvaluationExamples } from "../tasks/task.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
-import { tensorsOf } from "./evaluate.ts";
+import { batchOf } from "./evaluate.ts";
 
 /** What is tried. */
 export interface CausalityTest {
@@ -50,8 +50,11 @@ async function passOver(
   step: number,
 ): Promise<{ experts: number[]; losses: number[] }> {
   using _scope = memory(backend);
-  const { loss_T, layers } = await model.forward(tensorsOf(backend, examples), {
-    ...{ training: false, step, random: random(0) },
+  const { loss_T, layers } = await model.forward(batchOf(examples), {
+    training: false,
+    step,
+    random: random(0),
+    backend,
   });
   const [losses, ...routed] = await Promise.all([
     loss_T!.read(),

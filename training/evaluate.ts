@@ -1,15 +1,15 @@
 // Evaluation on held-out examples, without noise: the mean loss, how layers loaded their experts, and, on request, what
 // experts took on and how much a mixture adds to what it reads. Every point of a run sees the same examples.
 import type { Backend } from "../kernels/kernel.ts";
-import type { LayerOutput, Model, ModelOutput } from "../models/model.ts";
+import type { Batch, LayerOutput, Model, ModelOutput } from "../models/model.ts";
 import { loadOf } from "../moe/load.ts";
-import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
+import type { EvaluationExamples, Examples, TaskData } from "../tasks/task.ts";
 import { square, subtract } from "../tensor/arithmetic.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { meanAll, scalar } from "../tensor/reduce.ts";
 import { pass } from "../tensor/stage.ts";
-import { tensor } from "../tensor/tensor.ts";
+import { sequencesOf } from "../tensor/sequences.ts";
 import type { RunConfig } from "./config.ts";
 import type { LayerLoad, Specialisation } from "./record.ts";
 import { countSpecialisation, type SpecialisationCounter } from "./specialisation.ts";
@@ -20,7 +20,7 @@ export interface Evaluation {
   readonly loss: number;
   /** exp(loss); what it says of a squared error is nothing. */
   readonly perplexity: number;
-  /** Tokens the mean is taken over. */
+  /** Tokens the mean is taken over: those with a target. */
   readonly tokens: number;
   /** Load of each mixture over all of them. */
   readonly layers: readonly LayerLoad[];
@@ -99,21 +99,10 @@ async function meanSquares({ residual_TD, y_TD }: LayerOutput): Promise<{ part: 
   return { part, whole };
 }
 
-/** Tensors of some examples on a backend. */
-export function tensorsOf(
-  backend: Backend,
-  { tokenId, target, lengths }: EvaluationExamples | TrainingTokens,
-) {
-  const T = tokenId.length;
-  const shape = target instanceof Int32Array ? [T] : [T, target.length / T];
-  return {
-    tokenId_T: tensor(backend, tokenId, [T]),
-    target_T: tensor(backend, target, shape),
-    length: lengths[0],
-  };
+/** Examples as a model takes them. */
+export function batchOf({ tokenId, target, lengths }: Examples): Batch {
+  return { tokenId_T: tokenId, target_T: target, sequences: sequencesOf(lengths) };
 }
-
-type TrainingTokens = Omit<EvaluationExamples, "labels">;
 
 /** Adds up one layer's assignments over batches. */
 function loadCounter(layer: number, E: number) {
@@ -145,11 +134,6 @@ function joined(parts: readonly Int32Array[]): Int32Array {
   return whole;
 }
 
-function targetsIn({ target, tokenId }: TrainingTokens): number {
-  if (!(target instanceof Int32Array)) return tokenId.length;
-  return target.reduce((count, one) => count + (one >= 0 ? 1 : 0), 0);
-}
-
 async function evaluateWith(
   model: Model,
   { backend, plan, step }: EvaluationSetting,
@@ -160,12 +144,8 @@ async function evaluateWith(
   let tokens = 0;
   for (const batch of plan) {
     using _scope = memory(backend);
-    const output = await model.forward(tensorsOf(backend, batch), {
-      training: false,
-      step,
-      random: random(0),
-    });
-    const count = targetsIn(batch);
+    const output = await model.forward(batchOf(batch), { training: false, step, random: random(0), backend });
+    const { count } = output.targets!;
     const [loss, read] = await pass(backend, "reading", () =>
       Promise.all([
         scalar(output.loss!),

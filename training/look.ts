@@ -4,7 +4,7 @@ import type { Backend } from "../kernels/kernel.ts";
 import type { LayerOutput, Model } from "../models/model.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
-import { tensor } from "../tensor/tensor.ts";
+import type { Sequences } from "../tensor/sequences.ts";
 
 /** One token in one mixture. */
 export interface TokenInLayer {
@@ -31,12 +31,16 @@ export async function look(
   model: Model,
   backend: Backend,
   tokenId: Int32Array,
-  length: number,
+  sequences: Sequences,
   step: number,
 ): Promise<readonly TokenLook[]> {
   using _scope = memory(backend);
-  const tokenId_T = tensor(backend, tokenId, [tokenId.length]);
-  const { layers } = await model.forward({ tokenId_T, length }, { training: false, step, random: random(0) });
+  const { layers } = await model.forward({ tokenId_T: tokenId, sequences }, {
+    training: false,
+    step,
+    random: random(0),
+    backend,
+  });
   const byLayer = await Promise.all(layers.map((layer) => tokensOf(layer, tokenId.length)));
   return Array.from(tokenId, (id, at) => ({ tokenId: id, layers: byLayer.map((tokens) => tokens[at]) }));
 }

@@ -10,10 +10,11 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
 import { pass } from "../tensor/stage.ts";
+import type { Sequences } from "../tensor/sequences.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RunConfig } from "./config.ts";
 import { checkContract } from "./contract.ts";
-import { tensorsOf } from "./evaluate.ts";
+import { batchOf } from "./evaluate.ts";
 import { importanceOf } from "./importance.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { LayerLoad, StepRow } from "./record.ts";
@@ -41,21 +42,20 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
   const { step } = state;
   const streams = random(config.seed);
   const routing = streams.split("routing").split(step);
-  const output = await model.forward(tensorsOf(backend, examplesAt(step)), {
-    training: true,
-    step,
-    random: routing,
-  });
+  const batch = batchOf(examplesAt(step));
+  const output = await model.forward(batch, { training: true, step, random: routing, backend });
   const losses = Object.entries(output.losses);
   const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
   const total = [
     ...losses.map(([, loss]) => loss),
-    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T!, estimator)),
+    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T!, estimator, output.targets)),
   ].reduce(add, output.loss!);
   const byName = await gradientsByName(total, model, run);
   const squares = model.routerParams.map((name) => sumAll(square(byName[name])));
   const norm = pass(backend, "optimizer", () => optimizer.update(byName, learningRate, step));
-  const sampledLosses = sampled.map((estimator) => weightedMeanLoss(output.loss_T!, estimator));
+  const sampledLosses = sampled.map((estimator) =>
+    weightedMeanLoss(output.loss_T!, estimator, output.targets)
+  );
 
   const [loss, gradientNorm, lossValues, layers, observed] = await pass(
     backend,
@@ -65,7 +65,7 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
         scalar(output.loss!),
         scalar(norm),
         Promise.all(losses.map(([, value]) => scalar(value))),
-        readLayers(output, model, config.train.length, state),
+        readLayers(output, model, batch.sequences, state),
         Promise.all(sampledLosses.map(scalar)),
         ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
       ]),
@@ -103,7 +103,7 @@ async function gradientsByName(total: Tensor, model: Model, run: string): Promis
 async function readLayers(
   { layers }: ModelOutput,
   { spec }: Model,
-  length: number,
+  sequences: Sequences,
   state: ProgressState,
 ): Promise<LayerLoad[]> {
   const read = await Promise.all(
@@ -135,7 +135,7 @@ async function readLayers(
       gateEntropy: entropy,
       home: { token_N, topology },
     };
-    countDropsByPosition(values, token_N, length, state.drops);
+    countDropsByPosition(values, token_N, sequences, state.drops);
     return {
       layer,
       ...loadOf(values),

@@ -6,6 +6,7 @@ import type { TaskData } from "../tasks/task.ts";
 import { fork } from "../tensor/context.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
+import { type Sequences, sequencesOf } from "../tensor/sequences.ts";
 import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
 import type { RunConfig } from "./config.ts";
 import { evaluate, type Evaluation, evaluationIsDue, evaluationPlan } from "./evaluate.ts";
@@ -54,8 +55,8 @@ export interface Trainer extends Disposable {
   readonly steps: number;
   /** One training step, and the validation point that is due before the first one and after some. */
   step(): Promise<{ readonly row: StepRow; readonly timing: StepTiming }>;
-  /** Experts, weights, probabilities and drops of some tokens, by token and layer, as in evaluation. */
-  look(tokenId: Int32Array, length?: number): Promise<readonly TokenLook[]>;
+  /** Experts, weights, probabilities and drops of tokens, one sequence unless told otherwise, as in evaluation. */
+  look(tokenId: Int32Array, sequences?: Sequences): Promise<readonly TokenLook[]>;
   /** The loss on the held-out examples, without noise. */
   evaluate(): Promise<Evaluation>;
   /** Ends the run: its last row is written and its checkpoint goes. */
@@ -150,7 +151,8 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       if (evaluationIsDue(state.step, train)) await point();
       return { row, timing: stepTiming };
     },
-    look: (tokenId, length = train.length) => look(model, backend, tokenId, length, state.step),
+    look: (tokenId, sequences = sequencesOf([tokenId.length])) =>
+      look(model, backend, tokenId, sequences, state.step),
     evaluate: () => pointAt(state.step),
     async finish() {
       rows.push(...await endOf({ config, run: header.run, data, backend, model, state, plan }));

@@ -18,6 +18,7 @@ import { random } from "../../tensor/random.ts";
 import { meanAll, scalar, softmax } from "../../tensor/reduce.ts";
 import { type Parameter, parameter, reshape, type Tensor, tensor } from "../../tensor/tensor.ts";
 import { createAdamW } from "../../training/optimizer.ts";
+import { equalSequences } from "../../tensor/sequences.ts";
 import { Missing, type Peer, type Prepared, serve, type Task } from "./contender.ts";
 import { startTraining } from "./language_model.ts";
 
@@ -92,7 +93,7 @@ function moe(backend: Backend, task: Task, activation: "relu" | "gelu" | "swiglu
   const x_TD = keep(backend, task, "x");
   const target_TD = keep(backend, task, "target");
   const step: RouteStep = {
-    ...{ training: true, step: 0, random: random(0), length: T },
+    ...{ training: true, step: 0, random: random(0), sequences: equalSequences(1, T) },
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
   };
   kept.push(step.tokenId_T);

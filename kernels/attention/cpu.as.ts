@@ -5,24 +5,32 @@ import { causalScores, causalSum } from "../causal.as";
 import { exp4, largestLane, log1, sumLanes } from "../math.as";
 
 export function attention(from: i32, to: i32, list: usize): void {
-  const qkv = address(list, 0), o = address(list, 1), logsumexp = address(list, 2);
-  const D = integer(list, 3), length = integer(list, 4), heads = integer(list, 5), block = integer(list, 6);
-  const scale = float(list, 8);
-  const blocks = (length + block - 1) / block;
-  const width = D / heads;
-  const sums = scratch + <usize>integer(list, 7);
+  const qs = address(list, 0), ks = address(list, 1), vs = address(list, 2), offset = address(list, 3);
+  const o = address(list, 4), logsumexp = address(list, 5);
+  const heads = integer(list, 6), keyValueHeads = integer(list, 7), width = integer(list, 8);
+  const strideQ = integer(list, 9), strideK = integer(list, 10), strideV = integer(list, 11);
+  const keyColumn = integer(list, 12), valueColumn = integer(list, 13), blocks = integer(list, 14);
+  const scale = float(list, 16);
+  const D = heads * width, share = heads / keyValueHeads;
+  const sums = scratch + <usize>integer(list, 15);
   const S = sums + 384; // room for 96 sums
-  const stride = (length + 7) & ~7;
   for (let unit = from; unit < to; unit++) {
-    const first = (unit % blocks) * block;
     const head = (unit / blocks) % heads;
-    const start = <usize>(unit / blocks / heads) * <usize>length;
+    const sequence = offset + (<usize>(unit / blocks / heads) << 2);
+    const start = <usize>load<i32>(sequence), length = load<i32>(sequence, 4) - <i32>start;
+    // Of the sequence's own length, so that its results are those it has alone.
+    const block = blockOf(length);
+    const first = (unit % blocks) * block;
+    if (first >= length) continue;
+    const stride = (length + 7) & ~7;
     const queries = min(block, length - first);
-    const k = qkv + ((start * 3 * <usize>D + <usize>(D + head * width)) << 2);
-    const q = k + ((<usize>first * 3 * <usize>D) << 2) - (<usize>D << 2);
     const row = start + <usize>first;
+    const column = head / share * width;
+    const q = qs + ((row * <usize>strideQ + <usize>(head * width)) << 2);
+    const k = ks + ((start * <usize>strideK + <usize>(keyColumn + column)) << 2);
+    const v = vs + ((start * <usize>strideV + <usize>(valueColumn + column)) << 2);
     const target = o + ((row * <usize>D + <usize>(head * width)) << 2);
-    causalScores(queries, first, width, q, 3 * D, k, 3 * D, S, stride);
+    causalScores(queries, first, width, q, strideQ, k, strideK, S, stride);
     for (let i = 0; i < queries; i++) {
       const strip = min(queries, (i / 6 + 1) * 6);
       const scores = S + ((<usize>i * <usize>stride) << 2);
@@ -31,7 +39,7 @@ export function attention(from: i32, to: i32, list: usize): void {
       store<f32>(sums + (<usize>i << 2), sum);
       store<f32>(logsumexp + (((row + <usize>i) * <usize>heads + <usize>head) << 2), largest * scale + log1(sum));
     }
-    causalSum(queries, first, width, S, stride, k + (<usize>D << 2), 3 * D, target, D);
+    causalSum(queries, first, width, S, stride, v, strideV, target, D);
     for (let i = 0; i < queries; i++) {
       const inverse = <f32>1 / load<f32>(sums + (<usize>i << 2));
       let at = target + ((<usize>i * <usize>D) << 2);
@@ -40,6 +48,14 @@ export function attention(from: i32, to: i32, list: usize): void {
       for (; at < end; at += 4) store<f32>(at, load<f32>(at) * inverse);
     }
   }
+}
+
+/** Queries taken together: equal blocks, enough to make packing keys cheap, few enough that their scores stay near (512 KiB). */
+function blockOf(length: i32): i32 {
+  if (length == 0) return 6;
+  const most = max(6, min(96, 131072 / length / 6 * 6));
+  const blocks = (length + most - 1) / most;
+  return ((length + blocks - 1) / blocks + 5) / 6 * 6;
 }
 
 /** Lanes 0 to `count` - 1 of v; -infinity in the others. */

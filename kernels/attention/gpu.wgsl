@@ -1,23 +1,32 @@
-// o = softmax(q k^T scale) v over each row's past in its sequence, and the softmax's logsumexp. qkv [rows, 3 width] with
-// heads side by side, o [rows, width], logsumexp [rows, heads].
+// o = softmax(q k^T scale) v over each row's past in its sequence, and the softmax's logsumexp. q, k and v are rows of heads
+// side by side, from a column of their array on; offset [sequences + 1], o [rows, width], logsumexp [rows, heads].
 // A workgroup takes 8 queries of a head and 64 columns of its values: 64 keys at a time, one an invocation, with the running
 // maximum and sum of Dao et al. 2022 (arXiv:2205.14135, algorithm 1); then an invocation owns a column of the result.
 // Numbers of 8 queries stand in two vectors, so that all of them stay in registers.
 
 struct Given {
-  width: u32,
   headWidth: u32,
   heads: u32,
-  length: u32,
+  // Query heads that share a head of keys and values.
+  share: u32,
+  strideQ: u32,
+  strideK: u32,
+  strideV: u32,
+  keyColumn: u32,
+  valueColumn: u32,
+  // Of the longest sequence.
   blocks: u32,
   slots: u32,
   units: u32,
   scale: f32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;
-@group(0) @binding(2) var<storage, read_write> o: array<f32>;
-@group(0) @binding(3) var<storage, read_write> logsumexp: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<f32>;
+@group(0) @binding(2) var<storage, read> k: array<f32>;
+@group(0) @binding(3) var<storage, read> v: array<f32>;
+@group(0) @binding(4) var<storage, read> offset: array<u32>;
+@group(0) @binding(5) var<storage, read_write> o: array<f32>;
+@group(0) @binding(6) var<storage, read_write> logsumexp: array<f32>;
 
 const QUERIES = 8u;
 const KEYS = 64u;
@@ -54,12 +63,16 @@ fn main(
   let slot = unit % given.slots;
   let first = (unit / given.slots % given.blocks) * QUERIES;
   let head = (unit / given.slots / given.blocks) % given.heads;
-  let sequence = (unit / given.slots / given.blocks / given.heads) * given.length;
-  let stride = 3u * given.width;
+  let place = unit / given.slots / given.blocks / given.heads;
+  let sequence = offset[place];
+  let length = offset[place + 1u] - sequence;
+  if (first >= length) {
+    return;
+  }
   let queries = head * given.headWidth;
-  let keys = given.width + queries;
-  let values = given.width + keys;
-  let end = min(first + QUERIES, given.length);
+  let keys = given.keyColumn + (head / given.share) * given.headWidth;
+  let values = given.valueColumn + (head / given.share) * given.headWidth;
+  let end = min(first + QUERIES, length);
   let column = slot * 64u + lane;
   let ahead = vec4u(0u, 1u, 2u, 3u);
 
@@ -77,8 +90,8 @@ fn main(
         let query = i / DEPTH;
         let at = depth + i % DEPTH;
         var value = 0.0;
-        if (first + query < given.length && at < given.headWidth) {
-          value = qkv[(sequence + first + query) * stride + queries + at];
+        if (first + query < length && at < given.headWidth) {
+          value = q[(sequence + first + query) * given.strideQ + queries + at];
         }
         queryTile[2u * (i % DEPTH) + query / 4u][query % 4u] = value;
       }
@@ -87,7 +100,7 @@ fn main(
         let at = depth + i % DEPTH;
         var value = 0.0;
         if (row < end && at < given.headWidth) {
-          value = qkv[(sequence + row) * stride + keys + at];
+          value = k[(sequence + row) * given.strideK + keys + at];
         }
         keyTile[(i / DEPTH) * STRIDE + i % DEPTH] = value;
       }
@@ -142,7 +155,7 @@ fn main(
       highSum += highWeight;
       var value = 0.0;
       if (column < given.headWidth) {
-        value = qkv[(sequence + start + key) * stride + values + column];
+        value = v[(sequence + start + key) * given.strideV + values + column];
       }
       low += lowWeight * value;
       high += highWeight * value;
@@ -157,7 +170,7 @@ fn main(
   for (var query = 0u; first + query < end; query++) {
     let row = sequence + first + query;
     if (column < given.headWidth) {
-      o[row * given.width + queries + column] = select(low, high, query >= 4u)[query % 4u];
+      o[row * given.heads * given.headWidth + queries + column] = select(low, high, query >= 4u)[query % 4u];
     }
     if (column == 0u) {
       logsumexp[row * given.heads + head] = select(lowLog, highLog, query >= 4u)[query % 4u];

@@ -1,32 +1,55 @@
 // o = softmax(q k^T scale) v over each row's past in its sequence, and the softmax's logsumexp, for adapters that compute
-// on the CPU, where barriers and loads cost most. qkv [rows, 3 width] with heads side by side, o [rows, width], logsumexp
-// [rows, heads].
+// on the CPU, where barriers and loads cost most: the same arrays as in gpu.wgsl.
 // One invocation for four queries of a head, key by key, with the running maximum and sum of Dao et al. 2022
 // (arXiv:2205.14135, algorithm 1).
 
 struct Given {
-  width: u32,
   headWidth: u32,
   heads: u32,
-  length: u32,
+  // Query heads that share a head of keys and values.
+  share: u32,
+  strideQ: u32,
+  strideK: u32,
+  strideV: u32,
+  keyColumn: u32,
+  valueColumn: u32,
+  // Of the longest sequence.
   blocks: u32,
+  slots: u32,
   units: u32,
   scale: f32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;
-@group(0) @binding(2) var<storage, read_write> o: array<f32>;
-@group(0) @binding(3) var<storage, read_write> logsumexp: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<f32>;
+@group(0) @binding(2) var<storage, read> k: array<f32>;
+@group(0) @binding(3) var<storage, read> v: array<f32>;
+@group(0) @binding(4) var<storage, read> offset: array<u32>;
+@group(0) @binding(5) var<storage, read_write> o: array<f32>;
+@group(0) @binding(6) var<storage, read_write> logsumexp: array<f32>;
 
 // Columns of the widest head by fours, of four rows.
 const MOST_OF_FOUR = 32u;
 const HIDDEN = -3e38;
 
-// Columns 4 quad to 4 quad + 3 of a head that begins at `at`, zeros past its end.
-fn fourOf(at: u32, quad: u32) -> vec4f {
-  let start = at + 4u * quad;
-  let four = vec4f(qkv[start], qkv[start + 1u], qkv[start + 2u], qkv[start + 3u]);
+// The first columns of four that lie in a head, zeros past its end.
+fn within(quad: u32, four: vec4f) -> vec4f {
   return select(vec4f(0.0), four, vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u) < vec4u(given.headWidth));
+}
+
+// Columns 4 quad to 4 quad + 3 of a head that begins at `begin`.
+fn fourOfQ(begin: u32, quad: u32) -> vec4f {
+  let at = begin + 4u * quad;
+  return within(quad, vec4f(q[at], q[at + 1u], q[at + 2u], q[at + 3u]));
+}
+
+fn fourOfK(begin: u32, quad: u32) -> vec4f {
+  let at = begin + 4u * quad;
+  return within(quad, vec4f(k[at], k[at + 1u], k[at + 2u], k[at + 3u]));
+}
+
+fn fourOfV(begin: u32, quad: u32) -> vec4f {
+  let at = begin + 4u * quad;
+  return within(quad, vec4f(v[at], v[at + 1u], v[at + 2u], v[at + 3u]));
 }
 
 fn exponentials(x: vec4f) -> vec4f {
@@ -45,11 +68,17 @@ fn main(
   }
   let first = 4u * (unit % given.blocks);
   let head = unit / given.blocks % given.heads;
-  let sequence = (unit / given.blocks / given.heads) * given.length;
-  let stride = 3u * given.width;
-  let start = sequence * stride + head * given.headWidth;
+  let place = unit / given.blocks / given.heads;
+  let sequence = offset[place];
+  let length = offset[place + 1u] - sequence;
+  if (first >= length) {
+    return;
+  }
+  let startQ = sequence * given.strideQ + head * given.headWidth;
+  let startK = sequence * given.strideK + given.keyColumn + (head / given.share) * given.headWidth;
+  let startV = sequence * given.strideV + given.valueColumn + (head / given.share) * given.headWidth;
   let queries = vec4u(first) + vec4u(0u, 1u, 2u, 3u);
-  let end = min(first + 4u, given.length);
+  let end = min(first + 4u, length);
   let quads = (given.headWidth + 3u) / 4u;
 
   // [quad][query]; queries past the sequence's end are zeros.
@@ -57,16 +86,15 @@ fn main(
   var total: array<vec4f, MOST_OF_FOUR>;
   for (var row = first; row < end; row++) {
     for (var quad = 0u; quad < quads; quad++) {
-      query[4u * quad + row - first] = fourOf(start + row * stride, quad) * given.scale;
+      query[4u * quad + row - first] = fourOfQ(startQ + row * given.strideQ, quad) * given.scale;
     }
   }
   var most = vec4f(HIDDEN);
   var sum = vec4f(0.0);
   for (var key = 0u; key < end; key++) {
-    let k = start + key * stride + given.width;
     var score = vec4f(0.0);
     for (var quad = 0u; quad < quads; quad++) {
-      let four = fourOf(k, quad);
+      let four = fourOfK(startK + key * given.strideK, quad);
       let at = 4u * quad;
       score += vec4f(
         dot(query[at], four),
@@ -82,7 +110,7 @@ fn main(
     most = newMost;
     sum = sum * factor + weight;
     for (var quad = 0u; quad < quads; quad++) {
-      let four = fourOf(k + given.width, quad);
+      let four = fourOfV(startV + key * given.strideV, quad);
       let at = 4u * quad;
       total[at] = total[at] * factor.x + weight.x * four;
       total[at + 1u] = total[at + 1u] * factor.y + weight.y * four;
@@ -95,7 +123,7 @@ fn main(
     let i = row - first;
     logsumexp[(sequence + row) * given.heads + head] = most[i] + logarithm(sum[i]);
     for (var column = 0u; column < given.headWidth; column++) {
-      let at = (sequence + row) * given.width + head * given.headWidth + column;
+      let at = ((sequence + row) * given.heads + head) * given.headWidth + column;
       o[at] = total[4u * (column / 4u) + i][column % 4u] / sum[i];
     }
   }

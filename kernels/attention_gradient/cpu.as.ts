@@ -1,43 +1,56 @@
-// A unit is one head of one sequence. Blocks of queries go from the last to the first: the last sees every key, so it
-// sets the gradients of all keys and values, and those before it add to them.
+// A unit is one head of keys and values of one sequence. It goes through the query heads that share it, and of each through
+// blocks of queries from the last to the first: the very first of them sees every key, so it sets the gradients of all keys
+// and values, and those after it add to them.
 import { address, float, integer, scratch } from "../arguments.as";
 import { causalScores, causalSum } from "../causal.as";
 import { gemm, multiplyAdd } from "../gemm.as";
 import { exp4, loadFirst, sumLanes } from "../math.as";
 
 export function attentionGradient(from: i32, to: i32, list: usize): void {
-  const qkv = address(list, 0), o = address(list, 1), logsumexp = address(list, 2), g = address(list, 3);
-  const dqkv = address(list, 4);
-  const D = integer(list, 5), length = integer(list, 6), heads = integer(list, 7), block = integer(list, 8);
-  const scale = float(list, 10);
-  const width = D / heads;
-  const row = <usize>D << 2;
-  const stride = (length + 7) & ~7;
-  const P = scratch + <usize>integer(list, 9);
-  const dS = P + ((<usize>block * <usize>stride) << 2);
+  const qs = address(list, 0), ks = address(list, 1), vs = address(list, 2), offset = address(list, 3);
+  const o = address(list, 4), logsumexp = address(list, 5), g = address(list, 6);
+  const heads = integer(list, 10), keyValueHeads = integer(list, 11), width = integer(list, 12);
+  const strideQ = integer(list, 13), strideK = integer(list, 14), strideV = integer(list, 15);
+  const keyColumn = integer(list, 16), valueColumn = integer(list, 17);
+  const packed = integer(list, 18) != 0;
+  const dqs = address(list, 7), dks = packed ? dqs : address(list, 8), dvs = packed ? dqs : address(list, 9);
+  const scale = float(list, 20);
+  const D = heads * width, share = heads / keyValueHeads;
+  const row = <usize>D << 2, rowQ = <usize>strideQ << 2, rowK = <usize>strideK << 2, rowV = <usize>strideV << 2;
+  const P = scratch + <usize>integer(list, 19);
   for (let unit = from; unit < to; unit++) {
-    const head = unit % heads;
-    const start = <usize>(unit / heads) * <usize>length;
-    const column = <usize>(head * width) << 2;
-    const q = qkv + start * 3 * row + column, k = q + row, v = k + row;
-    const dq = dqkv + start * 3 * row + column, dk = dq + row, dv = dk + row;
-    for (let first = (length - 1) / block * block; first >= 0; first -= block) {
-      const queries = min(block, length - first);
-      const keys = first + queries;
-      const add = keys < length;
-      const query = q + <usize>first * 3 * row;
-      const gradient = g + (start + <usize>first) * row + column, result = o + (start + <usize>first) * row + column;
-      causalScores(queries, first, width, query, 3 * D, k, 3 * D, P, stride);
-      causalScores(queries, first, width, gradient, D, v, 3 * D, dS, stride);
-      for (let i = 0; i < queries; i++) {
-        const at = (<usize>i * <usize>stride) << 2;
-        const sum = logsumexp + (((start + <usize>(first + i)) * <usize>heads + <usize>head) << 2);
-        const mean = dot(gradient + <usize>i * row, result + <usize>i * row, width);
-        backward(P + at, dS + at, first + i + 1, keys, scale, load<f32>(sum), mean);
+    const shared = unit % keyValueHeads;
+    const sequence = offset + (<usize>(unit / keyValueHeads) << 2);
+    const start = <usize>load<i32>(sequence), length = load<i32>(sequence, 4) - <i32>start;
+    if (length == 0) continue;
+    // Of the sequence's own length, so that its results are those it has alone.
+    const block = max(1, min(48, 390000 / (length + 7)));
+    const stride = (length + 7) & ~7;
+    const dS = P + ((<usize>block * <usize>stride) << 2);
+    const fromK = start * rowK + (<usize>(keyColumn + shared * width) << 2);
+    const fromV = start * rowV + (<usize>(valueColumn + shared * width) << 2);
+    const k = ks + fromK, v = vs + fromV, dk = dks + fromK, dv = dvs + fromV;
+    for (let head = shared * share; head < (shared + 1) * share; head++) {
+      const column = <usize>(head * width) << 2;
+      for (let first = (length - 1) / block * block; first >= 0; first -= block) {
+        const queries = min(block, length - first);
+        const keys = first + queries;
+        const add = keys < length || head > shared * share;
+        const at = start + <usize>first;
+        const query = qs + at * rowQ + column;
+        const gradient = g + at * row + column, result = o + at * row + column;
+        causalScores(queries, first, width, query, strideQ, k, strideK, P, stride);
+        causalScores(queries, first, width, gradient, D, v, strideV, dS, stride);
+        for (let i = 0; i < queries; i++) {
+          const scores = (<usize>i * <usize>stride) << 2;
+          const sum = logsumexp + (((at + <usize>i) * <usize>heads + <usize>head) << 2);
+          const mean = dot(gradient + <usize>i * row, result + <usize>i * row, width);
+          backward(P + scores, dS + scores, first + i + 1, keys, scale, load<f32>(sum), mean);
+        }
+        causalSum(queries, first, width, dS, stride, k, strideK, dqs + at * rowQ + column, strideQ);
+        gemm(keys, width, queries, P, 1, stride, gradient, D, 1, dv, strideV, add);
+        gemm(keys, width, queries, dS, 1, stride, query, strideQ, 1, dk, strideK, add);
       }
-      causalSum(queries, first, width, dS, stride, k, 3 * D, dq + <usize>first * 3 * row, 3 * D);
-      gemm(keys, width, queries, P, 1, stride, gradient, D, 1, dv, 3 * D, add);
-      gemm(keys, width, queries, dS, 1, stride, query, 3 * D, 1, dk, 3 * D, add);
     }
   }
 }

@@ -3,20 +3,28 @@
 // side after the other.
 
 struct Given {
-  width: u32,
   headWidth: u32,
   heads: u32,
-  length: u32,
+  // Query heads that share a head of keys and values.
+  share: u32,
+  strideQ: u32,
+  strideK: u32,
+  strideV: u32,
+  keyColumn: u32,
+  valueColumn: u32,
+  // Of the longest sequence.
   blocks: u32,
+  slots: u32,
   units: u32,
   scale: f32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;
-@group(0) @binding(2) var<storage, read> logsumexp: array<f32>;
-@group(0) @binding(3) var<storage, read> g: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dqkv: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<f32>;
+@group(0) @binding(2) var<storage, read> k: array<f32>;
+@group(0) @binding(3) var<storage, read> v: array<f32>;
+@group(0) @binding(4) var<storage, read> offset: array<u32>;
+@group(0) @binding(5) var<storage, read> g: array<f32>;
+@group(0) @binding(6) var<storage, read> facts: array<vec2f>;
 
 // Columns of the widest head by fours, and those of four rows.
 const MOST_QUADS = 8u;
@@ -30,37 +38,53 @@ struct Place {
   head: u32,
 }
 
-fn placeOf(unit: u32) -> Place {
-  let start = (unit / given.blocks / given.heads) * given.length;
-  let head = unit / given.blocks % given.heads;
-  return Place(start + 4u * (unit % given.blocks), start, start + given.length, head);
+fn placeOf(unit: u32, heads: u32) -> Place {
+  let sequence = unit / given.blocks / heads;
+  let start = offset[sequence];
+  let head = unit / given.blocks % heads;
+  return Place(start + 4u * (unit % given.blocks), start, offset[sequence + 1u], head);
 }
 
 fn within(four: vec4f, quad: u32) -> vec4f {
   return select(vec4f(0.0), four, vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u) < vec4u(given.headWidth));
 }
 
-// Columns 4 quad to 4 quad + 3 of a head's q (part 0), k (1) or v (2), zeros past its end.
-fn fourOf(part: u32, row: u32, head: u32, quad: u32) -> vec4f {
-  let at = (3u * row + part) * given.width + head * given.headWidth + 4u * quad;
-  return within(vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]), quad);
+// Where columns 4 quad to 4 quad + 3 of a head of queries, and of what it shares, begin.
+fn atQ(row: u32, head: u32, quad: u32) -> u32 {
+  return row * given.strideQ + head * given.headWidth + 4u * quad;
+}
+
+fn atK(row: u32, head: u32, quad: u32) -> u32 {
+  return row * given.strideK + given.keyColumn + (head / given.share) * given.headWidth + 4u * quad;
+}
+
+fn atV(row: u32, head: u32, quad: u32) -> u32 {
+  return row * given.strideV + given.valueColumn + (head / given.share) * given.headWidth + 4u * quad;
+}
+
+// Those columns, zeros past the head's end.
+fn fourOfQ(row: u32, head: u32, quad: u32) -> vec4f {
+  let at = atQ(row, head, quad);
+  return within(vec4f(q[at], q[at + 1u], q[at + 2u], q[at + 3u]), quad);
+}
+
+fn fourOfK(row: u32, head: u32, quad: u32) -> vec4f {
+  let at = atK(row, head, quad);
+  return within(vec4f(k[at], k[at + 1u], k[at + 2u], k[at + 3u]), quad);
+}
+
+fn fourOfV(row: u32, head: u32, quad: u32) -> vec4f {
+  let at = atV(row, head, quad);
+  return within(vec4f(v[at], v[at + 1u], v[at + 2u], v[at + 3u]), quad);
 }
 
 fn fourOfG(row: u32, head: u32, quad: u32) -> vec4f {
-  let at = row * given.width + head * given.headWidth + 4u * quad;
+  let at = (row * given.heads + head) * given.headWidth + 4u * quad;
   return within(vec4f(g[at], g[at + 1u], g[at + 2u], g[at + 3u]), quad);
 }
 
 fn exponentials(x: vec4f) -> vec4f {
   return vec4f(exponential(x.x), exponential(x.y), exponential(x.z), exponential(x.w));
-}
-
-fn store(part: u32, row: u32, head: u32, quad: u32, four: vec4f) {
-  let at = (3u * row + part) * given.width + head * given.headWidth + 4u * quad;
-  let count = min(4u, given.headWidth - 4u * quad);
-  for (var i = 0u; i < count; i++) {
-    dqkv[at + i] = four[i];
-  }
 }
 
 @compute @workgroup_size(32)
@@ -73,14 +97,17 @@ fn queries(
   if (unit >= given.units) {
     return;
   }
-  let place = placeOf(unit);
+  let place = placeOf(unit, given.heads);
+  if (place.first >= place.end) {
+    return;
+  }
   let head = place.head;
   let own = vec4u(place.first) + vec4u(0u, 1u, 2u, 3u);
   let end = min(place.first + 4u, place.end);
   let quads = (given.headWidth + 3u) / 4u;
   // [quad][row]; rows past the sequence's end are zeros.
   var query: array<vec4f, MOST_OF_FOUR>;
-  var gradient: array<vec4f, MOST_OF_FOUR>;
+  var gradientOf: array<vec4f, MOST_OF_FOUR>;
   var total: array<vec4f, MOST_OF_FOUR>;
   // Of the other row, [quad].
   var columns: array<vec4f, MOST_QUADS>;
@@ -89,26 +116,31 @@ fn queries(
   for (var row = place.first; row < end; row++) {
     let i = row - place.first;
     for (var quad = 0u; quad < quads; quad++) {
-      query[4u * quad + i] = fourOf(0u, row, head, quad);
-      gradient[4u * quad + i] = fourOfG(row, head, quad);
+      query[4u * quad + i] = fourOfQ(row, head, quad);
+      gradientOf[4u * quad + i] = fourOfG(row, head, quad);
     }
-    logs[i] = logsumexp[row * given.heads + head];
-    means[i] = mean[row * given.heads + head];
+    logs[i] = facts[row * given.heads + head].x;
+    means[i] = facts[row * given.heads + head].y;
   }
   for (var key = place.start; key < end; key++) {
     var score = vec4f(0.0);
     var through = vec4f(0.0);
     for (var quad = 0u; quad < quads; quad++) {
       let at = 4u * quad;
-      let k = fourOf(1u, key, head, quad);
-      let v = fourOf(2u, key, head, quad);
-      columns[quad] = k;
-      score += vec4f(dot(query[at], k), dot(query[at + 1u], k), dot(query[at + 2u], k), dot(query[at + 3u], k));
+      let ofKey = fourOfK(key, head, quad);
+      let ofValue = fourOfV(key, head, quad);
+      columns[quad] = ofKey;
+      score += vec4f(
+        dot(query[at], ofKey),
+        dot(query[at + 1u], ofKey),
+        dot(query[at + 2u], ofKey),
+        dot(query[at + 3u], ofKey),
+      );
       through += vec4f(
-        dot(gradient[at], v),
-        dot(gradient[at + 1u], v),
-        dot(gradient[at + 2u], v),
-        dot(gradient[at + 3u], v),
+        dot(gradientOf[at], ofValue),
+        dot(gradientOf[at + 1u], ofValue),
+        dot(gradientOf[at + 2u], ofValue),
+        dot(gradientOf[at + 3u], ofValue),
       );
     }
     let weight = select(vec4f(0.0), exponentials(score * given.scale - logs), vec4u(key) <= own);
@@ -123,7 +155,10 @@ fn queries(
   }
   for (var row = place.first; row < end; row++) {
     for (var quad = 0u; quad < quads; quad++) {
-      store(0u, row, head, quad, total[4u * quad + row - place.first]);
+      let count = min(4u, given.headWidth - 4u * quad);
+      for (var i = 0u; i < count; i++) {
+        storeQuery(atQ(row, head, quad) + i, total[4u * quad + row - place.first][i]);
+      }
     }
   }
 }
@@ -138,8 +173,12 @@ fn keysAndValues(
   if (unit >= given.units) {
     return;
   }
-  let place = placeOf(unit);
-  let head = place.head;
+  let place = placeOf(unit, given.heads / given.share);
+  if (place.first >= place.end) {
+    return;
+  }
+  // The first of the heads of queries that share these keys and values.
+  let leader = place.head * given.share;
   let own = vec4u(place.first) + vec4u(0u, 1u, 2u, 3u);
   let end = min(place.first + 4u, place.end);
   let quads = (given.headWidth + 3u) / 4u;
@@ -154,47 +193,57 @@ fn keysAndValues(
   for (var row = place.first; row < end; row++) {
     let i = row - place.first;
     for (var quad = 0u; quad < quads; quad++) {
-      key[4u * quad + i] = fourOf(1u, row, head, quad);
-      value[4u * quad + i] = fourOf(2u, row, head, quad);
+      key[4u * quad + i] = fourOfK(row, leader, quad);
+      value[4u * quad + i] = fourOfV(row, leader, quad);
     }
   }
-  for (var query = place.first; query < place.end; query++) {
-    var score = vec4f(0.0);
-    var through = vec4f(0.0);
-    for (var quad = 0u; quad < quads; quad++) {
-      let at = 4u * quad;
-      let q = fourOf(0u, query, head, quad);
-      let back = fourOfG(query, head, quad);
-      columns[quad] = q;
-      gradients[quad] = back;
-      score += vec4f(dot(key[at], q), dot(key[at + 1u], q), dot(key[at + 2u], q), dot(key[at + 3u], q));
-      through += vec4f(
-        dot(value[at], back),
-        dot(value[at + 1u], back),
-        dot(value[at + 2u], back),
-        dot(value[at + 3u], back),
-      );
-    }
-    let at = query * given.heads + head;
-    let weight = select(vec4f(0.0), exponentials(score * given.scale - logsumexp[at]), own <= vec4u(query));
-    let back = weight * (through - mean[at]) * given.scale;
-    for (var quad = 0u; quad < quads; quad++) {
-      let at = 4u * quad;
-      ofKey[at] += back.x * columns[quad];
-      ofKey[at + 1u] += back.y * columns[quad];
-      ofKey[at + 2u] += back.z * columns[quad];
-      ofKey[at + 3u] += back.w * columns[quad];
-      ofValue[at] += weight.x * gradients[quad];
-      ofValue[at + 1u] += weight.y * gradients[quad];
-      ofValue[at + 2u] += weight.z * gradients[quad];
-      ofValue[at + 3u] += weight.w * gradients[quad];
+  for (var head = leader; head < leader + given.share; head++) {
+    for (var query = place.first; query < place.end; query++) {
+      var score = vec4f(0.0);
+      var through = vec4f(0.0);
+      for (var quad = 0u; quad < quads; quad++) {
+        let at = 4u * quad;
+        let ofQuery = fourOfQ(query, head, quad);
+        let back = fourOfG(query, head, quad);
+        columns[quad] = ofQuery;
+        gradients[quad] = back;
+        score += vec4f(
+          dot(key[at], ofQuery),
+          dot(key[at + 1u], ofQuery),
+          dot(key[at + 2u], ofQuery),
+          dot(key[at + 3u], ofQuery),
+        );
+        through += vec4f(
+          dot(value[at], back),
+          dot(value[at + 1u], back),
+          dot(value[at + 2u], back),
+          dot(value[at + 3u], back),
+        );
+      }
+      let ofHead = facts[query * given.heads + head];
+      let weight = select(vec4f(0.0), exponentials(score * given.scale - ofHead.x), own <= vec4u(query));
+      let back = weight * (through - ofHead.y) * given.scale;
+      for (var quad = 0u; quad < quads; quad++) {
+        let at = 4u * quad;
+        ofKey[at] += back.x * columns[quad];
+        ofKey[at + 1u] += back.y * columns[quad];
+        ofKey[at + 2u] += back.z * columns[quad];
+        ofKey[at + 3u] += back.w * columns[quad];
+        ofValue[at] += weight.x * gradients[quad];
+        ofValue[at + 1u] += weight.y * gradients[quad];
+        ofValue[at + 2u] += weight.z * gradients[quad];
+        ofValue[at + 3u] += weight.w * gradients[quad];
+      }
     }
   }
   for (var row = place.first; row < end; row++) {
     let i = row - place.first;
     for (var quad = 0u; quad < quads; quad++) {
-      store(1u, row, head, quad, ofKey[4u * quad + i]);
-      store(2u, row, head, quad, ofValue[4u * quad + i]);
+      let count = min(4u, given.headWidth - 4u * quad);
+      for (var column = 0u; column < count; column++) {
+        storeKey(atK(row, leader, quad) + column, ofKey[4u * quad + i][column]);
+        storeValue(atV(row, leader, quad) + column, ofValue[4u * quad + i][column]);
+      }
     }
   }
 }

@@ -1,6 +1,8 @@
 // Gradient of attention for queries, keys and values. Weights are made again from the scores and their logsumexp
 // (Dao et al. 2022, arXiv:2205.14135, algorithm 4), so the forward pass need not keep them.
 import {
+  type AttentionCase,
+  attentionInputs,
   type AttentionParams,
   type AttentionShape,
   attentionShape,
@@ -12,58 +14,77 @@ import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../
 import { forEach, grid } from "../grid.ts";
 import { packedBytes } from "../tiling.ts";
 import program from "./gpu.wgsl" with { type: "text" };
+import apart from "./gpu_apart.wgsl" with { type: "text" };
 import math from "../math.wgsl" with { type: "text" };
 import means from "./gpu_mean.wgsl" with { type: "text" };
+import oneArray from "./gpu_packed.wgsl" with { type: "text" };
 import serial from "./gpu_serial.wgsl" with { type: "text" };
 
 /** The same as attention's. */
 export type AttentionGradientParams = AttentionParams;
 
 function bind(inputs: readonly ArrayType[], params: AttentionGradientParams): AttentionShape {
-  const { D, C, H } = match("attention_gradient", inputs, ["f32 TC", "f32 TD", "f32 TH", "f32 TD"]);
-  const shape = attentionShape("attention_gradient", inputs[0], params);
-  if (C !== 3 * D) {
-    throw new RangeError(`Cannot run attention_gradient: input 0 has ${C} columns, 3 x ${D} were expected`);
+  const patterns = ["f32 TA", "f32 TB", "f32 TC", "i32 O", "f32 TD", "f32 TH", "f32 TD"];
+  const { D, H } = match("attention_gradient", inputs, patterns);
+  const shape = attentionShape("attention_gradient", inputs.slice(0, 4), params);
+  if (D !== shape.D) {
+    throw new RangeError(
+      `Cannot run attention_gradient: input 4 has ${D} columns, ${shape.D} were expected`,
+    );
   }
   if (H !== params.heads) {
-    throw new RangeError(`Cannot run attention_gradient: input 2 has ${H} columns for ${params.heads} heads`);
+    throw new RangeError(`Cannot run attention_gradient: input 5 has ${H} columns for ${params.heads} heads`);
   }
   return shape;
 }
 
-/** Queries taken together: their weights and the gradients of those share 3 MiB. */
-function blockOf(length: number): number {
-  return Math.max(1, Math.min(48, Math.floor(390000 / (length + 7))));
+/** Most queries of a sequence that are taken together: their weights and the gradients of those share 3 MiB. */
+const MOST_QUERIES = 48;
+const SCORES = 390000;
+
+/** Scores of a block of any sequence of up to `longest` rows. */
+function mostScores(longest: number): number {
+  const room = roomFor(longest);
+  return Math.max(room, Math.min(MOST_QUERIES * room, SCORES));
 }
 
 export const attentionGradient: Kernel<AttentionGradientParams> = {
   name: "attention_gradient",
-  about: "Gradient of attention: (qkv, o, logsumexp, gradient of o) to the gradient of qkv.",
+  about:
+    "Gradient of attention: (q, k, v, offsets, o, logsumexp, gradient of o) to those of q, k and v, in one array if they came so.",
   outputs(inputs, params) {
     bind(inputs, params);
-    return [inputs[0]];
+    return inputs.slice(0, params.packed ? 1 : 3);
   },
-  reference([qkv, o, logsumexp, g], [dqkv], types, params) {
-    const { T, D, width } = bind(types, params);
+  reference([q, k, v, offset, o, logsumexp, g], gradients, types, params) {
+    const { D, width, sequences, strides, keyColumn, valueColumn } = bind(types, params);
+    const [dq, dk, dv] = params.packed ? [gradients[0], gradients[0], gradients[0]] : gradients;
     const scale = 1 / Math.sqrt(width);
-    for (let t = 0; t < T; t++) {
-      for (let head = 0; head < params.heads; head++) {
-        const column = head * width;
-        let mean = 0;
-        for (let c = column; c < column + width; c++) mean += g[t * D + c] * o[t * D + c];
-        for (let s = t - t % params.length; s <= t; s++) {
-          let score = 0;
-          let through = 0;
-          for (let c = column; c < column + width; c++) {
-            score += qkv[t * 3 * D + c] * qkv[s * 3 * D + D + c];
-            through += g[t * D + c] * qkv[s * 3 * D + 2 * D + c];
-          }
-          const weight = Math.exp(score * scale - logsumexp[t * params.heads + head]);
-          const back = weight * (through - mean) * scale;
-          for (let c = column; c < column + width; c++) {
-            dqkv[t * 3 * D + c] += back * qkv[s * 3 * D + D + c];
-            dqkv[s * 3 * D + D + c] += back * qkv[t * 3 * D + c];
-            dqkv[s * 3 * D + 2 * D + c] += weight * g[t * D + c];
+    const share = params.heads / params.keyValueHeads;
+    for (let s = 0; s < sequences; s++) {
+      for (let t = offset[s]; t < offset[s + 1]; t++) {
+        for (let head = 0; head < params.heads; head++) {
+          const own = t * D + head * width;
+          const query = t * strides[0] + head * width;
+          const column = Math.floor(head / share) * width;
+          let mean = 0;
+          for (let c = 0; c < width; c++) mean += g[own + c] * o[own + c];
+          for (let u = offset[s]; u <= t; u++) {
+            const key = u * strides[1] + keyColumn + column;
+            const value = u * strides[2] + valueColumn + column;
+            let score = 0;
+            let through = 0;
+            for (let c = 0; c < width; c++) {
+              score += q[query + c] * k[key + c];
+              through += g[own + c] * v[value + c];
+            }
+            const weight = Math.exp(score * scale - logsumexp[t * params.heads + head]);
+            const back = weight * (through - mean) * scale;
+            for (let c = 0; c < width; c++) {
+              dq[query + c] += back * k[key + c];
+              dk[key + c] += back * q[query + c];
+              dv[value + c] += weight * g[own + c];
+            }
           }
         }
       }
@@ -71,85 +92,108 @@ export const attentionGradient: Kernel<AttentionGradientParams> = {
   },
   wasm: "attentionGradient",
   cpu(inputs, params) {
-    const { D, width, sequences } = bind(inputs, params);
-    const block = blockOf(params.length);
-    const packed = Math.max(causalBytes(params.length, width), packedBytes(params.length, width, block));
+    const { width, sequences, strides, keyColumn, valueColumn } = bind(inputs, params);
+    const { heads, keyValueHeads, longest, packed } = params;
+    const bytes = Math.max(causalBytes(longest, width), packedBytes(longest, width, MOST_QUERIES));
+    const each = heads / keyValueHeads * longest * longest * Math.max(8, width);
     return {
-      units: sequences * params.heads,
-      grain: Math.max(1, Math.floor(65536 / (params.length * params.length * Math.max(8, width)))),
-      integers: [D, params.length, params.heads, block, packed],
+      units: longest === 0 ? 0 : sequences * keyValueHeads,
+      grain: Math.max(1, Math.floor(65536 / Math.max(1, each))),
+      integers: [
+        // The program finds its whole numbers behind room for three gradients.
+        ...(packed ? [0, 0] : []),
+        ...[heads, keyValueHeads, width, ...strides, keyColumn, valueColumn, Number(packed), bytes],
+      ],
       floats: [1 / Math.sqrt(width)],
-      scratchBytes: packed + 8 * block * roomFor(params.length),
+      scratchBytes: bytes + 8 * mostScores(longest),
     };
   },
-  wgsl: [means, math + program, math + serial],
+  wgsl: [
+    means,
+    ...[oneArray, apart].flatMap((outputs) => [program, serial].map((own) => math + outputs + own)),
+  ],
   gpu(inputs, params, facts) {
-    const { T, D, width, sequences } = bind(inputs, params);
-    const { length, heads } = params;
-    const alone = isSerial(length, width, facts);
-    const blocks = Math.ceil(length / (alone ? 4 : 8));
-    const slots = Math.ceil(width / 64);
-    const units = sequences * heads * blocks * slots;
-    const common = {
-      program: math + (alone ? serial : program),
-      reads: [0, 2, 3, 5],
-      integers: [D, width, heads, length, blocks, ...(alone ? [] : [slots]), units],
-      floats: [1 / Math.sqrt(width)],
-      workgroups: grid(alone ? Math.ceil(units / 32) : units, facts),
+    const { T, width, sequences, strides, keyColumn, valueColumn } = bind(inputs, params);
+    const { heads, keyValueHeads, longest, packed } = params;
+    const share = heads / keyValueHeads;
+    const alone = isSerial(share * longest, width, facts);
+    const blocks = Math.ceil(longest / (alone ? 4 : 8));
+    const slots = alone ? 1 : Math.ceil(width / 64);
+    const [firstOutput, scratch] = [7, packed ? 8 : 10];
+    const pass = (entry: string, perSequence: number, writes: readonly number[]) => {
+      const units = sequences * perSequence * blocks * slots;
+      return {
+        program: math + (packed ? oneArray : apart) + (alone ? serial : program),
+        entry,
+        reads: [0, 1, 2, 3, 6, scratch],
+        writes,
+        integers: [width, heads, share, ...strides, keyColumn, valueColumn, blocks, slots, units],
+        floats: [1 / Math.sqrt(width)],
+        workgroups: grid(alone ? Math.ceil(units / 32) : units, facts),
+      };
     };
     return {
-      scratch: [f32(T, heads)],
+      scratch: [f32(T, heads, 2)],
       passes: [
         {
           program: means,
-          reads: [1, 3],
-          writes: [5],
+          reads: [4, 5, 6],
+          writes: [scratch],
           integers: [T * heads, width],
           workgroups: forEach(T * heads, facts),
         },
-        { ...common, entry: "queries" },
-        { ...common, entry: "keysAndValues" },
+        pass("queries", heads, [firstOutput]),
+        pass("keysAndValues", keyValueHeads, packed ? [firstOutput] : [firstOutput + 1, firstOutput + 2]),
       ],
     };
   },
   cost(inputs, params) {
-    const { T, D } = bind(inputs, params);
-    const pairs = T * (params.length + 1) / 2;
-    return { flop: 10 * pairs * D, bytes: bytesOf(...inputs, inputs[0]) };
+    const { T, D, width } = bind(inputs, params);
+    const given = f32(T, D + 2 * params.keyValueHeads * width);
+    return { flop: 10 * params.pairs * D, bytes: bytesOf(given, ...inputs.slice(3), given) };
   },
   rounding(inputs, params) {
     // For entries around 1: a weight's relative error is that of its score, (width + 2) sqrt(width); what it is
     // multiplied with, (through - mean) / sqrt(width), is around 3 with an error of 2 (width + 1) sqrt(width); the
-    // last factor is around 3; and every sum has up to `length` terms.
+    // last factor is around 3; and every sum has up to `longest` terms, as many more as heads share a key.
     const { width } = bind(inputs, params);
-    return 3 * (3 + 2) * (width + 2) * Math.sqrt(width) + 2 * params.length + 8;
+    const terms = params.longest * params.heads / params.keyValueHeads;
+    return 3 * (3 + 2) * (width + 2) * Math.sqrt(width) + 2 * terms + 8;
   },
   cases: [
-    gradientCase("two sequences, two heads", 14, 16, { length: 7, heads: 2 }),
-    gradientCase("sequences of one row", 5, 12, { length: 1, heads: 3 }),
-    gradientCase("narrow heads that fill no vector", 30, 15, { length: 10, heads: 5 }),
-    gradientCase("one wide head", 9, 256, { length: 9, heads: 1 }),
-    gradientCase("odd length, odd width", 3 * 67, 26, { length: 67, heads: 2 }),
-    gradientCase("several blocks of queries", 300, 64, { length: 300, heads: 2 }),
-    gradientCase("several blocks of keys", 1030, 8, { length: 1030, heads: 1 }),
-    gradientCase("many sequences", 1024, 16, { length: 128, heads: 2 }),
-    gradientCase("one element", 1, 1, { length: 1, heads: 1 }),
-    gradientCase("no rows", 0, 8, { length: 4, heads: 2 }),
+    gradientCase("two sequences, two heads", [7, 7], { heads: 2, width: 8 }),
+    gradientCase("sequences of one row", [1, 1, 1, 1, 1], { heads: 3, width: 4 }),
+    gradientCase("narrow heads that fill no vector", [10, 10, 10], { heads: 5, width: 3 }),
+    gradientCase("one wide head", [9], { heads: 1, width: 256 }),
+    gradientCase("odd length, odd width", [67, 67, 67], { heads: 2, width: 13 }),
+    gradientCase("several blocks of queries", [300], { heads: 2, width: 32 }),
+    gradientCase("several blocks of keys", [1030], { heads: 1, width: 8 }),
+    gradientCase("many sequences", new Array<number>(8).fill(128), { heads: 2, width: 8 }),
+    gradientCase("lengths that differ, one of them 0", [5, 0, 1, 131, 17], { heads: 2, width: 8 }),
+    gradientCase("apart", [5, 12], { heads: 2, width: 8, packed: false }),
+    gradientCase("grouped heads", [70, 9], { heads: 6, keyValueHeads: 2, width: 5 }),
+    gradientCase("one head of keys, apart, a wide one", [20, 3], {
+      ...{ heads: 3, keyValueHeads: 1, width: 72, packed: false },
+    }),
+    gradientCase("one element", [1], { heads: 1, width: 1 }),
+    gradientCase("no rows", [0], { heads: 2, width: 4 }),
+    gradientCase("no sequences", [], { heads: 2, width: 4 }),
   ],
 };
 
 /** The logarithms are those of sums of e^score over the length, give or take. */
 function gradientCase(
   about: string,
-  T: number,
-  D: number,
-  params: AttentionGradientParams,
+  lengths: readonly number[],
+  shape: AttentionCase,
 ): Case<AttentionGradientParams> {
-  const low = Math.log(params.length);
+  const { T, inputs, params } = attentionInputs(lengths, shape);
+  const D = shape.heads * shape.width;
+  const low = Math.log(Math.max(1, params.longest));
   return {
     about,
     inputs: [
-      { type: f32(T, 3 * D), fill: { kind: "normal" } },
+      ...inputs,
       { type: f32(T, D), fill: { kind: "normal" } },
       { type: f32(T, params.heads), fill: { kind: "uniform", low, high: low + 1 } },
       { type: f32(T, D), fill: { kind: "normal" } },

@@ -3,28 +3,30 @@
 import { address, float, integer, scratch } from "../arguments.as";
 
 export function rope(from: i32, to: i32, list: usize): void {
-  const qkv = address(list, 0), y = address(list, 1);
-  const T = <usize>integer(list, 2), D = <usize>integer(list, 3), length = <usize>integer(list, 4);
-  const heads = <usize>integer(list, 5), inverse = integer(list, 6) != 0;
-  const base = <f64>float(list, 7);
-  const half = D / heads / 2;
+  const x = address(list, 0), offset = address(list, 1), y = address(list, 2);
+  const C = <usize>integer(list, 3), sequences = <usize>integer(list, 4), width = <usize>integer(list, 5);
+  const turned = <usize>integer(list, 6), half = <usize>integer(list, 7), inverse = integer(list, 8) != 0;
+  const base = <f64>float(list, 9);
   const cosines = scratch + (half << 3), sines = cosines + (half << 2);
   for (let i: usize = 0; i < half; i++) {
     store<f64>(scratch + (i << 3), Math.pow(base, -<f64>i / <f64>half));
   }
-  const apart = half << 2;
+  const apart = half << 2, headBytes = width << 2;
   const whole = (half & ~3) << 2;
+  // Behind what is turned, of a head and of a row.
+  const still = headBytes - 2 * apart, heads = turned * headBytes;
   for (let position = <usize>from; position < <usize>to; position++) {
     for (let i: usize = 0; i < half; i++) {
       Math.sincos(<f64>position * load<f64>(scratch + (i << 3)));
       store<f32>(cosines + (i << 2), <f32>Math.sincos_cos);
       store<f32>(sines + (i << 2), <f32>(inverse ? -Math.sincos_sin : Math.sincos_sin));
     }
-    for (let t = position; t < T; t += length) {
-      const row = (t * 3 * D) << 2;
-      // Queries and keys are 2 x heads groups of 2 x half numbers, one after the other.
-      for (let head: usize = 0; head < 2 * heads; head++) {
-        const source = qkv + row + 2 * head * apart, target = y + row + 2 * head * apart;
+    for (let sequence: usize = 0; sequence < sequences; sequence++) {
+      const t = <usize>load<i32>(offset + (sequence << 2)) + position;
+      if (t >= <usize>load<i32>(offset + (sequence << 2), 4)) continue;
+      const row = (t * C) << 2;
+      for (let head: usize = 0; head < turned; head++) {
+        const source = x + row + head * headBytes, target = y + row + head * headBytes;
         let at: usize = 0;
         for (; at < whole; at += 16) {
           const a = v128.load(source + at), b = v128.load(source + apart + at);
@@ -38,8 +40,9 @@ export function rope(from: i32, to: i32, list: usize): void {
           store<f32>(target + at, a * c - b * s);
           store<f32>(target + apart + at, b * c + a * s);
         }
+        if (still > 0) memory.copy(target + 2 * apart, source + 2 * apart, still);
       }
-      memory.copy(y + row + ((2 * D) << 2), qkv + row + ((2 * D) << 2), D << 2);
+      memory.copy(y + row + heads, x + row + heads, (C << 2) - heads);
     }
   }
 }

@@ -9,7 +9,7 @@ import order from "../order.wgsl" with { type: "text" };
 /** Up to this many entries times choices, going through a row again for each choice is fastest on a GPU. */
 const FEW = 2048;
 
-/** How many entries of each row are wanted. */
+/** How many entries of each row are wanted; none of a row without entries. */
 export interface TopKParams {
   readonly k: number;
 }
@@ -19,7 +19,7 @@ const LONGEST_ROW = 131072;
 
 function bind(inputs: readonly ArrayType[], { k }: TopKParams): { T: number; E: number } {
   const { T, E } = match("top_k", inputs, ["f32 TE"]);
-  if (!Number.isInteger(k) || k < 1 || k > E) {
+  if (!Number.isInteger(k) || k < Math.min(1, E) || k > E) {
     throw new RangeError(
       `Cannot run top_k: k is ${k}, it must be a whole number from 1 to the ${E} entries of a row`,
     );
@@ -56,7 +56,7 @@ export const topK: Kernel<TopKParams> = {
     const { T, E } = bind(inputs, params);
     return {
       units: T,
-      grain: Math.max(1, Math.floor(16384 / E)),
+      grain: Math.max(1, Math.floor(16384 / Math.max(1, E))),
       integers: [E, params.k],
       // A copy of the row; or, for more than 64 choices, its pairs of key and entry, twice, with counts of a byte's values.
       scratchBytes: params.k <= 64 ? 16 * Math.ceil(E / 4) : 16 * E + 1024,
