@@ -13,7 +13,7 @@ import { pass } from "../tensor/stage.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RunConfig } from "./config.ts";
-import { checkContract } from "./contract.ts";
+import type { ReadRouting } from "./contract.ts";
 import { batchOf } from "./evaluate.ts";
 import { importanceOf } from "./importance.ts";
 import type { AdamW } from "./optimizer.ts";
@@ -33,6 +33,8 @@ export interface StepParts {
   readonly optimizer: AdamW;
   readonly state: ProgressState;
   readonly learningRate: number;
+  /** Holds each layer's routing against what its router declares; throws where they differ. */
+  readonly check?: (read: ReadRouting) => void;
 }
 
 /** One step: forward, gradients, update, and its row of the record. */
@@ -65,7 +67,7 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
         scalar(output.loss!),
         scalar(norm),
         Promise.all(losses.map(([, value]) => scalar(value))),
-        readLayers(output, model, batch.sequences, state),
+        readLayers(output, batch.sequences, parts),
         Promise.all(sampledLosses.map(scalar)),
         ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
       ]),
@@ -102,9 +104,8 @@ async function gradientsByName(total: Tensor, model: Model, run: string): Promis
 
 async function readLayers(
   { layers }: ModelOutput,
-  { spec }: Model,
   sequences: Sequences,
-  state: ProgressState,
+  { model: { spec }, state, check }: StepParts,
 ): Promise<LayerLoad[]> {
   const read = await Promise.all(
     layers.map(({ routing: { token_N, wanted_N, expert_N, probability_TE, estimator } }) => {
@@ -124,7 +125,7 @@ async function readLayers(
     const { feedForward } = spec.layers[layer];
     if (feedForward.kind === "moe") {
       const [T] = y_TD.shape;
-      checkContract({ layer, spec: feedForward, routing, T, token_N, wanted_N, expert_N });
+      check?.({ layer, spec: feedForward, routing, T, token_N, wanted_N, expert_N });
     }
     const values: RoutingValues = {
       E,

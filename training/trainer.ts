@@ -136,6 +136,7 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
         config,
         run: header.run,
         examplesAt,
+        check: checkContract,
         backend,
         model,
         optimizer,
