@@ -12,6 +12,13 @@ const whole = (least: number) => z.number().int().min(least);
 /** A plugin by name, with its options beside the name. */
 const plugin = (name: string) => z.looseObject({ name: z.string().default(name) }).prefault({});
 
+/** Plugins that a run has unless others are named. */
+const usual = {
+  task: "language",
+  experts: "feed-forward",
+  router: "switch",
+} as const;
+
 const layer = z.strictObject({
   attention: z.boolean().optional().describe("whether the layer has attention"),
   feedForward: z.enum(["dense", "moe", "none"]).optional().describe("what follows attention"),
@@ -72,10 +79,10 @@ const placement = z.strictObject({
 
 /** Schema of a run, plugins' own options left to the plugins. */
 export const runSchema = z.strictObject({
-  task: plugin("language").describe("task, and its options"),
+  task: plugin(usual.task).describe("task, and its options"),
   model: model.describe("the model"),
-  experts: plugin("feed-forward").describe("kind of expert, and its options"),
-  router: plugin("switch").describe("router, and its options"),
+  experts: plugin(usual.experts).describe("kind of expert, and its options"),
+  router: plugin(usual.router).describe("router, and its options"),
   control: z.enum(controls).nullable().default(null).describe(
     "a control that takes the router's part, or null",
   ),
@@ -105,30 +112,48 @@ export type Settings = Readonly<Record<string, unknown>>;
 /**
  * A run from JSON, with defaults filled in and every value checked, plugins' options included.
  * @throws {RangeError} naming the path, the value and what is allowed.
+ * @example
+ * ```ts
+ * import { parseConfig } from "@switchyard/moe/training";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * const config = parseConfig({ router: { name: "gshard" }, train: { steps: 60 } });
+ * assertEquals([config.router.capacityFactor, config.train.steps, config.train.batch], [1, 60, 16]);
+ * assertEquals(parseConfig(JSON.parse(JSON.stringify(config))), config);
+ * assertThrows(() => parseConfig({ train: { stpes: 60 } }), RangeError, "Cannot set train.stpes = 60: train has steps,");
+ * ```
  */
 export function parseConfig(given: unknown): RunConfig {
   const parsed = runSchema.safeParse(given ?? {});
   if (!parsed.success) throw new RangeError(refusal(parsed.error, given));
-  const { data } = parsed;
-  const { task, experts, router } = data;
+  const { task, model, experts, router, ...rest } = parsed.data;
   const config: RunConfig = {
-    ...data,
-    task: { ...task, ...optionsOf(task, (name, rest) => parseTaskOptions(findTask(name), rest)) },
-    experts: {
-      ...experts,
-      ...optionsOf(experts, (name, rest) => parseExpertOptions(findExperts(name), rest)),
-    },
-    router: { ...router, ...optionsOf(router, (name, rest) => parseOptions(findRouter(name), rest)) },
+    task: completed(task, (name, options) => parseTaskOptions(findTask(name), options)),
+    model: { ...model, perLayer: model.perLayer.map(completedLayer) },
+    experts: completedExperts(experts),
+    router: completedRouter(router),
+    ...rest,
   };
   checkTogether(config);
   return config;
 }
 
-function optionsOf(
-  { name, ...rest }: Chosen,
-  parse: (name: string, rest: Record<string, unknown>) => unknown,
-): Record<string, unknown> {
-  return parse(name, rest) as Record<string, unknown>;
+/** A plugin's name with all of its options, in the order of its schema. */
+function completed({ name, ...given }: Chosen, parse: (name: string, given: unknown) => unknown): Chosen {
+  return { name, ...parse(name, given) as Record<string, unknown> };
+}
+
+const completedRouter = (router: Chosen) =>
+  completed(router, (name, given) => parseOptions(findRouter(name), given));
+
+const completedExperts = (experts: Chosen) =>
+  completed(experts, (name, given) => parseExpertOptions(findExperts(name), given));
+
+function completedLayer({ router, expertKind, ...rest }: z.infer<typeof layer>): z.infer<typeof layer> {
+  return {
+    ...rest,
+    ...(router ? { router: completedRouter(router) } : {}),
+    ...(expertKind ? { expertKind: completedExperts(expertKind) } : {}),
+  };
 }
 
 /** What single values cannot tell. */
@@ -156,11 +181,17 @@ function refusal(error: z.ZodError, given: unknown): string {
   const [issue] = error.issues;
   const path = issue.path.map(String);
   if (issue.code === "unrecognized_keys") {
+    const [key] = issue.keys;
     const place = path.length > 0 ? path.join(".") : "a run";
-    return `Cannot set ${[...path, issue.keys[0]].join(".")}: ${place} has ${childrenOf(path).join(", ")}`;
+    const value = JSON.stringify(valueAt(given, [...path, key]));
+    return `Cannot set ${[...path, key].join(".")} = ${value}: ${place} has ${childrenOf(path).join(", ")}`;
   }
-  const value = path.reduce<unknown>((inner, key) => (inner as Record<string, unknown>)?.[key], given);
-  return `Cannot use ${path.join(".")} = ${JSON.stringify(value)}: ${issue.message}`;
+  const place = path.length > 0 ? `${path.join(".")} =` : "as a run";
+  return `Cannot use ${place} ${JSON.stringify(valueAt(given, path))}: ${issue.message}`;
+}
+
+function valueAt(given: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((inner, key) => (inner as Record<string, unknown>)?.[key], given);
 }
 
 /** One setting of the schema, for help and for checking paths. */
@@ -178,7 +209,20 @@ type Json = Record<string, unknown> & {
   enum?: unknown[];
 };
 
-/** Every setting outside plugins' own options, in order of the schema. */
+/**
+ * Every setting outside plugins' own options, in order of the schema.
+ * @example
+ * ```ts
+ * import { settingList } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(settingList().find(({ path }) => path === "train.steps"), {
+ *   path: "train.steps",
+ *   description: "training steps",
+ *   default: 150,
+ *   range: "whole number from 1",
+ * });
+ * ```
+ */
 export function settingList(): SettingInfo[] {
   const walk = (schema: Json, path: string): SettingInfo[] =>
     Object.entries(schema.properties ?? {}).flatMap(([name, child]) => {
@@ -194,7 +238,9 @@ export function settingList(): SettingInfo[] {
   return walk(z.toJSONSchema(runSchema, { io: "input" }) as Json, "");
 }
 
-function rangeOf({ type, anyOf, enum: values, minimum, exclusiveMinimum, maximum }: Json): string {
+function rangeOf(
+  { type, anyOf, enum: values, minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Json,
+): string {
   if (anyOf) return anyOf.map(rangeOf).join(" or ");
   if (values) return values.map((value) => JSON.stringify(value)).join(", ");
   if (type === "integer" || type === "number") {
@@ -204,20 +250,35 @@ function rangeOf({ type, anyOf, enum: values, minimum, exclusiveMinimum, maximum
       : exclusiveMinimum !== undefined
       ? ` above ${exclusiveMinimum}`
       : "";
-    return what + low +
-      (typeof maximum === "number" && maximum < Number.MAX_SAFE_INTEGER ? ` to ${maximum}` : "");
+    const high = typeof maximum === "number" && maximum < Number.MAX_SAFE_INTEGER
+      ? ` to ${maximum}`
+      : exclusiveMaximum !== undefined
+      ? ` below ${exclusiveMaximum}`
+      : "";
+    return what + low + high;
   }
   return type === "boolean" ? "true or false" : String(type ?? "null");
 }
 
 function childrenOf(path: readonly string[]): string[] {
+  if (path[0] === "model" && path[1] === "perLayer") return Object.keys(layer.shape);
   const start = path.length > 0 ? `${path.join(".")}.` : "";
   const names = settingList().filter((one) => one.path.startsWith(start))
     .map((one) => one.path.slice(start.length).split(".")[0]);
   return [...new Set(names)];
 }
 
-/** JSON with one value set by path; nothing is changed in place. Another plugin's name drops the options of the one before. */
+/**
+ * JSON with one value set by path; nothing is changed in place. Another plugin's name drops the options of the one before.
+ * @example
+ * ```ts
+ * import { withSetting } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const json = withSetting({ train: { steps: 5 } }, "router.jitter", 0);
+ * assertEquals(json, { train: { steps: 5 }, router: { jitter: 0 } });
+ * assertEquals(withSetting(json, "router.name", "hash"), { train: { steps: 5 }, router: { name: "hash" } });
+ * ```
+ */
 export function withSetting(
   json: Readonly<Record<string, unknown>>,
   path: string,
@@ -227,11 +288,24 @@ export function withSetting(
   if (rest.length === 0) return { ...json, [head]: value };
   const inner = json[head];
   const object = typeof inner === "object" && inner !== null ? inner as Record<string, unknown> : {};
-  if (path.endsWith(".name") && object.name !== value) return { ...json, [head]: { name: value } };
+  if (path.endsWith(".name") && (object.name ?? usual[head as keyof typeof usual]) !== value) {
+    return { ...json, [head]: { name: value } };
+  }
   return { ...json, [head]: withSetting(object, rest.join("."), value) };
 }
 
-/** A run from settings by path, later ones over earlier ones. @throws {RangeError} as {@linkcode parseConfig} does. */
+/**
+ * A run from settings by path, later ones over earlier ones.
+ * @throws {RangeError} as {@linkcode parseConfig} does.
+ * @example
+ * ```ts
+ * import { sizes } from "@switchyard/moe";
+ * import { configOf } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const config = configOf(sizes.tiny, { "router.name": "hash", "train.steps": 9 });
+ * assertEquals([config.model.width, config.router.name, config.train.steps], [32, "hash", 9]);
+ * ```
+ */
 export function configOf(...settings: readonly Settings[]): RunConfig {
   let json: Record<string, unknown> = {};
   for (const each of settings) {
@@ -241,7 +315,15 @@ export function configOf(...settings: readonly Settings[]): RunConfig {
   return parseConfig(json);
 }
 
-/** A config's values by path, plugins' options included; arrays are values. */
+/**
+ * A config's values by path, plugins' options included; arrays are values.
+ * @example
+ * ```ts
+ * import { flatten } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(flatten({ train: { steps: 9 }, seed: 1 }), { "train.steps": 9, seed: 1 });
+ * ```
+ */
 export function flatten(config: object, path = ""): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(config).flatMap(([name, value]) =>
@@ -252,7 +334,17 @@ export function flatten(config: object, path = ""): Record<string, unknown> {
   );
 }
 
-/** Sixty-four hexadecimal digits over what decides a run's result: its config and its task's content. */
+/**
+ * Sixty-four hexadecimal digits over what decides a run's result: its config and its task's content.
+ * @example
+ * ```ts
+ * import { configDigest, configOf } from "@switchyard/moe/training";
+ * import { assertEquals, assertNotEquals } from "@std/assert";
+ * const digest = await configDigest(configOf(), "ab12");
+ * assertEquals(digest, await configDigest(configOf({ "train.steps": 150 }), "ab12"));
+ * assertNotEquals(digest, await configDigest(configOf({ seed: 1 }), "ab12"));
+ * ```
+ */
 export async function configDigest(config: RunConfig, taskDigest: string): Promise<string> {
   const rows = Object.entries(flatten(config)).sort(([a], [b]) => a < b ? -1 : 1);
   const bytes = new TextEncoder().encode(JSON.stringify([rows, taskDigest]));

@@ -53,7 +53,10 @@ export interface Trainer extends Disposable {
   readonly steps: number;
   /** One training step, and the validation point that is due before the first one and after some. */
   step(): Promise<{ readonly row: StepRow; readonly timing: StepTiming }>;
-  /** Experts, weights, probabilities and drops of some tokens, by token and layer, as in evaluation. */
+  /**
+   * Experts, weights, probabilities and drops of some tokens, by token and layer, as in evaluation.
+   * @param length Tokens of a sequence; left out, all tokens are one.
+   */
   look(tokenId: Int32Array, length?: number): Promise<readonly TokenLook[]>;
   /** The loss on the held-out examples, without noise. */
   evaluate(): Promise<Evaluation>;
@@ -71,6 +74,22 @@ export interface Trainer extends Disposable {
 /**
  * Starts a run, or goes on from its checkpoint.
  * @throws {RangeError} when the task and the model do not fit, or the run to resume was started otherwise.
+ * @example
+ * ```ts
+ * import { cpu, findTask, parseTaskOptions } from "@switchyard/moe";
+ * import { configOf, createTrainer } from "@switchyard/moe/training";
+ * import { assert, assertEquals } from "@std/assert";
+ * const recall = findTask("recall");
+ * const data = await recall.load(parseTaskOptions(recall, { facts: 64 }));
+ * const config = configOf({ "task.name": "recall", ...recall.defaults, "task.facts": 64 });
+ * const backend = await cpu({ threads: 1 });
+ * using trainer = await createTrainer(config, { backend, data });
+ * const before = await trainer.evaluate();
+ * while (trainer.steps < 20) await trainer.step();
+ * assert((await trainer.evaluate()).loss < before.loss);
+ * const [token] = await trainer.look(Int32Array.of(5));
+ * assertEquals([token.tokenId, token.layers.length, token.layers[0].wanted.length], [5, 1, 1]);
+ * ```
  */
 export async function createTrainer(config: RunConfig, options: RunOptions): Promise<Trainer> {
   const { backend, data, store } = options;
@@ -117,6 +136,11 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
     },
     async step() {
       const { step } = state;
+      if (step >= train.steps) {
+        throw new RangeError(
+          `Cannot take step ${step} of ${header.run}: it has train.steps = ${train.steps}`,
+        );
+      }
       if (step === 0) await point();
       takePassSeconds();
       const start = performance.now();
@@ -141,9 +165,14 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       if (evaluationIsDue(state.step, train)) await point();
       return { row, timing: stepTiming };
     },
-    look: (tokenId, length = train.length) => look(model, backend, tokenId, length, state.step),
+    look: (tokenId, length = tokenId.length) => look(model, backend, tokenId, length, state.step),
     evaluate: () => pointAt(state.step),
     async finish() {
+      if (state.step < train.steps) {
+        throw new RangeError(
+          `Cannot finish ${header.run}: it has taken ${state.step} of its train.steps = ${train.steps}`,
+        );
+      }
       rows.push(...await endOf({ config, run: header.run, data, backend, model, state, plan }));
       if (store) await store.finish(rows, timing());
     },
