@@ -236,7 +236,7 @@ for (const router of routers()) {
 Deno.test("a run is not resumed under another config, and says what differs", async () => {
   const folder = await Deno.makeTempDir();
   const backend = await cpu({ threads: 1 });
-  const options = { backend, data, version: "0" };
+  const options = { backend, data, version: "0", names: { run: "switch-seed3" } };
   const other = await textData(madeUpDataset({ seed: 8 }));
   const [router] = routers().filter(({ name }) => name === "switch");
   for (const finished of [true, false]) {
