@@ -16,8 +16,11 @@ function line(ends: readonly number[], pieces: readonly (readonly number[])[]): 
 const two = [[-0.2, 0.8], [2, -2]];
 const four = [[0, 2], [2, -2], [-1.8, 2], [1.2, -1.2]];
 
+/** Name of a function. */
+export type PiecewiseName = "two" | "skew" | "four" | "four-skew" | "quadrants" | "checker" | "disc";
+
 /** The functions there are. */
-export const piecewiseLinear = {
+export const piecewiseLinear: Readonly<Record<PiecewiseName, PiecewiseLinear>> = {
   /** Two equal pieces. */
   "two": line([0.5], two),
   /** The first has a quarter of the points: balance itself is wrong. */
@@ -41,4 +44,4 @@ export const piecewiseLinear = {
     pieces: [[0, 1, -1], [1, -1, 1]],
     pieceOf: ([x, y]) => Number((x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.35 ** 2),
   },
-} as const satisfies Record<string, PiecewiseLinear>;
+};

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { random } from "../tensor/random.ts";
 import { digestOf } from "./digest.ts";
 import { linearError } from "./least_squares.ts";
-import { type PiecewiseLinear, piecewiseLinear } from "./piecewise.ts";
+import { type PiecewiseLinear, piecewiseLinear, type PiecewiseName } from "./piecewise.ts";
 import { rowsInOrder, sequenceLengths, walkRows } from "./rows.ts";
 import type { FrozenVectors } from "../models/spec.ts";
 import type { TaskData, TaskPlugin } from "./task.ts";
@@ -14,7 +14,7 @@ const GRID = 1024;
 
 /** Options of {@linkcode regression}. */
 export interface RegressionOptions {
-  readonly function: keyof typeof piecewiseLinear;
+  readonly function: PiecewiseName;
   readonly points: number;
   readonly noise: number;
   readonly world: number;
@@ -28,7 +28,7 @@ export const regression: TaskPlugin<RegressionOptions> = {
   source:
     "Ours, in the manner of the toy of Kool, Maddison, Mnih 2021, arXiv:2109.11817, whose settings are not published.",
   options: z.strictObject({
-    function: z.enum(Object.keys(piecewiseLinear) as [keyof typeof piecewiseLinear]).default("two").describe(
+    function: z.enum(Object.keys(piecewiseLinear) as [PiecewiseName]).default("two").describe(
       "of one variable: two, skew (a quarter and three), four, four-skew; of two: quadrants, checker, disc",
     ),
     points: z.int().min(1).default(100).describe("training points, uniform in [0, 1) or its square"),
