@@ -95,7 +95,7 @@ export { createMoeLayer, type MoeLayer, type MoeOutput } from "./moe/layer.ts";
 export { type Load, loadOf, type RoutingValues } from "./moe/load.ts";
 export * from "./models/spec.ts";
 export * from "./models/model.ts";
-export * from "./models/cost.ts";
+export { activeFlop, type FlopCounts, flopOf, type WeightCounts, weightsOf } from "./models/cost.ts";
 export * from "./models/equal_cost.ts";
 export * from "./models/controls.ts";
 export * from "./models/sizes.ts";

@@ -69,10 +69,24 @@ function checkRouterOption(router: string, option: string): void {
   throw new RangeError(`Cannot set option "${option}" of router "${router}": ${list}`);
 }
 
+/** Splits at commas outside brackets, braces and quotes. */
+function splitAtCommas(text: string): string[] {
+  const parts = [""];
+  let depth = 0;
+  let quoted = false;
+  for (const letter of text) {
+    if (letter === '"') quoted = !quoted;
+    else if (!quoted && "[{".includes(letter)) depth++;
+    else if (!quoted && "]}".includes(letter)) depth--;
+    if (letter === "," && depth === 0 && !quoted) parts.push("");
+    else parts[parts.length - 1] += letter;
+  }
+  return parts;
+}
+
 /** JSON, or text; commas outside brackets and quotes separate values. */
 function readValues(text: string): unknown[] {
-  const parts = text.split(/,(?![^[{"]*[\]}"])/);
-  return parts.map((part) => {
+  return splitAtCommas(text).map((part) => {
     try {
       return JSON.parse(part);
     } catch {

@@ -7,7 +7,7 @@ import { stepsCsv } from "../report/csv.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
-import { recordRows, recordText } from "../training/record.ts";
+import { recordRows, recordText } from "../training/record_text.ts";
 import { specOf } from "../training/spec_of.ts";
 import { type Command, readCommand } from "./command.ts";
 import { readConfigFile } from "./config_file.ts";

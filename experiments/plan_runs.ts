@@ -1,6 +1,6 @@
 // From a command to its runs: every task, arm, variant and seed, with the controls that a comparison carries. Seeds are
 // outermost, so that whatever has finished can be compared.
-import { activeFlop, flopOf } from "../models/cost.ts";
+import { activeFlop, flopOf, weightsOf } from "../models/cost.ts";
 import { controls } from "../models/controls.ts";
 import { findTask, parseTaskOptions } from "../tasks/registry.ts";
 import type { TaskData } from "../tasks/task.ts";
@@ -62,6 +62,8 @@ async function plansOf(
   const held = command.controls
     ? controls.filter((control) => control !== "best known routing" || data.bestRouting)
       .map((control) => [control, { ...base, control }] as const)
+      // Regression without experts has nothing left to train.
+      .filter(([, config]) => weightsOf(specOf(config, data)).total > 0)
     : [];
   const seeds = Array.from({ length: command.seeds }, (_, at) => command.firstSeed + at);
   return [...studied, ...held].flatMap(([label, config]) =>

@@ -33,6 +33,19 @@ export const controlAbout: Readonly<Record<ControlName, string>> = {
  * The spec as a control has it; experts are taken at one expert a token.
  * @param group_V Group of each input row in the best known routing.
  * @throws {RangeError} for `best known routing` where a task has none.
+ * @example
+ * ```ts
+ * import { controlled, flopOf, moeLayers } from "@switchyard/moe";
+ * import { configOf, specOf } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const words = { input: { kind: "tokens", V: 64, tokenCount_V: new Int32Array(64).fill(1) } } as const;
+ * const data = { ...words, output: { kind: "tokens" }, bestRouting: null } as const;
+ * const spec = specOf(configOf(), data);
+ * const dense = controlled(spec, "dense, equal FLOPs", null);
+ * assertEquals(moeLayers(dense).map(({ moe: { E, F } }) => [E, F]), [[1, 256], [1, 256]]);
+ * assertEquals(flopOf(dense), flopOf(spec));
+ * assertEquals(moeLayers(controlled(spec, "no experts", null)), []);
+ * ```
  */
 export function controlled(spec: ModelSpec, control: ControlName, group_V: Int32Array | null): ModelSpec {
   if (control === "best known routing" && !group_V) {

@@ -25,7 +25,15 @@ export interface FlopCounts {
   readonly router: number | null;
 }
 
-/** Everything but the routers' own work, which is what a comparison varies. */
+/**
+ * Everything but the routers' own work, which is what a comparison varies.
+ * @example
+ * ```ts
+ * import { activeFlop } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(activeFlop({ attention: 4, dense: 3, experts: 2, output: 1, router: 5 }), 10);
+ * ```
+ */
 export function activeFlop({ attention, dense, experts, output }: FlopCounts): number {
   return attention + dense + experts + output;
 }
@@ -38,6 +46,23 @@ export function expertFlop(D: number, { experts, expertOptions, E, F }: MoeSpec)
 /**
  * Forward FLOPs of one token, by part.
  * @param routerWeights Values in the routers' matrices, where they are known: each takes part in one multiply-add a token.
+ * @example
+ * ```ts
+ * import { flopOf } from "@switchyard/moe";
+ * import { configOf, specOf } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const words = { input: { kind: "tokens", V: 64, tokenCount_V: new Int32Array(64).fill(1) } } as const;
+ * const data = { ...words, output: { kind: "tokens" }, bestRouting: null } as const;
+ * const spec = specOf(configOf({ "model.width": 8, "model.layers": 1, "model.moeEvery": 1, "train.length": 15 }), data);
+ * const [D, F, L, V] = [8, 256, 15, 64];
+ * assertEquals(flopOf(spec), {
+ *   attention: 2 * 4 * D * D + 2 * 2 * D * (L + 1) / 2,
+ *   dense: 0,
+ *   experts: 2 * 2 * D * F,
+ *   output: 2 * V * D,
+ *   router: null,
+ * });
+ * ```
  */
 export function flopOf(spec: ModelSpec, routerWeights: number | null = null): FlopCounts {
   const { D, layers, length } = spec;
@@ -57,7 +82,22 @@ export function flopOf(spec: ModelSpec, routerWeights: number | null = null): Fl
   };
 }
 
-/** Weights that can be counted without making them: all but the routers'. */
+/**
+ * Weights that can be counted without making them: all but the routers'.
+ * @example
+ * ```ts
+ * import { weightsOf } from "@switchyard/moe";
+ * import { configOf, specOf } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const words = { input: { kind: "tokens", V: 64, tokenCount_V: new Int32Array(64).fill(1) } } as const;
+ * const data = { ...words, output: { kind: "tokens" }, bestRouting: null } as const;
+ * const spec = specOf(configOf({ "model.width": 8, "model.layers": 1, "model.moeEvery": 1, "model.heads": 0 }), data);
+ * const [D, F, V, E] = [8, 256, 64, 8];
+ * // Embedding, two norms, and experts of two matrices.
+ * const total = V * D + 2 * D + E * 2 * D * F;
+ * assertEquals(weightsOf(spec), { total, experts: E * 2 * D * F, active: total - 7 * 2 * D * F });
+ * ```
+ */
 export function weightsOf(spec: ModelSpec): Omit<WeightCounts, "router"> {
   const { D, layers, input } = spec;
   let total = (input.kind === "tokens" ? input.V * D : 0) + (spec.outputNorm ? D : 0);

@@ -7,6 +7,18 @@ import { choicesOf } from "./spec.ts";
 /**
  * The spec with each mixture's experts cut for its router's number of choices: E K experts of width F / K.
  * @throws {RangeError} when K choices do not divide the width of an expert.
+ * @example
+ * ```ts
+ * import { activeFlop, equalCost, flopOf, moeLayers } from "@switchyard/moe";
+ * import { configOf, specOf } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const words = { input: { kind: "tokens", V: 64, tokenCount_V: new Int32Array(64).fill(1) } } as const;
+ * const data = { ...words, output: { kind: "tokens" }, bestRouting: null } as const;
+ * const specFor = (router: string) => specOf(configOf({ "router.name": router }), data);
+ * const [one, two] = [specFor("switch"), equalCost(specFor("gshard"))];
+ * assertEquals(moeLayers(two).map(({ moe: { E, F } }) => [E, F]), [[16, 128], [16, 128]]);
+ * assertEquals(activeFlop(flopOf(two)), activeFlop(flopOf(one)));
+ * ```
  */
 export function equalCost(spec: ModelSpec): ModelSpec {
   return { ...spec, layers: spec.layers.map(cut) };

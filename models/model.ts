@@ -111,6 +111,27 @@ export interface Model {
 /**
  * Makes a model with fresh weights from `init`.
  * @throws {RangeError} for a precision that the backend cannot store, or options that a router or its experts refuse.
+ * @example
+ * ```ts
+ * import { cpu, createInit, createModel, equalSequences, memory, random } from "@switchyard/moe";
+ * import { configOf, specOf } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const words = { input: { kind: "tokens", V: 64, tokenCount_V: new Int32Array(64).fill(1) } } as const;
+ * const data = { ...words, output: { kind: "tokens" }, bestRouting: null } as const;
+ * const spec = specOf(configOf({ "model.layers": 2 }), data);
+ * const backend = await cpu({ threads: 1 });
+ * const model = createModel(spec, createInit(backend, random(0)));
+ * assertEquals(model.routers["blocks.1.router"].params, ["blocks.1.router.gate"]);
+ * {
+ *   using _scope = memory(backend);
+ *   const tokenId_T = Int32Array.of(1, 2, 3, 4, 5, 6);
+ *   const step = { training: false, step: 0, random: random(1) };
+ *   const { logits_TV, layers } = await model.forward({ tokenId_T, sequences: equalSequences(2, 3) }, step);
+ *   assertEquals([logits_TV!.shape, layers.length], [[6, 64], 1]);
+ * }
+ * model.free();
+ * backend.close();
+ * ```
  */
 export function createModel(spec: ModelSpec, init: Init): Model {
   const { D, input } = spec;

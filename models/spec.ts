@@ -85,17 +85,47 @@ export interface ModelSpec {
   readonly ranksPerNode: number;
 }
 
-/** Rows of the input: ids lie below this. */
+/**
+ * Rows of the input: ids lie below this.
+ * @example
+ * ```ts
+ * import { rowsOf } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(rowsOf({ kind: "tokens", V: 3, tokenCount_V: Int32Array.of(5, 2, 1) }), 3);
+ * ```
+ */
 export function rowsOf(input: ModelInput): number {
   return input.kind === "tokens" ? input.V : input.vectors.rows;
 }
 
-/** K: experts a token is sent to in a layer, as its router declares. */
+/**
+ * K: experts a token is sent to in a layer, as its router declares.
+ * @example
+ * ```ts
+ * import { choicesOf, findExperts, findRouter } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const [router, experts] = [findRouter("gshard"), findExperts("feed-forward")];
+ * const options = { routerOptions: {}, expertOptions: {} };
+ * assertEquals(choicesOf({ kind: "moe", router, experts, ...options, E: 8, F: 16 }), 2);
+ * ```
+ */
 export function choicesOf({ router, routerOptions }: MoeSpec): number {
   return router.expertsPerToken(routerOptions);
 }
 
-/** Layers with a mixture of experts, with their place. */
+/**
+ * Layers with a mixture of experts, with their place.
+ * @example
+ * ```ts
+ * import { moeLayers } from "@switchyard/moe";
+ * import { configOf, specOf } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const words = { input: { kind: "tokens", V: 64, tokenCount_V: new Int32Array(64).fill(1) } } as const;
+ * const data = { ...words, output: { kind: "tokens" }, bestRouting: null } as const;
+ * const spec = specOf(configOf({ "model.layers": 4, "model.moeEvery": 2 }), data);
+ * assertEquals(moeLayers(spec).map(({ at, moe }) => [at, moe.router.name]), [[1, "switch"], [3, "switch"]]);
+ * ```
+ */
 export function moeLayers(spec: ModelSpec): { readonly at: number; readonly moe: MoeSpec }[] {
   return spec.layers.flatMap(({ feedForward }, at) =>
     feedForward.kind === "moe" ? [{ at, moe: feedForward }] : []

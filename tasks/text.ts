@@ -56,6 +56,14 @@ export async function loadText(options: TextOptions): Promise<TaskData> {
 /**
  * A prepared corpus as a task's data.
  * @param genresAre What its genres are, in the singular.
+ * @example
+ * ```ts
+ * import { parsePlainText, prepare, textData } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
+ * const data = await textData(dataset);
+ * assertEquals([data.name, data.nameOf(1), data.facts.vocabulary], ["cats", ".", 6]);
+ * ```
  */
 export async function textData(dataset: Dataset, genresAre = "genre"): Promise<TaskData> {
   const { vocabulary, train, validation, partOfSpeech, partsOfSpeech, genre, genres } = dataset;

@@ -18,7 +18,7 @@ import { scalar } from "../tensor/reduce.ts";
 import { equalSequences } from "../tensor/sequences.ts";
 import { stage, takePassSeconds, takeStageSeconds } from "../tensor/stage.ts";
 import { dims, parameter, seenFrom, type Tensor, tensor } from "../tensor/tensor.ts";
-import { recordRows, recordText } from "../training/record.ts";
+import { recordRows, recordText } from "../training/record_text.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
 import { train } from "../training/train.ts";
 import { gpuTest, openGpu } from "./gpu.ts";

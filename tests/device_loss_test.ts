@@ -14,7 +14,7 @@ import { webgpu, type WebgpuBackend } from "../gpu/backend.ts";
 import { affine } from "../kernels/mod.ts";
 import type { ModelInput } from "../models/spec.ts";
 import { specOf } from "../training/spec_of.ts";
-import { recordRows, recordText } from "../training/record.ts";
+import { recordRows, recordText } from "../training/record_text.ts";
 import { openRunStore } from "../training/run_store.ts";
 import { train, type TrainOptions } from "../training/train.ts";
 import { experiments, filesIn, inFolder, startExperiments } from "./experiments_command.ts";

@@ -7,7 +7,8 @@ import { leastBytes } from "../experiments/memory_check.ts";
 import * as experimentModules from "../experiments/mod.ts";
 import { sizes } from "../models/presets.ts";
 import { parseOptions, routers } from "../routers/registry.ts";
-import { parseRecord, type RunRecord } from "../training/record.ts";
+import type { RunRecord } from "../training/record.ts";
+import { parseRecord } from "../training/record_text.ts";
 import { train } from "../training/train.ts";
 import {
   assertRefused,

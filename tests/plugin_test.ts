@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { compare } from "../experiments/compare.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
-import { parseRecord } from "../training/record.ts";
+import { parseRecord } from "../training/record_text.ts";
 import { assertRefused, experiments, filesIn, inFolder, succeed } from "./experiments_command.ts";
 import { madeUpParagraphs } from "./made_up_text.ts";
 import { routerContract } from "./router_contract.ts";

@@ -7,7 +7,7 @@ import type { LayerSpec, ModelSpec } from "../models/spec.ts";
 import { sizes } from "../models/sizes.ts";
 import { forcedBalance } from "../routers/forced_balance.ts";
 import { gshard } from "../routers/gshard.ts";
-import type { AnyRouterPlugin } from "../routers/registry.ts";
+import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
 import { recordDecisions, replay } from "../routers/replay.ts";
 import { soft } from "../routers/soft.ts";
 import { gradients } from "../tensor/gradients.ts";
@@ -37,9 +37,10 @@ const T = length * sequences;
 /** The model with a router that is in no registry, at equal cost. */
 function specWith(router: AnyRouterPlugin): ModelSpec {
   const spec = specOf(config, wordsAlone(V));
+  const routerOptions = parseOptions(router);
   const layers = spec.layers.map((layer): LayerSpec =>
     layer.feedForward.kind === "moe"
-      ? { ...layer, feedForward: { ...layer.feedForward, router, routerOptions: {} } }
+      ? { ...layer, feedForward: { ...layer.feedForward, router, routerOptions } }
       : layer
   );
   return equalCost({ ...spec, layers });

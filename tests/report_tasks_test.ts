@@ -6,7 +6,8 @@ import { stepsCsv } from "../report/csv.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
 import { configOf } from "../training/config.ts";
-import { parseRecord, recordRows, recordText, type RunRecord } from "../training/record.ts";
+import type { RunRecord } from "../training/record.ts";
+import { parseRecord, recordRows, recordText } from "../training/record_text.ts";
 import { controls, type MadeUp, oldRecord, recordOf, routers, runsOf } from "./made_up_runs.ts";
 
 const experiment = {

@@ -7,7 +7,7 @@ import { textData } from "../tasks/text.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { decodeCheckpoint } from "../training/checkpoint.ts";
 import type { RunConfig, Settings } from "../training/config.ts";
-import { parseRecord, recordRows, recordText } from "../training/record.ts";
+import { parseRecord, recordRows, recordText } from "../training/record_text.ts";
 import { openRunStore } from "../training/run_store.ts";
 import { train, type TrainOptions } from "../training/train.ts";
 import { experimentsInShell, filesIn, inFolder, startExperiments, succeed } from "./experiments_command.ts";
@@ -236,7 +236,7 @@ for (const router of routers()) {
 Deno.test("a run is not resumed under another config, and says what differs", async () => {
   const folder = await Deno.makeTempDir();
   const backend = await cpu({ threads: 1 });
-  const options = { backend, data, version: "0" };
+  const options = { backend, data, version: "0", names: { run: "switch-seed3" } };
   const other = await textData(madeUpDataset({ seed: 8 }));
   const [router] = routers().filter(({ name }) => name === "switch");
   for (const finished of [true, false]) {

@@ -14,7 +14,7 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
 import { equalSequences } from "../tensor/sequences.ts";
-import { type Tensor, tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { createAdamW } from "../training/optimizer.ts";
 import type { Settings } from "../training/config.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";

@@ -1,166 +1,20 @@
 // A run as one typed, JSON-serialisable description: task, model, experts, router, control, training, placement and
 // seed. The command line, config files, arms of an experiment, the record's header, a run's identity and the report's
-// Setup all follow from this schema.
+// Setup all follow from its schema.
 import { z } from "zod";
-import { type ControlName, controls } from "../models/controls.ts";
 import { findExperts, parseExpertOptions } from "../experts/registry.ts";
 import { findRouter, parseOptions } from "../routers/registry.ts";
 import { findTask, parseTaskOptions } from "../tasks/registry.ts";
+import {
+  type Chosen,
+  type LayerSettings,
+  layerSettings,
+  type RunConfig,
+  runSchema,
+  usual,
+} from "./run_schema.ts";
 
-/** Whole number of at least `least`. */
-const whole = (least: number) => z.number().int().min(least);
-/** A plugin by name, with its options beside the name. */
-const plugin = (name: string) => z.looseObject({ name: z.string().default(name) }).prefault({});
-
-const layer = z.strictObject({
-  attention: z.boolean().optional().describe("whether the layer has attention"),
-  feedForward: z.enum(["dense", "moe", "none"]).optional().describe("what follows attention"),
-  feedForwardWidth: whole(1).optional().describe("intermediate size of a dense network"),
-  experts: whole(1).optional().describe("experts"),
-  expertWidth: whole(1).optional().describe("intermediate size of one expert"),
-  router: z.looseObject({ name: z.string() }).optional().describe("a router of the layer's own"),
-  expertKind: z.looseObject({ name: z.string() }).optional().describe("experts of the layer's own"),
-});
-
-const model = z.strictObject({
-  width: whole(1).default(64).describe("hidden size D"),
-  layers: whole(1).default(4).describe("layers"),
-  heads: whole(0).default(2).describe("attention heads; 0 = no attention"),
-  feedForwardWidth: whole(1).default(256).describe("intermediate size of a dense network"),
-  moeEvery: whole(0).default(2).describe("every n-th layer is a mixture of experts; 0 = none"),
-  experts: whole(1).default(8).describe("experts of a layer, at one expert a token where equalCost is set"),
-  expertWidth: whole(1).default(256).describe(
-    "intermediate size of an expert, at one expert a token where equalCost is set",
-  ),
-  equalCost: z.boolean().default(false).describe(
-    "cut experts K times narrower into K times as many for a router that sends a token to K, so that all cost the same",
-  ),
-  norm: z.boolean().default(true).describe("RMSNorm before each part of a layer"),
-  residual: z.boolean().default(true).describe("add a layer's feed-forward output to what it reads"),
-  residualScale: z.number().positive().nullable().default(null).describe(
-    "factor of the initial scale of projections into the residual; null = 1 / sqrt(2 layers)",
-  ),
-  outputNorm: z.boolean().default(true).describe("RMSNorm before the scores"),
-  perLayer: z.array(layer).default([]).describe(
-    "settings of single layers, from the first, over those above",
-  ),
-}).prefault({});
-
-const train = z.strictObject({
-  steps: whole(1).default(150).describe("training steps"),
-  batch: whole(1).default(16).describe("sequences in a batch"),
-  length: whole(1).default(64).describe("tokens of a sequence"),
-  learningRate: z.number().positive().default(3e-3).describe("peak learning rate"),
-  warmupShare: z.number().min(0).max(1).default(0.1).describe("share of steps in which the rate rises"),
-  endShare: z.number().min(0).max(1).default(0.1).describe("last learning rate over the peak"),
-  beta1: z.number().min(0).lt(1).default(0.9).describe("AdamW's decay of the first moment"),
-  beta2: z.number().min(0).lt(1).default(0.95).describe("AdamW's decay of the second moment"),
-  epsilon: z.number().positive().default(1e-8).describe("AdamW's epsilon"),
-  weightDecay: z.number().min(0).default(0.1).describe("decoupled weight decay of matrices"),
-  maximumNorm: z.number().positive().default(1).describe("gradients are scaled down to this norm"),
-  evaluations: whole(1).default(10).describe("validation points between the first and the last"),
-  evaluationBatches: whole(1).nullable().default(16).describe(
-    "batches of held-out examples, evenly spread; null = all",
-  ),
-}).prefault({});
-
-const placement = z.strictObject({
-  ranks: whole(1).max(65536).default(1).describe("ranks the model is laid out over"),
-  ranksPerNode: whole(1).default(1).describe("ranks that share a node"),
-  sharded: z.boolean().default(false).describe("each rank trains on its own part of the text"),
-}).prefault({});
-
-/** Schema of a run, plugins' own options left to the plugins. */
-const runSchema = z.strictObject({
-  task: plugin("language").describe("task, and its options"),
-  model: model.describe("the model"),
-  experts: plugin("feed-forward").describe("kind of expert, and its options"),
-  router: plugin("switch").describe("router, and its options"),
-  control: z.enum(controls).nullable().default(null).describe(
-    "a control that takes the router's part, or null",
-  ),
-  train: train.describe("training"),
-  placement: placement.describe("where ranks stand"),
-  seed: whole(0).default(0).describe("seed of initial weights, order of examples and routing noise"),
-});
-
-/** A plugin's name with all of its options. */
-export type Chosen = { readonly name: string } & Readonly<Record<string, unknown>>;
-
-/** Settings of one layer over the model's. */
-export interface LayerConfig {
-  readonly attention?: boolean | undefined;
-  readonly feedForward?: "dense" | "moe" | "none" | undefined;
-  readonly feedForwardWidth?: number | undefined;
-  readonly experts?: number | undefined;
-  readonly expertWidth?: number | undefined;
-  /** A router of the layer's own. */
-  readonly router?: Chosen | undefined;
-  /** Experts of the layer's own. */
-  readonly expertKind?: Chosen | undefined;
-}
-
-/** The model of a run; `--list` describes each field. */
-export interface ModelConfig {
-  readonly width: number;
-  readonly layers: number;
-  /** 0 = no attention. */
-  readonly heads: number;
-  readonly feedForwardWidth: number;
-  /** Every n-th layer is a mixture of experts; 0 = none. */
-  readonly moeEvery: number;
-  readonly experts: number;
-  readonly expertWidth: number;
-  /** Cut experts for a router's K, so that all routers cost the same. */
-  readonly equalCost: boolean;
-  readonly norm: boolean;
-  readonly residual: boolean;
-  /** Null = 1 / sqrt(2 layers). */
-  readonly residualScale: number | null;
-  readonly outputNorm: boolean;
-  readonly perLayer: readonly LayerConfig[];
-}
-
-/** Training of a run; `--list` describes each field. */
-export interface TrainConfig {
-  readonly steps: number;
-  /** Sequences in a batch. */
-  readonly batch: number;
-  /** Tokens of a sequence. */
-  readonly length: number;
-  readonly learningRate: number;
-  readonly warmupShare: number;
-  readonly endShare: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  readonly weightDecay: number;
-  readonly maximumNorm: number;
-  readonly evaluations: number;
-  /** Null = all held-out batches. */
-  readonly evaluationBatches: number | null;
-}
-
-/** Where ranks stand; arithmetic stays in one place. */
-export interface PlacementConfig {
-  readonly ranks: number;
-  readonly ranksPerNode: number;
-  /** True: each rank trains on its own part of the text. */
-  readonly sharded: boolean;
-}
-
-/** A run, with every default filled in. */
-export interface RunConfig {
-  readonly task: Chosen;
-  readonly model: ModelConfig;
-  readonly experts: Chosen;
-  readonly router: Chosen;
-  /** A control that takes the router's part, or null. */
-  readonly control: ControlName | null;
-  readonly train: TrainConfig;
-  readonly placement: PlacementConfig;
-  readonly seed: number;
-}
+export type * from "./run_schema.ts";
 
 /** Settings by path: `{ "train.steps": 60, "router.name": "switch" }`. */
 export type Settings = Readonly<Record<string, unknown>>;
@@ -168,30 +22,48 @@ export type Settings = Readonly<Record<string, unknown>>;
 /**
  * A run from JSON, with defaults filled in and every value checked, plugins' options included.
  * @throws {RangeError} naming the path, the value and what is allowed.
+ * @example
+ * ```ts
+ * import { parseConfig } from "@switchyard/moe/training";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * const config = parseConfig({ router: { name: "gshard" }, train: { steps: 60 } });
+ * assertEquals([config.router.capacityFactor, config.train.steps, config.train.batch], [1, 60, 16]);
+ * assertEquals(parseConfig(JSON.parse(JSON.stringify(config))), config);
+ * assertThrows(() => parseConfig({ train: { stpes: 60 } }), RangeError, "Cannot set train.stpes = 60: train has steps,");
+ * ```
  */
 export function parseConfig(given: unknown): RunConfig {
   const parsed = runSchema.safeParse(given ?? {});
   if (!parsed.success) throw new RangeError(refusal(parsed.error, given));
-  const { data } = parsed;
-  const { task, experts, router } = data;
+  const { task, model, experts, router, ...rest } = parsed.data;
   const config: RunConfig = {
-    ...data,
-    task: { ...task, ...optionsOf(task, (name, rest) => parseTaskOptions(findTask(name), rest)) },
-    experts: {
-      ...experts,
-      ...optionsOf(experts, (name, rest) => parseExpertOptions(findExperts(name), rest)),
-    },
-    router: { ...router, ...optionsOf(router, (name, rest) => parseOptions(findRouter(name), rest)) },
+    task: completed(task, (name, options) => parseTaskOptions(findTask(name), options)),
+    model: { ...model, perLayer: model.perLayer.map(completedLayer) },
+    experts: completedExperts(experts),
+    router: completedRouter(router),
+    ...rest,
   };
   checkTogether(config);
   return config;
 }
 
-function optionsOf(
-  { name, ...rest }: Chosen,
-  parse: (name: string, rest: Record<string, unknown>) => unknown,
-): Record<string, unknown> {
-  return parse(name, rest) as Record<string, unknown>;
+/** A plugin's name with all of its options, in the order of its schema. */
+function completed({ name, ...given }: Chosen, parse: (name: string, given: unknown) => unknown): Chosen {
+  return { name, ...parse(name, given) as Record<string, unknown> };
+}
+
+const completedRouter = (router: Chosen) =>
+  completed(router, (name, given) => parseOptions(findRouter(name), given));
+
+const completedExperts = (experts: Chosen) =>
+  completed(experts, (name, given) => parseExpertOptions(findExperts(name), given));
+
+function completedLayer({ router, expertKind, ...rest }: LayerSettings): LayerSettings {
+  return {
+    ...rest,
+    ...(router ? { router: completedRouter(router) } : {}),
+    ...(expertKind ? { expertKind: completedExperts(expertKind) } : {}),
+  };
 }
 
 /** What single values cannot tell. */
@@ -219,11 +91,17 @@ function refusal(error: z.ZodError, given: unknown): string {
   const [issue] = error.issues;
   const path = issue.path.map(String);
   if (issue.code === "unrecognized_keys") {
+    const [key] = issue.keys;
     const place = path.length > 0 ? path.join(".") : "a run";
-    return `Cannot set ${[...path, issue.keys[0]].join(".")}: ${place} has ${childrenOf(path).join(", ")}`;
+    const value = JSON.stringify(valueAt(given, [...path, key]));
+    return `Cannot set ${[...path, key].join(".")} = ${value}: ${place} has ${childrenOf(path).join(", ")}`;
   }
-  const value = path.reduce<unknown>((inner, key) => (inner as Record<string, unknown>)?.[key], given);
-  return `Cannot use ${path.join(".")} = ${JSON.stringify(value)}: ${issue.message}`;
+  const place = path.length > 0 ? `${path.join(".")} =` : "as a run";
+  return `Cannot use ${place} ${JSON.stringify(valueAt(given, path))}: ${issue.message}`;
+}
+
+function valueAt(given: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((inner, key) => (inner as Record<string, unknown>)?.[key], given);
 }
 
 /** One setting of the schema, for help and for checking paths. */
@@ -241,7 +119,20 @@ type Json = Record<string, unknown> & {
   enum?: unknown[];
 };
 
-/** Every setting outside plugins' own options, in order of the schema. */
+/**
+ * Every setting outside plugins' own options, in order of the schema.
+ * @example
+ * ```ts
+ * import { settingList } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(settingList().find(({ path }) => path === "train.steps"), {
+ *   path: "train.steps",
+ *   description: "training steps",
+ *   default: 150,
+ *   range: "whole number from 1",
+ * });
+ * ```
+ */
 export function settingList(): SettingInfo[] {
   const walk = (schema: Json, path: string): SettingInfo[] =>
     Object.entries(schema.properties ?? {}).flatMap(([name, child]) => {
@@ -257,7 +148,9 @@ export function settingList(): SettingInfo[] {
   return walk(z.toJSONSchema(runSchema, { io: "input" }) as Json, "");
 }
 
-function rangeOf({ type, anyOf, enum: values, minimum, exclusiveMinimum, maximum }: Json): string {
+function rangeOf(
+  { type, anyOf, enum: values, minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Json,
+): string {
   if (anyOf) return anyOf.map(rangeOf).join(" or ");
   if (values) return values.map((value) => JSON.stringify(value)).join(", ");
   if (type === "integer" || type === "number") {
@@ -267,20 +160,35 @@ function rangeOf({ type, anyOf, enum: values, minimum, exclusiveMinimum, maximum
       : exclusiveMinimum !== undefined
       ? ` above ${exclusiveMinimum}`
       : "";
-    return what + low +
-      (typeof maximum === "number" && maximum < Number.MAX_SAFE_INTEGER ? ` to ${maximum}` : "");
+    const high = typeof maximum === "number" && maximum < Number.MAX_SAFE_INTEGER
+      ? ` to ${maximum}`
+      : exclusiveMaximum !== undefined
+      ? ` below ${exclusiveMaximum}`
+      : "";
+    return what + low + high;
   }
   return type === "boolean" ? "true or false" : String(type ?? "null");
 }
 
 function childrenOf(path: readonly string[]): string[] {
+  if (path[0] === "model" && path[1] === "perLayer") return [...layerSettings];
   const start = path.length > 0 ? `${path.join(".")}.` : "";
   const names = settingList().filter((one) => one.path.startsWith(start))
     .map((one) => one.path.slice(start.length).split(".")[0]);
   return [...new Set(names)];
 }
 
-/** JSON with one value set by path; nothing is changed in place. Another plugin's name drops the options of the one before. */
+/**
+ * JSON with one value set by path; nothing is changed in place. Another plugin's name drops the options of the one before.
+ * @example
+ * ```ts
+ * import { withSetting } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const json = withSetting({ train: { steps: 5 } }, "router.jitter", 0);
+ * assertEquals(json, { train: { steps: 5 }, router: { jitter: 0 } });
+ * assertEquals(withSetting(json, "router.name", "hash"), { train: { steps: 5 }, router: { name: "hash" } });
+ * ```
+ */
 export function withSetting(
   json: Readonly<Record<string, unknown>>,
   path: string,
@@ -290,11 +198,24 @@ export function withSetting(
   if (rest.length === 0) return { ...json, [head]: value };
   const inner = json[head];
   const object = typeof inner === "object" && inner !== null ? inner as Record<string, unknown> : {};
-  if (path.endsWith(".name") && object.name !== value) return { ...json, [head]: { name: value } };
+  if (path.endsWith(".name") && (object.name ?? usual[head as keyof typeof usual]) !== value) {
+    return { ...json, [head]: { name: value } };
+  }
   return { ...json, [head]: withSetting(object, rest.join("."), value) };
 }
 
-/** A run from settings by path, later ones over earlier ones. @throws {RangeError} as {@linkcode parseConfig} does. */
+/**
+ * A run from settings by path, later ones over earlier ones.
+ * @throws {RangeError} as {@linkcode parseConfig} does.
+ * @example
+ * ```ts
+ * import { sizes } from "@switchyard/moe";
+ * import { configOf } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const config = configOf(sizes.tiny, { "router.name": "hash", "train.steps": 9 });
+ * assertEquals([config.model.width, config.router.name, config.train.steps], [32, "hash", 9]);
+ * ```
+ */
 export function configOf(...settings: readonly Settings[]): RunConfig {
   let json: Record<string, unknown> = {};
   for (const each of settings) {
@@ -304,7 +225,15 @@ export function configOf(...settings: readonly Settings[]): RunConfig {
   return parseConfig(json);
 }
 
-/** A config's values by path, plugins' options included; arrays are values. */
+/**
+ * A config's values by path, plugins' options included; arrays are values.
+ * @example
+ * ```ts
+ * import { flatten } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(flatten({ train: { steps: 9 }, seed: 1 }), { "train.steps": 9, seed: 1 });
+ * ```
+ */
 export function flatten(config: object, path = ""): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(config).flatMap(([name, value]) =>
@@ -315,7 +244,17 @@ export function flatten(config: object, path = ""): Record<string, unknown> {
   );
 }
 
-/** Sixty-four hexadecimal digits over what decides a run's result: its config and its task's content. */
+/**
+ * Sixty-four hexadecimal digits over what decides a run's result: its config and its task's content.
+ * @example
+ * ```ts
+ * import { configDigest, configOf } from "@switchyard/moe/training";
+ * import { assertEquals, assertNotEquals } from "@std/assert";
+ * const digest = await configDigest(configOf(), "ab12");
+ * assertEquals(digest, await configDigest(configOf({ "train.steps": 150 }), "ab12"));
+ * assertNotEquals(digest, await configDigest(configOf({ seed: 1 }), "ab12"));
+ * ```
+ */
 export async function configDigest(config: RunConfig, taskDigest: string): Promise<string> {
   const rows = Object.entries(flatten(config)).sort(([a], [b]) => a < b ? -1 : 1);
   const bytes = new TextEncoder().encode(JSON.stringify([rows, taskDigest]));

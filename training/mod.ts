@@ -26,12 +26,19 @@ export {
   configOf,
   flatten,
   parseConfig,
-  type RunConfig,
   type SettingInfo,
   settingList,
   type Settings,
   withSetting,
 } from "./config.ts";
+export type {
+  Chosen,
+  LayerSettings,
+  ModelSettings,
+  PlacementSettings,
+  RunConfig,
+  TrainSettings,
+} from "./run_schema.ts";
 export { specOf } from "./spec_of.ts";
 export { createTrainer, type RunOptions, type Trainer } from "./trainer.ts";
 export type { TokenInLayer, TokenLook } from "./look.ts";
@@ -53,4 +60,4 @@ export type {
   StepTiming,
   TimingRecord,
 } from "./record.ts";
-export { parseRecord, recordText } from "./record.ts";
+export { parseRecord, recordText } from "./record_text.ts";

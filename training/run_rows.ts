@@ -13,7 +13,6 @@ import { fingerprint } from "./fingerprint.ts";
 import type { EndRow, EvaluationRow, RunHeader } from "./record.ts";
 import { specOf } from "./spec_of.ts";
 import type { ProgressState } from "./train_state.ts";
-import type { RunOptions } from "./trainer.ts";
 
 /** What a run is called. */
 export interface RunNames {
@@ -27,6 +26,14 @@ export interface RunNames {
   readonly size: string;
   /** What the task is called: its name, with what sets it apart from other forms of it. */
   readonly task: string;
+}
+
+/** What a header is made from besides the config. */
+export interface HeaderSources {
+  readonly backend: Backend;
+  readonly data: TaskData;
+  readonly names?: Partial<RunNames>;
+  readonly version?: string;
 }
 
 /** A run's first row, but for what only its weights can tell. */
@@ -48,7 +55,7 @@ export function namesOf(config: RunConfig, names: Partial<RunNames> = {}): RunNa
 /** What a config says about its run before there are weights. */
 export async function plannedHeader(
   config: RunConfig,
-  { data, backend, version, names }: Pick<RunOptions, "data" | "backend" | "version" | "names">,
+  { data, backend, version, names }: HeaderSources,
 ): Promise<PlannedHeader> {
   const { run, label, setting, size, task: taskName } = namesOf(config, names);
   const spec = specOf(config, data);
@@ -100,7 +107,7 @@ function meanChoices(spec: ModelSpec): number {
 }
 
 /** First row of a run. */
-export async function headerOf(config: RunConfig, options: RunOptions, model: Model): Promise<RunHeader> {
+export async function headerOf(config: RunConfig, options: HeaderSources, model: Model): Promise<RunHeader> {
   const routers = new Set(model.routerParams);
   const shared = Object.fromEntries(Object.entries(model.params).filter(([name]) => !routers.has(name)));
   const { total, router, active } = model.weights;

@@ -2,14 +2,8 @@
 // run stopped between the two resumes from the older step and writes the same rows again.
 import { type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 import { isMissing, readBytes, readText, removeIfThere, writeAtomic } from "../formats/files.ts";
-import {
-  parseRecord,
-  type RecordRow,
-  recordText,
-  type RunHeader,
-  type RunRecord,
-  type TimingRecord,
-} from "./record.ts";
+import type { RecordRow, RunHeader, RunRecord, TimingRecord } from "./record.ts";
+import { parseRecord, recordText } from "./record_text.ts";
 
 /** What a stopped run left. */
 export interface SavedRun {

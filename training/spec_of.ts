@@ -19,6 +19,17 @@ import type { Chosen, RunConfig } from "./config.ts";
  * The spec of a run's model.
  * @throws {RangeError} when the task's vectors do not have the model's width, K choices do not divide an expert's width, or
  * a control needs what the task does not have.
+ * @example
+ * ```ts
+ * import { findTask, moeLayers, parseTaskOptions } from "@switchyard/moe";
+ * import { configOf, specOf } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const recall = findTask("recall");
+ * const data = await recall.load(parseTaskOptions(recall));
+ * const config = configOf({ "task.name": "recall", ...recall.defaults, "router.name": "gshard" });
+ * const [{ moe }] = moeLayers(specOf(config, data));
+ * assertEquals([moe.E, moe.F, moe.router.name], [8, 32, "gshard"]);
+ * ```
  */
 export function specOf(
   config: RunConfig,

@@ -9,19 +9,20 @@ import { random } from "../tensor/random.ts";
 import { type Sequences, sequencesOf } from "../tensor/sequences.ts";
 import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
 import type { RunConfig } from "./config.ts";
+import { checkContract } from "./contract.ts";
 import { evaluate, type Evaluation, evaluationIsDue, evaluationPlan } from "./evaluate.ts";
 import { look, type TokenLook } from "./look.ts";
 import { createAdamW } from "./optimizer.ts";
-import {
-  type EvaluationRow,
-  type RecordRow,
-  recordRows,
-  type RunHeader,
-  type RunRecord,
-  type StepRow,
-  type StepTiming,
-  type TimingRecord,
+import type {
+  EvaluationRow,
+  RecordRow,
+  RunHeader,
+  RunRecord,
+  StepRow,
+  StepTiming,
+  TimingRecord,
 } from "./record.ts";
+import { recordRows } from "./record_text.ts";
 import { checkSameRun, endOf, headerOf, type RunNames } from "./run_rows.ts";
 import type { RunStore } from "./run_store.ts";
 import { learningRateAt } from "./schedule.ts";
@@ -73,6 +74,22 @@ export interface Trainer extends Disposable {
 /**
  * Starts a run, or goes on from its checkpoint.
  * @throws {RangeError} when the task and the model do not fit, or the run to resume was started otherwise.
+ * @example
+ * ```ts
+ * import { cpu, findTask, parseTaskOptions } from "@switchyard/moe";
+ * import { configOf, createTrainer } from "@switchyard/moe/training";
+ * import { assert, assertEquals } from "@std/assert";
+ * const recall = findTask("recall");
+ * const data = await recall.load(parseTaskOptions(recall, { facts: 64 }));
+ * const config = configOf({ "task.name": "recall", ...recall.defaults, "task.facts": 64 });
+ * const backend = await cpu({ threads: 1 });
+ * using trainer = await createTrainer(config, { backend, data });
+ * const before = await trainer.evaluate();
+ * while (trainer.steps < 20) await trainer.step();
+ * assert((await trainer.evaluate()).loss < before.loss);
+ * const [token] = await trainer.look(Int32Array.of(5));
+ * assertEquals([token.tokenId, token.layers.length, token.layers[0].wanted.length], [5, 1, 1]);
+ * ```
  */
 export async function createTrainer(config: RunConfig, options: RunOptions): Promise<Trainer> {
   const { data, store } = options;
@@ -127,6 +144,11 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
     },
     async step() {
       const { step } = state;
+      if (step >= train.steps) {
+        throw new RangeError(
+          `Cannot take step ${step} of ${header.run}: it has train.steps = ${train.steps}`,
+        );
+      }
       if (step === 0) await point();
       takePassSeconds(backend);
       const start = performance.now();
@@ -156,6 +178,11 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       look(model, backend, tokenId, sequences, state.step),
     evaluate: () => pointAt(state.step),
     async finish() {
+      if (state.step < train.steps) {
+        throw new RangeError(
+          `Cannot finish ${header.run}: it has taken ${state.step} of its train.steps = ${train.steps}`,
+        );
+      }
       rows.push(...await endOf({ config, run: header.run, data, backend, model, state, plan }));
       if (store) await store.finish(rows, timing());
     },

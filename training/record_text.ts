@@ -1,0 +1,62 @@
+// Records as JSON Lines: written as they are, read in today's shape whatever their age.
+import { fromOlder } from "./older_records.ts";
+import type { RecordRow, RunRecord } from "./record.ts";
+
+/**
+ * A record as JSON Lines: a row a line.
+ * @example
+ * ```ts
+ * import { recordText, type RunHeader } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const header = { kind: "run", run: "switch-seed0" } as RunHeader; // and the rest of it
+ * assertEquals(recordText([header]), '{"kind":"run","run":"switch-seed0"}\n');
+ * ```
+ */
+export function recordText(rows: readonly RecordRow[]): string {
+  return rows.map((row) => JSON.stringify(row) + "\n").join("");
+}
+
+/** A record's rows in the order they were written. */
+export function recordRows({ header, steps, evaluations, end }: RunRecord): RecordRow[] {
+  const rows: RecordRow[] = [header, ...evaluations.filter(({ step }) => step === 0)];
+  for (const row of steps) rows.push(row, ...evaluations.filter(({ step }) => step === row.step + 1));
+  if (end) rows.push(end);
+  return rows;
+}
+
+/**
+ * Reads a record's JSON Lines.
+ * @param name What to call the text in errors.
+ * @throws {SyntaxError} when a line is no record, naming the line.
+ * @example
+ * ```ts
+ * import { parseRecord, recordText, type RunHeader } from "@switchyard/moe/training";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * const header = { kind: "run", run: "switch-seed0" } as RunHeader; // and the rest of it
+ * const record = parseRecord(recordText([header]), "mine");
+ * assertEquals([record.header, record.steps, record.end], [header, [], null]);
+ * assertThrows(() => parseRecord("{}", "mine"), SyntaxError, "Cannot read record mine: line 1");
+ * ```
+ */
+export function parseRecord(text: string, name: string): RunRecord {
+  const rows = text.split("\n").filter((line) => line !== "").map((line, at): RecordRow => {
+    let row: RecordRow | undefined;
+    try {
+      row = JSON.parse(line);
+    } catch {
+      // reported below with the line
+    }
+    if (!row || !["run", "step", "evaluation", "end"].includes(row.kind)) {
+      throw new SyntaxError(`Cannot read record ${name}: line ${at + 1} is no row of a run`);
+    }
+    return fromOlder(row);
+  });
+  const header = rows.find((row) => row.kind === "run");
+  if (!header) throw new SyntaxError(`Cannot read record ${name}: it has no "run" row`);
+  return {
+    header,
+    steps: rows.filter((row) => row.kind === "step"),
+    evaluations: rows.filter((row) => row.kind === "evaluation"),
+    end: rows.find((row) => row.kind === "end") ?? null,
+  };
+}

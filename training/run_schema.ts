@@ -1,0 +1,158 @@
+// The schema of a run, with defaults, ranges and descriptions of every setting, and the types of what it gives. Options of
+// plugins are left to the plugins.
+import { z } from "zod";
+import { type ControlName, controls } from "../models/controls.ts";
+
+/** A plugin's name with all of its options. */
+export type Chosen = { readonly name: string } & Readonly<Record<string, unknown>>;
+
+/** Settings of one layer, over the model's own. */
+export interface LayerSettings {
+  readonly attention?: boolean | undefined;
+  readonly feedForward?: "dense" | "moe" | "none" | undefined;
+  readonly feedForwardWidth?: number | undefined;
+  readonly experts?: number | undefined;
+  readonly expertWidth?: number | undefined;
+  readonly router?: Chosen | undefined;
+  readonly expertKind?: Chosen | undefined;
+}
+
+/** Settings of the model; {@linkcode settingList} describes each, as those of training and placement. */
+export interface ModelSettings {
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly feedForwardWidth: number;
+  readonly moeEvery: number;
+  readonly experts: number;
+  readonly expertWidth: number;
+  readonly equalCost: boolean;
+  readonly norm: boolean;
+  readonly residual: boolean;
+  readonly residualScale: number | null;
+  readonly outputNorm: boolean;
+  readonly perLayer: readonly LayerSettings[];
+}
+
+/** Settings of training. */
+export interface TrainSettings {
+  readonly steps: number;
+  readonly batch: number;
+  readonly length: number;
+  readonly learningRate: number;
+  readonly warmupShare: number;
+  readonly endShare: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+  readonly maximumNorm: number;
+  readonly evaluations: number;
+  readonly evaluationBatches: number | null;
+}
+
+/** Where ranks stand. */
+export interface PlacementSettings {
+  readonly ranks: number;
+  readonly ranksPerNode: number;
+  readonly sharded: boolean;
+}
+
+/** A run, with every default filled in. */
+export interface RunConfig {
+  readonly task: Chosen;
+  readonly model: ModelSettings;
+  readonly experts: Chosen;
+  readonly router: Chosen;
+  readonly control: ControlName | null;
+  readonly train: TrainSettings;
+  readonly placement: PlacementSettings;
+  readonly seed: number;
+}
+
+/** Whole number of at least `least`. */
+const whole = (least: number) => z.number().int().min(least);
+/** A plugin by name, with its options beside the name. */
+const plugin = (name: string) => z.looseObject({ name: z.string().default(name) }).prefault({});
+
+/** Plugins that a run has unless others are named. */
+export const usual = {
+  task: "language",
+  experts: "feed-forward",
+  router: "switch",
+} as const;
+
+const layer = z.strictObject({
+  attention: z.boolean().optional().describe("whether the layer has attention"),
+  feedForward: z.enum(["dense", "moe", "none"]).optional().describe("what follows attention"),
+  feedForwardWidth: whole(1).optional().describe("intermediate size of a dense network"),
+  experts: whole(1).optional().describe("experts"),
+  expertWidth: whole(1).optional().describe("intermediate size of one expert"),
+  router: z.looseObject({ name: z.string() }).optional().describe("a router of the layer's own"),
+  expertKind: z.looseObject({ name: z.string() }).optional().describe("experts of the layer's own"),
+});
+
+const model = z.strictObject({
+  width: whole(1).default(64).describe("hidden size D"),
+  layers: whole(1).default(4).describe("layers"),
+  heads: whole(0).default(2).describe("attention heads; 0 = no attention"),
+  feedForwardWidth: whole(1).default(256).describe("intermediate size of a dense network"),
+  moeEvery: whole(0).default(2).describe("every n-th layer is a mixture of experts; 0 = none"),
+  experts: whole(1).default(8).describe("experts of a layer, at one expert a token where equalCost is set"),
+  expertWidth: whole(1).default(256).describe(
+    "intermediate size of an expert, at one expert a token where equalCost is set",
+  ),
+  equalCost: z.boolean().default(false).describe(
+    "cut experts K times narrower into K times as many for a router that sends a token to K, so that all cost the same",
+  ),
+  norm: z.boolean().default(true).describe("RMSNorm before each part of a layer"),
+  residual: z.boolean().default(true).describe("add a layer's feed-forward output to what it reads"),
+  residualScale: z.number().positive().nullable().default(null).describe(
+    "factor of the initial scale of projections into the residual; null = 1 / sqrt(2 layers)",
+  ),
+  outputNorm: z.boolean().default(true).describe("RMSNorm before the scores"),
+  perLayer: z.array(layer).default([]).describe(
+    "settings of single layers, from the first, over those above",
+  ),
+}).prefault({});
+
+const train = z.strictObject({
+  steps: whole(1).default(150).describe("training steps"),
+  batch: whole(1).default(16).describe("sequences in a batch"),
+  length: whole(1).default(64).describe("tokens of a sequence"),
+  learningRate: z.number().positive().default(3e-3).describe("peak learning rate"),
+  warmupShare: z.number().min(0).max(1).default(0.1).describe("share of steps in which the rate rises"),
+  endShare: z.number().min(0).max(1).default(0.1).describe("last learning rate over the peak"),
+  beta1: z.number().min(0).lt(1).default(0.9).describe("AdamW's decay of the first moment"),
+  beta2: z.number().min(0).lt(1).default(0.95).describe("AdamW's decay of the second moment"),
+  epsilon: z.number().positive().default(1e-8).describe("AdamW's epsilon"),
+  weightDecay: z.number().min(0).default(0.1).describe("decoupled weight decay of matrices"),
+  maximumNorm: z.number().positive().default(1).describe("gradients are scaled down to this norm"),
+  evaluations: whole(1).default(10).describe("validation points between the first and the last"),
+  evaluationBatches: whole(1).nullable().default(16).describe(
+    "batches of held-out examples, evenly spread; null = all",
+  ),
+}).prefault({});
+
+const placement = z.strictObject({
+  ranks: whole(1).max(65536).default(1).describe("ranks the model is laid out over"),
+  ranksPerNode: whole(1).default(1).describe("ranks that share a node"),
+  sharded: z.boolean().default(false).describe("each rank trains on its own part of the text"),
+}).prefault({});
+
+/** Names of a layer's settings. */
+export const layerSettings: readonly string[] = Object.keys(layer.shape);
+
+/** Schema of a run, plugins' own options left to the plugins. */
+export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
+  task: plugin(usual.task).describe("task, and its options"),
+  model: model.describe("the model"),
+  experts: plugin(usual.experts).describe("kind of expert, and its options"),
+  router: plugin(usual.router).describe("router, and its options"),
+  control: z.enum(controls).nullable().default(null).describe(
+    "a control that takes the router's part, or null",
+  ),
+  train: train.describe("training"),
+  placement: placement.describe("where ranks stand"),
+  seed: whole(0).default(0).describe("seed of initial weights, order of examples and routing noise"),
+});
