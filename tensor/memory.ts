@@ -1,11 +1,11 @@
-// Memory scopes: a tensor made inside a scope is freed when it closes, unless it was kept. Nobody counts references.
+// Memory scopes: a tensor made inside a scope is freed when it closes, unless it was kept; references are not counted.
 // A scope belongs to the context of one backend handle (tensor/context.ts), and a closed scope's tensors are refused.
 import { type Backend, shapeText } from "../kernels/kernel.ts";
 import { contextOf, type Scope, type Storage } from "./context.ts";
 
 /** An open scope. Close it with `using` or `[Symbol.dispose]()`. */
 export interface Memory extends Disposable {
-  /** Hands a tensor on to the scope around this one, or to nobody: then {@linkcode release} frees it. */
+  /** Hands a tensor on to the scope around this one. Where there is none, {@linkcode release} frees it. */
   keep<T extends Stored>(tensor: T): T;
 }
 
@@ -91,7 +91,7 @@ export function own({ storage }: Stored): void {
   give(storage, contextOf(storage.backend).scopes.at(-1));
 }
 
-/** Takes a tensor out of whatever scope owns it: somebody else frees its memory. */
+/** Takes a tensor out of the scope that owns it: the caller frees its memory. */
 export function disown({ storage }: Stored): void {
   give(storage, undefined);
 }

@@ -292,11 +292,8 @@ Deno.test("weights are softmax over all experts, over those that kept the token,
     return row.map((value) => Math.max(0, value * norm / Math.sqrt(D / E)));
   });
   for (const mode of ["both", "tcr", "ecr"] as const) {
-    const [all, some, rectified] = await Promise.all(
-      (["softmax", "kept", "locmoe"] as const).map((weight) =>
-        kept({ x, options: { ...off, mode, weight } })
-      ),
-    );
+    const by = (weight: LocmoePlusOptions["weight"]) => kept({ x, options: { ...off, mode, weight } });
+    const [all, some, rectified] = [await by("softmax"), await by("kept"), await by("locmoe")];
     const keepers = Map.groupBy([...some.keys()].map((pair) => pair.split(" ").map(Number)), ([t]) => t);
     assertEquals(pairsOf(all), pairsOf(some));
     for (const [pair, weight] of all) {

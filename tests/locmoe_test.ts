@@ -244,10 +244,9 @@ Deno.test("tokens with every score rectified to 0 go by score, or evenly at rand
     (await routed({ x, T, D, E, options: { ties: "random" }, stream: 1 })).expert,
     drawn.expert,
   );
-  const evaluated = [1, 2].map((stream) =>
-    routed({ x, T, D, E, options: { ties: "random" }, stream, training: false })
-  );
-  assertEquals((await evaluated[0]).expert, (await evaluated[1]).expert);
+  const evaluated = (stream: number) =>
+    routed({ x, T, D, E, options: { ties: "random" }, stream, training: false });
+  assertEquals((await evaluated(1)).expert, (await evaluated(2)).expert);
   // A random draw among equals leaves tokens with one highest score alone.
   const plain = random(10).normal(T * D);
   const [a, b] = [
