@@ -155,7 +155,21 @@ async function main(words: string[]): Promise<number> {
     console.error(`No WebGPU adapter: ${error.message}`);
     if (adapter !== "any") return 1;
   }
-  return (await deno(words, env, false)).code;
+  return await withRuntimeFolder(async (folder) => (await deno(words, { ...folder, ...env }, false)).code);
+}
+
+/**
+ * Vulkan's drivers ask Wayland for a display, and Wayland complains in every process when the user has no folder for
+ * sockets. Then this process and those it starts share a temporary one, which is the user's own (mode 700).
+ */
+async function withRuntimeFolder<T>(body: (env: Environment) => Promise<T>): Promise<T> {
+  if (Deno.build.os !== "linux" || Deno.env.get("XDG_RUNTIME_DIR")) return await body({});
+  const folder = await Deno.makeTempDir();
+  try {
+    return await body({ XDG_RUNTIME_DIR: folder });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 if (import.meta.main) {
