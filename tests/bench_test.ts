@@ -1,4 +1,4 @@
-// The benches run, check what they time and print what they say; how fast is their own affair.
+// What the benches compute from what they time, and refuse before they do. That they run: tests/long/bench_test.ts.
 import {
   assert,
   assertEquals,
@@ -21,41 +21,21 @@ import {
   readHistory,
 } from "../bench/history_entries.ts";
 import { countsOf, expertsOf, offsetsOf } from "../bench/loads.ts";
-import { renderBench, writePage } from "../bench/page.ts";
+import { writePage } from "../bench/page.ts";
 import { memoryByHand } from "../bench/memory_by_hand.ts";
 import { leastSeconds } from "../bench/roof.ts";
 import { spread } from "../bench/rounds.ts";
 import { createRows } from "../bench/rows.ts";
-import { renderScaling } from "../bench/scaling_page.ts";
-import { scalingSchema } from "../bench/scaling_schema.ts";
-import { scalingTables } from "../bench/scaling_tables.ts";
-import { benchSchema } from "../bench/schema.ts";
-import { tablesOf } from "../bench/tables.ts";
 import { verified } from "../bench/verify.ts";
 import { specOf } from "../training/spec_of.ts";
 import { tinyConfig, wordsAlone } from "./run_configs.ts";
 import { cpu } from "../cpu/backend.ts";
 import { affine, matmul } from "../kernels/mod.ts";
-import configuration from "../deno.json" with { type: "json" };
-
-const root = new URL("../", import.meta.url);
-
-/** Runs a task's own command with more words, and with the permissions it asks for. */
-async function run(task: keyof typeof configuration.tasks, ...words: string[]) {
-  const [program, ...own] = configuration.tasks[task].command.split(" ");
-  assertEquals(program, "deno");
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [own[0], "--no-prompt", ...own.slice(1), ...words],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  return { code, out: new TextDecoder().decode(stdout), error: new TextDecoder().decode(stderr) };
-}
+import { assertClose, run, type Task } from "./bench_command.ts";
 
 /** Each list of words is refused with one sentence on one line, before anything is timed. */
 async function refuses(
-  task: keyof typeof configuration.tasks,
+  task: Task,
   mistakes: readonly (readonly [words: readonly string[], sentence: string])[],
 ) {
   for (const [words, sentence] of mistakes) {
@@ -63,76 +43,6 @@ async function refuses(
     assert(code !== 0 && out === "", `${words}: exit code ${code}, ${out}`);
     assert(error.startsWith(sentence) && error.trimEnd().split("\n").length === 1, error);
   }
-}
-
-const short = ["--rounds", "1", "--steps", "2", "--size", "tiny", "--layer", "64,16,32,4,2"];
-
-Deno.test("bench: one short round gives every figure, with a spread and in base units", async () => {
-  const { code, out, error } = await run(
-    "bench",
-    ...short,
-    "--routers",
-    "switch,hash",
-    "--threads",
-    "1,2",
-    "--json",
-  );
-  assertEquals([code, error], [0, ""]);
-  const result = benchSchema.parse(JSON.parse(out));
-  const { rows, checked, size, layer } = result;
-  assertEquals([size, layer], ["tiny", { T: 64, D: 16, F: 32, E: 4, K: 2 }]);
-  for (const kernel of ["matmul", "grouped_matmul", "attention", "adamw", "top_k"]) {
-    assert(checked.includes(kernel), `${kernel} was not checked`);
-  }
-  const find = (group: string, name: string, on: string) => {
-    const found = rows.find((row) => row.group === group && row.name === name && row.on === on);
-    assert(found, `no ${group} ${name} on ${on}`);
-    return found.figures;
-  };
-  for (const on of ["1 thread", "2 threads"]) {
-    assert(find("roof", "plain multiply-add", on).flopPerSecond.median > 0);
-    assert(find("roof", "256 MiB", on).bytesPerSecond.median > 0);
-    assert(find("product", "logits", on).ofPeak.median > 0);
-    assert(find("grouped", "4 matrices, skew 0.9", on).flopPerSecond.median > 0);
-    // 64 tokens, 2 experts each, 4 D F operations, one pass forward and two back.
-    const layer = find("layer", "skew 0.5", on);
-    assertClose(layer.flopPerSecond.median * layer.seconds.median, 3 * 64 * 2 * 4 * 16 * 32);
-    const step = find("step", "switch", on);
-    const shares = ["route", "dispatch", "experts", "combine", "rest", "backward", "optimizer", "reading"]
-      .map((part) => step[`${part}Share`].median);
-    assert(shares.every((share) => share > 0 && share < 1), `shares ${shares}`);
-    assertClose(shares.reduce((sum, share) => sum + share), 1);
-    assert(step.routingShare.median > 0 && step.routingShare.median < 1);
-    assert(step.peakBytes.median > step.allocatedBytes.median / 10 && step.allocatedBytes.median > 0);
-    assertEquals(step.grownBytes.median, 0, "memory stays as it is after the first steps");
-    // 8 x 32 tokens of the tiny size, three passes.
-    const flop = step.flopPerSecond.median * step.seconds.median / (3 * 8 * 32);
-    assertClose(flop, Math.round(flop));
-    const kernels = rows.filter((row) => row.group === "kernel" && row.on === on);
-    assertClose(kernels.reduce((sum, { figures }) => sum + figures.share.median, 0), 1);
-    assertEquals(
-      find("kernel", "adamw", on).calls.median,
-      15,
-      "one update for each parameter of the tiny model",
-    );
-  }
-  const html = renderBench(result);
-  const tables = tablesOf(result);
-  for (const { title } of tables) assertStringIncludes(html, title.replace("'", "&#39;"));
-  // One round has no range, and the kernels are those of the first router asked for.
-  assertEquals(result.profiled, "switch");
-  assertStringIncludes(tables.find(({ title }) => title === "Kernels of a step")!.about, "with switch.");
-  assert(!/\[\d|1 rounds|over rounds/.test(JSON.stringify(tables)), "a range of one round");
-  for (
-    const plot of ["Milliseconds of a step on 1 thread", "Roofline of the kernels of a step on 2 threads"]
-  ) {
-    assertStringIncludes(html, `role="img" aria-label="${plot}"`);
-  }
-  assert(!/undefined|NaN/.test(html), "a figure is missing");
-});
-
-function assertClose(got: number, want: number) {
-  assert(Math.abs(got - want) <= 1e-6 * want, `${got} and should be ${want}`);
 }
 
 Deno.test("a page is written beside an older one of the same day, not over it", async () => {
@@ -268,39 +178,6 @@ Deno.test("bench:scaling: mistakes are refused in one sentence", () =>
     [["--slow"], 'Cannot use "--slow": there are --rounds, --threads, --blas, --quick, --json'],
   ]));
 
-Deno.test("bench:scaling: a quick run gives every curve, exponent and ratio", async () => {
-  const { code, out, error } = await run("bench:scaling", "--quick", "--json", "--threads", "2");
-  assertEquals([code, error], [0, ""]);
-  const result = scalingSchema.parse(JSON.parse(out));
-  assertEquals(result.curves.map(({ name }) => name), ["tokens", "experts", "width", "choices", "threads"]);
-  for (const { name, points, time, memory } of result.curves) {
-    assertEquals([points.length, time!.interval], [name === "threads" ? 2 : 3, null]);
-    assert(points.every(({ peakBytes }) => peakBytes > 2 ** 20) && Number.isFinite(memory!.value), name);
-  }
-  // Memory is no matter of speed: that of 16 times the tokens is more, that of 16 times the experts not 16 times more.
-  const [tokens, experts] = result.curves;
-  assert(tokens.points[2].peakBytes > 2 * tokens.points[0].peakBytes);
-  assert(experts.points[2].peakBytes < 2 * experts.points[0].peakBytes);
-  assertEquals(result.grouped.map(({ E }) => E), [8, 8, 8, 16, 16, 16, 32, 32, 32]);
-  assertEquals(result.layers.map(({ E }) => E), [8, 16, 32]);
-  assertEquals(result.layers[0].ratio.median, 1);
-  assertEquals(result.layerSize.T * result.layerSize.K / 32, 32, "rows an expert at the most experts");
-  assertEquals(result.memory.map(({ size }) => size), ["tiny"]);
-  // Scratch is memory, and no array.
-  const [one, two] = result.curves[4].points;
-  assertEquals(one.peakBytes, two.peakBytes, "arrays do not depend on threads");
-  for (const { peakBytes, heldBytes } of [one, two, ...result.memory]) assert(peakBytes < heldBytes);
-  assert(!/\[\d|1 rounds|over rounds/.test(JSON.stringify(scalingTables(result))), "a range of one round");
-  const html = renderScaling(result);
-  for (const { title } of scalingTables(result).filter(({ title }) => title !== "Curves")) {
-    assertStringIncludes(html, title);
-  }
-  for (const { name } of result.curves) assertStringIncludes(html, `aria-label="milliseconds by ${name}"`);
-  const claims = html.match(/With \w+, time grows to the power -?[\d.]+, memory to -?[\d.]+\./g);
-  assertEquals(claims?.length, 4, "what two points say is no claim");
-  assert(!/undefined|NaN/.test(html), "a figure is missing");
-});
-
 Deno.test("exponents are found, with an interval, and refused where there are none", () => {
   const cube = [1, 2, 4, 8].map((x) => ({ x, y: 5 * x ** 3 }));
   const { value, interval } = exponentOf(cube);
@@ -430,58 +307,9 @@ Deno.test("history: an entry that would say nothing is refused, with how wide it
   );
 });
 
-Deno.test("bench:history: comparing prints every ratio and leaves the record alone", async () => {
-  const record = new URL("bench/history.jsonl", root);
-  const before = await Deno.readTextFile(record);
-  parseHistory(before, "bench/history.jsonl");
-  const { code, out, error } = await run("bench:history", "--compare", "--rounds", "1");
-  assertEquals([code, error], [0, ""]);
-  for (
-    const name of ["product / multiply-add peak", "routing / MoE blocks", "TypeScript loop / WebAssembly"]
-  ) {
-    assertStringIncludes(out, `  ${name}`);
-  }
-  assertEquals(await Deno.readTextFile(record), before);
-  await refuses("bench:history", [
+Deno.test("bench:history: mistakes are refused in one sentence", () =>
+  refuses("bench:history", [
     [["--rounds", "0"], "Cannot use --rounds 0: choose a whole number of at least 1"],
     [["--append"], 'Cannot use "--append": there are --rounds, --compare'],
     [["--rounds", "2"], "Cannot add an entry of --rounds 2: choose at least 3, or --compare"],
-  ]);
-});
-
-/** What `deno bench` says of those of a file's benches that a filter lets through; all of them ran. */
-async function denoBench(file: string, filter: string) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["bench", "--no-prompt", "--json", "--allow-read=bench", "--allow-env", "--filter", filter],
-      `bench/${file}`,
-    ],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-  }).output();
-  assertEquals(code, 0, new TextDecoder().decode(stderr));
-  const { benches } = JSON.parse(new TextDecoder().decode(stdout)) as {
-    benches: { name: string; baseline: boolean; group: string | null; results: { ok?: unknown }[] }[];
-  };
-  assert(benches.every(({ results }) => results.every(({ ok }) => ok)));
-  return benches.map(({ name, baseline, group }) => [name, baseline, group]);
-}
-
-Deno.test("deno bench: what is timed is checked, and compared with what does the same", async () => {
-  const [routers, kernels, layer, step] = await Promise.all([
-    denoBench("routers_bench.ts", "/^(hash|forced-balance)$/"),
-    denoBench("kernels_bench.ts", "/^(top_k|adamw) /"),
-    denoBench("layer_bench.ts", "forward and backward, skew 0.9"),
-    denoBench("step_bench.ts", "/^switch$/"),
-  ]);
-  const ofRouters = "routers, T=1024 D=64, 8 experts a choice";
-  assertEquals(routers, [["forced-balance", true, ofRouters], ["hash", false, ofRouters]]);
-  assertEquals(kernels.map(([name, , group]) => [String(name).split(" ")[0], group]), [
-    ["adamw", null],
-    ["top_k", null],
-  ]);
-  assertEquals(layer, [
-    ["forward and backward, skew 0.9", false, "MoE block, T=2048 D=256 F=1024 E=8 K=2"],
-  ]);
-  assertEquals(step, [["switch", true, "training step, size small"]]);
-});
+  ]));

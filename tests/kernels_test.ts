@@ -1,37 +1,18 @@
 // The contract every kernel keeps: its programs agree with its reference within the derived rounding (integers exactly),
 // on the CPU with the same bits however the work is cut over threads, with products on the system's BLAS and with
-// none, on a GPU with either kind of programs and however grids fold; and its shape rule explains what it refuses.
+// none, and on a GPU; and its shape rule explains what it refuses.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { cpu, type CpuBackend, type CpuOptions } from "../cpu/backend.ts";
 import { blockBytes } from "../cpu/heap.ts";
 import { hasRelaxedSimd } from "../cpu/module.ts";
 import { programs } from "../cpu/wasm.ts";
-import {
-  type ArrayType,
-  type Buffer,
-  type Case,
-  f32,
-  type HostArray,
-  type Kernel,
-  type NumberArray,
-  sizeOf,
-} from "../kernels/kernel.ts";
-import { disagreement, referenceOf } from "../kernels/agreement.ts";
-import * as all from "../kernels/mod.ts";
-import type { WebgpuBackend } from "../gpu/backend.ts";
+import { type ArrayType, type Buffer, f32, type HostArray, sizeOf } from "../kernels/kernel.ts";
+import { referenceOf } from "../kernels/agreement.ts";
+import { toHalf } from "../kernels/mod.ts";
 import { blas } from "./blas.ts";
 import { fill } from "./fill.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
-
-// Each kernel has its own type of params; what the suite passes always comes from the kernel's own cases.
-// deno-lint-ignore no-explicit-any
-type AnyKernel = Kernel<any>;
-// deno-lint-ignore no-explicit-any
-type AnyCase = Case<any>;
-
-const kernels = Object.entries(all as Record<string, unknown>).filter((entry): entry is [string, AnyKernel] =>
-  typeof entry[1] === "object" && entry[1] !== null && "reference" in entry[1]
-);
+import { agrees, type AnyCase, type AnyKernel, checkOnGpu, kernels, sameBits } from "./kernel_cases.ts";
 
 interface Variant {
   readonly about: string;
@@ -48,12 +29,8 @@ async function variant(about: string, options: CpuOptions): Promise<Variant> {
 const variants = [await variant("plain", { relaxed: false })];
 if (hasRelaxedSimd()) variants.push(await variant("relaxed", { relaxed: true }));
 if (blas) variants.push(await variant(blas.name, { blas: blas.library, leastBlasProduct: 1 }));
-/** Hardware programs, those for software adapters, and grids that fold because a dimension takes 5 workgroups only. */
-const gpuVariants = [
-  { about: "programs for hardware", backend: openGpu({ software: false }) },
-  { about: "programs for software adapters", backend: openGpu({ software: true }) },
-  { about: "folded grids", backend: openGpu({ workgroupsPerDimension: 5 }) },
-];
+/** With the programs for such an adapter; other programs and folded grids: tests/long/kernels_test.ts. */
+const onGpu = openGpu();
 
 addEventListener("unload", () => {
   for (const { one, two } of variants) for (const backend of [one, two]) backend.close();
@@ -135,10 +112,8 @@ for (const [exported, kernel] of kernels) {
     });
   }
 
-  for (const variant of kernel.gpu ? gpuVariants : []) {
-    gpuTest(`${kernel.name}: all cases on WebGPU, ${variant.about}`, async () => {
-      await checkOnGpu(await variant.backend(), kernel, variant.about);
-    });
+  if (kernel.gpu) {
+    gpuTest(`${kernel.name}: all cases on WebGPU`, async () => await checkOnGpu(await onGpu(), kernel));
   }
 
   Deno.test(`${kernel.name}: refuses what does not fit, in one clear sentence`, () => {
@@ -181,7 +156,7 @@ function refusedOnCpu(backend: CpuBackend, kernel: AnyKernel, each: AnyCase): vo
   const lacking = (name: string) =>
     `Cannot run ${name}: it has no WebAssembly program, only the WebGPU backend runs it`;
   if (half >= 0) {
-    assertThrows(() => backend.run(all.toHalf, [given[half]], {}), TypeError, lacking("to_half"));
+    assertThrows(() => backend.run(toHalf, [given[half]], {}), TypeError, lacking("to_half"));
   } else {
     const message = kernel.cpu
       ? "Cannot place an array of f16 on the CPU backend: it stores f32 and i32; WebGPU stores f16 too"
@@ -218,65 +193,6 @@ function refuses(kernel: AnyKernel, types: readonly ArrayType[], params: unknown
     );
     return true;
   }
-}
-
-/** Runs every case on arrays that held NaN before, with one read for all, and compares; inputs must be left alone. */
-async function checkOnGpu(backend: WebgpuBackend, kernel: AnyKernel, about: string): Promise<void> {
-  const buffers: Buffer[] = [];
-  const runs = kernel.cases.map((each) => {
-    const types = each.inputs.map((input) => input.type);
-    const inputs = each.inputs.map((input, at) => fill(input, `${kernel.name} ${each.about} ${at}`));
-    const outputs = kernel.outputs(types, each.params);
-    for (const { shape } of outputs) {
-      backend.free(backend.upload(new Float32Array(sizeOf(shape)).fill(NaN), shape));
-    }
-    const given = inputs.map((values, at) => {
-      const uploaded = backend.upload(values, types[at].shape);
-      if (types[at].dtype !== "f16") return uploaded;
-      const [half] = backend.run(all.toHalf, [uploaded], {});
-      backend.free(uploaded);
-      return half;
-    });
-    const made = backend.run(kernel, given, each.params);
-    buffers.push(...given, ...made);
-    return { each, types, inputs, outputs, given, made };
-  });
-  const replacing = kernel.replaces ? replaceOnGpu(backend, kernel) : [];
-  for (const { replaced, made } of replacing) buffers.push(...replaced, ...made);
-  const values = new Map<Buffer, HostArray>();
-  await Promise.all(buffers.map(async (buffer) => values.set(buffer, await backend.read(buffer))));
-  for (const [run, { each, types, inputs, outputs, given, made }] of runs.entries()) {
-    const where = `${kernel.name}, ${each.about}, WebGPU, ${about}`;
-    const wanted = referenceOf(kernel, inputs, types, each.params);
-    const rounding = (kernel.gpuRounding ?? kernel.rounding)(types, each.params);
-    outputs.forEach((type, at) => {
-      assertEquals(made[at].type, type);
-      agrees(`${where}, output ${at}`, type, values.get(made[at])!, wanted[at], rounding);
-      const inPlace = replacing[run]?.made[at];
-      if (inPlace) {
-        agrees(`${where}, output ${at} in place`, type, values.get(inPlace)!, wanted[at], rounding);
-      }
-    });
-    given.forEach((buffer, at) => sameBits(`${where}, input ${at} after`, values.get(buffer)!, inputs[at]));
-  }
-  for (const buffer of buffers) backend.free(buffer);
-}
-
-/** All cases with outputs in the place of inputs. */
-function replaceOnGpu(backend: WebgpuBackend, kernel: AnyKernel): { replaced: Buffer[]; made: Buffer[] }[] {
-  return kernel.cases.map((each) => {
-    const given = each.inputs.map((input, at) =>
-      backend.upload(fill(input, `${kernel.name} ${each.about} ${at}`), input.type.shape)
-    );
-    const { usedBytes } = backend.statistics();
-    const made = backend.run(kernel, given, each.params, true);
-    assertEquals(
-      backend.statistics().usedBytes,
-      usedBytes,
-      `${kernel.name} took memory for what replaces inputs`,
-    );
-    return { replaced: given, made };
-  });
 }
 
 interface Result {
@@ -382,18 +298,4 @@ async function checkReplacing(
   }
   for (const buffer of given) backend.free(buffer);
   for (const buffer of made) backend.free(buffer);
-}
-
-function agrees(where: string, type: ArrayType, got: HostArray, want: NumberArray, rounding: number): void {
-  const wrong = disagreement(type, got, want, rounding);
-  assert(wrong === null, `${where} of ${wrong}`);
-}
-
-function sameBits(where: string, got: HostArray, want: HostArray): void {
-  assertEquals(got.length, want.length, where);
-  const a = new Int32Array(got.buffer, got.byteOffset, got.length);
-  const b = new Int32Array(want.buffer, want.byteOffset, want.length);
-  // Engines may give NaN any payload.
-  const at = a.findIndex((bits, i) => bits !== b[i] && !(Number.isNaN(got[i]) && Number.isNaN(want[i])));
-  assert(at < 0, `${where}: bits differ at ${at}: ${got[at]} and ${want[at]}`);
 }

@@ -3,32 +3,13 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { webgpu } from "../gpu/backend.ts";
 import { openDevice } from "../gpu/adapter.ts";
-import { f32, type GpuFacts, type GpuPass, i32, type Kernel } from "../kernels/kernel.ts";
+import { f32, i32 } from "../kernels/kernel.ts";
 import * as all from "../kernels/mod.ts";
 import { adapter, gpuTest, openGpu } from "./gpu.ts";
+import { gpuKernels as kernels, passes } from "./gpu_passes.ts";
 
-// Each kernel has its own type of params; what is passed always comes from the kernel's own cases.
-// deno-lint-ignore no-explicit-any
-const kernels = (Object.values(all) as Kernel<any>[]).flatMap((kernel) => {
-  const { name, cases, gpu, wgsl } = kernel;
-  return gpu && wgsl ? [{ name, cases, gpu, wgsl }] : [];
-});
 const shared = openGpu();
 const openedForSoftware = openGpu({ software: true });
-
-const hardware: GpuFacts = { software: false, workgroupsPerDimension: 65535 };
-const software: GpuFacts = { software: true, workgroupsPerDimension: 65535 };
-
-function passes(): { readonly name: string; readonly pass: GpuPass }[] {
-  return kernels.flatMap(({ name, cases, gpu }) =>
-    cases.flatMap(({ inputs, params }) =>
-      [hardware, software].flatMap((facts) => {
-        const { passes, over = [] } = gpu(inputs.map(({ type }) => type), params, facts);
-        return [...passes, ...over].map((pass) => ({ name, pass }));
-      })
-    )
-  );
-}
 
 Deno.test("every program and entry point is reached by a case", () => {
   const used = new Set(
@@ -86,28 +67,6 @@ gpuTest("programs compile without a word", async () => {
   }
   device.destroy();
   assertEquals(found, []);
-});
-
-gpuTest("every pipeline that a case asks for can be made", async () => {
-  const { device } = await openDevice({});
-  const wanted = new Map(
-    passes().map(({ name, pass }) => {
-      const { program, entry = "main", constants = {} } = pass;
-      return [`${entry} ${JSON.stringify(constants)} ${program}`, { name, program, entry, constants }];
-    }),
-  );
-  const failed: string[] = [];
-  for (const { name, program, entry, constants } of wanted.values()) {
-    device.pushErrorScope("validation");
-    const module = device.createShaderModule({ code: program });
-    const compute = { module, entryPoint: entry, constants: { ...constants } };
-    device.createComputePipeline({ layout: "auto", compute });
-    const error = await device.popErrorScope();
-    if (error) failed.push(`${name} ${entry} ${JSON.stringify(constants)}: ${error.message}`);
-  }
-  device.destroy();
-  assertEquals(failed, []);
-  assert(wanted.size > kernels.length);
 });
 
 /** Paths from the root of files under a folder that end in `.wgsl`. */
