@@ -9,6 +9,10 @@ import { rowsInOrder, sequenceLengths, walkRows } from "./rows.ts";
 import type { FrozenVectors } from "../models/spec.ts";
 import type { TaskData, TaskPlugin } from "./task.ts";
 
+function namesOf(variables: number): string {
+  return functionNames.filter((name) => piecewiseLinear[name].variables === variables).join(", ");
+}
+
 /** Points on which a function of one variable is judged, and of two variables: a square of 32. */
 const GRID = 1024;
 
@@ -38,7 +42,7 @@ export const regression: TaskPlugin<RegressionOptions> = {
     "Ours, in the manner of the toy of Kool, Maddison, Mnih 2021, arXiv:2109.11817, whose settings are not published.",
   options: z.strictObject({
     function: z.enum(functionNames).default("two").describe(
-      "of one variable: two, skew (a quarter and three), four, four-skew; of two: quadrants, checker, disc",
+      `of one variable: ${namesOf(1)}; of two: ${namesOf(2)}`,
     ),
     points: z.int().min(1).default(100).describe("training points, uniform in [0, 1) or its square"),
     noise: z.number().min(0).default(0).describe("standard deviation of noise on training values"),

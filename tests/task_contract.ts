@@ -66,7 +66,11 @@ export function taskContract(plugin: AnyTaskPlugin, { other, heldOut }: TaskVari
       RangeError,
       `Cannot set nonsense = 1 of task "${plugin.name}": there are ${Object.keys(properties).join(", ")}`,
     );
-    assert(Object.keys(plugin.defaults).every((path) => /^\w+\.\w+$/.test(path)), "defaults are by path");
+    for (const settings of [plugin.defaults, ...Object.values(plugin.sizes)]) {
+      assert(Object.keys(settings).every((path) => /^\w+\.\w+$/.test(path)), "settings are by path");
+      const own = Object.entries(settings).filter(([path]) => path.startsWith("task."));
+      parseTaskOptions(plugin, Object.fromEntries(own.map(([path, value]) => [path.slice(5), value])));
+    }
   });
 
   promises("equal options give equal digests and examples, other options other digests", async (data) => {

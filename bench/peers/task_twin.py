@@ -16,7 +16,8 @@ torch.set_num_threads(1)
 FOLDER, CHOSEN = sys.argv[1], sys.argv[2:]
 TASK = json.load(open(f"{FOLDER}/task.json"))
 T, D, STEPS = TASK["T"], TASK["D"], TASK["steps"]
-JITTER, BALANCE, CAPACITY = 0.01, 0.01, 1.25
+JITTER, BALANCE = 0.01, 0.01
+CAPACITY = {True: 1.25, False: 2}  # in training and in evaluation
 
 
 def read(name, kind):
@@ -70,7 +71,7 @@ class Layer(torch.nn.Module):
         first = F.one_hot(index[:, 0], self.E).float()
         balance = BALANCE * self.E * (first.mean(0) * p.mean(0)).sum()
         if self.capacity is not None:  # the first tokens of an expert in order of position are kept
-            room = math.ceil(self.capacity * n / self.E)
+            room = math.ceil(self.capacity[training] * n / self.E)
             value = value * ((first.cumsum(0) * first).sum(-1, keepdim=True) <= room)
         return torch.zeros(n, self.E).scatter(1, index, value), balance
 
