@@ -60,7 +60,7 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
     "The bound grows exponentially in delta^2 D, so it is clamped; at delta 0.1, D 5120 and 16 experts it is 8.5e10.",
   ],
   traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
-  causalWith: keepsOrder,
+  traitsWith: (options) => ({ causal: keepsOrder(options) }),
   options: z.strictObject({
     gate: z.enum(["grap", "orthogonal"]).default("grap")
       .describe(

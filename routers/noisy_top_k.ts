@@ -61,6 +61,7 @@ export const noisyTopKRouter: RouterPlugin<NoisyTopKOptions> = {
     "Strict gating starts with equal gates, where experts take the earliest tokens; one step later they differ.",
   ],
   traits: { causal: true, balancedBy: "loss", perToken: "exactly K", gradient: "through weight" },
+  traitsWith: ({ gating }) => gating === "strict" ? { perToken: "varies" } : {},
   options: z.strictObject({
     k: z.number().int().min(1).default(4).describe(
       "experts a token goes to (strict: on average); with 1 the weight is 1 and only the losses teach the gate",

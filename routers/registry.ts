@@ -1,7 +1,7 @@
 // The routers there are: those of this folder and those a program registers.
 import { listPlugins } from "../tensor/plugins.ts";
 import * as builtIn from "./mod.ts";
-import type { RouterPlugin } from "./router.ts";
+import type { RouterPlugin, Traits } from "./router.ts";
 
 export { optionNames } from "../tensor/plugins.ts";
 
@@ -77,15 +77,15 @@ export function parseOptions<Options>(plugin: RouterPlugin<Options>, given: unkn
 }
 
 /**
- * Whether a router with these options is causal: a later token never changes an earlier token's experts.
+ * What shared code may rely on of a router with these options.
  * @example
  * ```ts
- * import { isCausal, parseOptions, switchRouter } from "@switchyard/moe";
+ * import { parseOptions, switchRouter, traitsOf } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * assertEquals(isCausal(switchRouter, parseOptions(switchRouter)), true);
- * assertEquals(isCausal(switchRouter, parseOptions(switchRouter, { dropOrder: "probability" })), false);
+ * assertEquals(traitsOf(switchRouter, parseOptions(switchRouter)).causal, true);
+ * assertEquals(traitsOf(switchRouter, parseOptions(switchRouter, { dropOrder: "probability" })).causal, false);
  * ```
  */
-export function isCausal<Options>(plugin: RouterPlugin<Options>, options: Options): boolean {
-  return plugin.causalWith ? plugin.causalWith(options) : plugin.traits.causal;
+export function traitsOf<Options>(plugin: RouterPlugin<Options>, options: Options): Traits {
+  return { ...plugin.traits, ...plugin.traitsWith?.(options) };
 }

@@ -53,8 +53,8 @@ export interface RouterPlugin<Options> {
   /** What is easily got wrong, or surprises; one sentence each. */
   readonly pitfalls?: readonly string[];
   readonly traits: Traits;
-  /** Whether it is causal with these options; as `traits` say when left out. */
-  causalWith?(options: Options): boolean;
+  /** Where options change what `traits` say: the traits that they change. */
+  traitsWith?(options: Options): Partial<Traits>;
   /** Defaults, ranges and one-line descriptions of the options. */
   readonly options: z.ZodType<Options, unknown>;
   /** K: experts a token is sent to, before anything is dropped. */

@@ -2,10 +2,11 @@
 // nothing is left to choose: all arithmetic here is f32, the router's included.
 import { z } from "zod";
 import { truncatedNormal } from "../tensor/init.ts";
-import { where } from "../tensor/arithmetic.ts";
+import { affine, subtract, where } from "../tensor/arithmetic.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
+import { stopGradient, type Tensor } from "../tensor/tensor.ts";
 import {
   capacityOf,
   type CapacityOptions,
@@ -26,6 +27,7 @@ export interface SwitchOptions extends CapacityOptions {
   readonly balance: number;
   readonly z: number;
   readonly initScale: number;
+  readonly outputScale: "probability" | "times experts" | "one" | "normalized";
   readonly noTokenLeftBehind: number;
 }
 
@@ -43,6 +45,7 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
   readings: [
     "Capacity is rounded up (equation 3 leaves rounding open; Mesh-TensorFlow truncates, and keeps at least 4).",
     "Scores, softmax and losses are always f32: the paper's selective precision.",
+    "All but the first choice of outputScale are ours: controls that tell routing from the scale of the layer's output.",
     "Expert dropout is an option of the experts (dropout), since it is theirs.",
   ],
   pitfalls: [
@@ -53,7 +56,7 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
     "No token left behind brought nothing in the paper, and is not causal.",
   ],
   traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
-  causalWith: keepsOrder,
+  traitsWith: (options) => ({ causal: keepsOrder(options) && options.noTokenLeftBehind === 1 }),
   options: z.strictObject({
     ...capacityOptions({ rule: "switch", factor: 1.25, evaluationFactor: 2 }),
     jitter: z.number().min(0).max(1).default(0.01).describe(
@@ -62,6 +65,11 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
     balance: z.number().min(0).default(0.01).describe("weight alpha of the balance loss"),
     z: z.number().min(0).default(0).describe("weight of the z-loss (ST-MoE; not in the Switch paper)"),
     initScale: z.number().positive().default(0.1).describe("s of the gate's init, sigma = sqrt(s / D)"),
+    outputScale: z.enum(["probability", "times experts", "one", "normalized"]).default("probability")
+      .describe(
+        "weight of the expert's output (ours but for the first, to tell routing from scale): p; E p, which starts near 1; 1 " +
+          "with the gradient of p; or p over itself, 1 without a gradient",
+      ),
     noTokenLeftBehind: z.number().int().min(1).default(1).describe(
       "experts a token tries, best first, before it is dropped; 1 = off, 4 in Mesh-TensorFlow; above 1 not causal",
     ),
@@ -103,7 +111,7 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
           const expert_TK = leaveFewBehind(choice_TK, { ...scope, probability_TE, real_T });
           // The balance loss counts first choices; the routing wants what it got.
           const last_TK = where(settled(expert_TK), expert_TK, wanted_TK);
-          const weight_TK = takeAlong(probability_TE, last_TK);
+          const weight_TK = scaled(takeAlong(probability_TE, last_TK), E, options.outputScale);
           return tokenChoice({ wanted_TK: last_TK, expert_TK, weight_TK }, rest);
         }
         const expert_TK = keepWithinCapacity(wanted_TK, {
@@ -111,8 +119,23 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
           probability_TK: value_TK,
           choiceMajor: false,
         });
-        return tokenChoice({ wanted_TK, expert_TK, weight_TK: value_TK }, rest);
+        const weight_TK = scaled(value_TK, E, options.outputScale);
+        return tokenChoice({ wanted_TK, expert_TK, weight_TK }, rest);
       },
     };
   },
 };
+
+/** Weights from probabilities; all but the first kind are there to tell routing from the scale of the layer's output. */
+function scaled(probability_TK: Tensor, E: number, kind: SwitchOptions["outputScale"]): Tensor {
+  switch (kind) {
+    case "probability":
+      return probability_TK;
+    case "times experts":
+      return affine(probability_TK, E, 0);
+    case "one":
+      return affine(subtract(probability_TK, stopGradient(probability_TK)), 1, 1);
+    case "normalized":
+      return affine(stopGradient(probability_TK), 0, 1);
+  }
+}

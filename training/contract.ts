@@ -3,6 +3,7 @@
 import type { Routing } from "../routers/router.ts";
 import type { MoeSpec } from "../models/spec.ts";
 import { choicesOf } from "../models/spec.ts";
+import { traitsOf } from "../routers/registry.ts";
 
 /** One layer's routing in one training step, read back. */
 export interface ReadRouting {
@@ -49,7 +50,7 @@ function checkRanges(read: ReadRouting): void {
 
 function checkPerToken(read: ReadRouting): void {
   const { token_N, expert_N, wanted_N, T, spec } = read;
-  const { perToken } = spec.router.traits;
+  const { perToken } = traitsOf(spec.router, spec.routerOptions);
   if (perToken === "varies") return;
   const K = choicesOf(spec);
   const counts = new Int32Array(T);
@@ -70,8 +71,8 @@ function checkPerToken(read: ReadRouting): void {
 }
 
 function checkBalance(read: ReadRouting): void {
-  const { expert_N, spec: { router, E } } = read;
-  if (router.traits.balancedBy !== "construction") return;
+  const { expert_N, spec: { router, routerOptions, E } } = read;
+  if (traitsOf(router, routerOptions).balancedBy !== "construction") return;
   const loads = new Int32Array(E);
   for (const expert of expert_N) if (expert >= 0) loads[expert]++;
   const [least, most] = [Math.min(...loads), Math.max(...loads)];

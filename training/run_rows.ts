@@ -3,7 +3,7 @@ import type { Backend } from "../kernels/kernel.ts";
 import { activeFlop, expertFlop, flopOf } from "../models/cost.ts";
 import type { Model } from "../models/model.ts";
 import { choicesOf, type ModelSpec, moeLayers, rowsOf } from "../models/spec.ts";
-import { isCausal } from "../routers/registry.ts";
+import { traitsOf } from "../routers/registry.ts";
 import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
 import { findTask } from "../tasks/registry.ts";
 import { seesLaterTokens } from "./causality.ts";
@@ -69,7 +69,7 @@ export async function plannedHeader(
     plugin: control ?? plugin,
     ...(control
       ? { control }
-      : { causal: moeLayers(spec).every(({ moe }) => isCausal(moe.router, moe.routerOptions)) }),
+      : { causal: moeLayers(spec).every(({ moe }) => traitsOf(moe.router, moe.routerOptions).causal) }),
     routerOptions: control ? {} : routerOptions,
     seed: config.seed,
     steps: train.steps,
