@@ -11,6 +11,7 @@ import { type Arm, armsOf, type Assignment, readAssignment } from "./arms.ts";
 import { type CpuChoice, type DeviceName, findDevice } from "./device.ts";
 import type { Experiment, ExperimentTask } from "./experiment.ts";
 import * as experiments from "./mod.ts";
+import { readTuning, type Tuning } from "./tune.ts";
 import { last, shortPaths, wholeNumber, type Words } from "./words.ts";
 
 /** What the words ask for. */
@@ -27,6 +28,7 @@ export interface Command extends CpuChoice {
   /** Name of the size, or empty. */
   readonly size: string;
   readonly controls: boolean;
+  readonly tuning: Tuning | null;
   /** Variant that others are compared with, or null for `switch` where it takes part. */
   readonly baseline: string | null;
   readonly device: DeviceName;
@@ -72,6 +74,7 @@ export function readCommand(
     firstSeed: typeof file?.seed === "number" ? file.seed : 0,
     size: size?.name ?? "",
     controls: !flags["no-controls"],
+    tuning: tuningOf(values),
     baseline: last(values, "baseline"),
     device,
     blas,
@@ -107,6 +110,16 @@ function shortAssignments({ values, flags }: Words): Assignment[] {
   const experts = found.find(({ path }) => path === "experts.name");
   if (experts) findExperts(String(experts.values[0]));
   return found;
+}
+
+function tuningOf(values: Words["values"]): Tuning | null {
+  const tune = last(values, "tune");
+  const budget = wholeNumber(values, "budget", 1, 1000);
+  if (tune === null) {
+    if (budget !== null) throw new RangeError(`Cannot use --budget ${budget}: it needs --tune`);
+    return null;
+  }
+  return readTuning(tune, budget ?? 8);
 }
 
 function checkPrecision(assignments: readonly Assignment[], device: DeviceName): void {

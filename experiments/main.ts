@@ -18,8 +18,9 @@ import { checkMemory, checkpointBytes } from "./memory_check.ts";
 import { askedFolder, nextFolder, settleFacts } from "./out_folder.ts";
 import { type PlannedRuns, planRuns } from "./plan_runs.ts";
 import { loadPlugin } from "./plugin.ts";
-import { createProgress, duration } from "./progress.ts";
-import { type Finished, runAll } from "./run.ts";
+import { createProgress, duration, type Progress } from "./progress.ts";
+import { type Finished, runAll, type RunSetting } from "./run.ts";
+import { chooseBest, planTrials, type Tuned, type Tuning, tuningSentences, withTuned } from "./tune.ts";
 import { last, splitWords } from "./words.ts";
 
 async function main(words: readonly string[]): Promise<void> {
@@ -53,20 +54,19 @@ async function main(words: readonly string[]): Promise<void> {
     size: command.size,
     data: [...planned.data.values()].map(({ digest }) => digest).join(" "),
   });
-  const steps = planned.plans.reduce((sum, plan) => sum + plan.config.train.steps, 0);
   const side = jobs > 1 ? `, ${jobs} side by side` : "";
   console.log(
-    `${planned.plans.length} runs of ${steps} steps in all on ${device.about}${side}; results in ${folder}/`,
+    `${planned.plans.length} runs of ${
+      stepsOf(planned)
+    } steps in all on ${device.about}${side}; results in ${folder}/`,
   );
 
-  const progress = createProgress(planned.plans.length, steps, Deno.stdout.isTerminal());
   const goOn = taskCommand(continueWords(words, folder));
   Deno.addSignalListener("SIGINT", () => {
-    progress.stop();
     console.log(`\nStopped. To go on: ${goOn}`);
     Deno.exit(130);
   });
-  const finished = await runAll(planned, {
+  const setting = {
     folder: runFolder,
     device,
     resume: command.resume,
@@ -79,11 +79,13 @@ async function main(words: readonly string[]): Promise<void> {
     },
     blas: command.blas,
     version: config.version,
-    progress,
     signal: new AbortController().signal,
-  });
+  };
+  const tuned = command.tuning ? await tune(planned, command.tuning, setting, folder) : [];
+  const judged = tuned.length > 0 ? { ...planned, plans: withTuned(planned.plans, tuned) } : planned;
+  const finished = await runAll(judged, { ...setting, progress: progressOf(judged) });
   device.backend.close();
-  const reading = readingOf(command, finished);
+  const reading = readingOf(command, finished, tuningSentences(tuned));
   await writeResults(folder, command.experiment, finished, reading, taskCommand(words));
   if (finished.runs.length > 0) {
     console.log(`\n${summaryTable(finished.runs, finished.timings, reading)}`);
@@ -91,6 +93,38 @@ async function main(words: readonly string[]): Promise<void> {
   } else for (const note of reading.notes ?? []) console.error(note);
   console.log(`${duration((performance.now() - start) / 1000)} in all.`);
   if (finished.failed.length > 0) Deno.exit(1);
+}
+
+/** Runs all trials into a folder of their own, and keeps what they found beside it. */
+async function tune(
+  planned: PlannedRuns,
+  tuning: Tuning,
+  setting: Omit<RunSetting, "progress">,
+  folder: string,
+): Promise<Tuned[]> {
+  const trials = planTrials(planned.plans, tuning);
+  const tried = { plans: trials.map(({ plan }) => plan), data: planned.data };
+  console.log(`${trials.length} trials of ${stepsOf(tried)} steps in all first, ${tuning.budget} a variant`);
+  const trialFolder = `${folder}/tuning`;
+  await prepareFolder(trialFolder, neededBytes(tried));
+  const { runs } = await runAll(tried, { ...setting, folder: trialFolder, progress: progressOf(tried) });
+  const tuned = chooseBest(trials, runs);
+  const kept = tuned.map(({ of: { names }, loss, best, trials }) => ({
+    ...names,
+    loss,
+    best: best.values,
+    trials,
+  }));
+  await writeAtomic(`${folder}/tuning.json`, JSON.stringify(kept, null, 2) + "\n");
+  return tuned;
+}
+
+function progressOf(planned: PlannedRuns): Progress {
+  return createProgress(planned.plans.length, stepsOf(planned), Deno.stdout.isTerminal());
+}
+
+function stepsOf({ plans }: PlannedRuns): number {
+  return plans.reduce((sum, { config }) => sum + config.train.steps, 0);
 }
 
 function cores(): number {
@@ -145,9 +179,11 @@ async function writeResults(
 function readingOf(
   { experiment: { judgement }, baseline, controls }: Command,
   { failed }: Finished,
+  remarks: readonly string[],
 ): Reading {
   return {
     judgement,
+    remarks,
     controlsLeftOut: !controls,
     notes: failed.map(({ plan, reason }) => `Run ${plan.names.run} is left out: ${reason}.`),
     ...(baseline === null ? {} : { baseline }),

@@ -40,6 +40,9 @@ export const valueOptions: Readonly<Record<string, string>> = {
   vary: "like --set, but changes one setting at a time instead of crossing the lists (repeatable)",
   config: "start from a run's config in JSON or TOML; --set and the other options go over it",
   plugin: "a module of yours that exports routers (repeatable)",
+  tune:
+    "settings to search for every variant with one budget, like train.learningRate,router.balance=0.001..0.1",
+  budget: "trials of each variant with --tune (default 8)",
   baseline: "variant that others are compared with (default switch, where it takes part)",
   seeds: "runs per variant (default 3; intervals need 2 or more)",
   size: "named size of the tasks (--list shows them)",

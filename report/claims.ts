@@ -21,6 +21,8 @@ export interface Reading {
   readonly controlsLeftOut?: boolean | undefined;
   /** Runs without a record, a sentence each. */
   readonly notes?: readonly string[] | undefined;
+  /** What else was done, to stand after the verdicts: how variants were tuned. */
+  readonly remarks?: readonly string[] | undefined;
 }
 
 /** Sentences of a report, by where they stand. */
@@ -123,7 +125,10 @@ export function ruleOf({ metric, direction, margin, claim }: Judgement): string 
 }
 
 /** Sentences over all tasks. */
-export function claims(all: readonly Judging[], { controlsLeftOut = false, notes = [] }: Reading): Claims {
+export function claims(
+  all: readonly Judging[],
+  { controlsLeftOut = false, notes = [], remarks = [] }: Reading,
+): Claims {
   const count = all.reduce((sum, judging) => sum + judgedRouters(judging).length, 0);
   const judged = all.map((judging) => ({ judging, rows: judge(judging, count) }));
   const started = all.filter(({ comparison }) => comparison.routers.length > 0);
@@ -136,6 +141,7 @@ export function claims(all: readonly Judging[], { controlsLeftOut = false, notes
         { judging, rows },
       ) => verdictSentences(judging, rows)),
       ...method(judged),
+      ...remarks,
       ...all.flatMap((judging) => importanceWarnings(judging).map((sentence) => onTask(judging, sentence))),
     ],
     leftOut: [

@@ -42,9 +42,20 @@ export interface EvaluationSetting {
   readonly step: number;
 }
 
-/** The held-out batches of a run: `train.evaluationBatches` of them, evenly spread, or all. */
+/**
+ * The held-out batches of a run: those of its part, `train.evaluationBatches` of them, evenly spread, or all.
+ * @throws {RangeError} when the part has none.
+ */
 export function evaluationPlan({ train }: RunConfig, data: TaskData): readonly EvaluationExamples[] {
-  const all = data.evaluationExamples(train);
+  const { evaluationPart: part } = train;
+  const all = data.evaluationExamples(train).filter((_, at) =>
+    part === "all" || (at % 2 === 0) === (part === "even")
+  );
+  if (all.length === 0) {
+    throw new RangeError(
+      `Cannot evaluate on the ${part} held-out batches of ${data.name}: it has one; choose a smaller train.batch`,
+    );
+  }
   const wanted = train.evaluationBatches ?? all.length;
   if (wanted >= all.length) return all;
   return Array.from({ length: wanted }, (_, at) => all[Math.floor(at * all.length / wanted)]);

@@ -69,7 +69,7 @@ export async function plannedHeader(
     plugin: control ?? plugin,
     ...(control
       ? { control }
-      : { causal: moeLayers(spec).every(({ moe }) => traitsOf(moe.router, moe.routerOptions).causal) }),
+      : { causal: !isOrdered(config, data) || moeLayers(spec).every(declaredCausal) }),
     routerOptions: control ? {} : routerOptions,
     seed: config.seed,
     steps: train.steps,
@@ -92,6 +92,15 @@ export async function plannedHeader(
     config,
     digest: await configDigest(config, data.digest),
   };
+}
+
+/** Where later tokens are what is to be predicted, a router may see the future. */
+function isOrdered({ train }: RunConfig, { output }: TaskData): boolean {
+  return output.kind === "tokens" && train.length > 1;
+}
+
+function declaredCausal({ moe: { router, routerOptions } }: { readonly moe: MoeSpec }): boolean {
+  return traitsOf(router, routerOptions).causal;
 }
 
 /** The first mixture's experts; all zero without one. */
@@ -176,7 +185,6 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
   }
   const { wanted, dropped } = state.drops;
   const sum = (counts: Float64Array) => counts.reduce((total, count) => total + count, 0);
-  const ordered = data.output.kind === "tokens" && config.train.length > 1;
   return [
     { kind: "evaluation", step: steps, loss, perplexity, tokens, layers },
     {
@@ -189,7 +197,7 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
       keptShare: 1 - sum(dropped) / Math.max(1, sum(wanted)),
       layers,
       residualShare,
-      causal: ordered
+      causal: isOrdered(config, data)
         ? { tested: true, holds: !await seesLaterTokens(model, { backend, examples: plan[0], step: steps }) }
         : { tested: false, holds: true },
       specialisation,

@@ -49,6 +49,8 @@ export interface TrainSettings {
   readonly maximumNorm: number;
   readonly evaluations: number;
   readonly evaluationBatches: number | null;
+  /** Which held-out batches are looked at, by their place: tuning sees odd ones, and even ones judge. */
+  readonly evaluationPart: "all" | "even" | "odd";
 }
 
 /** Where ranks stand. */
@@ -131,6 +133,9 @@ const train = z.strictObject({
   evaluations: whole(1).default(10).describe("validation points between the first and the last"),
   evaluationBatches: whole(1).nullable().default(16).describe(
     "batches of held-out examples, evenly spread; null = all",
+  ),
+  evaluationPart: z.enum(["all", "even", "odd"]).default("all").describe(
+    "held-out batches to look at, by their place: tuning sees odd ones, and even ones judge",
   ),
 }).prefault({});
 
