@@ -56,6 +56,15 @@ export async function loadText(options: TextOptions): Promise<TaskData> {
 /**
  * A prepared corpus as a task's data.
  * @param genresAre What its genres are, in the singular.
+ * @example
+ * ```ts
+ * import { parsePlainText, prepare, textData } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const cats = parsePlainText("A cat sat. ".repeat(200), "cats");
+ * const data = await textData(prepare(cats, { vocabulary: 100 }));
+ * assertEquals(data.facts, { "training tokens": 900, "validation tokens": 100, vocabulary: 6 });
+ * assertEquals(data.nameOf(1), ".");
+ * ```
  */
 export async function textData(dataset: Dataset, genresAre = "genre"): Promise<TaskData> {
   const { vocabulary, train, validation, partOfSpeech, partsOfSpeech, genre, genres } = dataset;
