@@ -60,16 +60,9 @@ export async function loadText(options: TextOptions): Promise<TaskData> {
  * ```ts
  * import { parsePlainText, prepare, textData } from "@switchyard/moe/training";
  * import { assertEquals } from "@std/assert";
-<<<<<<< HEAD
  * const dataset = prepare(parsePlainText("A cat sat. ".repeat(200), "cats"), { vocabulary: 100 });
  * const data = await textData(dataset);
  * assertEquals([data.name, data.nameOf(1), data.facts.vocabulary], ["cats", ".", 6]);
-=======
- * const cats = parsePlainText("A cat sat. ".repeat(200), "cats");
- * const data = await textData(prepare(cats, { vocabulary: 100 }));
- * assertEquals(data.facts, { "training tokens": 900, "validation tokens": 100, vocabulary: 6 });
- * assertEquals(data.nameOf(1), ".");
->>>>>>> h-tasks
  * ```
  */
 export async function textData(dataset: Dataset, genresAre = "genre"): Promise<TaskData> {

@@ -2,7 +2,7 @@
 import type { Backend } from "../kernels/kernel.ts";
 import { activeFlop, expertFlop, flopOf } from "../models/cost.ts";
 import type { Model } from "../models/model.ts";
-import { choicesOf, type ModelSpec, moeLayers, rowsOf } from "../models/spec.ts";
+import { choicesOf, type ModelSpec, moeLayers, type MoeSpec, rowsOf } from "../models/spec.ts";
 import { traitsOf } from "../routers/registry.ts";
 import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
 import { findTask } from "../tasks/registry.ts";
