@@ -87,8 +87,8 @@ Deno.test("a command with --device auto says what it runs on in a line, and ever
     const [on, device] = adapter && !adapter.software
       ? [`WebGPU on ${adapter.name}`, adapter.name]
       : ["the CPU", "cpu"];
-    const [line] = out.split("\n").filter((each) => each.includes(" runs of 2 steps on "));
-    assertStringIncludes(line, `2 runs of 2 steps on ${on}`);
+    const [line] = out.split("\n").filter((each) => each.includes(" runs of 4 steps in all on "));
+    assertStringIncludes(line, `2 runs of 4 steps in all on ${on}`);
     const headers = [...filesIn(`${folder}/out/runs`)].filter(([path]) => path.endsWith(".jsonl"))
       .map(([, text]) => JSON.parse(text.split("\n")[0]));
     assertEquals(headers.map(({ arithmetic }) => arithmetic.device), [device, device]);

@@ -91,7 +91,17 @@ Deno.test("a plugin is one short file with two imports that checks, formatted an
 
 Deno.test("a plugin is compared and reported beside the experiment's own routers", () =>
   inFolder(async (place) => {
-    const tiny = ["--size", "tiny", "--steps", "3", "--seeds", "2", "--text", `${place}/text.txt`];
+    const tiny = [
+      "--size",
+      "tiny",
+      "--steps",
+      "3",
+      "--seeds",
+      "2",
+      "--text",
+      `${place}/text.txt`,
+      "--no-controls",
+    ];
     const out = await succeed(
       ...[...tiny, "--plugin", file, "--set", "sigmoid-gate.scale=0.25"],
       ...["--out", `${place}/out`],
@@ -116,7 +126,17 @@ Deno.test("a plugin is compared and reported beside the experiment's own routers
 
 Deno.test("a plugin can be named, listed by a path from here, and has to take part", () =>
   inFolder(async (place) => {
-    const tiny = ["--size", "tiny", "--steps", "2", "--seeds", "1", "--text", `${place}/text.txt`];
+    const tiny = [
+      "--size",
+      "tiny",
+      "--steps",
+      "2",
+      "--seeds",
+      "1",
+      "--text",
+      `${place}/text.txt`,
+      "--no-controls",
+    ];
     const named = ["--plugin", file, "--routers", "sigmoid-gate", "--out", `${place}/out`];
     await succeed(...tiny, ...named);
     assertEquals(
@@ -127,19 +147,33 @@ Deno.test("a plugin can be named, listed by a path from here, and has to take pa
     const up = "../".repeat(fileURLToPath(root).split("/").length - 2);
     const list = await succeed("--list", "--plugin", `${up}${file.slice(1)}`);
     assertMatch(list, /^ {2}sigmoid-gate +Top-1 of independent sigmoid scores/m);
-    assertStringIncludes(list, " sigmoid-gate.scale=0.5\n");
+    assertMatch(list, / sigmoid-gate\.scale=0\.5 +standard deviation of a fresh gate's scores$/m);
     const left = await experiments("--plugin", file, "--routers", "switch", ...tiny);
     assertRefused(left, ['"sigmoid-gate"', '"switch"', "--routers"], "a plugin left out");
     const wrong = await experiments("--plugin", file, "--set", "sigmoid-gate.scale=0", ...tiny);
     assertRefused(wrong, ["sigmoid-gate", "scale = 0", ">0"], "a plugin's option out of range");
   }));
 
-Deno.test("a plugin whose shapes do not fit is refused in one sentence before its first step ends", () =>
+Deno.test("a plugin whose shapes do not fit is left out in one sentence before its first step ends", () =>
   inFolder(async (place) => {
     await Deno.writeTextFile(`${place}/wide.ts`, source.replace("weight_TK: value_TK", "weight_TK: x_TD"));
-    const tiny = ["--size", "tiny", "--steps", "2", "--seeds", "1", "--text", `${place}/text.txt`];
+    const tiny = [
+      "--size",
+      "tiny",
+      "--steps",
+      "2",
+      "--seeds",
+      "1",
+      "--text",
+      `${place}/text.txt`,
+      "--no-controls",
+    ];
     const words = ["--plugin", `${place}/wide.ts`, "--routers", "sigmoid-gate", "--out", `${place}/out`];
-    assertRefused(await experiments(...tiny, ...words), ["shape [256, 32]", "[256]"], "a wide weight");
+    const { code, out, error } = await experiments(...tiny, ...words);
+    assertEquals(code, 1);
+    assertMatch(error, /^Run sigmoid-gate-seed0 is left out: Cannot [^\n]+\n$/);
+    for (const shape of ["shape [256, 32]", "[256]"]) assertStringIncludes(error, shape);
+    assert(!/^run \d/m.test(out), out);
   }));
 
 /** Copies the files of the repository, as they are now, to a folder. */

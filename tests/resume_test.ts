@@ -17,7 +17,7 @@ import { least, madeUpData, tinyConfig } from "./run_configs.ts";
 /** Long enough for two checkpoints a run. */
 const steps = 120;
 
-function words(folder: string, out: string, threads: number): string[] {
+function words(folder: string, out: string, threads: number, seeds = 1): string[] {
   const size = [
     "--routers",
     "switch,gshard,hash",
@@ -26,7 +26,7 @@ function words(folder: string, out: string, threads: number): string[] {
     "--steps",
     String(steps),
     "--seeds",
-    "1",
+    String(seeds),
     "--jobs",
     "1",
     "--no-controls",
@@ -162,7 +162,7 @@ Deno.test("a finished command resumed writes the same again, and may be given mo
     assertEquals(records(`${folder}/out`), before);
     assert(!filesIn(`${folder}/out`).has("runs/hash-seed0.safetensors"));
 
-    await succeed(...command, "--seeds", "2", "--resume");
+    await succeed(...words(folder, "out", 1, 2), "--resume");
     const after = records(`${folder}/out`);
     assertEquals(after.get("runs/hash-seed0.jsonl"), before.get("runs/hash-seed0.jsonl"));
     assert(after.has("runs/hash-seed1.jsonl"));
