@@ -23,18 +23,32 @@ export interface Assignment {
   readonly source: string;
 }
 
-const sections = ["task", "model", "experts", "router", "train", "placement"];
+const sections = ["task", "model", "experts", "train", "placement"];
+
+/** What a run's config holds, but a path cannot set, and what to write. */
+const elsewhere: Readonly<Record<string, string>> = {
+  router: "name routers with --routers, and set the option of one by its name, like switch.capacityFactor=2",
+  control: "controls run beside the routers; --no-controls leaves them out",
+  seed: "choose how many with --seeds; they are counted from 0, or from a config file's seed",
+};
 
 /** Reads `PATH=VALUE[,VALUE...]`. @throws {RangeError} for a path that does not exist. */
 export function readAssignment(option: string, word: string): Assignment {
   const [, path, text] = word.match(/^([^=\s]+)=(.*)$/s) ?? [];
-  if (path === undefined || !path.includes(".") && path !== "seed") {
+  const other = path === undefined ? undefined : elsewhere[path.split(".")[0]];
+  if (other !== undefined) throw new RangeError(`Cannot set ${path}: ${other}`);
+  if (path === undefined || !path.includes(".")) {
     throw new RangeError(
       `Cannot use --${option} "${word}": write PATH=VALUE, like train.steps=60 or switch.capacityFactor=2`,
     );
   }
   const source = `--${option} ${word}`;
+  if (text === "") throw new RangeError(`Cannot use ${source}: it needs a value after =`);
   const values = readValues(text);
+  const twice = values.find((value, at) => values.findIndex((other) => same(other, value)) !== at);
+  if (twice !== undefined) {
+    throw new RangeError(`Cannot use ${source}: ${JSON.stringify(twice)} is in its list twice`);
+  }
   const [head, ...rest] = path.split(".");
   if (sections.includes(head)) {
     checkPath(path, head);
@@ -50,6 +64,10 @@ export function readAssignment(option: string, word: string): Assignment {
   }
   checkRouterOption(head, rest.join("."));
   return { path, router: head, values, source };
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Plugins check their own options; the rest of a config has a list. */

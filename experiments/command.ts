@@ -6,11 +6,13 @@ import { sizeOfDepth } from "../models/sizes.ts";
 import { findRouter, routers } from "../routers/registry.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { findTask } from "../tasks/registry.ts";
-import { flatten, type Settings } from "../training/config.ts";
+import { flatten, parseConfig, type RunConfig, type Settings } from "../training/config.ts";
+import { usual } from "../training/run_schema.ts";
 import { type Arm, armsOf, type Assignment, readAssignment } from "./arms.ts";
 import { type CpuChoice, type DeviceName, findDevice } from "./device.ts";
 import type { Experiment, ExperimentTask } from "./experiment.ts";
 import * as experiments from "./mod.ts";
+import type { Brought } from "./plugin.ts";
 import { readTuning, type Tuning } from "./tune.ts";
 import { last, shortPaths, wholeNumber, type Words } from "./words.ts";
 
@@ -20,7 +22,10 @@ export interface Command extends CpuChoice {
   /** Tasks to run on, each with its settings: the task's own, those of the size, and the experiment's. */
   readonly tasks: readonly ExperimentTask[];
   readonly routers: readonly AnyRouterPlugin[] | null;
+  /** Routers that came with `--plugin`. */
   readonly plugins: readonly AnyRouterPlugin[];
+  /** All that came with `--plugin`. */
+  readonly brought: Brought;
   readonly arms: readonly Arm[];
   readonly seeds: number;
   /** Seed of the first run. */
@@ -28,6 +33,8 @@ export interface Command extends CpuChoice {
   /** Name of the size, or empty. */
   readonly size: string;
   readonly controls: boolean;
+  /** The control whose run a config file repeats, or null. */
+  readonly control: RunConfig["control"];
   readonly tuning: Tuning | null;
   /** Variant that others are compared with, or null for `switch` where it takes part. */
   readonly baseline: string | null;
@@ -40,13 +47,13 @@ export interface Command extends CpuChoice {
 
 /**
  * Looks everything up.
- * @param plugins Routers that came with `--plugin`, registered.
+ * @param brought What came with `--plugin`, registered.
  * @param file A config file's content, or null.
  * @throws {RangeError} naming what cannot be used.
  */
 export function readCommand(
   { names, values, flags }: Words,
-  plugins: readonly AnyRouterPlugin[],
+  brought: Brought,
   file: Readonly<Record<string, unknown>> | null,
 ): Command {
   if (names.length > 1) throw new RangeError(`Cannot run "${names.join(" ")}": name one experiment`);
@@ -56,6 +63,13 @@ export function readCommand(
   if (device === "webgpu" && blas !== "off") {
     throw new RangeError(`Cannot use --blas ${blas} with --device webgpu: BLAS computes on the CPU`);
   }
+  const jobs = wholeNumber(values, "jobs", 1, 64);
+  if (device !== "cpu" && jobs !== null && jobs > 1) {
+    throw new RangeError(
+      `Cannot use --jobs ${jobs} with --device ${device}: runs share one device; leave it out`,
+    );
+  }
+  const given = parseConfig(file ?? {});
   const assignments = [
     ...shortAssignments({ names, values, flags }),
     ...values.set.map((word) => readAssignment("set", word)),
@@ -64,22 +78,25 @@ export function readCommand(
   const varied = values.vary.map((word) => readAssignment("vary", word));
   const size = sizeOf(values);
   const tasks = tasksOf(experiment, values, size, file);
+  const routers = routersOf(values, file);
   return {
     experiment,
     tasks,
-    routers: routersOf(values, file),
-    plugins,
-    arms: armsOf(assignments, varied),
+    routers,
+    plugins: brought.routers,
+    brought,
+    arms: armsOf(assignments, varied).map((arm) => withRouterOfFile(arm, routers, file)),
     seeds: wholeNumber(values, "seeds", 1, 1000) ?? 3,
-    firstSeed: typeof file?.seed === "number" ? file.seed : 0,
+    firstSeed: given.seed,
     size: size?.name ?? "",
     controls: !flags["no-controls"],
+    control: given.control,
     tuning: tuningOf(values),
     baseline: last(values, "baseline"),
     device,
     blas,
     threads: wholeNumber(values, "threads", 1, 64),
-    jobs: wholeNumber(values, "jobs", 1, 64),
+    jobs,
     out: last(values, "out"),
     resume: flags.resume,
   };
@@ -175,7 +192,7 @@ function tasksOf(
   size: Size | null,
   file: Readonly<Record<string, unknown>> | null,
 ): ExperimentTask[] {
-  const { router: _router, seed: _seed, ...rest } = file ?? {};
+  const { router: _router, seed: _seed, control: _control, ...rest } = file ?? {};
   const ofFile = flatten(rest);
   const named = list(values, "task") ??
     (typeof ofFile["task.name"] === "string" ? [ofFile["task.name"]] : null) ??
@@ -198,12 +215,32 @@ function routersOf(
   file: Readonly<Record<string, unknown>> | null,
 ): readonly AnyRouterPlugin[] | null {
   const names = list(values, "routers");
-  if (names === null) {
-    const ofFile = file?.router as { name?: string } | undefined;
-    return ofFile?.name ? [findRouter(ofFile.name)] : null;
+  if (names === null) return file?.router === undefined ? null : [findRouter(routerOfFile(file).name)];
+  if (!names.includes("all")) return names.map(findRouter);
+  if (names.length > 1) {
+    throw new RangeError(
+      `Cannot use --routers ${
+        names.join(",")
+      }: "all" names every router; name "all" alone, or those to compare`,
+    );
   }
-  if (names.includes("all")) return routers();
-  return names.map(findRouter);
+  return routers();
+}
+
+function routerOfFile(file: Readonly<Record<string, unknown>>): { readonly name: string } {
+  return { name: usual.router, ...file.router as { readonly name?: string } };
+}
+
+/** Options of the file's router, under those of the command line; none where another router is named. */
+function withRouterOfFile(
+  arm: Arm,
+  routers: readonly AnyRouterPlugin[] | null,
+  file: Readonly<Record<string, unknown>> | null,
+): Arm {
+  if (file?.router === undefined) return arm;
+  const { name, ...options } = routerOfFile(file);
+  if (!routers?.some((router) => router.name === name)) return arm;
+  return { ...arm, routers: { ...arm.routers, [name]: { ...options, ...arm.routers[name] } } };
 }
 
 /** Names of an option that takes a list; null when it was not given. @throws {RangeError} when empty or said twice. */
@@ -211,15 +248,17 @@ function list(values: Words["values"], option: string): string[] | null {
   if (values[option].length === 0) return null;
   const names = values[option].flatMap((each) => each.split(",")).filter((name) => name !== "");
   if (names.length === 0) {
-    throw new RangeError(`Cannot use --${option} "${values[option].join(",")}": name at least one`);
+    const all = option === "routers" ? ' or "all"' : "";
+    throw new RangeError(`Cannot use --${option} "${values[option].join(",")}": name at least one${all}`);
   }
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice !== undefined) {
+    const path = option === "routers" ? `${twice}.capacityFactor=1,2` : "task.topics=8,16";
     throw new RangeError(
       `Cannot use --${option} ${
         names.join(",")
-      }: "${twice}" is named twice; for two settings of one router give its ` +
-        "option a list, like --set switch.capacityFactor=1,2",
+      }: "${twice}" is named twice; for two settings of one, give its ` +
+        `option a list, like --set ${path}`,
     );
   }
   return names;

@@ -73,7 +73,8 @@ export function listText(): string {
   section("Experts (--experts):", () => "experts", experts());
   lines.push("", "Settings (--set PATH=VALUE):");
   for (const { path, default: value, description, range } of settingList()) {
-    if (/^(task|router|experts)\.name$/.test(path)) continue;
+    // Plugins have options of their own above; seeds and controls have options of the command.
+    if (!/^(model|train|placement)\./.test(path)) continue;
     lines.push(`  ${`${path}=${JSON.stringify(value)}`.padEnd(36)} ${description} (${range})`);
   }
   return lines.join("\n") + "\n";

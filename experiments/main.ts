@@ -6,7 +6,6 @@ import type { Reading } from "../report/claims.ts";
 import { stepsCsv } from "../report/csv.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
-import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { recordRows, recordText } from "../training/record_text.ts";
 import { specOf } from "../training/spec_of.ts";
 import { type Command, readCommand } from "./command.ts";
@@ -15,35 +14,37 @@ import { type Device, openDevice } from "./device.ts";
 import type { Experiment } from "./experiment.ts";
 import { helpText, listText } from "./help.ts";
 import { checkMemory, checkpointBytes } from "./memory_check.ts";
-import { askedFolder, nextFolder, settleFacts } from "./out_folder.ts";
-import { type PlannedRuns, planRuns } from "./plan_runs.ts";
-import { loadPlugin } from "./plugin.ts";
-import { createProgress, duration, type Progress } from "./progress.ts";
+import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folder.ts";
+import { fromWhereTheUserStands } from "./paths.ts";
+import { outlineRuns, type PlannedRuns, planRuns } from "./plan_runs.ts";
+import { loadPlugins } from "./plugin.ts";
+import { createProgress, duration, type Progress, showCursor } from "./progress.ts";
 import { type Finished, runAll, type RunSetting } from "./run.ts";
 import { chooseBest, planTrials, type Tuned, type Tuning, tuningSentences, withTuned } from "./tune.ts";
 import { last, splitWords } from "./words.ts";
 
 async function main(words: readonly string[]): Promise<void> {
-  const split = splitWords(words);
+  const split = fromWhereTheUserStands(splitWords(words), Deno.env.get("INIT_CWD"), Deno.cwd());
   if (split.flags.help) return console.log(helpText());
-  const plugins: AnyRouterPlugin[] = [];
-  for (const path of split.values.plugin) plugins.push(...await loadPlugin(path));
+  const brought = await loadPlugins(split.values.plugin);
   if (split.flags.list) return console.log(listText());
   const configPath = last(split.values, "config");
-  const command = readCommand(split, plugins, configPath === null ? null : await readConfigFile(configPath));
+  const command = readCommand(split, brought, configPath === null ? null : await readConfigFile(configPath));
   const experiment = command.experiment.name;
+  const outlines = outlineRuns(command);
   const asked = await askedFolder({ ...command, experiment });
 
   const start = performance.now();
   console.log(`${experiment}: ${command.experiment.about}`);
   console.log(`Loading ${command.tasks.map(({ label }) => label).join("; ")} ...`);
-  const planned = await planRuns(command);
+  const planned = await planRuns(command, outlines);
   const jobs = jobsOf(command, planned);
   const device = await openDevice(command.device, {
     ...command,
     threads: command.threads ?? (jobs > 1 ? Math.max(1, Math.floor(cores() / jobs)) : null),
   });
   checkPlans(planned, device);
+  if (command.resume && asked !== null) await checkNoOthers(asked, namesOfRuns(command, planned));
   const folder = asked ?? await nextFolder(experiment);
   const runFolder = `${folder}/runs`;
   await prepareFolder(runFolder, neededBytes(planned));
@@ -63,6 +64,7 @@ async function main(words: readonly string[]): Promise<void> {
 
   const goOn = taskCommand(continueWords(words, folder));
   Deno.addSignalListener("SIGINT", () => {
+    showCursor();
     console.log(`\nStopped. To go on: ${goOn}`);
     Deno.exit(130);
   });
@@ -123,6 +125,12 @@ function progressOf(planned: PlannedRuns): Progress {
   return createProgress(planned.plans.length, stepsOf(planned), Deno.stdout.isTerminal());
 }
 
+/** Runs that a command may leave, tuned ones among them. */
+function namesOfRuns({ tuning }: Command, { plans }: PlannedRuns): string[] {
+  const own = plans.map(({ names }) => names.run);
+  return tuning ? [...own, ...own.map((run) => run.replace(/-seed(\d+)$/, "-tuned-seed$1"))] : own;
+}
+
 function stepsOf({ plans }: PlannedRuns): number {
   return plans.reduce((sum, { config }) => sum + config.train.steps, 0);
 }
@@ -133,14 +141,7 @@ function cores(): number {
 
 /** Runs side by side: what was asked for, or one a core on the CPU where threads are not asked for. */
 function jobsOf({ jobs, device, threads }: Command, { plans }: PlannedRuns): number {
-  if (device !== "cpu") {
-    if (jobs !== null && jobs > 1) {
-      throw new RangeError(
-        `Cannot use --jobs ${jobs} with --device ${device}: runs share one device; leave it out`,
-      );
-    }
-    return 1;
-  }
+  if (device !== "cpu") return 1;
   return Math.min(plans.length, jobs ?? (threads === null ? cores() : 1));
 }
 

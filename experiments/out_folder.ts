@@ -1,7 +1,7 @@
 // Where a command writes. A folder that holds results is never written over: without --out the next free number is
 // taken, by making the folder, so that commands started together get one each; with --out the command refuses unless it
 // resumes.
-import { claimFolder, isMissing, readText, writeAtomic } from "../formats/files.ts";
+import { claimFolder, filesUnder, isMissing, readText, writeAtomic } from "../formats/files.ts";
 
 const FACTS = "experiment.json";
 
@@ -62,7 +62,7 @@ export async function settleFacts(folder: string, facts: Facts): Promise<void> {
     await writeAtomic(path, JSON.stringify(facts, null, 2) + "\n");
     return;
   }
-  const found = JSON.parse(await readText(path)) as Facts;
+  const found = await readFacts(path);
   for (const name of Object.keys(facts) as (keyof Facts)[]) {
     if (found[name] !== facts[name]) {
       throw new RangeError(
@@ -70,4 +70,37 @@ export async function settleFacts(folder: string, facts: Facts): Promise<void> {
       );
     }
   }
+}
+
+async function readFacts(path: string): Promise<Partial<Facts>> {
+  const text = await readText(path);
+  try {
+    const found: unknown = JSON.parse(text);
+    if (typeof found === "object" && found !== null) return found;
+  } catch {
+    // said below
+  }
+  throw new RangeError(
+    `Cannot resume from ${path}: it is damaged; remove it to go on with the runs there, or choose another --out`,
+  );
+}
+
+/**
+ * A narrower command would leave runs out of the report that it writes over.
+ * @param planned Names of the runs that the command asks for.
+ * @throws {RangeError} when the folder holds others.
+ */
+export async function checkNoOthers(folder: string, planned: readonly string[]): Promise<void> {
+  const files = await filesUnder(`${folder}/runs`) ?? [];
+  const others = files.filter((file) => file.endsWith(".jsonl")).map((file) =>
+    file.slice(0, -".jsonl".length)
+  )
+    .filter((run) => !planned.includes(run));
+  if (others.length === 0) return;
+  const more = others.length > 3 ? ` and ${others.length - 3} more` : "";
+  throw new RangeError(
+    `Cannot resume ${folder}: it holds runs that this command does not ask for (${
+      others.slice(0, 3).join(", ")
+    }${more}), and its report would lose them; ask for them too, or choose another --out`,
+  );
 }

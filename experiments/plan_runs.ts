@@ -25,41 +25,64 @@ export interface PlannedRuns {
   readonly data: ReadonlyMap<string, TaskData>;
 }
 
+/** What is compared on one task under one arm, before the task is loaded. */
+export interface Outline {
+  readonly task: ExperimentTask;
+  readonly arm: Arm;
+  readonly base: RunConfig;
+  /** Configs of the variants by label. */
+  readonly studied: readonly (readonly [label: string, config: RunConfig])[];
+}
+
 /**
- * Checks and plans all runs, loading each task once.
- * @throws {RangeError} for options out of range, variants of unequal cost, or a name that takes no part.
+ * Checks all that can be checked before a task is loaded.
+ * @throws {RangeError} for settings out of range, two variants of one name, or a name that takes no part.
  */
-export async function planRuns(command: Command): Promise<PlannedRuns> {
-  const data = new Map<string, TaskData>();
-  const plans: RunPlan[] = [];
-  for (const task of command.tasks) {
-    for (const arm of command.arms) plans.push(...await plansOf(command, task, arm, data));
-  }
-  checkAllCompared(command, plans);
-  checkBaseline(command, plans);
-  const files = plans.map(({ names }) => names.run);
+export function outlineRuns(command: Command): Outline[] {
+  const { tasks, arms, experiment, control } = command;
+  const outlines = tasks.flatMap((task) =>
+    arms.map((arm): Outline => {
+      const base = configOf(task.settings, arm.settings);
+      const variants = control === null ? experiment.variants({ ...command, settings: arm.routers }) : [];
+      return { task, arm, base, studied: variants.map((each) => [each.label, variantConfig(base, each)]) };
+    })
+  );
+  checkAllCompared(command, outlines);
+  checkBaseline(command, outlines);
+  const files = outlines.flatMap((each) =>
+    each.studied.map(([label]) => namesFor({ ...each, command, label, seed: command.firstSeed }).run)
+  );
   const twice = files.find((file, at) => files.indexOf(file) !== at);
   if (twice !== undefined) throw new RangeError(`Cannot plan run ${twice}: two variants have that name`);
+  return outlines;
+}
+
+/**
+ * Plans all runs, loading each task once.
+ * @throws {RangeError} when a task cannot be loaded, or variants are of unequal cost.
+ */
+export async function planRuns(command: Command, outlines: readonly Outline[]): Promise<PlannedRuns> {
+  const data = new Map<string, TaskData>();
+  const plans: RunPlan[] = [];
+  for (const outline of outlines) plans.push(...await plansOf(command, outline, data));
   const seeds = [...new Set(plans.map(({ config }) => config.seed))];
   return { plans: seeds.flatMap((seed) => plans.filter(({ config }) => config.seed === seed)), data };
 }
 
 async function plansOf(
   command: Command,
-  task: ExperimentTask,
-  arm: Arm,
+  { task, arm, base, studied }: Outline,
   loaded: Map<string, TaskData>,
 ): Promise<RunPlan[]> {
-  const base = configOf(task.settings, arm.settings);
   const dataKey = JSON.stringify(base.task);
   const plugin = findTask(base.task.name);
   const { name: _, ...options } = base.task;
   const data = loaded.get(dataKey) ?? await plugin.load(parseTaskOptions(plugin, options));
   loaded.set(dataKey, data);
-  const variants = command.experiment.variants({ ...command, settings: arm.routers });
-  const studied = variants.map((variant) => [variant.label, variantConfig(base, variant)] as const);
   checkEqualCost(studied, data);
-  const held = command.controls
+  const held = command.control !== null
+    ? [[command.control, { ...base, control: command.control }] as const]
+    : command.controls
     ? controls.filter((control) => control !== "best known routing" || data.bestRouting)
       .map((control) => [control, { ...base, control }] as const)
       // Regression without experts has nothing left to train.
@@ -81,6 +104,10 @@ function variantConfig(base: RunConfig, { settings }: Variant): RunConfig {
   return parseConfig(json);
 }
 
+function labelOf(label: string, { label: arm }: Arm): string {
+  return arm === "" ? label : `${label} ${arm}`;
+}
+
 function namesFor(
   { command, task, arm, label, seed }: {
     command: Command;
@@ -90,7 +117,7 @@ function namesFor(
     seed: number;
   },
 ): RunPlan["names"] {
-  const full = arm.label === "" ? label : `${label} ${arm.label}`;
+  const full = labelOf(label, arm);
   const prefix = command.tasks.length > 1 ? `${task.label}-` : "";
   return {
     run: `${`${prefix}${full}`.replaceAll(/[^a-z0-9.=]+/gi, "-")}-seed${seed}`,
@@ -115,22 +142,53 @@ function checkEqualCost(variants: readonly (readonly [string, RunConfig])[], dat
 }
 
 /** What a user set or brought must take part, or a typing mistake would pass for a result. */
-function checkAllCompared({ experiment, arms, plugins }: Command, plans: readonly RunPlan[]): void {
-  const compared = new Set(
-    plans.filter(({ config }) => !config.control).map(({ config }) => config.router.name),
-  );
-  const unused = [...arms.flatMap(({ routers }) => Object.keys(routers)), ...plugins.map(({ name }) => name)]
-    .find((name) => !compared.has(name));
-  if (unused === undefined) return;
-  const names = [...compared].map((name) => `"${name}"`).join(", ");
-  throw new RangeError(
-    `Cannot use router "${unused}": ${experiment.name} compares ${names} here; name others with --routers`,
-  );
+function checkAllCompared({ experiment, arms, brought }: Command, outlines: readonly Outline[]): void {
+  const configs = outlines.flatMap(({ studied }) => studied.map(([, config]) => config));
+  const namesOf = (plugins: readonly { readonly name: string }[]) => plugins.map(({ name }) => name);
+  const layers = configs.flatMap(({ model }) => model.perLayer);
+  const kinds = [
+    {
+      word: "router",
+      given: [...arms.flatMap(({ routers }) => Object.keys(routers)), ...namesOf(brought.routers)],
+      used: [
+        ...configs.map(({ router }) => router.name),
+        ...layers.flatMap(({ router }) => router?.name ?? []),
+      ],
+      how: "name others with --routers",
+    },
+    {
+      word: "experts",
+      given: namesOf(brought.experts),
+      used: [
+        ...configs.map(({ experts }) => experts.name),
+        ...layers.flatMap(({ expertKind }) => expertKind?.name ?? []),
+      ],
+      how: "name another kind with --experts",
+    },
+    {
+      word: "task",
+      given: namesOf(brought.tasks),
+      used: outlines.map(({ base }) => base.task.name),
+      how: "name others with --task",
+    },
+  ];
+  for (const { word, given, used, how } of kinds) {
+    const unused = given.find((name) => !used.includes(name));
+    if (unused === undefined) continue;
+    const names = [...new Set(used)].map((name) => `"${name}"`).join(", ");
+    throw new RangeError(
+      `Cannot use ${word} "${unused}": ${experiment.name} ${
+        word === "router" ? "compares" : "uses"
+      } ${names} here; ${how}`,
+    );
+  }
 }
 
-function checkBaseline({ baseline }: Command, plans: readonly RunPlan[]): void {
+function checkBaseline({ baseline }: Command, outlines: readonly Outline[]): void {
   if (baseline === null) return;
-  const labels = [...new Set(plans.filter(({ config }) => !config.control).map(({ names }) => names.label))];
+  const labels = [
+    ...new Set(outlines.flatMap(({ arm, studied }) => studied.map(([label]) => labelOf(label, arm)))),
+  ];
   if (labels.includes(baseline)) return;
   throw new RangeError(
     `Cannot use --baseline ${baseline}: the variants are ${labels.map((label) => `"${label}"`).join(", ")}`,

@@ -72,6 +72,11 @@ export function createProgress(runs: number, totalSteps: number, terminal: boole
   };
 }
 
+/** Gives a terminal back the cursor that a bar hides. */
+export function showCursor(): void {
+  if (Deno.stdout.isTerminal()) Deno.stdout.writeSync(new TextEncoder().encode("\x1b[?25h"));
+}
+
 /** Seconds as `1h02m`, `3m05s` or `12s`. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

@@ -39,7 +39,7 @@ export const valueOptions: Readonly<Record<string, string>> = {
     "set PATH=VALUE of every run, or ROUTER.OPTION=VALUE of one router; a list of values makes arms (repeatable)",
   vary: "like --set, but changes one setting at a time instead of crossing the lists (repeatable)",
   config: "start from a run's config in JSON or TOML; --set and the other options go over it",
-  plugin: "a module of yours that exports routers (repeatable)",
+  plugin: "a module of yours that exports routers, kinds of experts or tasks (repeatable)",
   tune:
     "settings to search for every variant with one budget, like train.learningRate,router.balance=0.001..0.1",
   budget: "trials of each variant with --tune (default 8)",
@@ -70,10 +70,20 @@ const strings = [
 ];
 const booleans = [...Object.keys(flagOptions), "sharded"];
 
+/** A negative number after an option is its value: `--seeds -1` is to be refused for the number. */
+function withNegatives(words: readonly string[]): string[] {
+  const isNegative = (word: string | undefined) => word !== undefined && /^-[\d.]/.test(word);
+  const takesValue = (word: string | undefined) => word?.startsWith("--") && strings.includes(word.slice(2));
+  return words.flatMap((word, at) => {
+    if (isNegative(word) && takesValue(words[at - 1])) return [];
+    return takesValue(word) && isNegative(words[at + 1]) ? [`${word}=${words[at + 1]}`] : [word];
+  });
+}
+
 /** Splits the command line. @throws {RangeError} for an option that does not exist. */
 export function splitWords(words: readonly string[]): Words {
   const unknown: string[] = [];
-  const parsed = parseArgs([...words], {
+  const parsed = parseArgs(withNegatives(words), {
     string: strings,
     boolean: booleans,
     collect: strings,

@@ -4,7 +4,7 @@ import { findTask, parseTaskOptions } from "../tasks/registry.ts";
 import type { TaskData } from "../tasks/task.ts";
 import { openRunStore } from "../training/run_store.ts";
 import { train } from "../training/train.ts";
-import { loadPlugin } from "./plugin.ts";
+import { loadPlugins } from "./plugin.ts";
 import type { WorkerAnswer, WorkerTask } from "./workers.ts";
 
 /** What a worker keeps from run to run. */
@@ -14,7 +14,7 @@ interface Kept {
 }
 
 async function prepare({ pluginPaths, machine, blas }: WorkerTask): Promise<Kept> {
-  for (const path of pluginPaths) await loadPlugin(path);
+  await loadPlugins(pluginPaths);
   return { backend: await cpu({ threads: machine.threads, blas }), data: new Map() };
 }
 

@@ -2,11 +2,27 @@
 // and their losses. What a router declares depends on its options; this does not.
 import type { Backend } from "../kernels/kernel.ts";
 import type { Model } from "../models/model.ts";
-import { rowsOf } from "../models/spec.ts";
+import { moeLayers, rowsOf } from "../models/spec.ts";
+import { traitsOf } from "../routers/registry.ts";
 import type { EvaluationExamples } from "../tasks/task.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { batchOf } from "./evaluate.ts";
+
+/**
+ * Says what is wrong with a model that sees later tokens, unless one of its routers declares that it may.
+ * @param step Steps of training the model has behind it.
+ * @throws {RangeError} naming the router.
+ */
+export function refuseLeak(model: Model, step: number): void {
+  const mixtures = moeLayers(model.spec);
+  if (!mixtures.every(({ moe: { router, routerOptions } }) => traitsOf(router, routerOptions).causal)) return;
+  const names = [...new Set(mixtures.map(({ moe }) => `"${moe.router.name}"`))].join(", ");
+  throw new RangeError(
+    `Cannot go on with router ${names}: after ${step} steps a later token changes what an earlier one gets, and it ` +
+      "declares to be causal; correct causal",
+  );
+}
 
 /** What is tried. */
 export interface CausalityTest {

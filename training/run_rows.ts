@@ -6,7 +6,7 @@ import { choicesOf, type ModelSpec, moeLayers, type MoeSpec, rowsOf } from "../m
 import { traitsOf } from "../routers/registry.ts";
 import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
 import { findTask } from "../tasks/registry.ts";
-import { seesLaterTokens } from "./causality.ts";
+import { refuseLeak, seesLaterTokens } from "./causality.ts";
 import { configDigest, flatten, type RunConfig } from "./config.ts";
 import { evaluateInDetail } from "./evaluate.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -95,7 +95,7 @@ export async function plannedHeader(
 }
 
 /** Where later tokens are what is to be predicted, a router may see the future. */
-function isOrdered({ train }: RunConfig, { output }: TaskData): boolean {
+export function isOrdered({ train }: RunConfig, { output }: Pick<TaskData, "output">): boolean {
   return output.kind === "tokens" && train.length > 1;
 }
 
@@ -169,7 +169,8 @@ export interface EndParts {
 
 /**
  * Last rows of a run: the last evaluation, and what came out.
- * @throws {RangeError} when a parameter of a router that learns received no gradient.
+ * @throws {RangeError} when a parameter of a router that learns received no gradient, or routers that declare to be causal
+ * are not.
  */
 export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
   const { config, run, data, backend, model, state, plan } = parts;
@@ -177,12 +178,22 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
   const found = await evaluateInDetail(model, { backend, data, plan, step: steps });
   const { loss, perplexity, tokens, layers, specialisation, residualShare } = found;
   const gradient = state.leastRouterGradient();
-  const learns = moeLayers(model.spec).some(({ moe }) => moe.router.traits.gradient !== "none");
-  if (learns && model.routerParams.length > 0 && !(gradient! > 0)) {
+  const idle = Object.entries(state.routerGradients).find(([, norm]) => !(norm > 0));
+  const learns = moeLayers(model.spec).some(({ moe }) =>
+    traitsOf(moe.router, moe.routerOptions).gradient !== "none"
+  );
+  if (learns && idle) {
     throw new RangeError(
-      `Cannot accept ${run}: a parameter of its router received no gradient in ${steps} steps`,
+      `Cannot accept ${run}: "${
+        idle[0]
+      }", a parameter of its router, received no gradient in ${steps} steps; declare ` +
+        'gradient "none" where that is meant',
     );
   }
+  const test = { backend, examples: plan[0], step: steps };
+  const tested = isOrdered(config, data);
+  const leaks = tested && await seesLaterTokens(model, test);
+  if (leaks) refuseLeak(model, steps);
   const { wanted, dropped } = state.drops;
   const sum = (counts: Float64Array) => counts.reduce((total, count) => total + count, 0);
   return [
@@ -197,9 +208,7 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
       keptShare: 1 - sum(dropped) / Math.max(1, sum(wanted)),
       layers,
       residualShare,
-      causal: isOrdered(config, data)
-        ? { tested: true, holds: !await seesLaterTokens(model, { backend, examples: plan[0], step: steps }) }
-        : { tested: false, holds: true },
+      causal: { tested, holds: !leaks },
       specialisation,
     },
   ];

@@ -36,7 +36,7 @@ export interface RunStore {
 
 /**
  * Opens a run's files under `folder`, which must exist; nothing is read or written yet.
- * Its functions throw an Error that says why when a file cannot be read or written.
+ * Its functions throw an Error that says why when a file cannot be read or written, or is damaged.
  * @example
  * ```ts
  * import { openRunStore } from "@switchyard/moe/training";
@@ -60,7 +60,7 @@ export function openRunStore(folder: string, run: string): RunStore {
     if (await isMissing(recordPath)) return null;
     return {
       record: parseRecord(await readText(recordPath), recordPath),
-      timing: JSON.parse(await readText(timingPath)) as TimingRecord,
+      timing: parseTiming(await readText(timingPath), timingPath),
     };
   }
   return {
@@ -90,4 +90,16 @@ export function openRunStore(folder: string, run: string): RunStore {
       return { ...found, ...decodeCheckpoint(await readBytes(checkpointPath), checkpointPath) };
     },
   };
+}
+
+function parseTiming(text: string, path: string): TimingRecord {
+  try {
+    const found = JSON.parse(text) as TimingRecord;
+    if (Array.isArray(found?.steps)) return found;
+  } catch {
+    // said below
+  }
+  throw new RangeError(
+    `Cannot read timings ${path}: the file is damaged; remove the run's files to train it anew`,
+  );
 }

@@ -101,9 +101,28 @@ function routerState(routers: Model["routers"]): [name: string, values: Float32A
   );
 }
 
-/** Brings a state back to where a checkpoint left it. */
+/** Steps and sums of a checkpoint. @throws {RangeError} when another tool saved it without them, or it is damaged. */
+function countsOf({ record: { header }, metadata }: SavedRun): Counts {
+  try {
+    const found = JSON.parse(metadata.switchyard ?? "") as Counts;
+    if (Number.isInteger(found.step) && Array.isArray(found.wanted) && Array.isArray(found.dropped)) {
+      return found;
+    }
+  } catch {
+    // said below
+  }
+  throw new RangeError(
+    `Cannot resume ${header.run}: its checkpoint has lost its metadata "switchyard", which says how far the run was; ` +
+      "restore the file, or remove it to train the run anew",
+  );
+}
+
+/**
+ * Brings a state back to where a checkpoint left it.
+ * @throws {RangeError} when the checkpoint lacks something, or a shape differs.
+ */
 export function restoreProgress(state: ProgressState, saved: SavedRun): void {
-  const counts = JSON.parse(saved.metadata.switchyard) as Counts;
+  const counts = countsOf(saved);
   for (const [name, param] of Object.entries(state.stored)) {
     const found = saved.tensors[name];
     if (!found) throw new RangeError(`Cannot resume: the checkpoint has no "${name}"`);

@@ -9,6 +9,7 @@ import { random } from "../tensor/random.ts";
 import { type Sequences, sequencesOf } from "../tensor/sequences.ts";
 import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
 import type { RunConfig } from "./config.ts";
+import { refuseLeak, seesLaterTokens } from "./causality.ts";
 import { checkContract } from "./contract.ts";
 import { evaluate, type Evaluation, evaluationIsDue, evaluationPlan } from "./evaluate.ts";
 import { look, type TokenLook } from "./look.ts";
@@ -23,7 +24,7 @@ import type {
   TimingRecord,
 } from "./record.ts";
 import { recordRows } from "./record_text.ts";
-import { checkSameRun, endOf, headerOf, type RunNames } from "./run_rows.ts";
+import { checkSameRun, endOf, headerOf, isOrdered, type RunNames } from "./run_rows.ts";
 import type { RunStore } from "./run_store.ts";
 import { learningRateAt } from "./schedule.ts";
 import { specOf } from "./spec_of.ts";
@@ -149,7 +150,13 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
           `Cannot take step ${step} of ${header.run}: it has train.steps = ${train.steps}`,
         );
       }
-      if (step === 0) await point();
+      if (step === 0) {
+        await point();
+        const ordered = isOrdered(config, data);
+        if (ordered && await seesLaterTokens(model, { backend, examples: plan[0], step })) {
+          refuseLeak(model, step);
+        }
+      }
       takePassSeconds(backend);
       const start = performance.now();
       const queued = watchQueue(backend);

@@ -1,0 +1,28 @@
+// Paths on the command line are taken from where the user stands. `deno task` starts in the folder of deno.json and tells
+// where it was called in INIT_CWD.
+import { resolve } from "node:path";
+import { corpora } from "../data/corpora.ts";
+import type { Words } from "./words.ts";
+
+const pathOptions = ["out", "plugin", "config", "text"];
+
+/** Words whose paths hold in the folder the command runs in; nothing changes where the user stands there too. */
+export function fromWhereTheUserStands(words: Words, stands: string | undefined, here: string): Words {
+  if (stands === undefined || resolve(stands) === resolve(here)) return words;
+  const moved = (path: string) => isNoPath(path) ? path : resolve(stands, path);
+  return {
+    ...words,
+    values: Object.fromEntries(
+      Object.entries(words.values).map(([name, values]) => [
+        name,
+        pathOptions.includes(name) ? values.map(moved) : values,
+      ]),
+    ),
+  };
+}
+
+/** Nothing, the name of a corpus, or a URL. */
+function isNoPath(word: string): boolean {
+  return word === "" || corpora.some(({ name }) => name === word) ||
+    /^(https?|file|jsr|npm|data):/.test(word);
+}
