@@ -1,4 +1,5 @@
 // `deno task experiments`: checks everything a command asks for, loads the tasks, trains, and writes the report.
+import { resolve } from "node:path";
 import config from "../deno.json" with { type: "json" };
 import { checkPrecision } from "../experts/precision.ts";
 import { prepareFolder, removePartial, writeAtomic } from "../formats/files.ts";
@@ -15,7 +16,7 @@ import type { Experiment } from "./experiment.ts";
 import { helpText, listText } from "./help.ts";
 import { checkMemory, checkpointBytes } from "./memory_check.ts";
 import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folder.ts";
-import { fromWhereTheUserStands } from "./paths.ts";
+import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
 import { outlineRuns, type PlannedRuns, planRuns } from "./plan_runs.ts";
 import { loadPlugins } from "./plugin.ts";
 import { createProgress, duration, type Progress, showCursor } from "./progress.ts";
@@ -24,7 +25,8 @@ import { chooseBest, planTrials, type Tuned, type Tuning, tuningSentences, withT
 import { last, splitWords } from "./words.ts";
 
 async function main(words: readonly string[]): Promise<void> {
-  const split = fromWhereTheUserStands(splitWords(words), Deno.env.get("INIT_CWD"), Deno.cwd());
+  const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
+  const split = fromWhereTheUserStands(splitWords(words), stands);
   if (split.flags.help) return console.log(helpText());
   const brought = await loadPlugins(split.values.plugin);
   if (split.flags.list) return console.log(listText());
@@ -38,6 +40,7 @@ async function main(words: readonly string[]): Promise<void> {
   console.log(`${experiment}: ${command.experiment.about}`);
   console.log(`Loading ${command.tasks.map(({ label }) => label).join("; ")} ...`);
   const planned = await planRuns(command, outlines);
+  if (command.tuning) planTrials(planned.plans, command.tuning);
   const jobs = jobsOf(command, planned);
   const device = await openDevice(command.device, {
     ...command,
@@ -45,7 +48,8 @@ async function main(words: readonly string[]): Promise<void> {
   });
   checkPlans(planned, device);
   if (command.resume && asked !== null) await checkNoOthers(asked, namesOfRuns(command, planned));
-  const folder = asked ?? await nextFolder(experiment);
+  const own = asked ?? await nextFolder(experiment);
+  const folder = stands === null ? own : resolve(own);
   const runFolder = `${folder}/runs`;
   await prepareFolder(runFolder, neededBytes(planned));
   if (command.resume) { for (const each of [folder, runFolder]) await removePartial(each); }

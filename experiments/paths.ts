@@ -6,9 +6,14 @@ import type { Words } from "./words.ts";
 
 const pathOptions = ["out", "plugin", "config", "text"];
 
+/** Where the user stands, where that is not the folder the command runs in. */
+export function elsewhere(stands: string | undefined, here: string): string | null {
+  return stands === undefined || resolve(stands) === resolve(here) ? null : stands;
+}
+
 /** Words whose paths hold in the folder the command runs in; nothing changes where the user stands there too. */
-export function fromWhereTheUserStands(words: Words, stands: string | undefined, here: string): Words {
-  if (stands === undefined || resolve(stands) === resolve(here)) return words;
+export function fromWhereTheUserStands(words: Words, stands: string | null): Words {
+  if (stands === null) return words;
   const moved = (path: string) => isNoPath(path) ? path : resolve(stands, path);
   return {
     ...words,

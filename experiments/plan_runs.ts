@@ -5,6 +5,7 @@ import { controls } from "../models/controls.ts";
 import { findTask, parseTaskOptions } from "../tasks/registry.ts";
 import type { TaskData } from "../tasks/task.ts";
 import { configOf, parseConfig, type RunConfig, withSetting } from "../training/config.ts";
+import { evaluationPlan } from "../training/evaluate.ts";
 import type { RunNames } from "../training/run_rows.ts";
 import { specOf } from "../training/spec_of.ts";
 import type { Arm } from "./arms.ts";
@@ -80,6 +81,8 @@ async function plansOf(
   const data = loaded.get(dataKey) ?? await plugin.load(parseTaskOptions(plugin, options));
   loaded.set(dataKey, data);
   checkEqualCost(studied, data);
+  // Refuses what is too short for its windows, before any run does.
+  evaluationPlan(base, data);
   const held = command.control !== null
     ? [[command.control, { ...base, control: command.control }] as const]
     : command.controls

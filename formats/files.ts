@@ -7,7 +7,7 @@ const CHUNK_BYTES = 2 ** 20;
 /** Says in a few words why the system refused. */
 function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) {
-    return `Deno was not permitted to (${error.message.split(",")[0]})`;
+    return "Deno was not permitted to";
   }
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   if (error instanceof Deno.errors.NotADirectory) return "part of the path is a file, not a folder";

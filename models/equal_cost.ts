@@ -6,7 +6,7 @@ import { choicesOf } from "./spec.ts";
 
 /**
  * The spec with each mixture's experts cut for its router's number of choices: E K experts of width F / K.
- * @throws {RangeError} when K choices do not divide the width of an expert.
+ * @throws {RangeError} when K choices do not divide the width of an expert, or make no whole number of experts.
  * @example
  * ```ts
  * import { activeFlop, equalCost, flopOf, moeLayers } from "@switchyard/moe";
@@ -32,6 +32,13 @@ function cut(layer: LayerSpec): LayerSpec {
   if (F % K !== 0) {
     throw new RangeError(
       `Cannot compare router "${router.name}" at equal cost: its ${K} choices do not divide ${F} hidden units`,
+    );
+  }
+  if (!Number.isInteger(E * K) || !Number.isInteger(F / K)) {
+    throw new RangeError(
+      `Cannot compare router "${router.name}" at equal cost: its ${K} choices make ${
+        E * K
+      } experts of ${E}, each ${F / K} units wide; choose another number of experts or choices`,
     );
   }
   return { ...layer, feedForward: { ...feedForward, E: E * K, F: F / K } };

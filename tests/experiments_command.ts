@@ -1,5 +1,6 @@
 // Runs `deno task experiments` as a user's shell would: the words and the permissions are those that deno.json gives.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { madeUpParagraphs } from "./made_up_text.ts";
 
@@ -20,8 +21,8 @@ export function taskWords(): string[] {
   return words;
 }
 
-/** Environment of the command: no colours, whatever the tests were started with. */
-const env = { NO_COLOR: "1" };
+/** Environment of the command: no colours, and called from here, whatever the tests were started with. */
+const env = { NO_COLOR: "1", INIT_CWD: fileURLToPath(root) };
 
 /** Starts the command; `before` are options of Deno's own, in front of the task's. */
 export function startExperiments(
@@ -43,6 +44,17 @@ export function startExperiments(
 /** Runs the command to its end. */
 export async function experiments(...words: string[]): Promise<Outcome> {
   return read(await startExperiments(words).output());
+}
+
+/** Runs `deno task experiments` as it is typed in a folder below the root. */
+export async function experimentsFrom(folder: string, ...words: string[]): Promise<Outcome> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "experiments", ...words],
+    cwd: new URL(folder, root),
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  });
+  return read(await child.output());
 }
 
 /** Runs the command through `shell`, which finds the words of the command in "$@". */

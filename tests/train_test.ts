@@ -129,7 +129,7 @@ Deno.test("a gate whose gradient is always zero is refused at the end", async ()
   await assertRejects(
     () => train(smallConfig(frozen), { ...options, names: { run: "frozen" } }),
     RangeError,
-    "Cannot accept frozen: a parameter of its router received no gradient in 3 steps",
+    'Cannot accept frozen: "blocks.1.router.gate", a parameter of its router, received no gradient in 3 steps',
   );
 });
 
