@@ -237,7 +237,8 @@ function withRouterOfFile(
   routers: readonly AnyRouterPlugin[] | null,
   file: Readonly<Record<string, unknown>> | null,
 ): Arm {
-  if (file?.router === undefined) return arm;
+  // A control takes the router's part.
+  if (file?.router === undefined || file.control != null) return arm;
   const { name, ...options } = routerOfFile(file);
   if (!routers?.some((router) => router.name === name)) return arm;
   return { ...arm, routers: { ...arm.routers, [name]: { ...options, ...arm.routers[name] } } };

@@ -1,27 +1,53 @@
 // The command as a user meets it: every experiment runs with the permissions of its task and leaves a whole set of
-// files, and whatever cannot be done is refused in one sentence before any training.
+// files, and a run does not depend on threads, on what runs beside it, or on how its settings were said.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parseHTML } from "linkedom";
+import { stringify } from "smol-toml";
 import { cpu } from "../cpu/backend.ts";
-import { leastBytes } from "../experiments/memory_check.ts";
+import { experts } from "../experts/registry.ts";
 import * as experimentModules from "../experiments/mod.ts";
-import { sizes } from "../models/presets.ts";
+import { stepBytes } from "../models/cost.ts";
+import { controls } from "../models/controls.ts";
 import { parseOptions, routers } from "../routers/registry.ts";
+import { tasks } from "../tasks/registry.ts";
+import { textData } from "../tasks/text.ts";
+import { flatten, settingList } from "../training/config.ts";
 import type { RunRecord } from "../training/record.ts";
 import { parseRecord } from "../training/record_text.ts";
+import { specOf } from "../training/spec_of.ts";
 import { train } from "../training/train.ts";
 import {
   assertRefused,
   experiments,
+  experimentsFrom,
   experimentsInShell,
   filesIn,
   inFolder,
   succeed,
   taskWords,
 } from "./experiments_command.ts";
-import { madeUpDataset, madeUpWords } from "./made_up_text.ts";
+import { madeUpDataset, madeUpParagraphs, madeUpWords } from "./made_up_text.ts";
+import { tinyConfig } from "./run_configs.ts";
 
 const all = Object.values(experimentModules);
+
+/** One run of a router, and nothing beside it. */
+const quick = [
+  "--task",
+  "language",
+  "--size",
+  "tiny",
+  "--seeds",
+  "1",
+  "--routers",
+  "switch",
+  "--no-controls",
+];
+
+const place = await Deno.makeTempDir({ prefix: "switchyard " });
+globalThis.addEventListener("unload", () => Deno.removeSync(place, { recursive: true }));
+const text = `${place}/text.txt`;
+await Deno.writeTextFile(text, madeUpParagraphs());
 
 /** Texts of what a selector finds. */
 function select(html: string, selector: string): string[] {
@@ -31,121 +57,316 @@ function select(html: string, selector: string): string[] {
   return Array.from(document.querySelectorAll(selector), ({ textContent }) => textContent.trim());
 }
 
+function reportOf(folder: string): string {
+  return Deno.readTextFileSync(`${folder}/report.html`);
+}
+
+function recordsOf(folder: string): RunRecord[] {
+  const lines = Deno.readTextFileSync(`${folder}/records.jsonl`);
+  return lines.split(/(?=^\{"kind":"run")/m).map((text, at) => parseRecord(text, `run ${at}`));
+}
+
+/** Everything that must not depend on when, where and how fast a command ran. */
+function recordFiles(folder: string): Map<string, string> {
+  return new Map([...filesIn(folder)].filter(([path]) => /\.jsonl$|\.csv$/.test(path)));
+}
+
 /** Reads everything a finished command left and checks that it fits together. */
 function checkResults(folder: string, { steps, seeds }: { steps: number; seeds: number }): RunRecord[] {
   const files = filesIn(folder);
   const runs = [...files.keys()].filter((path) => path.startsWith("runs/") && path.endsWith(".jsonl"));
-  const timings = runs.map((path) => path.replace(/jsonl$/, "timing.json"));
+  const beside = runs.flatMap((path) => ["timing.json", "json"].map((end) => path.replace(/jsonl$/, end)));
   const results = ["experiment.json", "records.csv", "records.jsonl", "report.html"];
-  assertEquals([...files.keys()].sort(), [...results, ...runs, ...timings].sort());
+  assertEquals([...files.keys()].sort(), [...results, ...runs, ...beside].sort());
 
+  const records = recordsOf(folder);
   const lines = files.get("records.jsonl")!;
-  const records = lines.split(/(?=^\{"kind":"run")/m).map((text, at) => parseRecord(text, `run ${at}`));
   assertEquals(new Set(records.map(({ header }) => `runs/${header.run}.jsonl`)), new Set(runs));
-  for (const { header } of records) assertStringIncludes(lines, files.get(`runs/${header.run}.jsonl`)!);
-  for (const path of timings) assertEquals(JSON.parse(files.get(path)!).steps.length, steps);
-
-  const tokens = sizes.tiny.batch * sizes.tiny.length;
-  for (const { header, steps: rows, end } of records) {
+  for (const { header, steps: rows, evaluations, end } of records) {
+    assertStringIncludes(lines, files.get(`runs/${header.run}.jsonl`)!);
+    assertEquals(JSON.parse(files.get(`runs/${header.run}.json`)!), header.config);
+    assertEquals(JSON.parse(files.get(`runs/${header.run}.timing.json`)!).steps.length, steps);
     assertEquals(rows.map(({ step }) => step), Array.from({ length: steps }, (_, step) => step));
     assert(end, `${header.run} has no end`);
     for (const value of [end.loss, end.perplexity, ...rows.flatMap((row) => [row.loss, row.gradientNorm])]) {
       assert(Number.isFinite(value) && value > 0, `${header.run} holds ${value}`);
     }
-    for (const { layers } of rows) {
-      assertEquals(layers.length, Math.floor(sizes.tiny.blocks / sizes.tiny.moeEvery));
-      for (const { wanted, kept } of layers) {
-        assertEquals([wanted.length, kept.length], [header.experts.E, header.experts.E]);
-        assert(kept.every((count, expert) => count <= wanted[expert]), "more kept than wanted");
-        assert(wanted.reduce((sum, count) => sum + count) <= tokens * header.experts.K);
-      }
+    // The validation curve is of the tokens of the final loss, first step and last included.
+    assertEquals([evaluations[0].step, evaluations.at(-1)!.step], [0, steps]);
+    assertEquals(new Set(evaluations.map(({ tokens }) => tokens)).size, 1);
+    assertEquals(evaluations.at(-1)!.loss, end.loss);
+    for (const { kept, wanted } of rows.flatMap(({ layers }) => layers)) {
+      assert(kept.every((count, expert) => count <= wanted[expert]), "more kept than wanted");
     }
   }
-  const labels = new Set(records.map(({ header }) => header.router));
-  assertEquals(records.length, labels.size * seeds);
-  assertEquals(new Set(records.map(({ header }) => header.activeFlopPerToken)).size, 1);
-  for (let seed = 0; seed < seeds; seed++) {
-    const starts = records.filter(({ header }) => header.seed === seed);
-    assertEquals(new Set(starts.map(({ header }) => header.initialWeights)).size, 1);
-  }
-
-  const [titles, ...rows] = files.get("records.csv")!.trim().split("\n").map((line) => line.split(","));
-  assert(rows.every((row) => row.length === titles.length), "a row of records.csv has other columns");
-  const counts = records.map(({ steps, evaluations }) =>
-    steps.reduce((sum, { layers }) => sum + layers.length, 0) + evaluations.length
+  const starts = Map.groupBy(
+    records.filter(({ header }) => !header.control && header.config!.model.equalCost),
+    ({ header }) => JSON.stringify([header.task, header.setting, header.seed]),
   );
-  assertEquals(rows.length, counts.reduce((sum, count) => sum + count));
+  for (const [key, group] of starts) {
+    assertEquals(new Set(group.map(({ header }) => header.initialWeights)).size, 1, key);
+    assertEquals(new Set(group.map(({ header }) => header.activeFlopPerToken)).size, 1, key);
+  }
+  assertEquals(new Set(records.map(({ header }) => header.seed)).size, seeds);
 
-  const html = new TextDecoder().decode(Deno.readFileSync(`${folder}/report.html`));
+  const cells = (line: string) => line.match(/(?<=^|,)("[^"]*"|[^,"]*)(?=,|$)/g)!;
+  const [titles, ...rows] = files.get("records.csv")!.trim().split("\n").map(cells);
+  assert(rows.every((row) => row.length === titles.length), "a row of records.csv has other columns");
+  const html = reportOf(folder);
   assertEquals(select(html, "script, iframe, img, link"), []);
   assert(!/url\(|@import/.test(html), "the report fetches something");
   assert(!/NaN|undefined|Infinity/.test(select(html, "body")[0]), "the report shows what does not exist");
-  assertEquals(select(html, "#table ~ .scroll tbody th"), [...labels]);
   return records;
 }
 
-for (const { name, about } of all) {
-  Deno.test(`${name} runs from words to report with the permissions of its task`, () =>
-    inFolder(async (folder) => {
-      const out = await succeed(
-        ...[name, "--size", "tiny", "--steps", "3", "--seeds", "2"],
-        ...["--text", `${folder}/text.txt`, "--out", `${folder}/out`],
-      );
-      checkResults(`${folder}/out`, { steps: 3, seeds: 2 });
-      assertStringIncludes(out, about);
-      assertMatch(out, /^run 1\/\d+ \S+-seed0 {2}step 1\/3 {2}loss \d\.\d{3} {2}\d+ tokens\/s {2}\S+ left$/m);
-      assertMatch(out, /^Unigram perplexity \d+\.\d\.$/m);
-    }));
+for (const { name, about, tasks } of all) {
+  Deno.test(`${name} runs from words to report with the permissions of its task`, async () => {
+    const known = tasks.map(({ settings }) => settings["task.name"]);
+    const task = known.includes("recall") ? ["recall"] : ["language", "--text", text];
+    const words = ["--size", "tiny", "--steps", "3", "--seeds", "1", "--no-controls", "--task", ...task];
+    const out = await succeed(name, ...words, "--out", `${place}/${name}`);
+    const records = checkResults(`${place}/${name}`, { steps: 3, seeds: 1 });
+    assert(records.length > 1, "it compares nothing");
+    assertStringIncludes(out, about);
+    assertMatch(out, /^run 1\/\d+ \S+-seed0 {2}step 1\/3 {2}loss \d+\.\d{3} {2}\d+ tokens\/s {2}\S+ left$/m);
+  });
 }
 
-Deno.test("the Brown corpus brings parts of speech and genres", () =>
-  inFolder(async (folder) => {
-    const words = ["--routers", "switch,hash", "--size", "tiny", "--steps", "2", "--seeds", "1"];
-    await succeed(...words, "--out", `${folder}/out`);
-    for (const { header, end } of checkResults(`${folder}/out`, { steps: 2, seeds: 1 })) {
-      assertEquals(header.data.corpus, "brown");
-      const [{ partsOfSpeech, genres, byPartOfSpeech }] = end!.specialisation;
-      assertEquals([partsOfSpeech.length, genres.length], [13, 15]);
-      assert(byPartOfSpeech.flat().some((count) => count > 0), `${header.run} counted no words`);
-    }
-  }));
+const acceptance = ["--set", "train.learningRate=1e-3,3e-3", "--set", "model.experts=4,16"];
+const settings = [0.001, 0.003].flatMap((rate) =>
+  [4, 16].map((count) => `train.learningRate=${rate} model.experts=${count}`)
+);
 
-Deno.test("--routers all takes every router there is", () =>
-  inFolder(async (folder) => {
-    const words = ["--routers", "all", "--size", "tiny", "--steps", "2", "--seeds", "1"];
-    await succeed(...words, "--text", `${folder}/text.txt`, "--out", `${folder}/out`);
-    const records = checkResults(`${folder}/out`, { steps: 2, seeds: 1 });
-    assertEquals(records.map(({ header }) => header.plugin), routers().map(({ name }) => name));
-  }));
+Deno.test("lists of values make arms, each beside its controls, and Setup says what differs", async () => {
+  const words = ["--routers", "switch", "--size", "tiny", "--task", "language", "--seeds", "2"];
+  const out = await succeed(
+    ...acceptance,
+    ...words,
+    "--steps",
+    "2",
+    "--text",
+    text,
+    "--out",
+    `${place}/arms`,
+  );
+  const records = checkResults(`${place}/arms`, { steps: 2, seeds: 2 });
+  // Text has no best routing known.
+  const held = controls.filter((control) => control !== "best known routing");
+  const labels = settings.flatMap((setting) => ["switch", ...held].map((label) => `${label} ${setting}`));
+  assertEquals(records.map(({ header }) => header.router), [...labels, ...labels]);
+  assertEquals([...new Set(records.map(({ header }) => header.setting))], settings);
+  for (const { header: { config, setting } } of records) {
+    const { model, train } = config!;
+    assertEquals(`train.learningRate=${train.learningRate} model.experts=${model.experts}`, setting);
+  }
+
+  const html = reportOf(`${place}/arms`);
+  const setup = select(html, "#setup th");
+  assert(setup.includes("train.learningRate") && setup.includes("model.experts"), setup.join());
+  const shared = ["train.batch", "model.width", "router.name", "train.steps"];
+  for (const name of shared) assertEquals(setup.filter((title) => title === name).length, 1, name);
+  for (const setting of settings) {
+    assert(select(html, "#setup th, #setup td").includes(`switch ${setting}`), setting);
+    assertStringIncludes(out, `language, ${setting}\n`);
+  }
+});
+
+Deno.test("--vary changes one thing at a time", async () => {
+  const vary = ["--vary", "train.learningRate=0.001,0.003", "--vary", "switch.jitter=0.01,0"];
+  await succeed(...quick, ...vary, "--steps", "1", "--text", text, "--out", `${place}/vary`);
+  const records = checkResults(`${place}/vary`, { steps: 1, seeds: 1 });
+  assertEquals(
+    records.map(({ header: { config } }) => [config!.train.learningRate, config!.router.jitter]),
+    [[0.001, 0.01], [0.003, 0.01], [0.001, 0]],
+  );
+});
+
+const recall = [
+  "--task",
+  "recall",
+  "--size",
+  "tiny",
+  "--routers",
+  "switch,hash",
+  "--seeds",
+  "1",
+  "--steps",
+  "3",
+];
+
+Deno.test("runs side by side, on more threads, from a config file: the same bytes", async (test) => {
+  const one = `${place}/one`;
+  await succeed(...recall, "--jobs", "1", "--threads", "1", "--out", one);
+  const records = checkResults(one, { steps: 3, seeds: 1 });
+  assertEquals(records.map(({ header }) => header.router), ["switch", "hash", ...controls]);
+  const whole = recordFiles(one);
+
+  await test.step("--jobs 2", async () => {
+    await succeed(...recall, "--jobs", "2", "--out", `${place}/two`);
+    assertEquals(recordFiles(`${place}/two`), whole);
+  });
+  await test.step("--threads 2, stopped and resumed by a finished command", async () => {
+    await succeed(...recall, "--jobs", "1", "--threads", "2", "--out", `${place}/threads`);
+    assertEquals(recordFiles(`${place}/threads`), whole);
+    await succeed(...recall, "--resume", "--out", `${place}/threads`);
+    assertEquals(recordFiles(`${place}/threads`), whole);
+  });
+  for (const run of ["switch-seed0", "hash-seed0", "no-experts-seed0", "best-known-routing-seed0"]) {
+    await test.step(`--config of ${run}`, async () => {
+      const words = ["--size", "tiny", "--seeds", "1", "--no-controls"];
+      const path = `${one}/runs/${run}.json`;
+      const out = `${place}/again ${run}`;
+      await succeed("--config", path, ...words, "--out", out);
+      const again = recordFiles(out);
+      assertEquals([...again.keys()].sort(), ["records.csv", "records.jsonl", `runs/${run}.jsonl`]);
+      assertEquals(again.get(`runs/${run}.jsonl`), whole.get(`runs/${run}.jsonl`));
+      assertEquals(filesIn(out).get(`runs/${run}.json`), Deno.readTextFileSync(path));
+    });
+  }
+  await test.step("--config in TOML, its router's options with it, and --set over it", async () => {
+    const config = { ...JSON.parse(Deno.readTextFileSync(`${one}/runs/switch-seed0.json`)), seed: 4 };
+    config.router.jitter = 0.25;
+    const given = Object.entries(flatten(config)).filter(([, value]) => value !== null);
+    const nested: Record<string, Record<string, unknown> | unknown> = {};
+    for (const [path, value] of given) {
+      const [section, name] = path.split(".");
+      if (name === undefined) nested[section] = value;
+      else nested[section] = { ...nested[section] as Record<string, unknown>, [name]: value };
+    }
+    await Deno.writeTextFile(`${place}/run.toml`, stringify(nested));
+    const words = ["--seeds", "1", "--no-controls", "--set", "switch.balance=0.5", "--steps", "2"];
+    await succeed("--config", `${place}/run.toml`, ...words, "--out", `${place}/toml`);
+    const [{ header }] = checkResults(`${place}/toml`, { steps: 2, seeds: 1 });
+    assertEquals(header.config, {
+      ...config,
+      router: { ...config.router, balance: 0.5 },
+      train: { ...config.train, steps: 2 },
+    });
+  });
+});
+
+Deno.test("without controls the report says so and ranks nothing; --baseline names another", async () => {
+  const words = ["--task", "recall", "--size", "tiny", "--routers", "switch,hash", "--seeds", "2"];
+  const out = await succeed(
+    ...[...words, "--steps", "2", "--no-controls", "--baseline", "hash", "--out", `${place}/baseline`],
+  );
+  const records = checkResults(`${place}/baseline`, { steps: 2, seeds: 2 });
+  assert(records.every(({ header }) => header.control === undefined));
+  const sentence = "it lacks the controls “no experts”";
+  for (const shown of [out, select(reportOf(`${place}/baseline`), "body")[0]]) {
+    assertStringIncludes(shown, sentence);
+    assertStringIncludes(shown, "(left out by --no-controls)");
+    assertStringIncludes(shown, "Loss − hash");
+  }
+});
+
+Deno.test("--experts and experts.OPTION reach the experts", async () => {
+  const words = [...quick, "--steps", "1", "--text", text];
+  await succeed(...words, "--experts", "swiglu", "--out", `${place}/swiglu`);
+  const [swiglu] = checkResults(`${place}/swiglu`, { steps: 1, seeds: 1 });
+  assertEquals(swiglu.header.config!.experts.name, "swiglu");
+  await succeed(...words, "--set", "experts.activation=gelu,relu", "--out", `${place}/gelu`);
+  const [gelu, relu] = checkResults(`${place}/gelu`, { steps: 1, seeds: 1 });
+  assertEquals(gelu.header.config!.experts.activation, "gelu");
+  assert(gelu.end!.loss !== relu.end!.loss && gelu.end!.loss !== swiglu.end!.loss);
+  assertEquals(gelu.header.parameters.total * 1, relu.header.parameters.total);
+  assert(swiglu.header.parameters.total > relu.header.parameters.total);
+});
+
+Deno.test("a run that diverges is left out with a sentence, the others finish, and the status is 1", async () => {
+  const words = ["--task", "language", "--size", "tiny", "--seeds", "1", "--no-controls", "--text", text];
+  const { code, out, error } = await experiments(
+    ...[...words, "--routers", "switch,gshard,hash", "--set", "gshard.balance=1e38", "--steps", "5"],
+    ...["--out", `${place}/failing`],
+  );
+  assertEquals([code, error], [1, ""]);
+  assertEquals(recordsOf(`${place}/failing`).map(({ header }) => header.router), ["switch", "hash"]);
+  const sentence =
+    /Run gshard-seed0 is left out: Cannot go on with gshard-seed0: at step 0 the loss is .+NaN\./;
+  assertMatch(out, sentence);
+  assertMatch(select(reportOf(`${place}/failing`), "body")[0], sentence);
+});
+
+Deno.test("a small setting says that nothing can be told, and ranks nothing", async () => {
+  const words = ["--task", "language", "--size", "tiny", "--steps", "20", "--seeds", "2"];
+  const few = ["--set", "train.evaluations=1", "--set", "train.evaluationBatches=4"];
+  const out = await succeed(...words, ...few, "--routers", "switch,hash", "--out", `${place}/small`);
+  const records = checkResults(`${place}/small`, { steps: 20, seeds: 2 });
+  const [{ header, end }] = records;
+  assertEquals(header.data.corpus, "brown");
+  assertEquals(end!.specialisation[0].labels.map(({ name }) => name), ["part of speech", "genre"]);
+  const sentence = "On language, this setting cannot tell routers apart: experts are worth ";
+  for (const shown of [out, select(reportOf(`${place}/small`), "body")[0]]) {
+    assertStringIncludes(shown, sentence);
+    assertStringIncludes(shown, "So nothing about routers is ranked.");
+    assert(!/ is (better|worse) than /.test(shown), "a router is ranked");
+  }
+});
+
+Deno.test("--routers all takes every router there is, beside switch", async () => {
+  const words = ["--size", "tiny", "--steps", "1", "--seeds", "1", "--text", text, "--no-controls"];
+  const out = await succeed("--routers", "all", ...words, "--out", `${place}/all`);
+  const records = checkResults(`${place}/all`, { steps: 1, seeds: 1 });
+  assertEquals(records.map(({ header }) => header.plugin), routers().map(({ name }) => name));
+  assertStringIncludes(out, "Loss − switch");
+});
+
+Deno.test("a router whose options see later tokens is said to, as any other", async () => {
+  const orders = ["position", "probability", "batch-priority"];
+  const words = [...quick, "--steps", "1", "--set", `switch.dropOrder=${orders}`, "--text", text];
+  const out = await succeed(...words, "--out", `${place}/orders`);
+  const records = checkResults(`${place}/orders`, { steps: 1, seeds: 1 });
+  assertEquals(records.map(({ header }) => header.causal), [true, false, false]);
+  const [first, ...others] = orders.map((order) => `switch switch.dropOrder=${order}`);
+  for (const shown of [out, select(reportOf(`${place}/orders`), "body")[0]]) {
+    assertStringIncludes(shown, `${others.join(" and ")} are not causal: `);
+    assert(!shown.includes(`${first} is not causal`));
+  }
+});
 
 Deno.test("--list and --help name everything there is", async () => {
   const list = await succeed("--list");
-  for (const { name, about } of all) assertStringIncludes(list, `  ${name.padEnd(18)} ${about}\n`);
+  const named = [...all, ...tasks(), ...routers(), ...experts()];
+  for (const { name, about } of named) assertStringIncludes(list, `  ${name.padEnd(18)} ${about}\n`);
   for (const router of routers()) {
-    assertStringIncludes(list, `  ${router.name.padEnd(18)} ${router.about}\n`);
     for (const [option, value] of Object.entries(parseOptions(router) as Record<string, unknown>)) {
-      assertStringIncludes(list, ` ${router.name}.${option}=${JSON.stringify(value)}\n`);
+      assertStringIncludes(list, ` ${router.name}.${option}=${JSON.stringify(value)}`);
     }
   }
-  for (const size of Object.keys(sizes)) assertMatch(list, new RegExp(`^  ${size} +width `, "m"));
+  for (const { path, default: value, description, range } of settingList()) {
+    if (!/^(model|train|placement)\./.test(path)) continue;
+    assert(description.length > 3, path);
+    assertMatch(list, new RegExp(`^  ${path}=\\S+ +\\S`, "m"), path);
+    assertStringIncludes(list, `${path}=${JSON.stringify(value)}`);
+    assertStringIncludes(list, ` ${description} (${range})\n`);
+  }
+  for (const { name, sizes } of tasks()) {
+    assertStringIncludes(list, `  sizes of ${name}: ${Object.keys(sizes).join(", ")}\n`);
+  }
   const help = await succeed("--help");
   const { error } = await experiments("--unknown");
-  const known = error.match(/--[a-z]+/g)!.filter((option) => option !== "--unknown");
-  assert(known.length >= 13, error);
+  const known = error.match(/--[a-z-]+/g)!.filter((option) => option !== "--unknown");
+  assert(known.length >= 25, error);
   for (const option of known) assertMatch(help, new RegExp(`^  ${option}\\b`, "m"));
 });
 
-Deno.test("--set reaches the router, and the record says so", () =>
-  inFolder(async (folder) => {
-    const tiny = ["--size", "tiny", "--steps", "2", "--seeds", "1", "--text", `${folder}/text.txt`];
-    await succeed(
-      ...tiny,
-      ...["--routers", "switch", "--set", "switch.capacityFactor=2", "--set", "switch.jitter=0"],
-      ...["--threads=2", `--out=${folder}/deep/er/out`],
-    );
-    const [{ header }] = checkResults(`${folder}/deep/er/out`, { steps: 2, seeds: 1 });
-    assertEquals([header.routerOptions.capacityFactor, header.routerOptions.jitter], [2, 0]);
-  }));
+Deno.test("paths are taken from where the user stands", async () => {
+  const stand = `${place}/stand`;
+  await Deno.mkdir(stand);
+  await Deno.copyFile(text, `${stand}/mine.txt`);
+  const up = (path: string) => "../".repeat(20) + path.slice(1);
+  // Below the root, `deno task` starts in the root's folder and says where it was called.
+  const { code, out, error } = await experimentsFrom(
+    "tests",
+    ...[...quick, "--steps", "1", "--text", up(`${stand}/mine.txt`), "--out", up(`${stand}/out`)],
+  );
+  assertEquals([code, error], [0, ""]);
+  assertStringIncludes(out, `Report: ${stand}/out/report.html`);
+  const [{ header }] = checkResults(`${stand}/out`, { steps: 1, seeds: 1 });
+  assertEquals(header.config!.task.corpus, `${stand}/mine.txt`);
+  const missing = await experimentsFrom("tests", ...quick, "--text", "not_there.txt");
+  assertRefused(missing, [`tests/not_there.txt"`], "a text that is not where the user stands");
+});
 
 const canScript = await new Deno.Command("script", { args: ["-qec", "true", "/dev/null"], stdin: "null" })
   .output().then(({ success }) => success, () => false);
@@ -155,7 +376,7 @@ Deno.test({
   ignore: !canScript,
   fn: () =>
     inFolder(async (folder) => {
-      const tiny = "--size tiny --steps 3000 --seeds 1 --text";
+      const tiny = "--routers switch --no-controls --jobs 1 --size tiny --steps 3000 --seeds 1 --text";
       const child = new Deno.Command("script", {
         // The shell tells its process number, which is the command's own after exec.
         args: [
@@ -186,198 +407,6 @@ Deno.test({
     }),
 });
 
-interface Mistake {
-  readonly about: string;
-  readonly words: readonly string[];
-  /** What the sentence must name: the value found, and what there is instead. */
-  readonly named: readonly string[];
-}
-
-const everyRouter = routers().map(({ name }) => `"${name}"`);
-const mistakes: readonly Mistake[] = [
-  {
-    about: "an unknown experiment",
-    words: ["compair"],
-    named: ['"compair"', ...all.map(({ name }) => name)],
-  },
-  { about: "two experiments", words: ["compare", "capacity-factor"], named: ['"compare capacity-factor"'] },
-  {
-    about: "an unknown router",
-    words: ["--routers", "switch,topk"],
-    named: ['router "topk"', ...everyRouter],
-  },
-  { about: "no router", words: ["--routers", ","], named: ['--routers ","', '"all"'] },
-  { about: "a size there is not", words: ["--size", "huge"], named: ['"huge"', ...Object.keys(sizes)] },
-  { about: "a router without that option", words: ["--set", "hash.size=2"], named: ['"size"', "table"] },
-  {
-    about: "an option below its range",
-    words: ["--set", "switch.capacityFactor=-1"],
-    named: ['"switch"', "capacityFactor = -1", ">0"],
-  },
-  {
-    about: "an option above its range",
-    words: ["--set", "switch.jitter=1.5"],
-    named: ['"switch"', "jitter = 1.5", "<=1"],
-  },
-  {
-    about: "an option of another kind",
-    words: ["--set", "switch.jitter=much"],
-    named: ['jitter = "much"', "number"],
-  },
-  {
-    about: "a choice there is not",
-    words: ["--set", "hash.table=perfect"],
-    named: ['"perfect"', '"random"', '"balanced"'],
-  },
-  { about: "half a --set", words: ["--set", "switch"], named: ['--set "switch"', "ROUTER.OPTION=VALUE"] },
-  {
-    about: "--set for an unknown router",
-    words: ["--set", "topk.k=2"],
-    named: ['router "topk"', ...everyRouter],
-  },
-  {
-    about: "--set for a router that takes no part",
-    words: ["--routers", "switch", "--set", "hash.table=random"],
-    named: ['"hash"', '"switch"', "--routers"],
-  },
-  {
-    about: "--set of what an experiment varies",
-    words: ["capacity-factor", "--set", "switch.capacityFactor=2"],
-    named: ["switch.capacityFactor", "1.25"],
-  },
-  { about: "an unknown option", words: ["--seed", "3"], named: ['"--seed"', "--seeds", "--steps"] },
-  { about: "a short option", words: ["-s", "3"], named: ['"-s"', "--seeds"] },
-  ...["seeds=0", "seeds=-1", "seeds=1.5", "seeds=many", "steps=0", "threads=0", "vocabulary=1"].map((
-    word,
-  ) => ({
-    about: `--${word}`,
-    words: [`--${word}`],
-    named: [`--${word.replace("=", " ")}`, "a whole number from"],
-  })),
-  { about: "more threads than there can be", words: ["--threads", "65"], named: ["--threads 65", "to 64"] },
-  {
-    about: "a precision there is not",
-    words: ["--precision", "f16"],
-    named: ["--precision f16", "full", "half"],
-  },
-  {
-    about: "half precision on the CPU",
-    words: ["--precision", "half"],
-    named: ["--precision half", "--device cpu", "--device webgpu"],
-  },
-  ...["size", "seeds", "steps", "threads", "vocabulary", "out", "text", "plugin", "precision"].map((
-    option,
-  ) => ({
-    about: `--${option} without a value`,
-    words: [`--${option}`],
-    named: [`--${option}`],
-  })),
-];
-
-Deno.test("what cannot be meant is refused in one sentence that names the value and the choices", () =>
-  inFolder(async (folder) => {
-    const usual = ["--text", `${folder}/text.txt`, "--out", `${folder}/out`, "--size", "tiny"];
-    for (const { about, words, named } of mistakes) {
-      assertRefused(await experiments(...usual, ...words), named, about);
-    }
-    assertEquals([...filesIn(folder).keys()], ["text.txt"], "a refused command wrote something");
-  }));
-
-Deno.test("a text that cannot be trained on is refused before anything is written", () =>
-  inFolder(async (folder) => {
-    const manyWords = Array.from(
-      { length: 20 },
-      (_, at) => Array.from({ length: 20_000 }, (_, word) => at * 20_000 + word).join(" ") + ".",
-    ).join("\n\n");
-    const texts: readonly (readonly [name: string, text: string | Uint8Array, ...named: string[]])[] = [
-      ["empty.txt", "", "it holds no words"],
-      ["blank.txt", " \n\n\t\n", "it holds no words"],
-      ["one_sentence.txt", "Only this.", "it has 1 document"],
-      ["short.txt", "One more.\n".repeat(30), "windows of 32 tokens", "at least 33 are needed"],
-      ["bytes.bin", Uint8Array.of(0xFF, 0xFE, 0x00, 0x80), "it is not UTF-8 text"],
-      ["missing.txt", "", "no such file or folder"],
-      ["many.txt", manyWords, "words and width 256", "GiB", "4 GiB"],
-    ];
-    for (const [name, text, ...named] of texts) {
-      const path = `${folder}/${name}`;
-      if (typeof text !== "string") await Deno.writeFile(path, text);
-      else if (name !== "missing.txt") await Deno.writeTextFile(path, text);
-      const size = name === "many.txt" ? ["--size", "base", "--vocabulary", "1000000"] : ["--size", "tiny"];
-      const outcome = await experiments("--text", path, "--out", `${folder}/out`, ...size);
-      assertRefused(outcome, name === "many.txt" ? named : [path, ...named], name);
-    }
-    assertRefused(
-      await experiments("--text", folder, "--out", `${folder}/out`),
-      [folder, "it is a folder"],
-      "a folder as text",
-    );
-    assert(!filesIn(folder).has("out/experiment.json"), "a refused command wrote something");
-    assertEquals([...filesIn(folder).keys()].filter((path) => path.startsWith("out")), []);
-  }));
-
-Deno.test("a plugin that is none is refused by name", () =>
-  inFolder(async (folder) => {
-    const taken = 'import { switchRouter } from "@switchyard/moe"; export const copy = { ...switchRouter };';
-    const plugins = [
-      ["missing.ts", null, "Module not found"],
-      ["broken.ts", "export const x = ;", "SyntaxError"],
-      ["throwing.ts", 'throw new Error("no luck\\nat all");', "no luck"],
-      ["empty.ts", "export const x = 1;", "it exports no router"],
-      ["half.ts", 'export const x = { name: "half", create() {} };', "it has no about, no paper, no traits"],
-      ["taken.ts", taken, '"switch": the name is taken'],
-      ["shouting.ts", taken.replace("{ ...switchRouter }", '{ ...switchRouter, name: "A" }'), "kebab-case"],
-    ] as const;
-    for (const [name, source, reason] of plugins) {
-      const path = `${folder}/${name}`;
-      if (source !== null) await Deno.writeTextFile(path, source);
-      const outcome = await experiments("--plugin", path, "--size", "tiny", "--out", `${folder}/out`);
-      assertRefused(outcome, [path, reason], name);
-    }
-    assertEquals([...filesIn(folder).keys()].filter((path) => path.startsWith("out")), []);
-  }));
-
-Deno.test("results are never written over, and only what was started can be resumed", () =>
-  inFolder(async (folder) => {
-    const text = ["--text", `${folder}/text.txt`];
-    const out = ["--out", `${folder}/out`];
-    const started = ["--size", "tiny", "--steps", "2", "--seeds", "1", "--routers", "switch"];
-    const nothing = await experiments("--resume", ...started, ...text, ...out);
-    assertRefused(nothing, ["resume", `${folder}/out`, "it holds no experiment"], "nothing to resume");
-    await succeed(...started, ...text, ...out);
-    const before = filesIn(`${folder}/out`);
-
-    const again = await experiments(...started, ...text, ...out);
-    assertRefused(again, [`${folder}/out`, "--resume", "--out"], "a taken folder");
-    const others: readonly (readonly [string[], string])[] = [
-      [["--steps", "3"], "steps was 2 and is now 3"],
-      [["--size", "small"], "size was tiny and is now small"],
-      [["--vocabulary", "20"], "vocabulary was 63 and is now 20"],
-      [["--set", "switch.capacityFactor=2"], "routerOptions.capacityFactor was 1.25 and is now 2"],
-      [["capacity-factor"], "experiment was compare and is now capacity-factor"],
-    ];
-    for (const [words, reason] of others) {
-      const outcome = await experiments(...started, ...text, ...out, "--resume", ...words);
-      assertRefused(outcome, [reason], words.join(" "));
-    }
-    await Deno.writeTextFile(
-      `${folder}/text.txt`,
-      (await Deno.readTextFile(`${folder}/text.txt`)) + "Baba.\n",
-    );
-    const changed = await experiments(...started, ...text, ...out, "--resume");
-    assertRefused(changed, ["Cannot resume switch-seed0: its data."], "a text changed in between");
-    assertEquals(filesIn(`${folder}/out`), before, "a refused command changed results");
-  }));
-
-Deno.test("a folder that cannot be written to is named before any training", () =>
-  inFolder(async (folder) => {
-    await Deno.writeTextFile(`${folder}/file`, "kept");
-    for (const out of [`${folder}/file`, `${folder}/file/deeper`]) {
-      const outcome = await experiments("--size", "tiny", "--text", `${folder}/text.txt`, "--out", out);
-      assertRefused(outcome, [out, "part of the path is a file, not a folder", "MiB"], out);
-    }
-    assertEquals([...filesIn(folder).keys()].sort(), ["file", "text.txt"]);
-  }));
-
 const mount = new Deno.Command("unshare", { args: ["-m", "mount", "-t", "tmpfs", "none", "/tmp"] });
 const canMount = await mount.output().then(({ success }) => success, () => false);
 
@@ -385,7 +414,7 @@ const canMount = await mount.output().then(({ success }) => success, () => false
 async function onDisk(folder: string, options: string, then: string) {
   await Deno.mkdir(`${folder}/disk`, { recursive: true });
   const script = `mount -t tmpfs -o ${options} none "${folder}/disk" && "$@"; code=$?; ${then}; exit $code`;
-  const words = ["--size", "tiny", "--steps", "60", "--seeds", "1", "--text", `${folder}/text.txt`];
+  const words = [...quick, "--steps", "60", "--text", `${folder}/text.txt`];
   return await experimentsInShell(
     ["unshare", "-m", "sh", "-c"],
     script,
@@ -414,16 +443,14 @@ Deno.test({
 });
 
 Deno.test("the memory a size is refused for is a lower bound of what training takes", async () => {
-  const dataset = madeUpDataset({ words: 3000, wordsEach: 4000, vocabulary: 2500 });
-  const size = { ...sizes.tiny, vocabulary: dataset.vocabulary.size };
+  const data = await textData(madeUpDataset({ words: 3000, wordsEach: 4000, vocabulary: 2500 }));
   for (const router of routers()) {
     const backend = await cpu({ threads: 1 });
     const before = backend.statistics().carvedBytes;
-    const plan = { run: "r", label: router.name, sizeName: "tiny", seed: 0, steps: 1, size, router };
-    const options = { backend, dataset, machine: { threads: 1, machine: "" }, version: "0" };
-    await train({ ...plan, routerOptions: parseOptions(router) }, options);
+    const config = tinyConfig(router, {}, { "train.steps": 1 });
+    using _run = await train(config, { backend, data });
     const taken = backend.statistics().carvedBytes - before;
-    const least = leastBytes(size, dataset.vocabulary.size);
+    const { least } = stepBytes(specOf(config, data), config.train.batch * config.train.length);
     assert(taken >= least, `${router.name} took ${taken} bytes, below the bound of ${least}`);
     backend.close();
   }
