@@ -6,19 +6,11 @@ import { findTask, parseTaskOptions } from "../tasks/registry.ts";
 import type { TaskData } from "../tasks/task.ts";
 import { configOf, parseConfig, type RunConfig, withSetting } from "../training/config.ts";
 import { evaluationPlan } from "../training/evaluate.ts";
-import type { RunNames } from "../training/run_rows.ts";
 import { specOf } from "../training/spec_of.ts";
 import type { Arm } from "./arms.ts";
 import type { Command } from "./command.ts";
 import type { ExperimentTask, Variant } from "./experiment.ts";
-
-/** One run to train. */
-export interface RunPlan {
-  readonly config: RunConfig;
-  readonly names: RunNames;
-  /** The task's data by what the config says of it: equal keys, equal data. */
-  readonly dataKey: string;
-}
+import type { RunPlan } from "./run_plan.ts";
 
 /** Runs of a command, and the data they need. */
 export interface PlannedRuns {

@@ -7,7 +7,8 @@ import { checkSameRun, plannedHeader } from "../training/run_rows.ts";
 import { openRunStore, type RunStore } from "../training/run_store.ts";
 import { train } from "../training/train.ts";
 import type { Device } from "./device.ts";
-import type { PlannedRuns, RunPlan } from "./plan_runs.ts";
+import type { PlannedRuns } from "./plan_runs.ts";
+import type { RunPlan } from "./run_plan.ts";
 import type { Progress } from "./progress.ts";
 import { createWorkers, type Workers } from "./workers.ts";
 

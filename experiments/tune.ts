@@ -3,7 +3,7 @@
 import type { RunRecord } from "../training/record.ts";
 import { parseConfig, type RunConfig, withSetting } from "../training/config.ts";
 import { random } from "../tensor/random.ts";
-import type { RunPlan } from "./plan_runs.ts";
+import type { RunPlan } from "./run_plan.ts";
 
 /** One setting to search. */
 export interface TunedSetting {

@@ -1,7 +1,7 @@
 // Runs side by side: each worker loads the task, opens a CPU backend of its own and trains what it is sent. What a run
 // computes does not depend on where it runs, so records are the same bytes.
 import type { RunRecord, TimingRecord } from "../training/record.ts";
-import type { RunPlan } from "./plan_runs.ts";
+import type { RunPlan } from "./run_plan.ts";
 
 /** How a worker is set up, and what its runs share. */
 export interface WorkerSetting {

@@ -144,6 +144,7 @@ function another(path: string, value: unknown): unknown {
     return { task: "recall", experts: "swiglu", router: "hash" }[path.split(".")[0]];
   }
   if (path === "control") return "no experts";
+  if (path === "train.evaluationPart") return "even";
   if (path === "model.residualScale") return 0.5;
   if (path === "model.width") return 128;
   if (typeof value === "boolean") return !value;

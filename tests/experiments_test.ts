@@ -132,6 +132,7 @@ for (const { name, about, tasks } of all) {
   });
 }
 
+const setupSection = 'section[aria-labelledby="setup"]';
 const acceptance = ["--set", "train.learningRate=1e-3,3e-3", "--set", "model.experts=4,16"];
 const settings = [0.001, 0.003].flatMap((rate) =>
   [4, 16].map((count) => `train.learningRate=${rate} model.experts=${count}`)
@@ -161,12 +162,12 @@ Deno.test("lists of values make arms, each beside its controls, and Setup says w
   }
 
   const html = reportOf(`${place}/arms`);
-  const setup = select(html, "#setup th");
+  const setup = select(html, `${setupSection} th`);
   assert(setup.includes("train.learningRate") && setup.includes("model.experts"), setup.join());
   const shared = ["train.batch", "model.width", "router.name", "train.steps"];
   for (const name of shared) assertEquals(setup.filter((title) => title === name).length, 1, name);
   for (const setting of settings) {
-    assert(select(html, "#setup th, #setup td").includes(`switch ${setting}`), setting);
+    assert(select(html, `${setupSection} th, ${setupSection} td`).includes(`switch ${setting}`), setting);
     assertStringIncludes(out, `language, ${setting}\n`);
   }
 });

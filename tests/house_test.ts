@@ -133,7 +133,6 @@ const moduleState: Record<string, string> = {
   "kernels/exchange_gain/kernel.ts cases":
     "test cases, computed when they are first asked for; always the same",
   "kernels/kernel.ts known": "patterns of match(), each taken apart once; always the same",
-  "routers/registry.ts known": "the registry itself: routers that a program adds are known to all of it",
   "tensor/context.ts contexts": "by handle: no two programs share one, and an entry goes with its handle",
   "tensor/on_host.ts hosts": "by device: an entry goes with its device, and calls fork the host",
 };

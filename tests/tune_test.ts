@@ -1,6 +1,6 @@
 // Tuning: the same budget and the same draws for every variant, on a seed and held-out batches that do not judge.
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import type { RunPlan } from "../experiments/plan_runs.ts";
+import type { RunPlan } from "../experiments/run_plan.ts";
 import { chooseBest, planTrials, readTuning, TUNING_SEED, withTuned } from "../experiments/tune.ts";
 import type { RunRecord } from "../training/record.ts";
 import { namesOf } from "../training/run_rows.ts";
