@@ -157,6 +157,8 @@ function checkEqualStarts(runs: readonly RunRecord[]): void {
       header.seed,
       header.model,
       header.config?.experts,
+      // Second matrices start at the scale of all that a token passes through.
+      header.config?.model.equalCost ? null : header.experts.K,
     ]);
     const first = byStart.get(key) ?? header.initialWeights;
     byStart.set(key, first);

@@ -1,6 +1,6 @@
 // What a router declares, held against what it does, step by step: a comparison at equal cost rests on it. A router that
 // breaks its word is stopped at the first step where that shows, by name.
-import type { Routing } from "../routers/router.ts";
+import type { Mixture, Routing } from "../routers/router.ts";
 import type { MoeSpec } from "../models/spec.ts";
 import { choicesOf } from "../models/spec.ts";
 import { traitsOf } from "../routers/registry.ts";
@@ -24,8 +24,8 @@ export interface ReadRouting {
  */
 export function checkContract(read: ReadRouting): void {
   checkRanges(read);
-  // A mixture's assignments are for reports: its experts see slots, whose number is declared.
-  if (read.routing.mixture) return;
+  // A mixture's assignments are for reports: its experts see slots.
+  if (read.routing.mixture) return checkSlots(read, read.routing.mixture);
   checkPerToken(read);
   checkBalance(read);
 }
@@ -68,6 +68,19 @@ function checkPerToken(read: ReadRouting): void {
     } experts, and it declares ${perToken} with K = ${K}; correct expertsPerToken, ` +
       'or declare perToken "varies"',
   );
+}
+
+/** Slots are made for the longest sequence; a shorter one has as many. */
+function checkSlots(read: ReadRouting, { parts }: Mixture): void {
+  const K = choicesOf(read.spec);
+  const longest = Math.max(...parts.map(({ dispatch_BML }) => dispatch_BML.shape[2]));
+  for (const { dispatch_BML: { shape: [, M] } } of parts) {
+    if (M <= K * longest) continue;
+    refuse(
+      read,
+      `its experts see ${M} slots for ${longest} tokens, and it declares K = ${K} a token; correct expertsPerToken`,
+    );
+  }
 }
 
 function checkBalance(read: ReadRouting): void {
