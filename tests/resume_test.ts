@@ -5,7 +5,7 @@ import { cpu } from "../cpu/backend.ts";
 import { type AnyRouterPlugin, registerRouter, routers } from "../routers/registry.ts";
 import { textData } from "../tasks/text.ts";
 import { tensor } from "../tensor/tensor.ts";
-import { decodeCheckpoint } from "../training/checkpoint.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../training/checkpoint.ts";
 import type { RunConfig, Settings } from "../training/config.ts";
 import { parseRecord, recordRows, recordText } from "../training/record_text.ts";
 import { openRunStore } from "../training/run_store.ts";
@@ -189,7 +189,7 @@ Deno.test("an interrupted command says how to go on, and that works in a shell",
 
 const data = await madeUpData();
 
-function smallConfig(router: AnyRouterPlugin, settings: Settings = {}): RunConfig {
+function smallConfig(router: AnyRouterPlugin | string, settings: Settings = {}): RunConfig {
   return tinyConfig(router, {}, least, { "train.learningRate": 0.02, "train.steps": 9, seed: 3 }, settings);
 }
 registerRouter(turnTaking());
@@ -268,6 +268,47 @@ Deno.test("a run is not resumed under another config, and says what differs", as
     }
     plain.close();
   }
+  backend.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a checkpoint that is damaged, or saved again without its texts, is refused in one sentence", async () => {
+  const folder = await Deno.makeTempDir();
+  const backend = await cpu({ threads: 1 });
+  const store = openRunStore(folder, "switch-seed3");
+  const options: TrainOptions = { backend, data, store, checkpointEvery: 2 };
+  const stop = ({ step }: { readonly step: number }) => {
+    if (step === 4) throw new Error("stopped here");
+  };
+  await assertRejects(
+    () => train(smallConfig("switch"), { ...options, onStep: stop }),
+    Error,
+    "stopped here",
+  );
+  const whole = await Deno.readFile(store.checkpointPath);
+  const { tensors, metadata } = decodeCheckpoint(whole, "mine");
+  const { "adamw.first.embedding": _, ...fewer } = tensors;
+  const damaged: readonly (readonly [Uint8Array, string])[] = [
+    [
+      encodeCheckpoint(tensors, {}),
+      'Cannot resume switch-seed3: its checkpoint has lost its metadata "switchyard"',
+    ],
+    [encodeCheckpoint(tensors, { switchyard: "{}" }), "Cannot resume switch-seed3: its checkpoint has lost"],
+    [encodeCheckpoint(fewer, metadata), 'Cannot resume: the checkpoint has no "adamw.first.embedding"'],
+    [whole.subarray(0, whole.length - 3), `Cannot read checkpoint ${store.checkpointPath}: `],
+    [whole.subarray(0, 5), "it has 5 bytes, too few for a header"],
+  ];
+  for (const [bytes, message] of damaged) {
+    await Deno.writeFile(store.checkpointPath, bytes);
+    await assertRejects(
+      () => train(smallConfig("switch"), { ...options, resume: true }),
+      RangeError,
+      message,
+    );
+  }
+  await Deno.writeFile(store.checkpointPath, whole);
+  using resumed = await train(smallConfig("switch"), { ...options, resume: true });
+  assertEquals(resumed.record.steps.length, 9);
   backend.close();
   await Deno.remove(folder, { recursive: true });
 });
