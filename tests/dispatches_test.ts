@@ -12,7 +12,6 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { equalSequences } from "../tensor/sequences.ts";
 import { currentStage } from "../tensor/stage.ts";
-import { tensor } from "../tensor/tensor.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 

@@ -199,7 +199,7 @@ Deno.test("the active FLOPs of a token are the sum a reader can check, and what 
   // Hash drops nothing and has no gate whose product would count.
   const model = modelOf(findRouter("hash"), 0, sizes.tiny, counting);
   const [batch] = validationBatches(dataset, sizes.tiny);
-  await evaluate(model, counting, [batch]);
+  await evaluate(model, [batch]);
   assertEquals(products / batch.tokenId.length + 2 * attention, flop);
   free(model);
 });
@@ -264,9 +264,9 @@ Deno.test("evaluation is the same every time, and leaves nothing behind", async 
     const before = backend.statistics().usedBytes;
     const model = modelOf(router, 2);
     const held = backend.statistics().usedBytes;
-    const first = await evaluate(model, backend, batches);
-    assertEquals(await evaluate(model, backend, batches), first);
-    const { specialisation, ...rest } = await evaluateInDetail(model, backend, batches, dataset);
+    const first = await evaluate(model, batches);
+    assertEquals(await evaluate(model, batches), first);
+    const { specialisation, ...rest } = await evaluateInDetail(model, batches, dataset);
     assertEquals(rest, first);
     assertEquals(first.tokens, batches.reduce((sum, { tokenId }) => sum + tokenId.length, 0));
     const [{ byGenre, byPartOfSpeech }] = specialisation;

@@ -15,7 +15,7 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";
 import { equalSequences } from "../tensor/sequences.ts";
-import { type Tensor, tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { createAdamW } from "../training/optimizer.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
 import { gpuTest, openGpu } from "./gpu.ts";

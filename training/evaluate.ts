@@ -1,5 +1,4 @@
 // Validation: mean cross-entropy over held-out text, and, on request, what experts took on.
-import type { Backend } from "../kernels/kernel.ts";
 import type { LanguageModel } from "../models/language_model.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
@@ -37,18 +36,17 @@ export interface DetailedEvaluation extends Evaluation {
  * const [size, V] = [findSize("tiny"), dataset.vocabulary.size];
  * const plan = { size, V, tokenCount_V: dataset.countByToken, router: switchRouter, routerOptions: {} };
  * const model = createLanguageModel(plan, createInit(backend, random(0)));
- * const found = await evaluate(model, backend, validationBatches(dataset, size));
+ * const found = await evaluate(model, validationBatches(dataset, size));
  * assertEquals([found.tokens, found.perplexity], [96, Math.exp(found.loss)]);
  * backend.close();
  * ```
  */
 export async function evaluate(
   model: LanguageModel,
-  backend: Backend,
   batches: readonly ValidationBatch[],
   step = 0,
 ): Promise<Evaluation> {
-  return await pass(model, backend, batches, step, () => Promise.resolve());
+  return await pass(model, batches, step, () => Promise.resolve());
 }
 
 /**
@@ -64,20 +62,19 @@ export async function evaluate(
  * const [size, V] = [findSize("tiny"), dataset.vocabulary.size];
  * const plan = { size, V, tokenCount_V: dataset.countByToken, router: switchRouter, routerOptions: {} };
  * const model = createLanguageModel(plan, createInit(backend, random(0)));
- * const found = await evaluateInDetail(model, backend, validationBatches(dataset, size), dataset);
+ * const found = await evaluateInDetail(model, validationBatches(dataset, size), dataset);
  * assertEquals(found.specialisation.map(({ layer, words }) => [layer, words.length]), [[1, size.experts]]);
  * backend.close();
  * ```
  */
 export async function evaluateInDetail(
   model: LanguageModel,
-  backend: Backend,
   batches: readonly ValidationBatch[],
   dataset: Dataset,
   step = 0,
 ): Promise<DetailedEvaluation> {
   const counters = new Map<number, SpecialisationCounter>();
-  const found = await pass(model, backend, batches, step, async (batch, layers) => {
+  const found = await pass(model, batches, step, async (batch, layers) => {
     const read = await Promise.all(
       layers.map(({ routing: { token_N, expert_N } }) => Promise.all([token_N.read(), expert_N.read()])),
     );
@@ -95,7 +92,6 @@ type Layers = Awaited<ReturnType<LanguageModel["forward"]>>["layers"];
 
 async function pass(
   model: LanguageModel,
-  backend: Backend,
   batches: readonly ValidationBatch[],
   step: number,
   look: (batch: ValidationBatch, layers: Layers) => Promise<void>,

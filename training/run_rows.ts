@@ -87,18 +87,12 @@ function isObject(value: unknown): value is object {
 /** Last row of a run: validation over all held-out text, and what training counted. */
 export async function endOf(
   plan: TrainPlan,
-  { backend, dataset }: TrainOptions,
+  { dataset }: TrainOptions,
   model: LanguageModel,
   state: ProgressState,
 ): Promise<EndRow> {
   const batches = validationBatches(dataset, plan.size);
-  const { loss, perplexity, specialisation } = await evaluateInDetail(
-    model,
-    backend,
-    batches,
-    dataset,
-    plan.steps,
-  );
+  const { loss, perplexity, specialisation } = await evaluateInDetail(model, batches, dataset, plan.steps);
   const gradient = state.leastRouterGradient();
   if (plan.router.traits.gradient !== "none" && model.routerParams.length > 0 && !(gradient! > 0)) {
     throw new RangeError(

@@ -115,7 +115,7 @@ export async function train(
       rows.push({
         kind: "evaluation",
         step: state.step,
-        ...await evaluate(model, backend, quick, state.step),
+        ...await evaluate(model, quick, state.step),
       });
     }
     if (
