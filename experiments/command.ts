@@ -70,7 +70,7 @@ export function readCommand(
     routers: routersOf(values, file),
     plugins,
     arms: armsOf(assignments, varied),
-    seeds: wholeNumber(values, "seeds", 1, 1000) ?? 3,
+    seeds: wholeNumber(values, "seeds", 1, 1000) ?? 5,
     firstSeed: typeof file?.seed === "number" ? file.seed : 0,
     size: size?.name ?? "",
     controls: !flags["no-controls"],
