@@ -86,7 +86,7 @@ export function readCommand(
     plugins: brought.routers,
     brought,
     arms: armsOf(assignments, varied).map((arm) => withRouterOfFile(arm, routers, file)),
-    seeds: wholeNumber(values, "seeds", 1, 1000) ?? 3,
+    seeds: wholeNumber(values, "seeds", 1, 1000) ?? 5,
     firstSeed: given.seed,
     size: size?.name ?? "",
     controls: !flags["no-controls"],

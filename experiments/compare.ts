@@ -3,7 +3,10 @@ import { findRouter } from "../routers/registry.ts";
 import { type Experiment, routerVariant } from "./experiment.ts";
 
 /** Compared, with plugins, unless others are named. `--routers all` takes every router. */
-const usual = ["switch", "gshard", "hash", "locmoe", "locmoe-plus", "skip", "gumbel-matching"];
+const usual = [
+  ...["switch", "gshard", "hash", "noisy-top-k", "locmoe", "locmoe-plus"],
+  ...["skip", "gumbel-matching"],
+];
 
 export const compare: Experiment = {
   name: "compare",

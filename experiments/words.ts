@@ -44,7 +44,7 @@ export const valueOptions: Readonly<Record<string, string>> = {
     "settings to search for every variant with one budget, like train.learningRate,router.balance=0.001..0.1",
   budget: "trials of each variant with --tune (default 8)",
   baseline: "variant that others are compared with (default switch, where it takes part)",
-  seeds: "runs per variant (default 3; intervals need 2 or more)",
+  seeds: "runs per variant (default 5; intervals need 2 or more)",
   size: "named size of the tasks (--list shows them)",
   depth:
     "one dial: width, heads, experts' width, learning rate, batch and steps that follow from this many layers",

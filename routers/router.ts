@@ -143,6 +143,8 @@ export interface Routing {
   readonly mixture?: Mixture;
   /** Added to the training loss as they are: already weighted, shape [1] each. */
   readonly losses: Readonly<Record<string, Tensor>>;
+  /** Values to record in training, by name, shape [1] each: a temperature, a threshold. No gradient passes. */
+  readonly scalars?: Readonly<Record<string, Tensor>>;
   /** The router's distribution over experts, f32 [T, E], where it has one; for reports only. */
   readonly probability_TE?: Tensor;
 }

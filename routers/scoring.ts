@@ -78,7 +78,7 @@ export function unitColumns(w_DE: Tensor, epsilon: number): Tensor {
  */
 export function tokenChoice(
   choices: { wanted_TK: Tensor; expert_TK: Tensor; weight_TK: Tensor },
-  rest: Pick<Routing, "losses"> & { probability_TE?: Tensor },
+  rest: Pick<Routing, "losses" | "scalars" | "probability_TE">,
 ): Routing {
   const [T, K] = choices.wanted_TK.shape;
   return {

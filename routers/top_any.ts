@@ -1,7 +1,7 @@
 // Top-ANY: any number of choices, weights normalised over them, and a capacity that follows the load: x > 0 is the factor,
 // 0 drops nothing, x < 0 drops nothing up to the factor -x. Rows are ragged here, so x < 0 keeps what -x keeps.
 import { z } from "zod";
-import { add, affine, exp, multiply, normalCdf, relu, subtract } from "../tensor/arithmetic.ts";
+import { add, affine, exp, multiply, negate, normalCdf, relu, subtract } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal, uniformWithin } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { shareOfRow, softmax, sumFirst } from "../tensor/reduce.ts";
@@ -132,6 +132,7 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
         return tokenChoice({ wanted_TK, expert_TK, weight_TK }, {
           probability_TE,
           losses: { balance },
+          ...(gate.scalars ? { scalars: gate.scalars(x_TD) } : {}),
         });
       },
     };
@@ -140,6 +141,8 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
 
 interface Gate {
   readonly params: Readonly<Record<string, Parameter>>;
+  /** What is worth recording of it. */
+  scalars?(x_TD: Tensor): Readonly<Record<string, Tensor>>;
   score(x_TD: Tensor): Tensor;
 }
 
@@ -158,6 +161,8 @@ function cosineGate(D: number, E: number, options: TopAnyOptions, init: Init): G
     logScale: init.parameter("logScale", [1], constant(Math.log(1 / options.temperature))),
   };
   const most = Math.log(1 / options.leastTemperature);
+  const cappedBy = (x_TD: Tensor) =>
+    subtract(params.logScale, relu(affine(seenFrom(x_TD, params.logScale), 1, -most)));
   return {
     params,
     score(x_TD) {
@@ -166,9 +171,9 @@ function cosineGate(D: number, E: number, options: TopAnyOptions, init: Init): G
         unitRows(projected_TP, 1e-24),
         unitColumns(seenFrom(x_TD, params.expert), 1e-24),
       );
-      const capped = subtract(params.logScale, relu(affine(seenFrom(x_TD, params.logScale), 1, -most)));
-      return multiply(cosine_TE, exp(capped));
+      return multiply(cosine_TE, exp(cappedBy(x_TD)));
     },
+    scalars: (x_TD) => ({ temperature: exp(negate(cappedBy(x_TD))) }),
   };
 }
 

@@ -358,7 +358,7 @@ gpuTest("--precision half reaches records and report", () =>
   inFolder(async (folder) => {
     const { code, error } = await experiments(
       ...["--size", "tiny", "--steps", "2", "--seeds", "1", "--routers", "switch", "--device", "webgpu"],
-      ...["--precision", "half", "--text", `${folder}/text.txt`, "--out", `${folder}/out`],
+      ...["--no-controls", "--precision", "half", "--text", `${folder}/text.txt`, "--out", `${folder}/out`],
     );
     assertEquals(code, 0, error);
     const files = filesIn(`${folder}/out`);

@@ -3,7 +3,7 @@
 import { openedDevices } from "./opened_devices.ts";
 
 /** More than the first 50 of 60 steps take, with evaluations on the way and a checkpoint; fewer than all. */
-const SUBMITS = 75;
+const SUBMITS = 100;
 
 const { devices } = openedDevices();
 const { submit } = GPUQueue.prototype;

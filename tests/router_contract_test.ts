@@ -372,7 +372,7 @@ function choosing(): AnyRouterPlugin {
   return sound("choosing", traits, ({ gate_DE, E }) => ({
     route(x_TD, { real_T }) {
       const [T] = x_TD.shape;
-      const C = Math.max(1, Math.floor(T / E));
+      const C = Math.min(T, Math.max(1, Math.floor(T / E)));
       const score_ET = sigmoid(matmul(gate_DE, x_TD, { transposeA: true, transposeB: true }));
       const real = real_T ?? tensor(x_TD.backend, new Float32Array(T).fill(1), [T]);
       const { value_TK: weight_EC, index_TK: token_EC } = topK(multiply(score_ET, real), C);

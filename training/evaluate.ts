@@ -145,17 +145,32 @@ function joined(parts: readonly Int32Array[]): Int32Array {
   return whole;
 }
 
+/**
+ * The loss on the same examples with the assignment of training: its capacity, noise and sampling. Where it differs from the
+ * other, a router trains for something else than it is judged by.
+ */
+export async function evaluateAsInTraining(model: Model, setting: EvaluationSetting): Promise<number> {
+  return (await evaluateWith(model, setting, () => Promise.resolve(), true)).loss;
+}
+
 async function evaluateWith(
   model: Model,
   { backend, plan, step }: EvaluationSetting,
   watch: (batch: EvaluationExamples, output: ModelOutput) => Promise<void>,
+  training = false,
 ): Promise<Evaluation> {
   const counters = new Map<number, ReturnType<typeof loadCounter>>();
   let total = 0;
   let tokens = 0;
-  for (const batch of plan) {
+  for (const [at, batch] of plan.entries()) {
     using _scope = memory(backend);
-    const output = await model.forward(batchOf(batch), { training: false, step, random: random(0), backend });
+    const stream = random(0).split(at);
+    const output = await model.forward(batchOf(batch), {
+      training,
+      step,
+      random: training ? stream : random(0),
+      backend,
+    });
     const { count } = output.targets!;
     const [loss, read] = await pass(backend, "reading", () =>
       Promise.all([

@@ -8,7 +8,7 @@ import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
 import { findTask } from "../tasks/registry.ts";
 import { refuseLeak, seesLaterTokens } from "./causality.ts";
 import { configDigest, flatten, type RunConfig } from "./config.ts";
-import { evaluateInDetail } from "./evaluate.ts";
+import { evaluateAsInTraining, evaluateInDetail } from "./evaluate.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { EndRow, EvaluationRow, RunHeader } from "./record.ts";
 import { specOf } from "./spec_of.ts";
@@ -208,6 +208,9 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
       keptShare: 1 - sum(dropped) / Math.max(1, sum(wanted)),
       layers,
       residualShare,
+      ...(config.control ? {} : {
+        trainingAssignmentLoss: await evaluateAsInTraining(model, { backend, data, plan, step: steps }),
+      }),
       causal: { tested, holds: !leaks },
       specialisation,
     },

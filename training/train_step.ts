@@ -59,7 +59,7 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
     weightedMeanLoss(output.loss_T!, estimator, output.targets)
   );
 
-  const [loss, gradientNorm, lossValues, layers, observed] = await pass(
+  const [loss, gradientNorm, lossValues, layers, scalars, observed] = await pass(
     backend,
     "reading",
     () =>
@@ -68,6 +68,7 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
         scalar(norm),
         Promise.all(losses.map(([, value]) => scalar(value))),
         readLayers(output, batch.sequences, parts),
+        readScalars(output),
         Promise.all(sampledLosses.map(scalar)),
         ...model.routerParams.map((name, at) => state.noteRouterGradient(name, squares[at])),
       ]),
@@ -80,6 +81,7 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
     learningRate,
     gradientNorm,
     layers,
+    ...(scalars ? { scalars } : {}),
   };
   if (!Number.isFinite(row.loss) || !Number.isFinite(row.gradientNorm)) {
     throw new RangeError(
@@ -100,6 +102,16 @@ async function gradientsByName(total: Tensor, model: Model, run: string): Promis
     byName[name] = gradient;
   });
   return byName;
+}
+
+/** What routers log, by layer and name; null where none does. */
+async function readScalars({ layers }: ModelOutput): Promise<Record<string, number> | null> {
+  const logged = layers.flatMap(({ layer, routing }) =>
+    Object.entries(routing.scalars ?? {}).map(([name, value]) => [`${name}, layer ${layer}`, value] as const)
+  );
+  if (logged.length === 0) return null;
+  const values = await Promise.all(logged.map(([, value]) => scalar(value)));
+  return Object.fromEntries(logged.map(([name], at) => [name, values[at]]));
 }
 
 async function readLayers(

@@ -68,7 +68,7 @@ export interface Trainer extends Disposable {
   timing(): TimingRecord;
   /** Saves rows and a checkpoint. @throws {TypeError} without a store. */
   save(): Promise<void>;
-  /** Frees weights and moments. */
+  /** Frees weights and moments; a second time does nothing. */
   close(): void;
 }
 
@@ -137,6 +137,11 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
     const row: EvaluationRow = { kind: "evaluation", step: state.step, loss, perplexity, tokens, layers };
     rows.push(row);
   };
+  let open = true;
+  const close = () => {
+    if (open) state.free();
+    open = false;
+  };
   const trainer: Trainer = {
     config,
     model,
@@ -199,8 +204,8 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       if (!store) throw new TypeError(`Cannot save ${header.run}: it has no store`);
       await store.save(rows, timing(), ...await state.save());
     },
-    close: () => state.free(),
-    [Symbol.dispose]: () => state.free(),
+    close,
+    [Symbol.dispose]: close,
   };
   return trainer;
 }
