@@ -1,7 +1,14 @@
 // Where a command writes. A folder that holds results is never written over: without --out the next free number is
 // taken, by making the folder, so that commands started together get one each; with --out the command refuses unless it
 // resumes.
-import { claimFolder, filesUnder, isMissing, readText, writeAtomic } from "../formats/files.ts";
+import {
+  checkWritable,
+  claimFolder,
+  filesUnder,
+  isMissing,
+  readText,
+  writeAtomic,
+} from "../formats/files.ts";
 
 const FACTS = "experiment.json";
 
@@ -16,7 +23,7 @@ export interface Facts {
 
 /**
  * The folder a command asks for by name or by resuming; null when it asks for none, and {@linkcode nextFolder} has one.
- * @throws {RangeError} when it holds other results, or there is nothing to resume.
+ * @throws {RangeError} when it holds other results, or there is nothing to resume; {Error} when it cannot be written to.
  */
 export async function askedFolder(
   { out, resume, experiment }: { out: string | null; resume: boolean; experiment: string },
@@ -29,6 +36,7 @@ export async function askedFolder(
         `Cannot write results to ${out}: it holds an experiment already; add --resume or choose another --out`,
       );
     }
+    await checkWritable(out);
     return out;
   }
   if (!resume) return null;

@@ -95,6 +95,23 @@ export async function prepareFolder(path: string | URL, neededBytes: number): Pr
 }
 
 /**
+ * Checks that a folder can be written to, or made, without leaving anything: an empty file is written where the path
+ * begins to be missing, and taken away.
+ * @throws {Error} when it cannot, saying why.
+ */
+export async function checkWritable(path: string): Promise<void> {
+  let there = path.replace(/(?<=.)\/+$/, "");
+  while (await isMissing(there)) there = /\//.test(there) ? there.replace(/\/[^/]*$/, "") || "/" : ".";
+  const probe = `${there}/.probe.${Deno.pid}.partial`;
+  try {
+    await writeThrough(probe, []);
+    await Deno.remove(probe);
+  } catch (cause) {
+    throw new Error(`Cannot write results to ${path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/**
  * Makes a folder where nothing is yet; false when something is. Of two programs that try at once, one gets it.
  * @throws {Error} when the system refuses, saying why.
  */

@@ -366,7 +366,12 @@ Deno.test("a folder that cannot be written to is named before any training", () 
     await Deno.writeTextFile(`${folder}/file`, "kept");
     for (const out of [`${folder}/file`, `${folder}/file/deeper`]) {
       const outcome = await experiments("--size", "tiny", "--text", `${folder}/text.txt`, "--out", out);
-      assertRefused(outcome, [out, "part of the path is a file, not a folder", "MiB"], out);
+      assertRefused(
+        outcome,
+        [`Cannot write results to ${out}: part of the path is a file, not a folder`],
+        out,
+      );
+      assertEquals(outcome.out, "", "a task was loaded first");
     }
     const kept = await experiments("--size", "tiny", "--text", `${folder}/none.txt`, "--out", "/proc/x");
     assertRefused(kept, ["/proc/x"], "a folder of the system's own");

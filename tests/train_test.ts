@@ -253,7 +253,8 @@ Deno.test("every router sees the same text in the same order, and another seed s
     const spying = altered(name, `spying-on-${name}-${seed}`, (router) => ({
       ...router,
       async route(x_TD, step) {
-        if (step.training) seen.push(`${step.step}: ${await step.tokenId_T.read()}`);
+        // At the end a run is evaluated with the assignment of training.
+        if (step.training && step.step < 4) seen.push(`${step.step}: ${await step.tokenId_T.read()}`);
         return await router.route(x_TD, step);
       },
     }));
