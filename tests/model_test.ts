@@ -347,6 +347,20 @@ Deno.test("a trained model is found to see later tokens where it does, and not w
   });
 });
 
+Deno.test("a model whose later part refuses its options leaves nothing on the backend", () => {
+  const before = backend.statistics().usedBytes;
+  // The first mixture is made, the second one's slots do not fit; then experts that the CPU cannot store.
+  const layers = [{ feedForward: "moe" }, { router: { name: "soft", slots: 3 } }];
+  const late = specOf(tinyConfig("switch", {}, { "model.equalCost": false, "model.perLayer": layers }), text);
+  assertThrows(() => made(late), RangeError, "Cannot make a soft router: 3 slots");
+  const half = specOf(tinyConfig("switch", {}, { "experts.precision": "half" }), text);
+  assertThrows(() => made(half), RangeError, "in half precision");
+  // Frozen vectors are made first.
+  const frozen = specOf(recallConfig({ "router.name": "soft", "router.slots": 3 }), facts);
+  assertThrows(() => made(frozen), RangeError, "Cannot make a soft router: 3 slots");
+  assertEquals(backend.statistics().usedBytes, before);
+});
+
 Deno.test("experts that a backend cannot store are refused in one sentence", () => {
   const swiglu = findExperts("swiglu");
   assertEquals(parseExpertOptions(swiglu, { precision: "half" }).precision, "half");
