@@ -163,7 +163,7 @@ export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
   experts: plugin(usual.experts).describe("kind of expert, and its options"),
   router: plugin(usual.router).describe("router, and its options"),
   control: z.enum(controls).nullable().default(null).describe(
-    "a control that takes the router's part, or null",
+    "a control that takes the router's part, at one expert a token, or null",
   ),
   train: train.describe("training"),
   placement: placement.describe("where ranks stand"),
