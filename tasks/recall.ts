@@ -22,7 +22,7 @@ export interface RecallOptions {
  * import { parseTaskOptions, random, recall } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const data = await recall.load(parseTaskOptions(recall, { facts: 256 }));
- * const batch = data.trainingExamples({ batch: 1, length: 512, random: random(0), step: 0 });
+ * const batch = data.trainingExamples({ batch: 1, length: 512, random: random(0) })(0);
  * assertEquals([batch.tokenId.length, data.references[0].loss], [512, Math.log(64)]);
  * ```
  */
