@@ -139,5 +139,6 @@ function createMoe(
     init.part("router"),
   );
   const experts = spec.experts.create({ D, F, E }, spec.expertOptions, init.part("experts"));
-  return { layer: createMoeLayer({ D, E, router, experts }), router };
+  const called = `router "${spec.router.name}"`;
+  return { layer: createMoeLayer({ D, E, router, experts, called }), router };
 }

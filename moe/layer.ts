@@ -7,6 +7,7 @@ import { add } from "../tensor/arithmetic.ts";
 import { assignmentsOf, combineRows, groupBy, sortRows } from "../tensor/rows.ts";
 import { stage } from "../tensor/stage.ts";
 import { dims, type Tensor } from "../tensor/tensor.ts";
+import { checkRouting } from "./check_routing.ts";
 import { checkMixture, slotsOf, tokensOf } from "./soft.ts";
 
 /** What a layer computed and how it routed. */
@@ -57,9 +58,16 @@ export interface MoeLayer {
  * ```
  */
 export function createMoeLayer(
-  parts: { readonly D: number; readonly E: number; readonly router: Router; readonly experts: ExpertBank },
+  parts: {
+    readonly D: number;
+    readonly E: number;
+    readonly router: Router;
+    readonly experts: ExpertBank;
+    /** What errors call the router; "its router" when left out. */
+    readonly called?: string;
+  },
 ): MoeLayer {
-  const { D, E, router, experts } = parts;
+  const { D, E, router, experts, called = "its router" } = parts;
   return {
     D,
     E,
@@ -76,16 +84,13 @@ export function createMoeLayer(
       }
       checkTopology(step, T, E);
       const routing = await stage(backend, "route", () => router.route(x_TD, step));
+      checkRouting(routing, { T, E, called });
       const mixture = routing.mixture;
       if (mixture) checkMixture(mixture, T, E);
       const moved = mixture
         ? stage(backend, "dispatch", () => slotsOf(mixture, x_TD, E))
         : { ...routing, x_TD };
       const { token_N, expert_N, weight_N, gradientWeight_N } = moved;
-      const { N } = dims(token_N, "N");
-      dims(expert_N, "N", { N });
-      dims(weight_N, "N", { N });
-      if (gradientWeight_N) dims(gradientWeight_N, "N", { N });
       const { assignments, rows } = stage(backend, "dispatch", () => {
         const assignments = assignmentsOf(token_N, moved.x_TD.shape[0], moved.choices);
         return { assignments, rows: sortRows(moved.x_TD, assignments, groupBy(expert_N, E)) };

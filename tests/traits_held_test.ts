@@ -153,6 +153,66 @@ for (const { router, steps, named } of lies) {
   });
 }
 
+type Malformed = Readonly<Record<keyof Routing, unknown>>;
+
+/** A routing whose parts are not what its type says, as a module without types may return it. */
+function malformed(name: string, change: (routing: Routing, x_TD: Tensor) => Partial<Malformed> | null) {
+  return lying(name, {}, (routing, x_TD) => {
+    const changed = change(routing, x_TD);
+    return (changed === null ? undefined : { ...routing, ...changed }) as Routing;
+  });
+}
+
+const floats = (x_TD: Tensor, shape: readonly number[]) =>
+  tensor(x_TD.backend, new Float32Array(shape.reduce((product, size) => product * size, 1)), shape);
+
+Deno.test("a routing that is not one is refused by router, field, what was found and what is expected", async () => {
+  const cases: readonly (readonly [AnyRouterPlugin, string])[] = [
+    [malformed("no-routing", () => null), "it is undefined; expected is a routing"],
+    [
+      malformed("wide-weight", (_, x_TD) => ({ weight_N: floats(x_TD, [64, 1]) })),
+      "weight_N is f32 [64, 1]; expected is f32 [N] = [64]",
+    ],
+    [
+      malformed("float-expert", (_, x_TD) => ({ expert_N: floats(x_TD, [64]) })),
+      "expert_N is f32 [64]; expected is i32 [N] = [64]",
+    ],
+    [
+      malformed("short-wanted", (_, x_TD) => ({ wanted_N: whole(x_TD, 3, () => 0) })),
+      "wanted_N is i32 [3]; expected is i32 [N] = [64]",
+    ],
+    [malformed("no-token", () => ({ token_N: undefined })), "token_N is undefined; expected is i32 [N]"],
+    [
+      malformed("no-choices", () => ({ choices: undefined })),
+      "choices is undefined; expected is K where N = T K (N = 64, T = 64), or null",
+    ],
+    [
+      malformed("three-choices", () => ({ choices: 3 })),
+      "choices is 3; expected is K where N = T K (N = 64, T = 64)",
+    ],
+    [
+      malformed("no-losses", () => ({ losses: undefined })),
+      "losses is undefined; expected is losses by name",
+    ],
+    [
+      malformed("number-loss", () => ({ losses: { mine: 3 } })),
+      "losses.mine is 3; expected is f32 [1] = [1]",
+    ],
+    [
+      malformed("wide-loss", (_, x_TD) => ({ losses: { mine: floats(x_TD, [2]) } })),
+      "losses.mine is f32 [2]; expected is f32 [1] = [1]",
+    ],
+    [
+      malformed("turned", (_, x_TD) => ({ probability_TE: floats(x_TD, [4, 64]) })),
+      "probability_TE is f32 [4, 64]; expected is f32 [T, E] = [64, 4]",
+    ],
+  ];
+  for (const [router, message] of cases) {
+    const run = () => train(tinyConfig(router, {}, least, { "train.steps": 3 }), { backend, data });
+    await assertRejects(run, TypeError, `Cannot use the routing of router "${router.name}": ${message}`);
+  }
+});
+
 Deno.test("the same routings are let through by routers that say what they do", async () => {
   const honest = [
     lying("all-said", { perToken: "varies" }, toAll),
