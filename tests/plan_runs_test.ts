@@ -1,16 +1,16 @@
 // Which controls a command adds to a task: those that its experts make different from each other.
 import { assertEquals } from "@std/assert";
 import { readCommand } from "../experiments/command.ts";
-import { planRuns } from "../experiments/plan_runs.ts";
+import { outlineRuns, planRuns } from "../experiments/plan_runs.ts";
 import { splitWords } from "../experiments/words.ts";
 
 async function controlsOf(...words: string[]): Promise<(string | null)[]> {
   const command = readCommand(
     splitWords(["compare", "--routers", "switch", "--seeds", "1", ...words]),
-    [],
+    { routers: [], experts: [], tasks: [] },
     null,
   );
-  const { plans } = await planRuns(command);
+  const { plans } = await planRuns(command, outlineRuns(command));
   return plans.map(({ config }) => config.control).filter((control) => control !== null);
 }
 
