@@ -1,6 +1,6 @@
 // What a training step has to keep, counted by hand from the model's spec alone: to be set beside what the backend's
 // heap took at its peak. Every value takes 4 bytes.
-import { choicesOf, type ModelSpec, rowsOf } from "../models/spec.ts";
+import { choicesOf, type ModelSpec, projectedColumns, rowsOf } from "../models/spec.ts";
 
 /** Bytes by what they are for. */
 export interface MemoryByHand {
@@ -23,7 +23,7 @@ export function memoryByHand({ D, input, layers }: ModelSpec, T: number, total: 
   let held = 0;
   for (const { attention, feedForward } of layers) {
     // Norm in and out, rotated queries, keys and values, attention's result and row sums.
-    if (attention) held += T * (2 * D + 3 * D + D + attention.heads);
+    if (attention) held += T * (2 * D + projectedColumns(D, attention) + D + attention.heads);
     if (feedForward.kind !== "none") held += T * 2 * D; // Norm in and out.
     // Hidden units; the norm's output that goes in is counted above.
     if (feedForward.kind === "dense") held += T * feedForward.width;

@@ -1,7 +1,7 @@
 // Text in windows of one length. A training batch is a pure function of the stream and the step, so a resumed run sees
 // what an uninterrupted one would have seen without saving where it was.
 import type { Random } from "../tensor/random.ts";
-import type { Dataset } from "./dataset.ts";
+import type { Dataset, Tokens } from "./dataset.ts";
 
 /** B windows of L tokens, laid end to end: T = B x L. */
 export interface Batch {
@@ -38,7 +38,11 @@ export interface TrainingBatchOptions extends BatchShape {
 }
 
 /** Windows with a target for each of their tokens. */
-function windowsIn(dataset: Dataset, part: "train" | "validation", { batch, length }: BatchShape): number {
+function windowsIn(
+  dataset: Dataset<Tokens>,
+  part: "train" | "validation",
+  { batch, length }: BatchShape,
+): number {
   for (const [what, value] of [["windows", batch], ["tokens a window", length]] as const) {
     if (!Number.isInteger(value) || value < 1) {
       throw new RangeError(`Cannot make a batch of ${value} ${what}: choose a whole number of at least 1`);
@@ -60,7 +64,7 @@ function windowsIn(dataset: Dataset, part: "train" | "validation", { batch, leng
  * Checks that a dataset can be trained on and validated with in windows of this shape.
  * @throws {RangeError} when its training or validation text is shorter than one window.
  */
-export function checkWindows(dataset: Dataset, shape: BatchShape): void {
+export function checkWindows(dataset: Dataset<Tokens>, shape: BatchShape): void {
   windowsIn(dataset, "train", shape);
   windowsIn(dataset, "validation", shape);
 }
@@ -81,7 +85,10 @@ export function checkWindows(dataset: Dataset, shape: BatchShape): void {
  * assertEquals(batch.target.slice(0, 7), batch.tokenId.slice(1, 8));
  * ```
  */
-export function trainingBatches(dataset: Dataset, options: TrainingBatchOptions): (step: number) => Batch {
+export function trainingBatches(
+  dataset: Dataset<Tokens>,
+  options: TrainingBatchOptions,
+): (step: number) => Batch {
   const { batch, length, random, shards = 1 } = options;
   const windows = Math.floor(windowsIn(dataset, "train", options) / shards);
   const rows = batch / shards;
@@ -105,8 +112,9 @@ export function trainingBatches(dataset: Dataset, options: TrainingBatchOptions)
       const place = step * rows + row % rows;
       const order = orderOf(Math.floor(place / windows));
       const start = (Math.floor(row / rows) * windows + order[place % windows]) * length;
-      tokenId.set(dataset.train.subarray(start, start + length), row * length);
-      target.set(dataset.train.subarray(start + 1, start + 1 + length), row * length);
+      const window = dataset.train.subarray(start, start + length + 1);
+      tokenId.set(window.subarray(0, length), row * length);
+      target.set(window.subarray(1), row * length);
     }
     return { tokenId, target };
   };
@@ -124,7 +132,7 @@ export function trainingBatches(dataset: Dataset, options: TrainingBatchOptions)
  * assertEquals(batches.map(({ windows }) => windows), [8, 4]); // of 100 tokens
  * ```
  */
-export function validationBatches(dataset: Dataset, shape: BatchShape): ValidationBatch[] {
+export function validationBatches(dataset: Dataset<Tokens>, shape: BatchShape): ValidationBatch[] {
   const { batch, length } = shape;
   const total = windowsIn(dataset, "validation", shape);
   return Array.from({ length: Math.ceil(total / batch) }, (_, at) => {

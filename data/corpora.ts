@@ -1,11 +1,18 @@
 // The corpora there are: a written list, so that adding one is one file and one line here. Anything else is a path.
-import { filesUnder, isMissing, readText } from "../formats/files.ts";
+import { type FileOnDisk, filesUnder, isMissing, lookAt, readText } from "../formats/files.ts";
 import { loadBrown } from "./brown.ts";
 import { type Corpus, END, type Texts } from "./corpus.ts";
 import { wordsOfTexts } from "./plain_text.ts";
 import { loadUdhr } from "./udhr.ts";
 
-/** A corpus by name. */
+/** A text that has not been read. */
+export interface TextFile {
+  readonly name: string;
+  readonly genre: string | null;
+  readonly file: FileOnDisk;
+}
+
+/** A corpus by name, or a path. */
 export interface CorpusSource {
   readonly name: string;
   /** One sentence: what it holds and how it may be used. */
@@ -14,6 +21,8 @@ export interface CorpusSource {
   words(): Promise<Corpus>;
   /** As it is written. */
   texts(): Promise<Texts>;
+  /** Of a path: its files. */
+  readonly files?: readonly TextFile[];
 }
 
 /** Every corpus that has a name. */
@@ -55,23 +64,30 @@ export async function findCorpus(nameOrPath: string): Promise<CorpusSource> {
       `Cannot find corpus "${nameOrPath}": there are ${names}, and no file or folder of that name`,
     );
   }
-  const texts = () => readTexts(nameOrPath);
+  const files = await textsAt(nameOrPath);
+  const texts = async () => ({
+    name: nameOrPath,
+    texts: await Promise.all(
+      files.map(async ({ name, genre, file }) => ({ name, genre, text: await readText(file.path) })),
+    ),
+    genresAre: "folder",
+  });
   return {
     name: nameOrPath,
     about: "A text of yours.",
     texts,
     words: async () => wordsOfTexts(await texts()),
+    files,
   };
 }
 
-async function readTexts(path: string): Promise<Texts> {
+async function textsAt(path: string): Promise<TextFile[]> {
   const files = await filesUnder(path);
-  if (files === null) return { name: path, texts: [{ name: path, genre: null, text: await readText(path) }] };
+  if (files === null) return [{ name: path, genre: null, file: await lookAt(path) }];
   if (files.length === 0) throw new RangeError(`Cannot train on ${path}: the folder holds no files`);
-  const texts = await Promise.all(files.map(async (file) => ({
-    name: file,
-    genre: file.includes("/") ? file.slice(0, file.indexOf("/")) : null,
-    text: await readText(`${path}/${file}`),
+  return await Promise.all(files.map(async (name) => ({
+    name,
+    genre: name.includes("/") ? name.slice(0, name.indexOf("/")) : null,
+    file: await lookAt(`${path}/${name}`),
   })));
-  return { name: path, texts, genresAre: "folder" };
 }

@@ -11,12 +11,19 @@ export interface PrepareOptions {
   readonly validationShare?: number;
 }
 
+/** Token numbers that are read by range: an Int32Array, or a text on disk. */
+export interface Tokens {
+  readonly length: number;
+  /** Tokens from `start` to before `end`, 0 <= start <= end <= length. */
+  subarray(start: number, end: number): Int32Array;
+}
+
 /** A corpus ready for training. */
-export interface Dataset {
+export interface Dataset<Train extends Tokens = Int32Array> {
   readonly name: string;
   readonly vocabulary: Vocabulary;
   /** Token numbers of the training documents, one after another. */
-  readonly train: Int32Array;
+  readonly train: Train;
   /** The same for the documents held out. */
   readonly validation: Int32Array;
   /** Part of speech of each validation token as an index in `partsOfSpeech`; -1 where the corpus has none. */

@@ -1,7 +1,7 @@
 // From a command to its runs: every task, arm, variant and seed, with the controls that a comparison carries. Seeds are
 // outermost, so that whatever has finished can be compared.
 import { activeFlop, flopOf, weightsOf } from "../models/cost.ts";
-import { controls } from "../models/controls.ts";
+import { type ControlName, controls } from "../models/controls.ts";
 import { findTask, parseTaskOptions } from "../tasks/registry.ts";
 import type { TaskData } from "../tasks/task.ts";
 import { configOf, parseConfig, type RunConfig, withSetting } from "../training/config.ts";
@@ -78,10 +78,7 @@ async function plansOf(
   const held = command.control !== null
     ? [[command.control, { ...base, control: command.control }] as const]
     : command.controls
-    ? controls.filter((control) => control !== "best known routing" || data.bestRouting)
-      .map((control) => [control, { ...base, control }] as const)
-      // Regression without experts has nothing left to train.
-      .filter(([, config]) => weightsOf(specOf(config, data)).total > 0)
+    ? controlsOf(base, data).map((control) => [control, { ...base, control }] as const)
     : [];
   const seeds = Array.from({ length: command.seeds }, (_, at) => command.firstSeed + at);
   return [...studied, ...held].flatMap(([label, config]) =>
@@ -91,6 +88,19 @@ async function plansOf(
       dataKey,
     }))
   );
+}
+
+/** Controls that say something about the runs of a config (docs/decisions/controls.md). */
+function controlsOf(base: RunConfig, data: TaskData): ControlName[] {
+  const weights = (control: ControlName) => weightsOf(specOf({ ...base, control }, data)).total;
+  return controls.filter((control) => {
+    if (control === "best known routing") return data.bestRouting !== null;
+    // Regression without experts has nothing left to train.
+    if (control === "no experts") return weights(control) > 0;
+    if (control !== "dense, equal parameters") return true;
+    // Where width adds no parameters (linear experts), it would be "dense, equal FLOPs" once more.
+    return weights(control) > weights("dense, equal FLOPs") || weights(control) === weights("random routing");
+  });
 }
 
 function variantConfig(base: RunConfig, { settings }: Variant): RunConfig {

@@ -3,6 +3,7 @@
 
 const PROBE_BYTES = 256 * 2 ** 20;
 const CHUNK_BYTES = 2 ** 20;
+const PIECE_BYTES = 256 * 2 ** 10;
 
 /** Says in a few words why the system refused. */
 function reasonOf(error: unknown): string {
@@ -149,6 +150,75 @@ export async function readText(path: string | URL): Promise<string> {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new Error(`Cannot read ${describe(path)}: it is not UTF-8 text`, { cause });
+  }
+}
+
+/** A file as it was when it was looked at; reading it later refuses one that has changed. */
+export interface FileOnDisk {
+  readonly path: string;
+  readonly bytes: number;
+  /** Milliseconds since 1970; null where the system does not say. */
+  readonly modified: number | null;
+}
+
+function seenAs(path: string, { size, mtime }: Deno.FileInfo): FileOnDisk {
+  return { path, bytes: size, modified: mtime?.getTime() ?? null };
+}
+
+function refuseChanged({ bytes, modified }: FileOnDisk, now: FileOnDisk): void {
+  if (now.bytes === bytes && now.modified === modified) return;
+  throw new Error("it has changed since it was first looked at; start again");
+}
+
+/**
+ * A file's size and time.
+ * @throws {Error} when there is none, saying why.
+ */
+export async function lookAt(path: string): Promise<FileOnDisk> {
+  try {
+    return seenAs(path, await Deno.stat(path));
+  } catch (cause) {
+    throw new Error(`Cannot read ${path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/**
+ * A file from its first byte to its last, a piece at a time; the next piece is written over the one before.
+ * @throws {Error} when the file cannot be read or has changed, saying why.
+ */
+export async function* piecesOf(seen: FileOnDisk): AsyncGenerator<Uint8Array> {
+  const chunk = new Uint8Array(PIECE_BYTES);
+  try {
+    using file = await Deno.open(seen.path);
+    for (let left = seen.bytes; left > 0;) {
+      const count = await file.read(chunk.subarray(0, Math.min(left, chunk.length)));
+      if (count === null) break;
+      left -= count;
+      yield chunk.subarray(0, count);
+    }
+    refuseChanged(seen, seenAs(seen.path, await file.stat()));
+  } catch (cause) {
+    throw new Error(`Cannot read ${seen.path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/**
+ * Fills `into` with a file's bytes from `from` on, at once. The file is opened and closed again, so that no reader has to
+ * be closed.
+ * @throws {Error} when the file cannot be read, has changed or ends before, saying why.
+ */
+export function readRange(seen: FileOnDisk, from: number, into: Uint8Array): void {
+  try {
+    using file = Deno.openSync(seen.path);
+    refuseChanged(seen, seenAs(seen.path, file.statSync()));
+    file.seekSync(from, Deno.SeekMode.Start);
+    for (let at = 0; at < into.length;) {
+      const count = file.readSync(into.subarray(at));
+      if (count === null) throw new Error(`it ends before byte ${from + into.length}`);
+      at += count;
+    }
+  } catch (cause) {
+    throw new Error(`Cannot read ${seen.path}: ${reasonOf(cause)}`, { cause });
   }
 }
 

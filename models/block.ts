@@ -8,7 +8,15 @@ import { spending } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import { packedAttention, packedRope, rmsNorm } from "../tensor/transformer.ts";
-import { type DenseSpec, type LayerSpec, type ModelSpec, type MoeSpec, rowsOf } from "./spec.ts";
+import {
+  type AttentionSpec,
+  type DenseSpec,
+  type LayerSpec,
+  type ModelSpec,
+  type MoeSpec,
+  projectedColumns,
+  rowsOf,
+} from "./spec.ts";
 
 /** A layer with its parameters by name. */
 export interface Block {
@@ -38,9 +46,7 @@ export function createBlock(
 ): Block {
   const { D } = model;
   const params: Record<string, Parameter> = {};
-  const attend = layer.attention
-    ? createAttention(D, layer.attention.heads, residualScale, params, init)
-    : null;
+  const attend = layer.attention ? createAttention(D, layer.attention, residualScale, params, init) : null;
   const gain_D = layer.norm && layer.feedForward.kind !== "none"
     ? params.feedForwardNorm = init.parameter("feedForwardNorm", [D], constant(1))
     : null;
@@ -83,18 +89,18 @@ export function createBlock(
 /** x + attention(norm(x)) W_out. */
 function createAttention(
   D: number,
-  heads: number,
+  attention: AttentionSpec,
   residualScale: number,
   params: Record<string, Parameter>,
   init: Init,
 ): (x_TD: Tensor, step: RouteStep) => Tensor {
   const inner = 1 / Math.sqrt(D);
   const norm_D = params.attentionNorm = init.parameter("attentionNorm", [D], constant(1));
-  const qkv_DQ = params.qkv = init.parameter("qkv", [D, 3 * D], normal(inner));
+  const qkv_DC = params.qkv = init.parameter("qkv", [D, projectedColumns(D, attention)], normal(inner));
   const out_DD = params.attentionOut = init.parameter("attentionOut", [D, D], normal(inner * residualScale));
   return (x_TD, { sequences }) => {
-    const shape = { sequences, heads };
-    const qkv = spending(matmul(rmsNorm(x_TD, norm_D), qkv_DQ), (projected) => packedRope(projected, shape));
+    const shape = { sequences, ...attention };
+    const qkv = spending(matmul(rmsNorm(x_TD, norm_D), qkv_DC), (projected) => packedRope(projected, shape));
     return spending(matmul(packedAttention(qkv, shape), out_DD), (projected_TD) => add(x_TD, projected_TD));
   };
 }

@@ -24,13 +24,14 @@ export type ControlName = typeof controls[number];
 export const controlAbout: Readonly<Record<ControlName, string>> = {
   "no experts": "layers without their experts: a lower bound",
   "random routing": "each token to an expert drawn anew in every step",
-  "dense, equal FLOPs": "one expert that every token passes through, as wide as what a token passes through",
+  "dense, equal FLOPs": "one expert that every token passes through, as wide as one of the experts",
   "dense, equal parameters": "one expert that every token passes through, as wide as all experts together",
   "best known routing": "each token to the expert of its group in the task's best known routing",
 };
 
 /**
- * The spec as a control has it; experts are taken at one expert a token.
+ * The spec as a control has it, at one expert a token whatever the router's K: a comparison has one set of controls for
+ * routers of every K.
  * @param group_V Group of each input row in the best known routing.
  * @throws {RangeError} for `best known routing` where a task has none.
  * @example

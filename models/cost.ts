@@ -1,7 +1,6 @@
 // What a model costs, counted from its description and nowhere else: weights, weights one token passes through, forward
 // FLOPs by part, and what a training step holds. One multiply-add is two FLOPs.
-import { type LayerSpec, type ModelSpec, type MoeSpec, rowsOf } from "./spec.ts";
-import { choicesOf } from "./spec.ts";
+import { choicesOf, type LayerSpec, type ModelSpec, type MoeSpec, projectedColumns, rowsOf } from "./spec.ts";
 
 /** Weights by part. */
 export interface WeightCounts {
@@ -68,7 +67,9 @@ export function flopOf(spec: ModelSpec, routerWeights: number | null = null): Fl
   const { D, layers, length } = spec;
   const sum = (of: (layer: LayerSpec) => number) => layers.reduce((total, layer) => total + of(layer), 0);
   // Causal: a query sees (L + 1) / 2 keys on average, in two products.
-  const attention = sum((layer) => layer.attention ? 2 * 4 * D * D + 2 * D * (length + 1) : 0);
+  const attention = sum((layer) =>
+    layer.attention ? 2 * D * (projectedColumns(D, layer.attention) + D) + 2 * D * (length + 1) : 0
+  );
   const dense = sum(({ feedForward }) => feedForward.kind === "dense" ? 4 * D * feedForward.width : 0);
   const experts = sum(({ feedForward }) =>
     feedForward.kind === "moe" ? choicesOf(feedForward) * expertFlop(D, feedForward) : 0
@@ -104,7 +105,7 @@ export function weightsOf(spec: ModelSpec): Omit<WeightCounts, "router"> {
   let experts = 0;
   let idle = 0;
   for (const { attention, feedForward, norm } of layers) {
-    if (attention) total += D + 4 * D * D;
+    if (attention) total += D + D * (projectedColumns(D, attention) + D);
     if (feedForward.kind !== "none" && norm) total += D;
     if (feedForward.kind === "dense") {
       total += 2 * D * feedForward.width + (feedForward.bias ? feedForward.width + D : 0);
@@ -127,7 +128,7 @@ export function stepBytes(spec: ModelSpec, T: number): { readonly least: number;
   let largest = Math.max(T * rows, rowsOf(spec.input) * D);
   for (const { attention, feedForward } of spec.layers) {
     // Two norms, queries, keys and values, attention and two sums.
-    activations += T * D * (attention ? 8 : 2);
+    activations += T * (attention ? 5 * D + projectedColumns(D, attention) : 2 * D);
     if (feedForward.kind === "dense") {
       activations += T * feedForward.width;
       largest = Math.max(largest, T * feedForward.width, D * feedForward.width);

@@ -110,7 +110,8 @@ export interface Model {
 
 /**
  * Makes a model with fresh weights from `init`.
- * @throws {RangeError} for a precision that the backend cannot store, or options that a router or its experts refuse.
+ * @throws {RangeError} for a precision that the backend cannot store, or options that a router or its experts refuse;
+ * nothing stays on the backend then.
  * @example
  * ```ts
  * import { cpu, createInit, createModel, equalSequences, memory, random } from "@switchyard/moe";
@@ -134,6 +135,29 @@ export interface Model {
  * ```
  */
 export function createModel(spec: ModelSpec, init: Init): Model {
+  const held: Parameter[] = [];
+  try {
+    return assemble(spec, noting(init, held), held);
+  } catch (error) {
+    for (const each of held) release(each);
+    throw error;
+  }
+}
+
+/** An init that enters in `held` what it makes. */
+function noting(init: Init, held: Parameter[]): Init {
+  return {
+    ...init,
+    parameter(...given) {
+      const made = init.parameter(...given);
+      held.push(made);
+      return made;
+    },
+    part: (name) => noting(init.part(name), held),
+  };
+}
+
+function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
   const { D, input } = spec;
   const params: Record<string, Parameter> = {};
   const enter = (path: string, part: Readonly<Record<string, Parameter>>) => {
@@ -143,7 +167,6 @@ export function createModel(spec: ModelSpec, init: Init): Model {
   const table_VD = input.kind === "tokens"
     ? params.embedding = init.parameter("embedding", [input.V, D], normal(1 / Math.sqrt(D)))
     : null;
-  const held: Parameter[] = [];
   const output = createOutput(spec, table_VD, params, held, init);
   const read = createInput(spec, table_VD, held, init);
   const residualScale = 1 / Math.sqrt(2 * spec.layers.length);
@@ -197,7 +220,7 @@ export function createModel(spec: ModelSpec, init: Init): Model {
       return { loss, loss_T, targets, losses, layers };
     },
     free() {
-      for (const each of [...Object.values(params), ...held]) release(each);
+      for (const each of new Set([...held, ...Object.values(params)])) release(each);
     },
   };
 }

@@ -27,9 +27,14 @@ export type ModelTarget =
     readonly loss: "cross-entropy" | "squared-error";
   };
 
-/** Causal attention with rotary positions. */
+/** Causal attention with rotary positions; a head has D / heads columns. */
 export interface AttentionSpec {
+  /** Heads of queries, H. */
   readonly heads: number;
+  /** Heads of keys and values, G, which divide H (grouped-query attention, Ainslie et al. 2023). */
+  readonly keyValueHeads: number;
+  /** Columns of a head that its position turns, from the first on: an even number. */
+  readonly rotaryWidth: number;
 }
 
 /** A dense feed-forward network with ReLU. */
@@ -96,6 +101,20 @@ export interface ModelSpec {
  */
 export function rowsOf(input: ModelInput): number {
   return input.kind === "tokens" ? input.V : input.vectors.rows;
+}
+
+/**
+ * Columns of queries, keys and values side by side: (H + 2 G) D / H.
+ * @example
+ * ```ts
+ * import { projectedColumns } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(projectedColumns(64, { heads: 4, keyValueHeads: 4, rotaryWidth: 16 }), 3 * 64);
+ * assertEquals(projectedColumns(64, { heads: 4, keyValueHeads: 1, rotaryWidth: 16 }), 64 + 2 * 16);
+ * ```
+ */
+export function projectedColumns(D: number, { heads, keyValueHeads }: AttentionSpec): number {
+  return (heads + 2 * keyValueHeads) * (D / heads);
 }
 
 /**

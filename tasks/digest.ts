@@ -4,15 +4,25 @@
 /** What a digest is taken over. */
 export type DigestPart = string | Int32Array | Float32Array;
 
-/** SHA-256 of parts in order, in hexadecimal; each part goes in with its kind and length, so that none runs into the next. */
+function bytesOf(part: DigestPart): Uint8Array {
+  if (typeof part === "string") return new TextEncoder().encode(part);
+  return new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+}
+
+/** What goes in before a part, so that none runs into the next. */
+function headOf(kind: string, bytes: number): Uint8Array {
+  return new TextEncoder().encode(`${kind} ${bytes}\n`);
+}
+
+function kindOf(part: DigestPart): string {
+  return typeof part === "string" ? "text" : part.constructor.name;
+}
+
+/** SHA-256 of parts in order, in hexadecimal; each part goes in with its kind and length. */
 export async function digestOf(...parts: readonly DigestPart[]): Promise<string> {
-  const text = new TextEncoder();
   const pieces = parts.flatMap((part) => {
-    const bytes = typeof part === "string"
-      ? text.encode(part)
-      : new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-    const kind = typeof part === "string" ? "text" : part.constructor.name;
-    return [text.encode(`${kind} ${bytes.length}\n`), bytes];
+    const bytes = bytesOf(part);
+    return [headOf(kindOf(part), bytes.length), bytes];
   });
   const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
@@ -21,6 +31,30 @@ export async function digestOf(...parts: readonly DigestPart[]): Promise<string>
     at += piece.length;
   }
   return hexadecimal(new Uint8Array(await crypto.subtle.digest("SHA-256", all)));
+}
+
+/** The same digest, of parts that come one after another or in pieces. */
+export interface RunningDigest {
+  add(part: DigestPart): void;
+  /** Begins an Int32Array of `length` values, whose values follow in pieces. */
+  begin(length: number): void;
+  piece(values: Int32Array): void;
+  hexadecimal(): string;
+}
+
+/** A digest to add to. The browser's own takes all bytes at once; this one is of Node's modules, which Deno has. */
+export async function runningDigest(): Promise<RunningDigest> {
+  const { createHash } = await import("node:crypto");
+  const hash = createHash("sha256");
+  return {
+    add(part) {
+      const bytes = bytesOf(part);
+      hash.update(headOf(kindOf(part), bytes.length)).update(bytes);
+    },
+    begin: (length) => void hash.update(headOf("Int32Array", 4 * length)),
+    piece: (values) => void hash.update(bytesOf(values)),
+    hexadecimal: () => hash.digest("hex"),
+  };
 }
 
 function hexadecimal(bytes: Uint8Array): string {

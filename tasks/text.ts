@@ -3,12 +3,15 @@
 import { z } from "zod";
 import { trainingBatches, validationBatches } from "../data/batches.ts";
 import { prepareBytes } from "../data/bytes.ts";
-import { corpora, findCorpus } from "../data/corpora.ts";
-import { type Dataset, prepare } from "../data/dataset.ts";
-import { digestOf } from "./digest.ts";
+import { openBytes } from "../data/bytes_on_disk.ts";
+import { corpora, findCorpus, type TextFile } from "../data/corpora.ts";
+import { type Dataset, prepare, type Tokens } from "../data/dataset.ts";
+import { digestOf, runningDigest } from "./digest.ts";
 import type { TaskData } from "./task.ts";
 
 const WORDS = 4096;
+/** Bytes of a text on disk that are read whole: as tokens and for the digest they take about ten times as many. */
+const MOST_IN_MEMORY = 64 * 2 ** 20;
 
 /** Options of a task of text. */
 export interface TextOptions {
@@ -35,13 +38,24 @@ export function textOptions(defaults: Omit<TextOptions, "vocabulary">): z.ZodTyp
   });
 }
 
-/** Loads a corpus as a task: say the next token. */
-export async function loadText(options: TextOptions): Promise<TaskData> {
+/**
+ * Loads a corpus as a task: say the next token.
+ * @param mostInMemory Bytes of text on disk past which it is read by range; the same content is the same task either way.
+ */
+export async function loadText(options: TextOptions, mostInMemory = MOST_IN_MEMORY): Promise<TaskData> {
   const { corpus, unit, vocabulary, validationShare } = options;
   if (unit === "bytes" && vocabulary !== null) {
     throw new RangeError(`Cannot number ${vocabulary} words of ${corpus}: its unit is bytes; choose words`);
   }
   const source = await findCorpus(corpus);
+  const size = source.files?.reduce((sum, { file }) => sum + file.bytes, 0) ?? 0;
+  if (size > mostInMemory) {
+    if (unit === "bytes") return await loadFromDisk(corpus, source.files!, validationShare);
+    throw new RangeError(
+      `Cannot cut ${corpus} into words: it has ${size} bytes, and words are held in memory, which is done up to ` +
+        `${mostInMemory} bytes; choose unit bytes`,
+    );
+  }
   if (unit === "bytes") {
     const texts = await source.texts();
     return await textData(prepareBytes(texts, validationShare), texts.genresAre);
@@ -51,6 +65,30 @@ export async function loadText(options: TextOptions): Promise<TaskData> {
     prepare(words, { vocabulary: vocabulary ?? WORDS, validationShare }),
     words.genresAre,
   );
+}
+
+/** One pass counts, checks and digests; training examples are read when they are asked for. */
+async function loadFromDisk(
+  corpus: string,
+  files: readonly TextFile[],
+  validationShare: number,
+): Promise<TaskData> {
+  const text = openBytes(corpus, files, validationShare);
+  const digest = await runningDigest();
+  digest.add(contentOf({ ...text, partsOfSpeech: [] }));
+  digest.begin(text.train.length);
+  const dataset = await text.read(digest.piece);
+  for (const part of [dataset.validation, dataset.partOfSpeech, dataset.genre]) digest.add(part);
+  return taskOf(dataset, "folder", digest.hexadecimal());
+}
+
+/** What a digest says of a dataset beside its arrays. */
+function contentOf(
+  { name, words, partsOfSpeech, genres }: Pick<Dataset, "name" | "partsOfSpeech" | "genres"> & {
+    readonly words: readonly string[];
+  },
+): string {
+  return JSON.stringify([name, words, partsOfSpeech, genres]);
 }
 
 /**
@@ -66,7 +104,13 @@ export async function loadText(options: TextOptions): Promise<TaskData> {
  * ```
  */
 export async function textData(dataset: Dataset, genresAre = "genre"): Promise<TaskData> {
-  const { vocabulary, train, validation, partOfSpeech, partsOfSpeech, genre, genres } = dataset;
+  const { vocabulary: { words }, train, validation, partOfSpeech, genre } = dataset;
+  const digest = await digestOf(contentOf({ ...dataset, words }), train, validation, partOfSpeech, genre);
+  return taskOf(dataset, genresAre, digest);
+}
+
+function taskOf(dataset: Dataset<Tokens>, genresAre: string, digest: string): TaskData {
+  const { vocabulary, train, validation, partsOfSpeech, genres } = dataset;
   const labels = [
     { name: "part of speech", names: partsOfSpeech, label: "partOfSpeech" },
     { name: genresAre, names: genres, label: "genre" },
@@ -74,13 +118,7 @@ export async function textData(dataset: Dataset, genresAre = "genre"): Promise<T
   const known = labels.filter(({ names }) => names.length > 0);
   return {
     name: dataset.name,
-    digest: await digestOf(
-      JSON.stringify([dataset.name, vocabulary.words, partsOfSpeech, genres]),
-      train,
-      validation,
-      partOfSpeech,
-      genre,
-    ),
+    digest,
     input: { kind: "tokens", V: vocabulary.size, tokenCount_V: dataset.countByToken },
     output: { kind: "tokens" },
     labels: known.map(({ name, names }) => ({ name, names })),

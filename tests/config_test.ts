@@ -107,6 +107,18 @@ Deno.test("a refusal names path, value and choices", () => {
       "Cannot use model.heads = 2: model.width 6 does not split into heads",
     ],
     [
+      { model: { heads: 4, keyValueHeads: 3 } },
+      "Cannot use model.keyValueHeads = 3: choose a number that divides the 4 of model.heads",
+    ],
+    [
+      { model: { heads: 0, rotaryWidth: 2 } },
+      "Cannot use model.rotaryWidth = 2: model.heads is 0, so there is no attention; choose null",
+    ],
+    ...[15, 34].map((rotaryWidth): [unknown, string] => [
+      { model: { heads: 2, rotaryWidth } },
+      `Cannot use model.rotaryWidth = ${rotaryWidth}: choose an even number up to the heads' width 32`,
+    ]),
+    [
       { model: { layers: 1, perLayer: [{}, {}] } },
       "Cannot use model.perLayer: it has 2 entries, and model.layers is 1",
     ],
@@ -147,6 +159,7 @@ function another(path: string, value: unknown): unknown {
   if (path === "train.evaluationPart") return "even";
   if (path === "model.residualScale") return 0.5;
   if (path === "model.width") return 128;
+  if (path === "model.rotaryWidth") return 16;
   if (typeof value === "boolean") return !value;
   if (path === "train.beta1" || path === "train.beta2" || path.endsWith("Share")) return 0.25;
   return (value as number) * 2 || 1;

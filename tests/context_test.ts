@@ -1,6 +1,6 @@
 // Two programs at once never see each other: each handle on a backend has its own memory scopes, clock and counts. And a
 // tensor whose memory is gone is refused by name, wherever it is used.
-import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import type { Backend, HostArray } from "../kernels/kernel.ts";
 import type { Precision } from "../experts/precision.ts";
@@ -18,14 +18,11 @@ import { scalar } from "../tensor/reduce.ts";
 import { equalSequences } from "../tensor/sequences.ts";
 import { stage, takePassSeconds, takeStageSeconds } from "../tensor/stage.ts";
 import { dims, parameter, seenFrom, type Tensor, tensor } from "../tensor/tensor.ts";
-import { recordRows, recordText } from "../training/record_text.ts";
 import { scoreFunctionLoss } from "../training/score_function.ts";
-import { train } from "../training/train.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { specOf } from "../training/spec_of.ts";
-import { textData } from "../tasks/text.ts";
-import { madeUpDataset } from "./made_up_text.ts";
 import { tinyConfig } from "./run_configs.ts";
+import { data, small, together } from "./runs_at_once.ts";
 
 const backend = await cpu({ threads: 1 });
 const other = await cpu({ threads: 1 });
@@ -92,33 +89,6 @@ Deno.test("a result that another call's scope took along is refused, never read 
   await assertRejects(() => taken.read(), TypeError, "its memory scope is closed");
 });
 
-const small = {
-  "model.width": 16,
-  "model.feedForwardWidth": 16,
-  "model.expertWidth": 16,
-  "train.length": 16,
-  "train.batch": 2,
-  "train.steps": 6,
-};
-const data = await textData(madeUpDataset({ documents: 6, wordsEach: 200 }));
-
-/** The bytes of a run's record, and the dispatches of its steps. */
-async function recordOf(on: Backend, router: string, seed: number): Promise<[string, unknown]> {
-  using run = await train(tinyConfig(router, {}, small, { seed }), { backend: on, data });
-  const { record, timing } = run;
-  const dispatches = timing.steps.map(({ queue }) => queue && [queue.dispatches, queue.dispatchesByStage]);
-  return [recordText(recordRows(record)), dispatches];
-}
-
-/** Runs started together give what they give alone. */
-async function together(one: Backend, two: Backend, names: readonly string[]): Promise<void> {
-  const runs = names.flatMap((name): [Backend, string, number][] => [[one, name, 0], [two, name, 1]]);
-  const alone = [];
-  for (const run of runs) alone.push(await recordOf(...run));
-  assertNotEquals(alone[0][0], alone[1][0]);
-  assertEquals(await Promise.all(runs.map((run) => recordOf(...run))), alone);
-}
-
 for (const [where, two] of [["one backend", backend], ["two backends", other]] as const) {
   Deno.test(`runs at once on ${where} give the records they give alone, byte for byte`, async () => {
     const used = backend.statistics().usedBytes;
@@ -127,7 +97,8 @@ for (const [where, two] of [["one backend", backend], ["two backends", other]] a
   });
 }
 
-for (const name of ["base", "gumbel-matching", "switch"]) {
+// Routers whose solvers run on the host take minutes here: tests/long/context_test.ts.
+for (const name of ["switch"]) {
   gpuTest(`${name}: runs at once on one WebGPU backend give the records they give alone`, async () => {
     await together(await shared(), await shared(), [name]);
   });

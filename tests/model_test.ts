@@ -65,6 +65,9 @@ Deno.test("equal cost: K choices cut an expert into K, and active FLOPs and weig
   );
 });
 
+/** Four heads of width 8, two of keys and values, half of each head turned. */
+const groupedHeads: Settings = { "model.heads": 4, "model.keyValueHeads": 2, "model.rotaryWidth": 4 };
+
 /** Specs of every router, of every kind of experts, and of every shape of layer. */
 async function manySpecs(): Promise<[string, ModelSpec][]> {
   const points = await regression.load(parseTaskOptions(regression));
@@ -85,6 +88,7 @@ async function manySpecs(): Promise<[string, ModelSpec][]> {
       });
     }),
     ["layers", specOf(tinyConfig("gshard", {}, { "model.layers": 4, "model.perLayer": layers }), text)],
+    ["grouped heads", specOf(tinyConfig("hash", {}, groupedHeads), text)],
     ["without norm", specOf(tinyConfig("hash", {}, { "model.norm": false }), text)],
     ["recall", specOf(recallConfig(), facts)],
     ["regimes", specOf(configOf({ "task.name": "regimes" }, regimes.defaults), rules)],
@@ -120,6 +124,7 @@ Deno.test("forward FLOPs are those of the products that run, by part", async () 
       tinyConfig("hash", {}, { "experts.name": name, "train.batch": 2 }),
       text,
     ]),
+    ["grouped heads", tinyConfig("hash", {}, groupedHeads, { "train.batch": 2 }), text],
     ["two choices", tinyConfig("forced-balance", { k: 2 }, { "train.batch": 2 }), text],
     ["recall", recallConfig({ "router.name": "hash" }), data.recall],
     [
@@ -149,6 +154,29 @@ Deno.test("forward FLOPs are those of the products that run, by part", async () 
     assertEquals(products / batch.tokenId.length, activeFlop(model.flop) - scores, name);
     model.free();
   }
+});
+
+Deno.test("heads of keys and values are shared, part of a head turns, and such a model trains", async () => {
+  const plain = specOf(tinyConfig("switch", {}, { "model.heads": 4 }), text);
+  const spelled = { "model.heads": 4, "model.keyValueHeads": 4, "model.rotaryWidth": 8 };
+  assertEquals(specOf(tinyConfig("switch", {}, spelled), text), plain);
+  const spec = specOf(tinyConfig("switch", {}, groupedHeads), text);
+  assertEquals(spec.layers[0].attention, { heads: 4, keyValueHeads: 2, rotaryWidth: 4 });
+  // Two heads of keys and two of values, 8 columns each, are not made.
+  const left = 4 * 8 * 32 * spec.layers.length;
+  assertEquals(weightsOf(plain).total - weightsOf(spec).total, left);
+  assertEquals(flopOf(plain).attention - flopOf(spec).attention, 2 * left);
+  const losses = async (settings: Settings) => {
+    using run = await train(tinyConfig("switch", {}, { "train.steps": 30 }, settings), {
+      backend,
+      data: text,
+    });
+    return [run.record.steps[0].loss, run.record.end!.loss];
+  };
+  const [first, last] = await losses(groupedHeads);
+  assert(last < first - 0.5, `${first} to ${last}`);
+  const whole = await losses({ ...groupedHeads, "model.rotaryWidth": 8 });
+  assert(whole[0] !== first, "the width that turns changes nothing");
 });
 
 Deno.test("a router's products are counted from its matrices", () => {
@@ -317,6 +345,20 @@ Deno.test("a trained model is found to see later tokens where it does, and not w
     "expert-choice": true,
     "hash": false,
   });
+});
+
+Deno.test("a model whose later part refuses its options leaves nothing on the backend", () => {
+  const before = backend.statistics().usedBytes;
+  // The first mixture is made, the second one's slots do not fit; then experts that the CPU cannot store.
+  const layers = [{ feedForward: "moe" }, { router: { name: "soft", slots: 3 } }];
+  const late = specOf(tinyConfig("switch", {}, { "model.equalCost": false, "model.perLayer": layers }), text);
+  assertThrows(() => made(late), RangeError, "Cannot make a soft router: 3 slots");
+  const half = specOf(tinyConfig("switch", {}, { "experts.precision": "half" }), text);
+  assertThrows(() => made(half), RangeError, "in half precision");
+  // Frozen vectors are made first.
+  const frozen = specOf(recallConfig({ "router.name": "soft", "router.slots": 3 }), facts);
+  assertThrows(() => made(frozen), RangeError, "Cannot make a soft router: 3 slots");
+  assertEquals(backend.statistics().usedBytes, before);
 });
 
 Deno.test("experts that a backend cannot store are refused in one sentence", () => {

@@ -68,10 +68,30 @@ function completedLayer({ router, expertKind, ...rest }: LayerSettings): LayerSe
 
 /** What single values cannot tell. */
 function checkTogether({ model, train, placement }: RunConfig): void {
-  const { width, heads, perLayer, layers } = model;
+  const { width, heads, keyValueHeads, rotaryWidth, perLayer, layers } = model;
   if (heads > 0 && (width % heads !== 0 || width / heads % 2 !== 0)) {
     throw new RangeError(
       `Cannot use model.heads = ${heads}: model.width ${width} does not split into heads of even width`,
+    );
+  }
+  const without = Object.entries({ keyValueHeads, rotaryWidth }).find(([, value]) => value !== null);
+  if (heads === 0 && without) {
+    throw new RangeError(
+      `Cannot use model.${without[0]} = ${
+        without[1]
+      }: model.heads is 0, so there is no attention; choose null`,
+    );
+  }
+  if (keyValueHeads !== null && heads % keyValueHeads !== 0) {
+    throw new RangeError(
+      `Cannot use model.keyValueHeads = ${keyValueHeads}: choose a number that divides the ${heads} of model.heads`,
+    );
+  }
+  if (rotaryWidth !== null && (rotaryWidth % 2 !== 0 || rotaryWidth > width / heads)) {
+    throw new RangeError(
+      `Cannot use model.rotaryWidth = ${rotaryWidth}: choose an even number up to the heads' width ${
+        width / heads
+      }`,
     );
   }
   if (perLayer.length > layers) {

@@ -8,7 +8,7 @@ export { loadBrown } from "../data/brown.ts";
 export { loadUdhr } from "../data/udhr.ts";
 export { parsePlainText } from "../data/plain_text.ts";
 export { buildVocabulary, type Vocabulary } from "../data/vocabulary.ts";
-export { type Dataset, prepare, type PrepareOptions } from "../data/dataset.ts";
+export { type Dataset, prepare, type PrepareOptions, type Tokens } from "../data/dataset.ts";
 export { textData } from "../tasks/text.ts";
 export {
   type Batch as TokenBatch,

@@ -22,6 +22,8 @@ export interface ModelSettings {
   readonly width: number;
   readonly layers: number;
   readonly heads: number;
+  readonly keyValueHeads: number | null;
+  readonly rotaryWidth: number | null;
   readonly feedForwardWidth: number;
   readonly moeEvery: number;
   readonly experts: number;
@@ -98,6 +100,12 @@ const model = z.strictObject({
   width: whole(1).default(64).describe("hidden size D"),
   layers: whole(1).default(4).describe("layers"),
   heads: whole(0).default(2).describe("attention heads; 0 = no attention"),
+  keyValueHeads: whole(1).nullable().default(null).describe(
+    "heads of keys and values, which divide heads; null = heads",
+  ),
+  rotaryWidth: whole(2).nullable().default(null).describe(
+    "columns of a head that its position turns, an even number; null = the whole head",
+  ),
   feedForwardWidth: whole(1).default(256).describe("intermediate size of a dense network"),
   moeEvery: whole(0).default(2).describe("every n-th layer is a mixture of experts; 0 = none"),
   experts: whole(1).default(8).describe("experts of a layer, at one expert a token where equalCost is set"),
@@ -155,7 +163,7 @@ export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
   experts: plugin(usual.experts).describe("kind of expert, and its options"),
   router: plugin(usual.router).describe("router, and its options"),
   control: z.enum(controls).nullable().default(null).describe(
-    "a control that takes the router's part, or null",
+    "a control that takes the router's part, at one expert a token, or null",
   ),
   train: train.describe("training"),
   placement: placement.describe("where ranks stand"),

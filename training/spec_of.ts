@@ -4,6 +4,7 @@ import { findExperts, parseExpertOptions } from "../experts/registry.ts";
 import { controlled } from "../models/controls.ts";
 import { equalCost } from "../models/equal_cost.ts";
 import {
+  type AttentionSpec,
   choicesOf,
   type FeedForwardSpec,
   type LayerSpec,
@@ -13,7 +14,7 @@ import {
 import { findRouter, parseOptions } from "../routers/registry.ts";
 import { optionNames } from "../tensor/plugins.ts";
 import type { TaskData } from "../tasks/task.ts";
-import type { Chosen, RunConfig } from "./config.ts";
+import type { Chosen, ModelSettings, RunConfig } from "./config.ts";
 
 /**
  * The spec of a run's model.
@@ -80,11 +81,15 @@ function layerOf({ model, experts, router }: RunConfig, at: number): LayerSpec {
     };
   };
   return {
-    attention: (own.attention ?? true) && model.heads > 0 ? { heads: model.heads } : null,
+    attention: (own.attention ?? true) && model.heads > 0 ? attentionOf(model) : null,
     feedForward: feedForward(),
     norm: model.norm,
     residual: model.residual,
   };
+}
+
+function attentionOf({ width, heads, keyValueHeads, rotaryWidth }: ModelSettings): AttentionSpec {
+  return { heads, keyValueHeads: keyValueHeads ?? heads, rotaryWidth: rotaryWidth ?? width / heads };
 }
 
 /** Second matrices start at the scale of a dense network as wide as what a token passes through, whatever K is. */
