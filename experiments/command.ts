@@ -78,6 +78,14 @@ export function readCommand(
   const varied = values.vary.map((word) => readAssignment("vary", word));
   const size = sizeOf(values);
   const tasks = tasksOf(experiment, values, size, file);
+  if (given.control !== null && values.routers.length > 0) {
+    throw new RangeError(
+      `Cannot use --routers ${
+        values.routers.join(",")
+      }: the config is of the control "${given.control}", which takes ` +
+        "the router's part; take control out of the file",
+    );
+  }
   const routers = routersOf(values, file);
   return {
     experiment,

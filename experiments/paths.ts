@@ -14,20 +14,20 @@ export function elsewhere(stands: string | undefined, here: string): string | nu
 /** Words whose paths hold in the folder the command runs in; nothing changes where the user stands there too. */
 export function fromWhereTheUserStands(words: Words, stands: string | null): Words {
   if (stands === null) return words;
-  const moved = (path: string) => isNoPath(path) ? path : resolve(stands, path);
+  const moved = (name: string, path: string) => isNoPath(name, path) ? path : resolve(stands, path);
   return {
     ...words,
     values: Object.fromEntries(
       Object.entries(words.values).map(([name, values]) => [
         name,
-        pathOptions.includes(name) ? values.map(moved) : values,
+        pathOptions.includes(name) ? values.map((path) => moved(name, path)) : values,
       ]),
     ),
   };
 }
 
-/** Nothing, the name of a corpus, or a URL. */
-function isNoPath(word: string): boolean {
-  return word === "" || corpora.some(({ name }) => name === word) ||
-    /^(https?|file|jsr|npm|data):/.test(word);
+/** Nothing, the name of a corpus, or a module's URL. */
+function isNoPath(option: string, word: string): boolean {
+  return word === "" || option === "text" && corpora.some(({ name }) => name === word) ||
+    option === "plugin" && /^(https?|file|jsr|npm|data):/.test(word);
 }

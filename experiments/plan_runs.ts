@@ -180,7 +180,7 @@ function checkAllCompared({ experiment, arms, brought }: Command, outlines: read
   for (const { word, given, used, how } of kinds) {
     const unused = given.find((name) => !used.includes(name));
     if (unused === undefined) continue;
-    const names = [...new Set(used)].map((name) => `"${name}"`).join(", ");
+    const names = [...new Set(used)].map((name) => `"${name}"`).join(", ") || `no ${word}`;
     throw new RangeError(
       `Cannot use ${word} "${unused}": ${experiment.name} ${
         word === "router" ? "compares" : "uses"

@@ -136,7 +136,13 @@ export function claims(
     warnings: [...new Set(all.flatMap(({ comparison }) => leakWarning(comparison) ?? []))],
     worth: started.map((judging) => worthSentence(judging, controlsLeftOut)),
     verdicts: [
-      ...(started.length === 0 ? ["No run finished, so there are no results yet."] : []),
+      ...(started.length === 0
+        ? [
+          all.some(({ comparison }) => comparison.controls.size > 0)
+            ? "No router has a finished run, so controls stand alone and nothing is compared."
+            : "No run finished, so there are no results yet.",
+        ]
+        : []),
       ...judged.filter(({ judging }) => started.includes(judging) && isJudged(judging)).flatMap((
         { judging, rows },
       ) => verdictSentences(judging, rows)),

@@ -104,6 +104,11 @@ export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): S
     about: "share of wanted assignments whose expert is on the token's own node",
     cell: (row) => shown(row.localShare, percent),
   };
+  const toBaseline: SummaryColumn = {
+    title: `Loss − ${baseline}`,
+    about: `difference in loss to ${baseline} in the same seed, mean and 95% interval; below 0 is better`,
+    cell: (row) => row.difference ? difference(row.difference) : missing,
+  };
   const score: SummaryColumn = {
     title: "Routing score",
     about: "0 = random routing, 1 = the best known; mean and 95% interval (Fieller), paired by seed",
@@ -125,11 +130,7 @@ export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): S
     },
     ...(rows.some((row) => row.score !== null) ? [score] : []),
     { title: "Perplexity", about: "mean over seeds", cell: ({ perplexity }) => fixed(perplexity, 1) },
-    {
-      title: `Loss − ${baseline}`,
-      about: `difference in loss to ${baseline} in the same seed, mean and 95% interval; below 0 is better`,
-      cell: (row) => row.difference ? difference(row.difference) : missing,
-    },
+    ...(baseline === "" ? [] : [toBaseline]),
     {
       title: "Dropped",
       about: "share of planned expert work not done because of capacity, over all training",

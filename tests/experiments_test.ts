@@ -6,6 +6,8 @@ import { stringify } from "smol-toml";
 import { cpu } from "../cpu/backend.ts";
 import { experts } from "../experts/registry.ts";
 import * as experimentModules from "../experiments/mod.ts";
+import { fromWhereTheUserStands } from "../experiments/paths.ts";
+import { splitWords } from "../experiments/words.ts";
 import { stepBytes } from "../models/cost.ts";
 import { controls } from "../models/controls.ts";
 import { parseOptions, routers } from "../routers/registry.ts";
@@ -217,7 +219,10 @@ Deno.test("runs side by side, on more threads, from a config file: the same byte
       const words = ["--size", "tiny", "--seeds", "1", "--no-controls"];
       const path = `${one}/runs/${run}.json`;
       const out = `${place}/again ${run}`;
-      await succeed("--config", path, ...words, "--out", out);
+      const said = await succeed("--config", path, ...words, "--out", out);
+      const alone = "No router has a finished run, so controls stand alone and nothing is compared.";
+      assertEquals(said.includes(alone), !/switch|hash/.test(run));
+      assert(!/NaN|undefined|Infinity/.test(select(reportOf(out), "body")[0]));
       const again = recordFiles(out);
       assertEquals([...again.keys()].sort(), ["records.csv", "records.jsonl", `runs/${run}.jsonl`]);
       assertEquals(again.get(`runs/${run}.jsonl`), whole.get(`runs/${run}.jsonl`));
@@ -365,6 +370,19 @@ Deno.test("paths are taken from where the user stands", async () => {
   assertStringIncludes(out, `Report: ${stand}/out/report.html`);
   const [{ header }] = checkResults(`${stand}/out`, { steps: 1, seeds: 1 });
   assertEquals(header.config!.task.corpus, `${stand}/mine.txt`);
+  const words = splitWords([
+    "--text",
+    "brown",
+    "--out=brown",
+    "--plugin=npm:x",
+    "--plugin=x.ts",
+    "--config",
+    "/c.json",
+  ]);
+  const { text: corpus, out: folder, plugin, config } = fromWhereTheUserStands(words, "/mine").values;
+  assertEquals([corpus, folder, config], [["brown"], ["/mine/brown"], ["/c.json"]]);
+  assertEquals(plugin, ["npm:x", "/mine/x.ts"]);
+  assertEquals(fromWhereTheUserStands(words, null), words);
   const missing = await experimentsFrom("tests", ...quick, "--text", "not_there.txt");
   assertRefused(missing, [`tests/not_there.txt"`], "a text that is not where the user stands");
 });

@@ -234,6 +234,11 @@ Deno.test("a config file is held to the same", () => {
     [{ router: { name: "topk" } }, 'Cannot find router "topk"'],
   ];
   for (const [file, message] of files) assertThrows(() => outline([], file), RangeError, message);
+  assertThrows(
+    () => outline(["--routers", "hash"], { control: "no experts" }),
+    RangeError,
+    'Cannot use --routers hash: the config is of the control "no experts"',
+  );
   const [{ studied: [[label, config]] }] = outline(["--task", "recall"], {
     router: { jitter: 0.5 },
     seed: 3,
@@ -266,6 +271,30 @@ Deno.test("the command says a refusal alone, with status 1, and writes nothing",
       assertRefused(outcome, named, words.join(" "));
     }
     assertEquals([...filesIn(folder).keys()], ["text.txt"], "a refused command wrote something");
+  }));
+
+Deno.test("an option that does not fit the batches ends its run before the first step, in one sentence", () =>
+  inFolder(async (folder) => {
+    const words = ["--text", `${folder}/text.txt`, "--out", `${folder}/out`, ...language, "--no-controls"];
+    const { code, out, error } = await experiments(
+      ...[
+        ...words,
+        "--seeds",
+        "1",
+        "--routers",
+        "gshard",
+        "--set",
+        "gshard.groups=64",
+        "--set",
+        "train.length=31",
+      ],
+    );
+    assertEquals(code, 1);
+    assertEquals(
+      error,
+      "Run gshard-seed0 is left out: Cannot route with gshard: groups = 64 does not divide 248 tokens.\n",
+    );
+    assert(!/^run \d/m.test(out), "it trained first");
   }));
 
 Deno.test("a text that cannot be trained on is refused before anything is written", () =>
