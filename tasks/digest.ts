@@ -42,10 +42,28 @@ export interface RunningDigest {
   hexadecimal(): string;
 }
 
-/** A digest to add to. The browser's own takes all bytes at once; this one is of Node's modules, which Deno has. */
-export async function runningDigest(): Promise<RunningDigest> {
-  const { createHash } = await import("node:crypto");
-  const hash = createHash("sha256");
+/** What is used of Node's module. */
+interface NodeCrypto {
+  createHash(name: "sha256"): NodeHash;
+}
+
+interface NodeHash {
+  update(bytes: Uint8Array): NodeHash;
+  digest(encoding: "hex"): string;
+}
+
+/**
+ * A digest to add to. The browser's own takes all bytes at once; this one is of Node's modules, which Deno, Node and Bun
+ * have and which no bundle for a browser should look for.
+ * @throws {Error} where there are none.
+ */
+export function runningDigest(): RunningDigest {
+  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
+  const crypto = process?.getBuiltinModule?.("node:crypto") as NodeCrypto | undefined;
+  if (!crypto) {
+    throw new Error("Cannot digest a text in pieces: this engine has no node:crypto; read it whole");
+  }
+  const hash = crypto.createHash("sha256");
   return {
     add(part) {
       const bytes = bytesOf(part);

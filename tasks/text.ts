@@ -76,7 +76,7 @@ async function loadFromDisk(
   validationShare: number,
 ): Promise<TaskData> {
   const text = openBytes(corpus, files, validationShare);
-  const digest = await runningDigest();
+  const digest = runningDigest();
   digest.add(contentOf({ ...text, partsOfSpeech: [] }));
   digest.begin(text.train.length);
   const dataset = await text.read(digest.piece);
