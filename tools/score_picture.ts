@@ -1,0 +1,74 @@
+// The first picture of a report as one SVG file, for README: the panels of its chart of routing scores side by side, with
+// the report's own colours. deno run --allow-read --allow-write=docs tools/score_picture.ts results/compare
+import { parseHTML } from "linkedom";
+
+const COLUMNS = 3;
+const [WIDTH, GAP, TITLE] = [380, 16, 24];
+
+interface Found {
+  readonly textContent: string;
+  readonly outerHTML: string;
+  getAttribute(name: string): string | null;
+  querySelector(selectors: string): Found | null;
+  querySelectorAll(selectors: string): Iterable<Found>;
+}
+
+/** Panels of the chart in a report's page, with their heights. */
+function panelsOf(page: string): { readonly title: string; readonly svg: string; readonly height: number }[] {
+  const { document } = parseHTML(page) as unknown as { document: Found };
+  return [...document.querySelectorAll("figure.multiples .panel")].flatMap((panel) => {
+    const drawing = panel.querySelector("svg");
+    const height = Number(drawing?.getAttribute("viewBox")?.split(" ")[3]);
+    if (!drawing || !(height > 0)) return [];
+    return [{ title: panel.querySelector("h4")?.textContent ?? "", svg: drawing.outerHTML, height }];
+  });
+}
+
+/** Custom properties of the report's style, light and dark. */
+function colours(page: string): string {
+  const style = page.match(/<style>([\s\S]*?)<\/style>/)?.[1] ?? "";
+  const rules = style.match(/:root\s*\{[^}]*\}/g) ?? [];
+  const [light, dark] = rules;
+  return `${light}${
+    dark ? ` @media (prefers-color-scheme: dark) { ${dark} }` : ""
+  } text { fill: var(--ink); } ` +
+    "svg { color: var(--ink); }";
+}
+
+/** The picture. @throws {RangeError} when the report has no such chart. */
+export function scorePicture(page: string): string {
+  const panels = panelsOf(page);
+  if (panels.length === 0) {
+    throw new RangeError("Cannot draw routing scores: the report has no chart of them");
+  }
+  const rows = Array.from(
+    { length: Math.ceil(panels.length / COLUMNS) },
+    (_, row) => panels.slice(row * COLUMNS, (row + 1) * COLUMNS),
+  );
+  let top = 0;
+  const placed = rows.flatMap((row) => {
+    const y = top;
+    top += TITLE + Math.max(...row.map(({ height }) => height)) + GAP;
+    return row.map(({ title, svg, height }, column) => {
+      const x = column * (WIDTH + GAP);
+      const name = title.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+      const inner = svg.replace(
+        /^<svg[^>]*>/,
+        (tag) =>
+          tag.replace(/ (width|class|role|aria-label)="[^"]*"/g, "")
+            .replace("<svg", `<svg x="${x}" y="${y + TITLE}" width="${WIDTH}" height="${height}"`),
+      );
+      return `<text x="${x + 9}" y="${y + 16}" font-size="13" font-weight="bold">${name}</text>${inner}`;
+    });
+  });
+  const width = Math.min(COLUMNS, panels.length) * (WIDTH + GAP) - GAP;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${top}" font-family="system-ui, sans-serif">` +
+    `<style>${colours(page)}</style>${placed.join("")}</svg>\n`;
+}
+
+if (import.meta.main) {
+  const [folder = "results/compare", to = "docs/pictures/routing_score.svg"] = Deno.args;
+  await Deno.mkdir(to.slice(0, to.lastIndexOf("/")), { recursive: true });
+  await Deno.writeTextFile(to, scorePicture(await Deno.readTextFile(`${folder}/report.html`)));
+  console.log(`wrote ${to}`);
+}
