@@ -112,7 +112,7 @@ Deno.test("what cannot be read by range is refused in one sentence", () =>
       () => loadText({ ...options(corpus), unit: "words" }, size - 1),
       RangeError,
       `Cannot cut ${corpus} into words: it has ${size} bytes, and words are held in memory, which is done up to ` +
-        `${size - 1} bytes; choose unit bytes`,
+        `${size - 1} bytes; choose unit bytes, with vocabulary null`,
     );
     assert((await loadText({ ...options(corpus), unit: "words" }, size)).facts.vocabulary < 256);
     const data = await loadText(options(corpus), 0);
