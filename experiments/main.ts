@@ -67,10 +67,10 @@ async function main(words: readonly string[]): Promise<void> {
   );
 
   const goOn = taskCommand(continueWords(words, folder));
-  Deno.addSignalListener("SIGINT", () => {
+  const signal = stopSignal((status) => {
     showCursor();
     console.log(`\nStopped. To go on: ${goOn}`);
-    Deno.exit(130);
+    Deno.exit(status);
   });
   const setting = {
     folder: runFolder,
@@ -85,7 +85,7 @@ async function main(words: readonly string[]): Promise<void> {
     },
     blas: command.blas,
     version: config.version,
-    signal: new AbortController().signal,
+    signal,
   };
   const tuned = command.tuning ? await tune(planned, command.tuning, setting, folder) : [];
   const judged = tuned.length > 0 ? { ...planned, plans: withTuned(planned.plans, tuned) } : planned;
@@ -99,6 +99,29 @@ async function main(words: readonly string[]): Promise<void> {
   } else for (const note of reading.notes ?? []) console.error(note);
   console.log(`${duration((performance.now() - start) / 1000)} in all.`);
   if (finished.failed.length > 0) Deno.exit(1);
+}
+
+/**
+ * Aborted by Ctrl-C, by being told to end, or by a terminal that closes: a run then saves what it has and throws
+ * {@linkcode Stopped}. A second time nothing is waited for.
+ */
+function stopSignal(atOnce: (status: number) => never): AbortSignal {
+  const controller = new AbortController();
+  const usual = { SIGINT: 130, ...(Deno.build.os === "windows" ? {} : { SIGTERM: 143, SIGHUP: 129 }) };
+  for (const [name, status] of Object.entries(usual)) {
+    Deno.addSignalListener(name as Deno.Signal, () => {
+      if (controller.signal.aborted) atOnce(status);
+      controller.abort(new Stopped(() => atOnce(status)));
+    });
+  }
+  return controller.signal;
+}
+
+/** Why runs ended early, and how to leave. */
+class Stopped extends Error {
+  constructor(readonly leave: () => never) {
+    super("stopped");
+  }
 }
 
 /** Runs all trials into a folder of their own, and keeps what they found beside it. */
@@ -205,7 +228,7 @@ function taskCommand(words: readonly string[]): string {
 
 function continueWords(words: readonly string[], folder: string): string[] {
   const kept = words.filter((word, at) =>
-    word !== "--resume" && word !== "--out" && words[at - 1] !== "--out"
+    word !== "--resume" && !/^--out(=|$)/.test(word) && words[at - 1] !== "--out"
   );
   return [...kept, "--out", folder, "--resume"];
 }
@@ -214,6 +237,7 @@ if (import.meta.main) {
   try {
     await main(Deno.args);
   } catch (error) {
+    if (error instanceof Stopped) error.leave();
     const expected = error instanceof RangeError ||
       (error instanceof Error && error.message.startsWith("Cannot "));
     console.error(expected ? error.message : error);

@@ -169,23 +169,31 @@ Deno.test("a finished command resumed writes the same again, and may be given mo
     assert(after.get("records.jsonl")!.startsWith(before.get("records.jsonl")!));
   }));
 
-Deno.test("an interrupted command says how to go on, and that works in a shell", () =>
-  inFolder(async (folder) => {
-    const child = startExperiments(words(folder, "it's out", 1));
-    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    let shown = "";
-    while (!/^run 1/m.test(shown)) shown += (await reader.read()).value ?? "";
-    child.kill("SIGINT");
-    for (let part = await reader.read(); !part.done; part = await reader.read()) shown += part.value;
-    const { code } = await child.status;
-    await child.stderr.cancel();
-    assertEquals(code, 130);
-    assertMatch(shown, /\nStopped\. To go on: deno task experiments .+ --resume\n$/);
-    const [, rest] = shown.match(/deno task experiments (.+)\n$/)!;
-    const { code: then, error, out } = await experimentsInShell(["sh", "-c"], `exec "$@" ${rest}`, []);
-    assertEquals([then, error], [0, ""]);
-    assertStringIncludes(out, `Report: ${folder}/it's out/report.html`);
-  }));
+for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+  Deno.test(`a command stopped by ${signal} saves, says how to go on, and that works in a shell`, () =>
+    inFolder(async (folder) => {
+      const command = words(folder, "it's out", 1).map((word, at, all) =>
+        all[at - 1] === "--out" ? [] : word === "--out" ? [`--out=${all[at + 1]}`] : [word]
+      ).flat();
+      const child = startExperiments(command);
+      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      let shown = "";
+      while (!/^run 1/m.test(shown)) shown += (await reader.read()).value ?? "";
+      child.kill(signal);
+      for (let part = await reader.read(); !part.done; part = await reader.read()) shown += part.value;
+      const { code } = await child.status;
+      await child.stderr.cancel();
+      assertEquals(code, status);
+      assertMatch(shown, /\nStopped\. To go on: deno task experiments .+ --resume\n$/);
+      // What it was at is saved, however few steps it had behind it.
+      const saved = [...filesIn(`${folder}/it's out`).keys()].filter((path) => path.endsWith(".safetensors"));
+      assertEquals(saved.length, 1, shown);
+      const [, rest] = shown.match(/deno task experiments (.+)\n$/)!;
+      const { code: then, error, out } = await experimentsInShell(["sh", "-c"], `exec "$@" ${rest}`, []);
+      assertEquals([then, error], [0, ""]);
+      assertStringIncludes(out, `Report: ${folder}/it's out/report.html`);
+    }));
+}
 
 const data = await madeUpData();
 
