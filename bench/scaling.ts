@@ -1,5 +1,6 @@
 // `deno task bench:scaling`: how time and memory of an MoE block grow with each of its sizes, and whether what should
 // cost nothing costs nothing. Exponents are fitted, not read off by eye.
+import { type SizeName, sizes } from "../models/sizes.ts";
 import { findRouter } from "../routers/registry.ts";
 import { specOf } from "../training/spec_of.ts";
 import { counted } from "../report/numbers.ts";
@@ -46,9 +47,8 @@ async function measure(
   const layers = await layerOverFewest(device, layerSize, experts, rounds);
   say("Memory of a training step ...");
   const memory = [];
-  for (
-    const [sizeName, name] of (quick ? ["tiny"] : ["tiny", "small", "base"]).map((name) => [name, "switch"])
-  ) {
+  const name = "switch";
+  for (const sizeName of quick ? ["tiny" as const] : Object.keys(sizes) as SizeName[]) {
     using fresh = await openCpu(threads, blas);
     const router = findRouter(name);
     const data = await benchData(sizeName);

@@ -3,6 +3,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { gunzipSync } from "node:zlib";
 import { modules, programs } from "../cpu/wasm.ts";
+import { experts } from "../experts/registry.ts";
+import { sizes } from "../models/sizes.ts";
+import { routers } from "../routers/registry.ts";
+import { tasks } from "../tasks/registry.ts";
 import { compile, programNames, variants } from "../tools/build_wasm.ts";
 
 const root = new URL("../", import.meta.url);
@@ -104,6 +108,24 @@ Deno.test("files are named in snake case", () => {
     !/^([a-z0-9_]+\/)*[a-z0-9_]+(\.as)?\.ts$/.test(path)
   );
   assertEquals(wrong, []);
+});
+
+/** Lists of names that a registry holds too, and why they are written out. */
+const chosenNames: Record<string, string> = {
+  "experiments/compare.ts": "a choice: what is compared unless others are named",
+  "bench/step_bench.ts": "a choice: routers that stand for the rest",
+};
+
+Deno.test("no list repeats what a registry holds, but a few that choose from it", () => {
+  const registries = [routers(), experts(), tasks(), Object.keys(sizes).map((name) => ({ name }))]
+    .map((plugins) => new Set(plugins.map(({ name }) => name)));
+  const found = sources.filter(([path]) => folderOf(path) !== "tests").flatMap(([path, text]) =>
+    [...code(text).matchAll(/\[((?:\s*"[\w-]+",?){3,})\s*\]/g)].map(([, inner]) => inner.match(/[\w-]+/g)!)
+      .filter((names) => registries.some((known) => names.every((name) => known.has(name))))
+      .map(() => path)
+  );
+  assertEquals([...new Set(found)].filter((path) => !(path in chosenNames)), []);
+  assertEquals(Object.keys(chosenNames).filter((path) => !found.includes(path)), [], "listed, but not there");
 });
 
 /** Longer files, and why. */
