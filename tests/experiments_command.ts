@@ -48,10 +48,13 @@ export async function experiments(...words: string[]): Promise<Outcome> {
 
 /** Runs `deno task experiments` as it is typed in a folder below the root. */
 export async function experimentsFrom(folder: string, ...words: string[]): Promise<Outcome> {
+  // A task that runs the tests has said where it was called; this one has to say it anew.
+  const { INIT_CWD: _, ...inherited } = Deno.env.toObject();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "experiments", ...words],
     cwd: new URL(folder, root),
-    env: { NO_COLOR: "1" },
+    clearEnv: true,
+    env: { ...inherited, NO_COLOR: "1" },
     stdin: "null",
   });
   return read(await child.output());
