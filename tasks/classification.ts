@@ -5,6 +5,26 @@ import { digestOf } from "./digest.ts";
 import { drawRows, rowsInOrder, sequenceLengths } from "./rows.ts";
 import type { ReferenceLoss, TaskData } from "./task.ts";
 
+/** Settings of a run on such a task: one mixture with its residual, no norm before it, AdamW without decay. */
+export const oneLayer: Readonly<Record<string, unknown>> = {
+  "model.width": 32,
+  "model.heads": 0,
+  "model.layers": 1,
+  "model.moeEvery": 1,
+  "model.feedForwardWidth": 32,
+  "model.experts": 8,
+  "model.expertWidth": 32,
+  "model.norm": false,
+  "model.residualScale": 1,
+  "experts.bias": true,
+  "train.batch": 1,
+  "train.length": 512,
+  "train.learningRate": 0.01,
+  "train.endShare": 0,
+  "train.weightDecay": 0,
+  "train.evaluationBatches": null,
+};
+
 /** Vectors around centres. */
 export interface Clusters {
   readonly topics: number;

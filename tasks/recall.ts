@@ -2,7 +2,7 @@
 // inferred and every fact has to be stored; it is judged on the facts it learned.
 import { z } from "zod";
 import { random } from "../tensor/random.ts";
-import { classificationData, clusteredVectors } from "./classification.ts";
+import { classificationData, clusteredVectors, oneLayer } from "./classification.ts";
 import type { TaskPlugin } from "./task.ts";
 
 /** Options of {@linkcode recall}. */
@@ -39,26 +39,7 @@ export const recall: TaskPlugin<RecallOptions> = {
     spread: z.number().min(0).default(0.5).describe("size of a key's own part beside its topic's centre"),
     world: z.int().min(0).default(7).describe("seed of the facts, apart from the seed of a run"),
   }),
-  defaults: {
-    "model.width": 32,
-    "model.heads": 0,
-    "model.layers": 1,
-    "model.moeEvery": 1,
-    "model.feedForwardWidth": 32,
-    "model.experts": 8,
-    "model.expertWidth": 32,
-    "model.norm": false,
-    "model.residualScale": 1,
-    "experts.bias": true,
-    "train.batch": 1,
-    "train.length": 512,
-    "train.steps": 600,
-    "train.learningRate": 0.01,
-    "train.warmupShare": 0.033,
-    "train.endShare": 0,
-    "train.weightDecay": 0,
-    "train.evaluationBatches": null,
-  },
+  defaults: { ...oneLayer, "train.steps": 600, "train.warmupShare": 0.033 },
   sizes: {
     tiny: { "task.facts": 512, "train.steps": 150 },
     small: {},

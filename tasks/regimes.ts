@@ -2,7 +2,7 @@
 // expert a topic is all it takes, and it is judged on inputs never seen in training.
 import { z } from "zod";
 import { type Random, random } from "../tensor/random.ts";
-import { classificationData, clusteredVectors } from "./classification.ts";
+import { classificationData, clusteredVectors, oneLayer } from "./classification.ts";
 import type { ReferenceLoss, TaskPlugin } from "./task.ts";
 
 /** Options of {@linkcode regimes}. */
@@ -49,26 +49,7 @@ export const regimes: TaskPlugin<RegimesOptions> = {
     heldOut: z.number().gt(0).lt(1).default(0.1).describe("share of inputs held out"),
     world: z.int().min(0).default(7).describe("seed of the topics and inputs, apart from the seed of a run"),
   }),
-  defaults: {
-    "model.width": 32,
-    "model.heads": 0,
-    "model.layers": 1,
-    "model.moeEvery": 1,
-    "model.feedForwardWidth": 32,
-    "model.experts": 8,
-    "model.expertWidth": 32,
-    "model.norm": false,
-    "model.residualScale": 1,
-    "experts.bias": true,
-    "train.batch": 1,
-    "train.length": 512,
-    "train.steps": 800,
-    "train.learningRate": 0.01,
-    "train.warmupShare": 0.025,
-    "train.endShare": 0,
-    "train.weightDecay": 0,
-    "train.evaluationBatches": null,
-  },
+  defaults: { ...oneLayer, "train.steps": 800, "train.warmupShare": 0.025 },
   sizes: {
     tiny: { "task.inputs": 8192, "train.steps": 200 },
     small: {},
