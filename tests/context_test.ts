@@ -97,15 +97,7 @@ for (const [where, two] of [["one backend", backend], ["two backends", other]] a
   });
 }
 
-// Routers whose solvers run on the host take minutes here: tests/long/context_test.ts.
-for (const name of ["switch"]) {
-  gpuTest(`${name}: runs at once on one WebGPU backend give the records they give alone`, async () => {
-    await together(await shared(), await shared(), [name]);
-  });
-  gpuTest(`${name}: runs at once on two WebGPU backends give the records they give alone`, async () => {
-    await together(await shared(), await second(), [name]);
-  });
-}
+// On WebGPU: tests/long/context_test.ts.
 
 /** Loss and gradients of one step of a model on `on`, read. */
 async function stepOf(

@@ -16,21 +16,16 @@ import { sumAll } from "../tensor/reduce.ts";
 import { assignmentsOf, groupBy, sortRows } from "../tensor/rows.ts";
 import { equalSequences } from "../tensor/sequences.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
-import type { RunConfig } from "../training/config.ts";
 import type { RunHeader } from "../training/record.ts";
 import { checkSameRun, plannedHeader } from "../training/run_rows.ts";
 import { specOf } from "../training/spec_of.ts";
-import { train } from "../training/train.ts";
 import { experiments, filesIn, inFolder } from "./experiments_command.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
+import { configFor, data, HALF_EPSILON, testFollowsFull } from "./half_precision_run.ts";
 import { madeUpDataset } from "./made_up_text.ts";
-import { madeUpData, tinyConfig } from "./run_configs.ts";
 
 const shared = openGpu();
 const EPSILON = 2 ** -24;
-/** The largest relative change that rounding to f16 makes of a number that is not subnormal. */
-const HALF_EPSILON = 2 ** -11;
-const STEPS = 10;
 
 Deno.test("the CPU refuses half precision in one sentence", async () => {
   using backend = await cpu({ threads: 1 });
@@ -248,15 +243,7 @@ gpuTest("half precision holds less memory between forward and backward", async (
 });
 
 const dataset = madeUpDataset();
-const data = await madeUpData();
 
-function configFor(router: string, precision: "full" | "half"): RunConfig {
-  return tinyConfig(router, {}, {
-    "train.length": 16,
-    "train.steps": STEPS,
-    "experts.precision": precision,
-  });
-}
 const { batch, length } = configFor("switch", "half").train;
 const T = batch * length;
 
@@ -286,26 +273,8 @@ gpuTest("routers see f32: they decide and weigh bit for bit as in full precision
   );
 });
 
-for (const router of ["switch", "gshard", "expert-choice"]) {
-  gpuTest(`${router}: ten steps in half precision follow those in full`, async () => {
-    const backend = await shared();
-    const run = async (precision: "full" | "half") => {
-      using trained = await train(configFor(router, precision), { backend, data });
-      return trained.record;
-    };
-    const [full, half] = [await run("full"), await run("half")];
-    assertEquals([full.header.experts.precision, half.header.experts.precision], ["full", "half"]);
-    // As for the two backends in webgpu_training_test.ts: independent roundings, a third of a squared epsilon each, of
-    // numbers about as large as a loss (4), six standard deviations of both runs. A number is rounded to f16 as token,
-    // weight, hidden unit and weight on its way forward, and what its gradient is multiplied with on the way back.
-    const tolerance = (step: number) => 6 * 4 * HALF_EPSILON * Math.sqrt(8 * (step + 1) / 3);
-    const off = full.steps.map(({ loss }, step) => Math.abs(loss - half.steps[step].loss));
-    off.forEach((distance, step) => assert(distance <= tolerance(step), `step ${step}: ${distance} apart`));
-    assert(off.some((distance) => distance > 0), "half precision changed nothing");
-    assert(half.steps[STEPS - 1].loss < half.steps[0].loss - 0.1, "it learns");
-    console.log(`${router}: losses differ by at most ${Math.max(...off).toExponential(1)}`);
-  });
-}
+// Other routers: tests/long/half_precision_test.ts.
+testFollowsFull("switch");
 
 gpuTest("f16 keeps weights and gradients stay out of it: what would be lost of either", async () => {
   const backend = await shared();
