@@ -38,14 +38,13 @@ for (const name of ["switch", "gshard", "locmoe-plus"]) {
     using backend = await cpu({ threads: 1 });
     const { heard, listener } = listening(backend);
     const data = await madeUpData();
-    const config = tinyConfig(name, {}, { "train.steps": 2, "train.evaluations": 1 });
+    const config = tinyConfig(name, {}, { "train.steps": 9, "train.evaluations": 1 });
     const trainer = await createTrainer(config, { backend: listener, data });
-    // The first step follows a look at held-out text, and the validation point after it comes in the middle of the run.
-    await trainer.evaluate();
-    const before = heard.splice(0);
+    // Looks at held-out text stand before the first step and in the middle of the run, so the second step is one alone.
     await trainer.step();
-    const step = heard.slice(before.length, heard.length - before.length);
-    assertEquals([heard.slice(0, before.length), heard.slice(-before.length)], [before, before]);
+    heard.length = 0;
+    await trainer.step();
+    const step = heard.slice();
     trainer.close();
     const dry = await dryStep(config, rowsOf(data.input));
     assertEquals(dry.map(({ kernel, types, params }) => line(kernel.name, types, params)), step);

@@ -8,8 +8,8 @@ import type { RecordRow, RunRecord } from "./record.ts";
  * ```ts
  * import { recordText, type RunHeader } from "@switchyard/moe/training";
  * import { assertEquals } from "@std/assert";
- * const header = { kind: "run", run: "switch-seed0" } as RunHeader; // and the rest of it
- * assertEquals(recordText([header]), '{"kind":"run","run":"switch-seed0"}\n');
+ * const header = { kind: "run", schema: 2, run: "switch-seed0" } as RunHeader; // and the rest of it
+ * assertEquals(recordText([header]), '{"kind":"run","schema":2,"run":"switch-seed0"}\n');
  * ```
  */
 export function recordText(rows: readonly RecordRow[]): string {
@@ -32,7 +32,7 @@ export function recordRows({ header, steps, evaluations, end }: RunRecord): Reco
  * ```ts
  * import { parseRecord, recordText, type RunHeader } from "@switchyard/moe/training";
  * import { assertEquals, assertThrows } from "@std/assert";
- * const header = { kind: "run", run: "switch-seed0" } as RunHeader; // and the rest of it
+ * const header = { kind: "run", schema: 2, run: "switch-seed0" } as RunHeader; // and the rest of it
  * const record = parseRecord(recordText([header]), "mine");
  * assertEquals([record.header, record.steps, record.end], [header, [], null]);
  * assertThrows(() => parseRecord("{}", "mine"), SyntaxError, "Cannot read record mine: line 1");
