@@ -61,15 +61,6 @@ function windowsIn(
 }
 
 /**
- * Checks that a dataset can be trained on and validated with in windows of this shape.
- * @throws {RangeError} when its training or validation text is shorter than one window.
- */
-export function checkWindows(dataset: Dataset<Tokens>, shape: BatchShape): void {
-  windowsIn(dataset, "train", shape);
-  windowsIn(dataset, "validation", shape);
-}
-
-/**
  * Training batches by step, counted from 0. Each epoch visits every full window of the training text once, in its own
  * order; a batch may straddle two epochs. With shards, each block of rows goes through its own part of the text like that.
  * @returns A function of the step alone, which remembers the order of the epoch that it was last asked for.

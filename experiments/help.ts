@@ -2,6 +2,7 @@
 // registries.
 import { z } from "zod";
 import { experts } from "../experts/registry.ts";
+import { controlAbout } from "../models/controls.ts";
 import { routers } from "../routers/registry.ts";
 import { tasks } from "../tasks/registry.ts";
 import { settingList } from "../training/config.ts";
@@ -71,6 +72,8 @@ export function listText(): string {
   for (const { name, sizes } of tasks()) lines.push(`  sizes of ${name}: ${Object.keys(sizes).join(", ")}`);
   section("Routers (--routers):", ({ name }) => name, routers());
   section("Experts (--experts):", () => "experts", experts());
+  lines.push("", "Controls (beside every comparison, unless --no-controls):");
+  for (const [name, about] of Object.entries(controlAbout)) lines.push(`  ${name.padEnd(24)} ${about}`);
   lines.push("", "Settings (--set PATH=VALUE):");
   for (const { path, default: value, description, range } of settingList()) {
     // Plugins have options of their own above; seeds and controls have options of the command.

@@ -22,7 +22,7 @@ export type ControlName = typeof controls[number];
 
 /** Each control in one sentence. */
 export const controlAbout: Readonly<Record<ControlName, string>> = {
-  "no experts": "layers without their experts: a lower bound",
+  "no experts": "layers without their experts: the loss that experts are worth is counted from here",
   "random routing": "each token to an expert drawn anew in every step",
   "dense, equal FLOPs": "one expert that every token passes through, as wide as one of the experts",
   "dense, equal parameters": "one expert that every token passes through, as wide as all experts together",

@@ -1,4 +1,4 @@
-// Soft routing in a layer: slots in the place of tokens, and tokens out of slots. Parts of a mixture are computed apart and
+// Soft routing in a layer: experts read slots instead of tokens, and tokens are made of slots. Parts of a mixture are computed apart and
 // meet in one array of slots, so that experts run once.
 import type { Mixture, Routing } from "../routers/router.ts";
 import { add } from "../tensor/arithmetic.ts";

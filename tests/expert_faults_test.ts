@@ -130,7 +130,7 @@ const faults: readonly Fault[] = [
     check: "results and gradients are those of f64",
   },
   {
-    about: "fails where nobody is kept",
+    about: "fails where no assignment is kept",
     plugin: output((y_ND) => {
       if (y_ND.shape[0] === 0) throw new RangeError("no rows");
       return y_ND;

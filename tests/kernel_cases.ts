@@ -70,7 +70,7 @@ export async function checkOnGpu(backend: WebgpuBackend, kernel: AnyKernel): Pro
   for (const buffer of buffers) backend.free(buffer);
 }
 
-/** All cases with outputs in the place of inputs. */
+/** All cases with outputs written over inputs. */
 function replaceOnGpu(backend: WebgpuBackend, kernel: AnyKernel): { replaced: Buffer[]; made: Buffer[] }[] {
   return kernel.cases.map((each) => {
     const given = each.inputs.map((input, at) =>
