@@ -14,7 +14,7 @@ import {
 import { checkLayer, createLayerSubject, referenceLayer } from "./layer.ts";
 import { machineClass } from "./machine.ts";
 import { command, readWords, wholeNumber } from "./options.ts";
-import { createPeak } from "./peak.ts";
+import { createPeak } from "./roofs/peak.ts";
 import { groupedSubject, largeSquare, plainLoop, productSubject } from "./products.ts";
 import { bestPerCall, type Timed } from "./repeat.ts";
 import { spread } from "./rounds.ts";

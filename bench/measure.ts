@@ -9,14 +9,14 @@ import {
   openDevices,
   openWebgpu,
 } from "./devices.ts";
-import { readGpuRoofs } from "./gpu_roof.ts";
+import { readGpuRoofs } from "./roofs/gpu_roof.ts";
 import { checkLayer, createLayerSubject, type LayerSize } from "./layer.ts";
 import { skews } from "./loads.ts";
-import { createPeak } from "./peak.ts";
+import { createPeak } from "./roofs/peak.ts";
 import { groupedSubject, type KernelSubject, productShapes, productSubject } from "./products.ts";
 import { profileStep } from "./profile.ts";
 import { secondsPerCall, timePerCall } from "./repeat.ts";
-import { readRoofs, type Roof, roofOf } from "./roof.ts";
+import { readRoofs, type Roof, roofOf } from "./roofs/roof.ts";
 import { scaled } from "./rounds.ts";
 import { createRows, type Row, type Rows, type Subject } from "./rows.ts";
 import { benchConfig, benchData, type StepSubject, timeStep, trainSteps } from "./step.ts";

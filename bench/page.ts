@@ -8,7 +8,7 @@ import { page, type Section } from "../report/page.ts";
 import { seriesColor } from "../report/palette.ts";
 import { stages } from "../training/record.ts";
 import { isMissing, prepareFolder, writeAtomic } from "../formats/files.ts";
-import { kernelFigure } from "./roofline_chart.ts";
+import { kernelFigure } from "./roofs/roofline_chart.ts";
 import type { Row } from "./rows.ts";
 import type { BenchResult } from "./schema.ts";
 import { tablesOf, type TextTable } from "./tables.ts";

@@ -2,7 +2,7 @@
 // machine's limits. Steps are watched for this, which costs them a little; whole steps are timed unwatched.
 import { bytesOf } from "../kernels/kernel.ts";
 import type { Device } from "./devices.ts";
-import { leastSeconds, type Roof } from "./roof.ts";
+import { leastSeconds, type Roof } from "./roofs/roof.ts";
 import { type StepSubject, trainSteps, WARM_UP } from "./step.ts";
 import { costOf, watched } from "./watched.ts";
 

@@ -5,8 +5,8 @@
 // The ticket holds epoch, number of chunks and next chunk together: a thread that comes late cannot take a chunk of a
 // job it has not read, and a job's description stays untouched until all its chunks are done.
 import { call } from "./dispatch.as";
-import { setScratch } from "../kernels/arguments.as";
-import { setBlas } from "../kernels/blas.as";
+import { setScratch } from "../kernels/parts/arguments.as";
+import { setBlas } from "../kernels/parts/blas.as";
 
 const CHUNK_BITS: i64 = 20;
 const CHUNK_MASK: i64 = (1 << 20) - 1;

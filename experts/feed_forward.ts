@@ -5,9 +5,9 @@ import { constant } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { Parameter } from "../tensor/tensor.ts";
 import type { ExpertPlugin } from "./expert.ts";
-import { dropUnits, keptByDropout } from "./dropout.ts";
-import { unitsIn, unitsOut } from "./init.ts";
-import { checkPrecision, operandsIn, type Precision, precisionOption } from "./precision.ts";
+import { dropUnits, keptByDropout } from "./parts/dropout.ts";
+import { unitsIn, unitsOut } from "./parts/init.ts";
+import { checkPrecision, operandsIn, type Precision, precisionOption } from "./parts/precision.ts";
 
 /** Options of {@linkcode feedForward}. */
 export interface FeedForwardOptions {

@@ -3,9 +3,9 @@ import { z } from "zod";
 import { gated } from "../tensor/arithmetic.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";
-import { dropUnits, keptByDropout } from "./dropout.ts";
-import { unitsIn, unitsOut } from "./init.ts";
-import { checkPrecision, operandsIn, type Precision, precisionOption } from "./precision.ts";
+import { dropUnits, keptByDropout } from "./parts/dropout.ts";
+import { unitsIn, unitsOut } from "./parts/init.ts";
+import { checkPrecision, operandsIn, type Precision, precisionOption } from "./parts/precision.ts";
 
 /** Options of {@linkcode swiglu}. */
 export interface SwigluOptions {

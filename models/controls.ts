@@ -1,9 +1,9 @@
 // Controls: what a comparison of routers is held against. Each is a function from spec to spec, so that a control trains
 // on the same examples, in the same order, from the same weights outside the experts.
 import { forcedBalance } from "../routers/forced_balance.ts";
-import { leaveOutPadding } from "../routers/capacity.ts";
+import { leaveOutPadding } from "../routers/parts/capacity.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
-import { tokenChoice } from "../routers/scoring.ts";
+import { tokenChoice } from "../routers/parts/scoring.ts";
 import { take } from "../tensor/rows.ts";
 import { reshape, tensor } from "../tensor/tensor.ts";
 import type { LayerSpec, ModelSpec, MoeSpec } from "./spec.ts";

@@ -3,7 +3,7 @@
 // by unit.
 import { type Backend, type HostArray, sizeOf } from "../kernels/kernel.ts";
 import type { Router, Routing } from "../routers/router.ts";
-import { layOut, type Topology } from "../routers/topology.ts";
+import { layOut, type Topology } from "../routers/parts/topology.ts";
 import { add, affine } from "../tensor/arithmetic.ts";
 import { type Init, normal } from "../tensor/init.ts";
 import { release, spending } from "../tensor/memory.ts";

@@ -1,7 +1,7 @@
 // What a layer reports: load before and after capacity and what was dropped, computed on the host from the routing of
 // one step. Padding appears in no number, because routers give it no expert.
 import * as kernels from "../kernels/mod.ts";
-import { localShareOf, type Topology } from "../routers/topology.ts";
+import { localShareOf, type Topology } from "../routers/parts/topology.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import { apply, type Tensor } from "../tensor/tensor.ts";
 

@@ -6,10 +6,10 @@ import { normal, orthogonal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
 import { reshape } from "../tensor/tensor.ts";
-import { assignBalanced, scopeOf } from "./assignment.ts";
-import { leaveOutPadding } from "./capacity.ts";
+import { assignBalanced, scopeOf } from "./parts/assignment.ts";
+import { leaveOutPadding } from "./parts/capacity.ts";
 import type { RouterPlugin } from "./router.ts";
-import { tokenChoice } from "./scoring.ts";
+import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode base}. */
 export interface BaseOptions {

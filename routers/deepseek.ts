@@ -19,10 +19,10 @@ import { softmax, sumLast } from "../tensor/reduce.ts";
 import { putAlong, takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
-import { leaveOutPadding } from "./capacity.ts";
-import { chosenCounts, shareLoss } from "./losses.ts";
+import { leaveOutPadding } from "./parts/capacity.ts";
+import { chosenCounts, shareLoss } from "./parts/losses.ts";
 import type { RouterPlugin } from "./router.ts";
-import { tokenChoice } from "./scoring.ts";
+import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode deepseek}. */
 export interface DeepseekOptions {

@@ -8,8 +8,8 @@ import { matmul } from "../tensor/products.ts";
 import { logsumexp, softmax } from "../tensor/reduce.ts";
 import { takeAlong, transpose } from "../tensor/rows.ts";
 import { reshape, type Tensor, tensor } from "../tensor/tensor.ts";
-import { capacityOf, type CapacityOptions, capacityOptions } from "./capacity.ts";
-import { fillSlots, rankable, slotAssignments } from "./expert_slots.ts";
+import { capacityOf, type CapacityOptions, capacityOptions } from "./parts/capacity.ts";
+import { fillSlots, rankable, slotAssignments } from "./parts/expert_slots.ts";
 import type { RouterPlugin } from "./router.ts";
 
 /** Options of {@linkcode expertChoice}. */

@@ -4,9 +4,9 @@ import { z } from "zod";
 import * as kernels from "../kernels/mod.ts";
 import { take, wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, tensor } from "../tensor/tensor.ts";
-import { leaveOutPadding } from "./capacity.ts";
+import { leaveOutPadding } from "./parts/capacity.ts";
 import type { RouterPlugin } from "./router.ts";
-import { tokenChoice } from "./scoring.ts";
+import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode forcedBalance}. */
 export interface ForcedBalanceOptions {

@@ -17,11 +17,11 @@ import {
   keepWithinCapacity,
   leaveOut,
   leaveOutPadding,
-} from "./capacity.ts";
-import { settled, sideBySide } from "./columns.ts";
-import { balanceLoss } from "./losses.ts";
+} from "./parts/capacity.ts";
+import { settled, sideBySide } from "./parts/columns.ts";
+import { balanceLoss } from "./parts/losses.ts";
 import type { RouterPlugin, RouteStep } from "./router.ts";
-import { tokenChoice } from "./scoring.ts";
+import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode gshard}. */
 export interface GshardOptions extends CapacityOptions {

@@ -9,9 +9,9 @@ import {
   gumbelNoise,
   matchBalanced,
   matchingImportance,
-} from "./assignment.ts";
+} from "./parts/assignment.ts";
 import type { RouterPlugin } from "./router.ts";
-import { createSampledRouter, type SampledOptions, sampledOptions } from "./sampled.ts";
+import { createSampledRouter, type SampledOptions, sampledOptions } from "./parts/sampled.ts";
 
 /** Options of {@linkcode gumbelMatching}. */
 export interface GumbelMatchingOptions extends SampledOptions {

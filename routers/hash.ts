@@ -5,9 +5,9 @@ import * as kernels from "../kernels/mod.ts";
 import { take, wholeNumbers } from "../tensor/rows.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import { apply, type Parameter, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
-import { leaveOutPadding } from "./capacity.ts";
+import { leaveOutPadding } from "./parts/capacity.ts";
 import type { RouterDims, RouterPlugin, RouteStep } from "./router.ts";
-import { tokenChoice } from "./scoring.ts";
+import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode hash}. */
 export interface HashOptions {

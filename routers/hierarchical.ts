@@ -6,8 +6,8 @@ import { matmul } from "../tensor/products.ts";
 import { sumFirst } from "../tensor/reduce.ts";
 import { putAlong, takeAlong, topK } from "../tensor/rows.ts";
 import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
-import { leaveOutPadding } from "./capacity.ts";
-import { squaredVariation } from "./losses.ts";
+import { leaveOutPadding } from "./parts/capacity.ts";
+import { squaredVariation } from "./parts/losses.ts";
 import {
   type NoisyChoices,
   type NoisyGateOptions,
@@ -15,9 +15,9 @@ import {
   noisyGateParams,
   noisyScores,
   noisyTopK,
-} from "./noisy_gate.ts";
+} from "./parts/noisy_gate.ts";
 import type { RouterPlugin } from "./router.ts";
-import { tokenChoice } from "./scoring.ts";
+import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode hierarchical}. */
 export interface HierarchicalOptions extends NoisyGateOptions {

@@ -16,13 +16,13 @@ import {
   keepsOrder,
   keepWithinCapacity,
   leaveOutPadding,
-} from "./capacity.ts";
-import { type BoundForm, capacityBound } from "./capacity_bound.ts";
+} from "./parts/capacity.ts";
+import { type BoundForm, capacityBound } from "./parts/capacity_bound.ts";
 import { checkChunks, chunkMeans, orthogonalGate, orthonormalColumns } from "./grap.ts";
-import { localityOf, type LocalityOptions, localityOptions } from "./locality.ts";
-import { balanceLoss } from "./losses.ts";
+import { localityOf, type LocalityOptions, localityOptions } from "./parts/locality.ts";
+import { balanceLoss } from "./parts/losses.ts";
 import type { RouterPlugin } from "./router.ts";
-import { tokenChoice } from "./scoring.ts";
+import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode locmoe}. */
 export interface LocmoeOptions extends CapacityOptions, LocalityOptions {

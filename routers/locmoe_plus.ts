@@ -12,14 +12,14 @@ import {
   capacityOptions,
   keepWithinCapacity,
   leaveOutPadding,
-} from "./capacity.ts";
-import { columnOf, settled } from "./columns.ts";
+} from "./parts/capacity.ts";
+import { columnOf, settled } from "./parts/columns.ts";
 import { checkChunks, chunkMeans, cosineToChunks } from "./grap.ts";
-import { localityOf, type LocalityOptions, localityOptions } from "./locality.ts";
-import { balanceLoss } from "./losses.ts";
+import { localityOf, type LocalityOptions, localityOptions } from "./parts/locality.ts";
+import { balanceLoss } from "./parts/losses.ts";
 import { chooseTokens, keepMutual, keptByExperts, softmaxOver, weightOfSlots } from "./resonance.ts";
 import type { RouterPlugin, RouteStep, Routing } from "./router.ts";
-import { tokenChoice } from "./scoring.ts";
+import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode locmoePlus}. */
 export interface LocmoePlusOptions extends Omit<CapacityOptions, "dropOrder">, LocalityOptions {

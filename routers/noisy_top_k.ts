@@ -7,18 +7,18 @@ import { constant, type Init } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax, sumFirst } from "../tensor/reduce.ts";
 import { reshape, type Tensor } from "../tensor/tensor.ts";
-import { leaveOutPadding } from "./capacity.ts";
-import { squaredVariation } from "./losses.ts";
+import { leaveOutPadding } from "./parts/capacity.ts";
+import { squaredVariation } from "./parts/losses.ts";
 import {
   type NoisyGateOptions,
   noisyGateOptions,
   noisyGateParams,
   noisyScores,
   noisyTopK,
-} from "./noisy_gate.ts";
+} from "./parts/noisy_gate.ts";
 import type { Router, RouterPlugin } from "./router.ts";
-import { tokenChoice } from "./scoring.ts";
-import { batchwiseLoss, chooseBatchwise, chooseByThreshold } from "./strict_gate.ts";
+import { tokenChoice } from "./parts/scoring.ts";
+import { batchwiseLoss, chooseBatchwise, chooseByThreshold } from "./parts/strict_gate.ts";
 
 /** Options of {@linkcode noisyTopKRouter}. */
 export interface NoisyTopKOptions extends NoisyGateOptions {

@@ -5,7 +5,7 @@ import { add, affine, divide, exp, greater, multiply, subtract, toFloat } from "
 import { sumLast } from "../tensor/reduce.ts";
 import { take, takeAlong, topK, transpose, wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
-import { leaveOut } from "./capacity.ts";
+import { leaveOut } from "./parts/capacity.ts";
 
 /** How many an expert keeps. */
 export interface KeepRule {

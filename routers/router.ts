@@ -5,7 +5,7 @@ import type { Init, Params } from "../tensor/init.ts";
 import type { Random } from "../tensor/random.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Topology } from "./topology.ts";
+import type { Topology } from "./parts/topology.ts";
 
 /** Where a router comes from. */
 export interface Paper {

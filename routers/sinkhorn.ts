@@ -6,16 +6,16 @@ import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
-import { balanceBySinkhorn } from "./assignment.ts";
+import { balanceBySinkhorn } from "./parts/assignment.ts";
 import {
   capacityOf,
   type CapacityOptions,
   capacityOptions,
   keepWithinCapacity,
   leaveOutPadding,
-} from "./capacity.ts";
+} from "./parts/capacity.ts";
 import type { RouterPlugin } from "./router.ts";
-import { tokenChoice } from "./scoring.ts";
+import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode sinkhorn}. */
 export interface SinkhornOptions extends CapacityOptions {

@@ -4,16 +4,16 @@ import { z } from "zod";
 import { add } from "../tensor/arithmetic.ts";
 import { topK } from "../tensor/rows.ts";
 import { reshape, stopGradient } from "../tensor/tensor.ts";
-import { gumbelNoise, skipImportance } from "./assignment.ts";
+import { gumbelNoise, skipImportance } from "./parts/assignment.ts";
 import {
   capacityOf,
   type CapacityOptions,
   capacityOptions,
   keepWithinCapacity,
   leaveOutPadding,
-} from "./capacity.ts";
+} from "./parts/capacity.ts";
 import type { RouterPlugin } from "./router.ts";
-import { createSampledRouter, type SampledOptions, sampledOptions } from "./sampled.ts";
+import { createSampledRouter, type SampledOptions, sampledOptions } from "./parts/sampled.ts";
 
 /** Options of {@linkcode skip}. */
 export interface SkipOptions

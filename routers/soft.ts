@@ -9,7 +9,7 @@ import { embedding, inverseOf, take, topK, transpose, wholeNumbers } from "../te
 import { areEqual, type Sequences } from "../tensor/sequences.ts";
 import { reshape, seenFrom, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { MixturePart, RouterPlugin, Routing } from "./router.ts";
-import { unitColumns, unitRows } from "./scoring.ts";
+import { unitColumns, unitRows } from "./parts/scoring.ts";
 
 /** Options of {@linkcode soft}. */
 export interface SoftOptions {

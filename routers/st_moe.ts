@@ -16,10 +16,10 @@ import {
   keepWithinCapacity,
   leaveOut,
   leaveOutPadding,
-} from "./capacity.ts";
-import { balanceLoss, zLoss } from "./losses.ts";
+} from "./parts/capacity.ts";
+import { balanceLoss, zLoss } from "./parts/losses.ts";
 import type { RouterPlugin } from "./router.ts";
-import { jitter, tokenChoice } from "./scoring.ts";
+import { jitter, tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode stMoe}. */
 export interface StMoeOptions extends CapacityOptions {

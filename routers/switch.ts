@@ -14,12 +14,12 @@ import {
   keepsOrder,
   keepWithinCapacity,
   leaveOutPadding,
-} from "./capacity.ts";
-import { settled } from "./columns.ts";
-import { leaveFewBehind } from "./left_behind.ts";
-import { balanceLoss, zLoss } from "./losses.ts";
+} from "./parts/capacity.ts";
+import { settled } from "./parts/columns.ts";
+import { leaveFewBehind } from "./parts/left_behind.ts";
+import { balanceLoss, zLoss } from "./parts/losses.ts";
 import type { RouterPlugin } from "./router.ts";
-import { jitter, tokenChoice } from "./scoring.ts";
+import { jitter, tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode switchRouter}. */
 export interface SwitchOptions extends CapacityOptions {

@@ -14,11 +14,11 @@ import {
   type DropOrder,
   keepWithinCapacity,
   leaveOutPadding,
-} from "./capacity.ts";
-import { balanceLoss, squaredVariation } from "./losses.ts";
-import { normalNoise } from "./noisy_gate.ts";
+} from "./parts/capacity.ts";
+import { balanceLoss, squaredVariation } from "./parts/losses.ts";
+import { normalNoise } from "./parts/noisy_gate.ts";
 import type { RouterPlugin } from "./router.ts";
-import { tokenChoice, unitColumns, unitRows } from "./scoring.ts";
+import { tokenChoice, unitColumns, unitRows } from "./parts/scoring.ts";
 
 /** Options of {@linkcode topAny}. */
 export interface TopAnyOptions {

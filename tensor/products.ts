@@ -1,5 +1,5 @@
 // Matrix products with gradients: dense, and grouped over ragged blocks of rows.
-import type { Activation } from "../kernels/activation.ts";
+import type { Activation } from "../kernels/parts/activation.ts";
 import * as kernels from "../kernels/mod.ts";
 import { type SortedRows, unsortGradient, wholeNumbers } from "./rows.ts";
 import { apply, differentiable, dims, reshape, type Tensor, tensor } from "./tensor.ts";

@@ -1,7 +1,7 @@
 // One counter-based splittable generator (Threefry-2x32, 20 rounds; Salmon et al. 2011, the generator of JAX).
 // Streams are split by name, so a new draw in one place changes nothing in another, and nothing needs to be saved:
 // a stream is a pure function of the seed and the names on the way to it.
-import { threefry } from "../kernels/threefry.ts";
+import { threefry } from "../kernels/parts/threefry.ts";
 
 /** A named stream of random numbers. Drawing does not change it: draws with the same arguments are the same. */
 export interface Random {

@@ -10,7 +10,7 @@ import {
   logSoftmax,
   matchBalanced,
   matchingImportance,
-} from "../routers/assignment.ts";
+} from "../routers/parts/assignment.ts";
 import { memory } from "../tensor/memory.ts";
 import { type Random, random } from "../tensor/random.ts";
 import { tensor } from "../tensor/tensor.ts";

@@ -7,11 +7,11 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { gpuPeak, readGpuRoofs } from "../bench/gpu_roof.ts";
+import { gpuPeak, readGpuRoofs } from "../bench/roofs/gpu_roof.ts";
 import { openCpu } from "../bench/devices.ts";
 import { createKernelSubject } from "../bench/products.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
-import { exponentOf } from "../bench/fit.ts";
+import { exponentOf } from "../bench/scaling/fit.ts";
 import {
   addEntry,
   changesSince,
@@ -22,8 +22,8 @@ import {
 } from "../bench/history_entries.ts";
 import { countsOf, expertsOf, offsetsOf } from "../bench/loads.ts";
 import { writePage } from "../bench/page.ts";
-import { memoryByHand } from "../bench/memory_by_hand.ts";
-import { leastSeconds } from "../bench/roof.ts";
+import { memoryByHand } from "../bench/scaling/memory_by_hand.ts";
+import { leastSeconds } from "../bench/roofs/roof.ts";
 import { spread } from "../bench/rounds.ts";
 import { createRows } from "../bench/rows.ts";
 import { verified } from "../bench/verify.ts";

@@ -9,7 +9,7 @@ import {
   capacityRules,
   keepWithinCapacity,
   leaveOutPadding,
-} from "../routers/capacity.ts";
+} from "../routers/parts/capacity.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { softmax } from "../tensor/reduce.ts";

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import type { Backend, HostArray } from "../kernels/kernel.ts";
-import type { Precision } from "../experts/precision.ts";
+import type { Precision } from "../experts/parts/precision.ts";
 import { createModel } from "../models/model.ts";
 import { rowsOf } from "../models/spec.ts";
 import { type AnyRouterPlugin, findRouter, routers } from "../routers/registry.ts";

@@ -8,8 +8,8 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { openDevice } from "../experiments/device.ts";
-import { checkMemory } from "../experiments/memory_check.ts";
+import { openDevice } from "../cli/device.ts";
+import { checkMemory } from "../cli/memory_check.ts";
 import { webgpu, type WebgpuBackend } from "../gpu/backend.ts";
 import { affine } from "../kernels/mod.ts";
 import type { ModelInput } from "../models/spec.ts";

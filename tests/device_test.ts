@@ -1,7 +1,7 @@
 // Which device an experiment takes: what was asked for, or with `auto` a GPU where there is one; the choice is one line
 // and stands in every record.
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { openDevice } from "../experiments/device.ts";
+import { openDevice } from "../cli/device.ts";
 import { plannedHeader } from "../training/run_rows.ts";
 import { experiments, filesIn, inFolder } from "./experiments_command.ts";
 import { adapter, gpuTest } from "./gpu.ts";

@@ -5,7 +5,7 @@ import { cpu } from "../cpu/backend.ts";
 import { locmoePlus, type LocmoePlusOptions } from "../routers/locmoe_plus.ts";
 import { parseOptions } from "../routers/registry.ts";
 import type { Router } from "../routers/router.ts";
-import { layOut, type Topology } from "../routers/topology.ts";
+import { layOut, type Topology } from "../routers/parts/topology.ts";
 import { multiply } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit } from "../tensor/init.ts";

@@ -1,13 +1,13 @@
 // LocMoE's properties: the gate, the capacity bound, the locality loss, and what one rank or another weight changes.
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
-import { capacityBound, capProbability } from "../routers/capacity_bound.ts";
+import { capacityBound, capProbability } from "../routers/parts/capacity_bound.ts";
 import { chunkMeans, cosineToChunks, orthogonalGate, orthonormalColumns } from "../routers/grap.ts";
-import { localDistribution, localityLoss } from "../routers/locality.ts";
+import { localDistribution, localityLoss } from "../routers/parts/locality.ts";
 import { locmoe, type LocmoeOptions } from "../routers/locmoe.ts";
 import { parseOptions } from "../routers/registry.ts";
 import type { RouteStep } from "../routers/router.ts";
-import { layOut, oneRank, type Topology } from "../routers/topology.ts";
+import { layOut, oneRank, type Topology } from "../routers/parts/topology.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";

@@ -2,7 +2,7 @@
 // what padding and gradients do.
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
-import { type BalanceCounts, balanceLoss, zLoss } from "../routers/losses.ts";
+import { type BalanceCounts, balanceLoss, zLoss } from "../routers/parts/losses.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";

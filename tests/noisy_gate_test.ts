@@ -3,8 +3,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import { hierarchical } from "../routers/hierarchical.ts";
-import { squaredVariation } from "../routers/losses.ts";
-import { type NoisyGateOptions, noisyTopK } from "../routers/noisy_gate.ts";
+import { squaredVariation } from "../routers/parts/losses.ts";
+import { type NoisyGateOptions, noisyTopK } from "../routers/parts/noisy_gate.ts";
 import { noisyTopKRouter } from "../routers/noisy_top_k.ts";
 import { parseOptions } from "../routers/registry.ts";
 import { topAny } from "../routers/top_any.ts";

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import type { Backend } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
-import { assignBalanced, matchBalanced } from "../routers/assignment.ts";
+import { assignBalanced, matchBalanced } from "../routers/parts/assignment.ts";
 import { multiply } from "../tensor/arithmetic.ts";
 import { memory } from "../tensor/memory.ts";
 import { onHost } from "../tensor/on_host.ts";

@@ -5,9 +5,9 @@ import { inFolder } from "./experiments_command.ts";
 
 const root = new URL("../", import.meta.url);
 
-/** What lines against experiments/out_folder.ts print, run in a folder. */
+/** What lines against cli/out_folder.ts print, run in a folder. */
 async function printed(folder: string, source: string): Promise<string> {
-  const module = new URL("experiments/out_folder.ts", root);
+  const module = new URL("cli/out_folder.ts", root);
   const code = `import { askedFolder, nextFolder, settleFacts } from "${module}"; ` +
     `const facts = { experiment: "compare", size: "tiny", steps: 1, vocabulary: 9, corpus: "none" }; ` +
     `const asked = { out: null, resume: true, experiment: "compare" }; ${source}`;

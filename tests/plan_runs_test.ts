@@ -1,8 +1,8 @@
 // Which controls a command adds to a task: those that its experts make different from each other.
 import { assertEquals } from "@std/assert";
-import { readCommand } from "../experiments/command.ts";
-import { outlineRuns, planRuns } from "../experiments/plan_runs.ts";
-import { splitWords } from "../experiments/words.ts";
+import { readCommand } from "../cli/command.ts";
+import { outlineRuns, planRuns } from "../cli/plan_runs.ts";
+import { splitWords } from "../cli/words.ts";
 
 async function controlsOf(...words: string[]): Promise<(string | null)[]> {
   const command = readCommand(

@@ -1,6 +1,6 @@
 // The generator against known answers, and the promises streams make.
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { threefry } from "../kernels/threefry.ts";
+import { threefry } from "../kernels/parts/threefry.ts";
 import { random } from "../tensor/random.ts";
 
 Deno.test("Threefry-2x32 meets JAX's known answer and Random123's vectors", () => {

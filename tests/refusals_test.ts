@@ -1,10 +1,10 @@
 // Whatever the command cannot do is refused in one sentence that names the value found and what there is instead, before
 // any training, and nothing is written.
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { readCommand } from "../experiments/command.ts";
+import { readCommand } from "../cli/command.ts";
 import * as experimentModules from "../experiments/mod.ts";
-import { outlineRuns } from "../experiments/plan_runs.ts";
-import { splitWords } from "../experiments/words.ts";
+import { outlineRuns } from "../cli/plan_runs.ts";
+import { splitWords } from "../cli/words.ts";
 import { sizes } from "../models/sizes.ts";
 import { routers } from "../routers/registry.ts";
 import { assertRefused, experiments, filesIn, inFolder, succeed } from "./experiments_command.ts";

@@ -2,11 +2,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { z } from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { leaveOutPadding } from "../routers/capacity.ts";
+import { leaveOutPadding } from "../routers/parts/capacity.ts";
 import { gshard } from "../routers/gshard.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import type { Router, Routing, ScoreFunction, Traits } from "../routers/router.ts";
-import { tokenChoice } from "../routers/scoring.ts";
+import { tokenChoice } from "../routers/parts/scoring.ts";
 import { switchRouter } from "../routers/switch.ts";
 import {
   add,

@@ -2,7 +2,7 @@
 // and sequences of different lengths count alike.
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
-import { balanceLoss } from "../routers/losses.ts";
+import { balanceLoss } from "../routers/parts/losses.ts";
 import { deepseek, gshard, stMoe } from "../routers/mod.ts";
 import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
 import { gradients } from "../tensor/gradients.ts";

@@ -1,7 +1,7 @@
 // What a training step takes of memory, beside what it has to keep: counted by hand from the model's sizes in
-// bench/memory_by_hand.ts, parameters' gradients not among them. Both are the same on every machine.
+// bench/scaling/memory_by_hand.ts, parameters' gradients not among them. Both are the same on every machine.
 import { assert, assertEquals } from "@std/assert";
-import { memoryByHand } from "../bench/memory_by_hand.ts";
+import { memoryByHand } from "../bench/scaling/memory_by_hand.ts";
 import { cpu } from "../cpu/backend.ts";
 import { type SizeName, sizes, vocabularies } from "../models/sizes.ts";
 import { textData } from "../tasks/text.ts";

@@ -3,7 +3,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import { noisyTopKRouter } from "../routers/noisy_top_k.ts";
-import { batchwiseLoss } from "../routers/strict_gate.ts";
+import { batchwiseLoss } from "../routers/parts/strict_gate.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";

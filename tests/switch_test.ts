@@ -3,7 +3,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import { parseOptions } from "../routers/registry.ts";
-import { jitter } from "../routers/scoring.ts";
+import { jitter } from "../routers/parts/scoring.ts";
 import { switchRouter } from "../routers/switch.ts";
 import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";

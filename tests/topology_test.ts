@@ -6,7 +6,7 @@ import { createMoeLayer } from "../moe/layer.ts";
 import { loadOf } from "../moe/load.ts";
 import { hash } from "../routers/hash.ts";
 import { parseOptions } from "../routers/registry.ts";
-import { isLocal, layOut, localShareOf, oneRank } from "../routers/topology.ts";
+import { isLocal, layOut, localShareOf, oneRank } from "../routers/parts/topology.ts";
 import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";

@@ -1,4 +1,4 @@
-// The accuracy that kernels/math.as.ts promises, measured over whole ranges through `unary` and its gradient. The
+// The accuracy that kernels/parts/math.as.ts promises, measured over whole ranges through `unary` and its gradient. The
 // contract suite's tolerance is relative to an array's largest value; this one is relative to each value.
 import { assert } from "@std/assert";
 import { cpu, type CpuBackend } from "../cpu/backend.ts";

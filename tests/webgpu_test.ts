@@ -97,7 +97,7 @@ Deno.test("every shader file of a kernel is part of a program that a case runs",
 gpuTest("shader files outside kernels compile too, and each has a test that runs it", async () => {
   // The benches' test; fusesMultiplyAdd when a backend opens; the doctor's test.
   const runBy = [
-    "bench/gpu_peak.wgsl",
+    "bench/roofs/gpu_peak.wgsl",
     "gpu/probe.wgsl",
     "tools/doctor/half.wgsl",
     "tools/doctor/loop_trips.wgsl",

@@ -13,7 +13,7 @@ export const expertFiles: PluginFiles = {
 import { z } from "zod";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";
-import { unitsIn, unitsOut } from "./init.ts";
+import { unitsIn, unitsOut } from "./parts/init.ts";
 
 /** Options of {@linkcode ${constant}}. */
 export interface ${type} {

@@ -17,9 +17,9 @@ import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";
 import { topK } from "../tensor/rows.ts";
-import { leaveOutPadding } from "./capacity.ts";
+import { leaveOutPadding } from "./parts/capacity.ts";
 import type { RouterPlugin } from "./router.ts";
-import { tokenChoice } from "./scoring.ts";
+import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode ${constant}}. */
 export interface ${type} {

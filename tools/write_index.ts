@@ -51,7 +51,9 @@ function exportLine({ file, name, types }: Variant): string {
 
 /** Text of kernels/mod.ts: the const of a folder is the folder's name in camelCase. */
 export async function kernelIndex(root: URL): Promise<string> {
-  const folders = entries(new URL("kernels/", root)).filter((name) => !name.includes("."));
+  const folders = entries(new URL("kernels/", root)).filter((name) =>
+    !name.includes(".") && name !== "parts"
+  );
   const lines = folders.map((folder) => {
     const name = folder.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
     const source = Deno.readTextFileSync(new URL(`kernels/${folder}/kernel.ts`, root));

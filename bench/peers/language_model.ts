@@ -5,7 +5,7 @@ import { cpu } from "../../cpu/backend.ts";
 import type { Backend } from "../../kernels/kernel.ts";
 import { createModel, type Model } from "../../models/model.ts";
 import { findSize, type SizeName, vocabularies } from "../../models/sizes.ts";
-import { capacityRules } from "../../routers/capacity.ts";
+import { capacityRules } from "../../routers/parts/capacity.ts";
 import { switchRouter } from "../../routers/switch.ts";
 import { createInit } from "../../tensor/init.ts";
 import { random } from "../../tensor/random.ts";

@@ -1,7 +1,7 @@
 // A unit is a block of 1024 elements.
-import { address, float, integer } from "../arguments.as";
-import { multiplyAdd } from "../gemm.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, float, integer } from "../parts/arguments.as";
+import { multiplyAdd } from "../parts/gemm.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 export function adamw(from: i32, to: i32, list: usize): void {
   const start = from << 10, count = min(to << 10, integer(list, 8)) - start;

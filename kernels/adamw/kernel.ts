@@ -1,9 +1,9 @@
 // One AdamW step (Loshchilov and Hutter, 2019, "Decoupled weight decay regularization", algorithm 2). The clipping factor
 // comes as an array, so that a step never waits for the gradient's norm.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match, shapeText } from "../kernel.ts";
-import { elements, elementwise, sameShape } from "../elementwise.ts";
-import { forEach, quads } from "../grid.ts";
-import { QUOTIENT, ROOT } from "../accuracy.ts";
+import { elements, elementwise, sameShape } from "../parts/elementwise.ts";
+import { forEach, quads } from "../parts/grid.ts";
+import { QUOTIENT, ROOT } from "../parts/accuracy.ts";
 import own from "./gpu.wgsl" with { type: "text" };
 import twoArrays from "./gpu_apart.wgsl" with { type: "text" };
 import oneArray from "./gpu_over.wgsl" with { type: "text" };

@@ -1,7 +1,7 @@
 // x times a number plus a number: both come with the call, so that no array holds them.
 import { bytesOf, f32, type Kernel, match } from "../kernel.ts";
-import { elements, elementwise } from "../elementwise.ts";
-import { forEach, quads } from "../grid.ts";
+import { elements, elementwise } from "../parts/elementwise.ts";
+import { forEach, quads } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** y = x scale + shift. */

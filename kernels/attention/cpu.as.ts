@@ -1,8 +1,8 @@
 // A unit is a block of queries of one head of one sequence. All its scores are kept at once (at most 3 MiB), so one
 // plain softmax a row does; sums of values are divided by the row's sum of weights only after they are made.
-import { address, float, integer, scratch } from "../arguments.as";
-import { causalScores, causalSum } from "../causal.as";
-import { exp4, largestLane, log1, sumLanes } from "../math.as";
+import { address, float, integer, scratch } from "../parts/arguments.as";
+import { causalScores, causalSum } from "../parts/causal.as";
+import { exp4, largestLane, log1, sumLanes } from "../parts/math.as";
 
 export function attention(from: i32, to: i32, list: usize): void {
   const qs = address(list, 0), ks = address(list, 1), vs = address(list, 2), offset = address(list, 3);

@@ -11,12 +11,12 @@ import {
   type Kernel,
   match,
 } from "../kernel.ts";
-import { grid, MOST_TRIPS } from "../grid.ts";
-import { packedBytes } from "../tiling.ts";
-import { QUOTIENT } from "../accuracy.ts";
+import { grid, MOST_TRIPS } from "../parts/grid.ts";
+import { packedBytes } from "../parts/tiling.ts";
+import { QUOTIENT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import serial from "./gpu_serial.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
 
 /** How rows are laid out. A row sees those before it in its sequence, and itself. */
 export interface AttentionParams {

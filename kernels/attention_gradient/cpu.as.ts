@@ -1,10 +1,10 @@
 // A unit is one head of keys and values of one sequence. It goes through the query heads that share it, and of each through
 // blocks of queries from the last to the first: the very first of them sees every key, so it sets the gradients of all keys
 // and values, and those after it add to them.
-import { address, float, integer, scratch } from "../arguments.as";
-import { causalScores, causalSum } from "../causal.as";
-import { gemm, multiplyAdd } from "../gemm.as";
-import { exp4, loadFirst, sumLanes } from "../math.as";
+import { address, float, integer, scratch } from "../parts/arguments.as";
+import { causalScores, causalSum } from "../parts/causal.as";
+import { gemm, multiplyAdd } from "../parts/gemm.as";
+import { exp4, loadFirst, sumLanes } from "../parts/math.as";
 
 export function attentionGradient(from: i32, to: i32, list: usize): void {
   const qs = address(list, 0), ks = address(list, 1), vs = address(list, 2), offset = address(list, 3);

@@ -11,11 +11,11 @@ import {
   roomFor,
 } from "../attention/kernel.ts";
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { forEach, grid } from "../grid.ts";
-import { packedBytes } from "../tiling.ts";
+import { forEach, grid } from "../parts/grid.ts";
+import { packedBytes } from "../parts/tiling.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import apart from "./gpu_apart.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
 import means from "./gpu_mean.wgsl" with { type: "text" };
 import oneArray from "./gpu_packed.wgsl" with { type: "text" };
 import serial from "./gpu_serial.wgsl" with { type: "text" };

@@ -5,9 +5,9 @@
 // Prices near the best come first, from counting wishes; they only save time. Where tokens do not divide by experts, each
 // of the experts that go one short holds a blank, and blanks move through one more node of the graph, the pool. At the
 // end ties are settled towards the lower experts, the first token first, by exchanges that lose nothing.
-import { address, integer, scratch } from "../arguments.as";
-import { largestLane, loadFirst, log1 } from "../math.as";
-import { bounded, least, measure, most, toUnits, units } from "../score_units.as";
+import { address, integer, scratch } from "../parts/arguments.as";
+import { largestLane, loadFirst, log1 } from "../parts/math.as";
+import { bounded, least, measure, most, toUnits, units } from "../parts/score_units.as";
 
 const SWEEPS: i32 = 60;
 

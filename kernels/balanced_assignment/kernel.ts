@@ -1,7 +1,7 @@
 // Every token to one expert, all experts equally many, the sum of scores as large as can be: the assignment of BASE layers
 // and of Gumbel-Matching. Ties have one answer, so that every backend gives the same one.
 import { type ArrayType, bytesOf, type Case, f32, type Fill, i32, type Kernel, match } from "../kernel.ts";
-import { scoreUnits } from "../score_units.ts";
+import { scoreUnits } from "../parts/score_units.ts";
 
 /** Tokens s x scope to (s + 1) x scope - 1 are balanced among themselves; the last scope may be shorter. */
 export interface BalancedAssignmentParams {

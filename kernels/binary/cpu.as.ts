@@ -1,6 +1,6 @@
 // A unit is a block of 1024 elements where b has a's shape or is a scalar, and a row otherwise.
-import { address, integer } from "../arguments.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 // @ts-ignore: decorator
 @inline

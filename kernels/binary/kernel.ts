@@ -1,9 +1,9 @@
 // Two numbers in, one out. The second operand may be smaller in the three ways that models need (a scalar, one value per
 // column, one value per row); general broadcasting would cost every kernel an index computation.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match, shapeText, sizeOf } from "../kernel.ts";
-import { elementwise, grainFor } from "../elementwise.ts";
-import { forEach, quads } from "../grid.ts";
-import { QUOTIENT } from "../accuracy.ts";
+import { elementwise, grainFor } from "../parts/elementwise.ts";
+import { forEach, quads } from "../parts/grid.ts";
+import { QUOTIENT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** A function of two numbers; `greater` gives 1 or 0. */

@@ -1,7 +1,7 @@
 // One row becomes many: the gradient of `sum_first`.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { grainFor } from "../elementwise.ts";
-import { forEach } from "../grid.ts";
+import { grainFor } from "../parts/elementwise.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** How often the row is repeated. */

@@ -1,6 +1,6 @@
 // A unit is a row of y.
-import { address, integer } from "../arguments.as";
-import { storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { storeFirst } from "../parts/math.as";
 
 export function broadcastRows(from: i32, to: i32, list: usize): void {
   const columns = integer(list, 2), rest = columns & 3;

@@ -1,7 +1,7 @@
 // Each value becomes a row of copies: the gradient of `sum_last`.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { elements, grainFor } from "../elementwise.ts";
-import { forEach } from "../grid.ts";
+import { elements, grainFor } from "../parts/elementwise.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** How often each value is repeated. */

@@ -1,7 +1,7 @@
 // A unit is a row.
-import { address, float, integer } from "../arguments.as";
-import { multiplyAdd } from "../gemm.as";
-import { loadFirst, sumLanes } from "../math.as";
+import { address, float, integer } from "../parts/arguments.as";
+import { multiplyAdd } from "../parts/gemm.as";
+import { loadFirst, sumLanes } from "../parts/math.as";
 
 export function chunkCosine(from: i32, to: i32, list: usize): void {
   const D = integer(list, 3), chunks = integer(list, 4), scale = float(list, 5), epsilon = float(list, 6);

@@ -1,9 +1,9 @@
 // Cosines of rows with the indicators of their equal chunks: affinities of tokens and experts in a gate without parameters.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { checkTrips, grid } from "../grid.ts";
-import { QUOTIENT, ROOT } from "../accuracy.ts";
+import { checkTrips, grid } from "../parts/grid.ts";
+import { QUOTIENT, ROOT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
 
 /** What is added to a squared norm, so that a row of zeros has cosines 0. */
 const EPSILON = 1e-20;

@@ -1,6 +1,6 @@
 // A unit is a row.
-import { address, float, integer } from "../arguments.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, float, integer } from "../parts/arguments.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 export function chunkCosineGradient(from: i32, to: i32, list: usize): void {
   const D = integer(list, 5), E = integer(list, 6), scale = float(list, 7);

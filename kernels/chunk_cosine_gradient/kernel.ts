@@ -1,9 +1,9 @@
 // Gradient of chunk_cosine: along each chunk's indicator, less what only changes the norm.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { checkTrips, grid } from "../grid.ts";
-import { QUOTIENT } from "../accuracy.ts";
+import { checkTrips, grid } from "../parts/grid.ts";
+import { QUOTIENT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
 
 function bind(inputs: readonly ArrayType[]) {
   const bound = match("chunk_cosine_gradient", inputs, ["f32 TD", "f32 TE", "f32 T", "f32 TE"]);

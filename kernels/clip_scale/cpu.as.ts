@@ -1,5 +1,5 @@
 // One unit.
-import { address, float, integer } from "../arguments.as";
+import { address, float, integer } from "../parts/arguments.as";
 
 export function clipScale(from: i32, to: i32, list: usize): void {
   const squares = address(list, 0), count = integer(list, 3);

@@ -1,8 +1,8 @@
 // The factor that clips gradients to a norm, kept on the device: `adamw` reads it there.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { QUOTIENT, ROOT } from "../accuracy.ts";
+import { QUOTIENT, ROOT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
 
 /** The largest norm left as it is. */
 export interface ClipScaleParams {

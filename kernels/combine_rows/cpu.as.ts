@@ -1,8 +1,8 @@
 // A unit is one output row. It gathers its own rows through the inverse order, in that order, so nothing is scattered
 // and sums do not depend on threads. Sixteen columns at a time stay in registers over all rows.
-import { address, integer } from "../arguments.as";
-import { multiplyAdd } from "../gemm.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { multiplyAdd } from "../parts/gemm.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 export function combineRows(from: i32, to: i32, list: usize): void {
   const M = <u32>integer(list, 7), D = integer(list, 8), each = integer(list, 9);

@@ -10,7 +10,7 @@ import {
   type Kernel,
   match,
 } from "../kernel.ts";
-import { checkTrips, forEach } from "../grid.ts";
+import { checkTrips, forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** Which inputs there are besides rows [M, D] and index [N], in this order. */

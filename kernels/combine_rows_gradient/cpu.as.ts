@@ -1,6 +1,6 @@
 // A unit is one row. Without a list of tokens word 8 of the list says how many assignments each token has.
-import { address, integer } from "../arguments.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 export function combineRowsGradient(from: i32, to: i32, list: usize): void {
   const G = <u32>integer(list, 5), N = <u32>integer(list, 6), D = integer(list, 7), each = <u32>integer(list, 8);

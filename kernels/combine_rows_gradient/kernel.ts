@@ -10,7 +10,7 @@ import {
   type Kernel,
   match,
 } from "../kernel.ts";
-import { forEach } from "../grid.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** How the token of an assignment is found. */

@@ -1,5 +1,5 @@
 // One unit: a pass over keys takes about a nanosecond each.
-import { address, integer } from "../arguments.as";
+import { address, integer } from "../parts/arguments.as";
 
 export function count(from: i32, to: i32, list: usize): void {
   let key = address(list, 0);

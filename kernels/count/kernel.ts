@@ -1,7 +1,7 @@
 // How many keys fall into each group: an expert's load.
 import { bytesOf, type Case, i32, type Kernel, match } from "../kernel.ts";
-import { elements } from "../elementwise.ts";
-import { grid } from "../grid.ts";
+import { elements } from "../parts/elementwise.ts";
+import { grid } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** Groups are numbered from 0 to `groups` - 1. */

@@ -1,6 +1,6 @@
 // A unit is one scope. Scores are laid out by group and rank in private memory, then each group is summed twice in order:
 // once for its total, once until the share is reached. The group's count takes the place of its size.
-import { address, float, integer, scratch } from "../arguments.as";
+import { address, float, integer, scratch } from "../parts/arguments.as";
 
 export function countToShare(from: i32, to: i32, list: usize): void {
   const key = address(list, 0), rank = address(list, 1), score = address(list, 2), count = address(list, 3);

@@ -1,7 +1,7 @@
 // An adaptive threshold: how many of a group's entries, best first, hold a given share of the group's score (the expert
 // side of LocMoE+). Sums are taken in f32 in order of rank, in the reference too: a count has to match exactly.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
-import { grid } from "../grid.ts";
+import { grid } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** Three loops over a group's entries stay below the 65,535 trips after which lavapipe ends loops without a word. */

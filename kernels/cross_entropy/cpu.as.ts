@@ -1,7 +1,7 @@
 // A unit is a row: one token.
-import { address, integer } from "../arguments.as";
-import { shiftOf, sumOfExp } from "../exponentials.as";
-import { log1 } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { shiftOf, sumOfExp } from "../parts/exponentials.as";
+import { log1 } from "../parts/math.as";
 
 export function crossEntropy(from: i32, to: i32, list: usize): void {
   const V = integer(list, 4);

@@ -1,13 +1,13 @@
 // The language model's loss, one number per token, with the row's logsumexp for the gradient. Neither probabilities nor
 // their logarithms are stored: at [tokens, vocabulary] they would be the largest arrays of a step.
 import { bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
-import { grainFor } from "../elementwise.ts";
-import { forRows } from "../grid.ts";
-import { additionsInRow } from "../accuracy.ts";
+import { grainFor } from "../parts/elementwise.ts";
+import { forRows } from "../parts/grid.ts";
+import { additionsInRow } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
-import frame from "../row_logsumexp.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
+import frame from "../parts/row_logsumexp.wgsl" with { type: "text" };
 
 const EXP_FLOP = 20;
 const PATTERNS = ["f32 TV", "i32 T"];

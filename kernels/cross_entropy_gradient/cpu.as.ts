@@ -1,6 +1,6 @@
 // A unit is a row: one token.
-import { address, integer } from "../arguments.as";
-import { exp4, loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { exp4, loadFirst, storeFirst } from "../parts/math.as";
 
 export function crossEntropyGradient(from: i32, to: i32, list: usize): void {
   const V = integer(list, 5), stride = <usize>V << 2, rest = V & 3, whole = <usize>(V & ~3) << 2;

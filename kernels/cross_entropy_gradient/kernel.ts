@@ -1,11 +1,11 @@
 // Gradient of `cross_entropy` with respect to the logits, from the logsumexp it kept.
 import { bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
-import { grainFor } from "../elementwise.ts";
-import { forEach } from "../grid.ts";
+import { grainFor } from "../parts/elementwise.ts";
+import { forEach } from "../parts/grid.ts";
 import own from "./gpu.wgsl" with { type: "text" };
 import twoArrays from "./gpu_apart.wgsl" with { type: "text" };
 import oneArray from "./gpu_over.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
 
 const EXP_FLOP = 20;
 const apart = math + own + twoArrays;

@@ -1,6 +1,6 @@
 // One unit: there are as many rows as ranks.
-import { address, integer } from "../arguments.as";
-import { log1 } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { log1 } from "../parts/math.as";
 
 const TINY: f32 = 1e-30;
 

@@ -1,10 +1,10 @@
 // Kullback-Leibler divergence of rows from target rows given by their logarithms, weighted and summed; and its slope.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { checkTrips } from "../grid.ts";
+import { checkTrips } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
-import { QUOTIENT } from "../accuracy.ts";
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
+import { QUOTIENT } from "../parts/accuracy.ts";
 
 /** Keeps 0 log 0 at 0, below the last bit of any probability that counts. */
 const TINY = 1e-30;

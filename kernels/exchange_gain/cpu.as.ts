@@ -1,7 +1,7 @@
 // A unit is one scope: edges of the graph of experts from its tokens, longest paths between all nodes (Floyd and
 // Warshall, two sums at a time), and each token's row copied from its expert's.
-import { address, integer, scratch } from "../arguments.as";
-import { fromUnits, measure, units } from "../score_units.as";
+import { address, integer, scratch } from "../parts/arguments.as";
+import { fromUnits, measure, units } from "../parts/score_units.as";
 
 export function exchangeGain(from: i32, to: i32, list: usize): void {
   const T = integer(list, 3), E = integer(list, 4), scope = integer(list, 5);

@@ -5,7 +5,7 @@
 // of experts mends. Such a path never leaves a, and the token itself is on edges out of a alone: so one closure of the whole
 // graph serves every token of a, and no token has to be taken out of it first.
 import { type ArrayType, bytesOf, type Case, f32, type Fill, i32, type Kernel, match } from "../kernel.ts";
-import { scoreUnits } from "../score_units.ts";
+import { scoreUnits } from "../parts/score_units.ts";
 import { balancedAssignment } from "../balanced_assignment/kernel.ts";
 
 /** Tokens that are balanced among themselves, as in `balanced_assignment`. */

@@ -1,7 +1,7 @@
 // A unit is one output row. Rows are moved as words, so f32 and i32 take the same path unless there is a scale; word 6
 // of the list tells the two apart, and without a scale word 5 is the byte that rows out of range are filled with.
-import { address, integer } from "../arguments.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 export function gatherRows(from: i32, to: i32, list: usize): void {
   const scaled = integer(list, 6) != 0;

@@ -2,7 +2,7 @@
 // the array (-1 for a dropped assignment) gives zeros, or -1 in an array of whole numbers, where 0 would name a row; on
 // a device nothing can be thrown.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match, sizeOf } from "../kernel.ts";
-import { forEach } from "../grid.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 function bind(

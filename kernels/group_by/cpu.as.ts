@@ -1,6 +1,6 @@
 // One unit: a counting sort in two passes over the keys. `offset` itself holds the counts and then each group's next
 // free place, which ends as the start of the following group, so no memory is needed besides the outputs.
-import { address, integer } from "../arguments.as";
+import { address, integer } from "../parts/arguments.as";
 
 export function groupBy(from: i32, to: i32, list: usize): void {
   const key = address(list, 0), order = address(list, 1), offset = address(list, 2), position = address(list, 3);

@@ -1,10 +1,10 @@
 // Stable counting sort by a small key: assignments by expert, or by token. A key outside the groups (-1 for a dropped
 // assignment) takes no place.
 import { type ArrayType, bytesOf, type Case, i32, type Kernel, match } from "../kernel.ts";
-import { checkTrips, forEach, grid } from "../grid.ts";
+import { checkTrips, forEach, grid } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import large from "./gpu_large.wgsl" with { type: "text" };
-import stable from "../stable.wgsl" with { type: "text" };
+import stable from "../parts/stable.wgsl" with { type: "text" };
 
 /** Keys that one workgroup sorts alone; more are cut into chunks. */
 const ONE_WORKGROUP = 32768;

@@ -1,11 +1,11 @@
 // A unit is one tile of C: rows of one group by `tileColumns`. How many rows a group has is only known here, so there
 // are as many units as any split of the rows could need, and each looks up its group; rows after the last group form
 // one more group, of zeros. What follows the product is done to a tile while it is in cache.
-import { activate4, activateAndKeep, slopeAt4 } from "../activation.as";
-import { address, integer } from "../arguments.as";
-import { gemmOfRows } from "../gathered.as";
-import { gemm } from "../gemm.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { activate4, activateAndKeep, slopeAt4 } from "../parts/activation.as";
+import { address, integer } from "../parts/arguments.as";
+import { gemmOfRows } from "../parts/gathered.as";
+import { gemm } from "../parts/gemm.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 export function groupedMatmul(from: i32, to: i32, list: usize): void {
   const N = integer(list, 8), E = integer(list, 9), K = integer(list, 10), M = integer(list, 11);

@@ -1,8 +1,8 @@
 // One matrix product a group of rows: every expert's rows times its own matrix, without padding. The number of rows of
 // a group is known on the device only, so the launch covers any split of the rows. What layers do around such a product
 // (gather, bias, activation with its derivative, a factor) is part of it, so that no array is written to be read once.
-import { type Activation, activationNumber } from "../activation.ts";
-import { QUOTIENT } from "../accuracy.ts";
+import { type Activation, activationNumber } from "../parts/activation.ts";
+import { QUOTIENT } from "../parts/accuracy.ts";
 import {
   type ArrayType,
   bytesOf,
@@ -14,13 +14,13 @@ import {
   type Kernel,
   match,
 } from "../kernel.ts";
-import { gatheredBytes, packedBytes, tiling } from "../tiling.ts";
-import { grid } from "../grid.ts";
+import { gatheredBytes, packedBytes, tiling } from "../parts/tiling.ts";
+import { grid } from "../parts/grid.ts";
 import own from "./gpu.wgsl" with { type: "text" };
 import fused from "./fused.wgsl" with { type: "text" };
-import activation from "../activation.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
-import { productPrograms } from "../product.ts";
+import activation from "../parts/activation.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
+import { productPrograms } from "../parts/product.ts";
 import { roundingPass, toHalf } from "../to_half/kernel.ts";
 import { unaryOperation } from "../unary/operations.ts";
 

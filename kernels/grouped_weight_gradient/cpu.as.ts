@@ -1,8 +1,8 @@
 // A unit is one tile (`tileRows` x `tileColumns`) of one group's matrix. Tiles are small enough that the threads share
 // the work when one group has all the rows.
-import { address, integer } from "../arguments.as";
-import { gemmOfColumns } from "../gathered.as";
-import { gemm } from "../gemm.as";
+import { address, integer } from "../parts/arguments.as";
+import { gemmOfColumns } from "../parts/gathered.as";
+import { gemm } from "../parts/gemm.as";
 
 export function groupedWeightGradient(from: i32, to: i32, list: usize): void {
   const K = integer(list, 5), M = integer(list, 6), tileRows = integer(list, 7), tileColumns = integer(list, 8);

@@ -2,11 +2,11 @@
 // gradient. Rows past the last group take no part. Rows of A may be read through an index, and A and the gradient be f16,
 // as in grouped_matmul.
 import { type ArrayType, bytesOf, type Case, f16, f32, i32, type Kernel, match } from "../kernel.ts";
-import { gatheredBytes, packedBytes, tiling } from "../tiling.ts";
-import { grid } from "../grid.ts";
+import { gatheredBytes, packedBytes, tiling } from "../parts/tiling.ts";
+import { grid } from "../parts/grid.ts";
 import own from "./gpu.wgsl" with { type: "text" };
-import gathered from "../gathered.wgsl" with { type: "text" };
-import { productPrograms } from "../product.ts";
+import gathered from "../parts/gathered.wgsl" with { type: "text" };
+import { productPrograms } from "../parts/product.ts";
 
 const plainPrograms = productPrograms("grouped_weight_gradient", own);
 const gatheringPrograms = productPrograms("grouped_weight_gradient", own, gathered);

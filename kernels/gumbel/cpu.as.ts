@@ -1,7 +1,7 @@
 // A unit is a block of 1024 elements.
-import { address, integer } from "../arguments.as";
-import { loadFirst, log4, storeFirst } from "../math.as";
-import { drawUniform } from "../threefry.as";
+import { address, integer } from "../parts/arguments.as";
+import { loadFirst, log4, storeFirst } from "../parts/math.as";
+import { drawUniform } from "../parts/threefry.as";
 
 // @ts-ignore: decorator
 @inline

@@ -1,13 +1,13 @@
 // Standard Gumbel noise from the draws of `uniform`. A draw of 0, whose noise would be -infinity, counts as half a step of
 // the generator.
 import { bytesOf, type Case, f32, type Kernel, match, sizeOf } from "../kernel.ts";
-import { elementwise } from "../elementwise.ts";
-import { forEach } from "../grid.ts";
+import { elementwise } from "../parts/elementwise.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
-import draws from "../draws.wgsl" with { type: "text" };
-import generator from "../threefry.wgsl" with { type: "text" };
-import { checkKey, threefry } from "../threefry.ts";
+import math from "../parts/math.wgsl" with { type: "text" };
+import draws from "../parts/draws.wgsl" with { type: "text" };
+import generator from "../parts/threefry.wgsl" with { type: "text" };
+import { checkKey, threefry } from "../parts/threefry.ts";
 import type { UniformParams } from "../uniform/kernel.ts";
 
 const code = math + generator + draws + program;

@@ -1,5 +1,5 @@
 // A unit is a block of 1024 pairs; about 3 nanoseconds each.
-import { address, integer } from "../arguments.as";
+import { address, integer } from "../parts/arguments.as";
 
 // @ts-ignore: decorator
 @inline

@@ -1,7 +1,7 @@
 // A fixed group for each pair of whole numbers: bigrams to experts. A table would need a row for every pair.
 import { bytesOf, type Case, type Fill, i32, type Kernel, match } from "../kernel.ts";
-import { elementwise } from "../elementwise.ts";
-import { forEach } from "../grid.ts";
+import { elementwise } from "../parts/elementwise.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** Which of the many such functions, and how many groups. */

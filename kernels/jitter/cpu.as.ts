@@ -1,8 +1,8 @@
 // A unit is a block of 1024 elements: drawn to where the noise goes, then made noise of.
-import { address, float, integer } from "../arguments.as";
-import { multiplyAdd } from "../gemm.as";
-import { loadFirst, storeFirst } from "../math.as";
-import { drawUniform } from "../threefry.as";
+import { address, float, integer } from "../parts/arguments.as";
+import { multiplyAdd } from "../parts/gemm.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
+import { drawUniform } from "../parts/threefry.as";
 
 export function jitter(from: i32, to: i32, list: usize): void {
   const start = from << 10, stop = min(to << 10, integer(list, 3)), offset = <usize>start << 2;

@@ -1,11 +1,11 @@
 // Noise that values are multiplied with, drawn and applied at once. It is an output too: the gradient is multiplied by it.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { elements, elementwise } from "../elementwise.ts";
-import { forEach } from "../grid.ts";
+import { elements, elementwise } from "../parts/elementwise.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import draws from "../draws.wgsl" with { type: "text" };
-import generator from "../threefry.wgsl" with { type: "text" };
-import { checkKey, threefry } from "../threefry.ts";
+import draws from "../parts/draws.wgsl" with { type: "text" };
+import generator from "../parts/threefry.wgsl" with { type: "text" };
+import { checkKey, threefry } from "../parts/threefry.ts";
 
 const code = generator + draws + program;
 

@@ -1,5 +1,5 @@
 // A unit is a block of 1024 assignments.
-import { address, float, integer } from "../arguments.as";
+import { address, float, integer } from "../parts/arguments.as";
 
 export function keepRanked(from: i32, to: i32, list: usize): void {
   const size = integer(list, 6), K = integer(list, 7), scope = integer(list, 8);

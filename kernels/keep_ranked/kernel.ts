@@ -9,8 +9,8 @@ import {
   type Kernel,
   match,
 } from "../kernel.ts";
-import { grainFor } from "../elementwise.ts";
-import { forEach } from "../grid.ts";
+import { grainFor } from "../parts/elementwise.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** How many are kept. */

@@ -1,12 +1,12 @@
 // log sum e^x of rows, with the largest value taken out first. Routers' z-loss is its square.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { grainFor, withoutLast } from "../elementwise.ts";
-import { forRows } from "../grid.ts";
-import { additionsInRow } from "../accuracy.ts";
+import { grainFor, withoutLast } from "../parts/elementwise.ts";
+import { forRows } from "../parts/grid.ts";
+import { additionsInRow } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
-import frame from "../row_logsumexp.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
+import frame from "../parts/row_logsumexp.wgsl" with { type: "text" };
 
 const EXP_FLOP = 20;
 

@@ -1,6 +1,6 @@
 // A unit is one tile of C (`tileRows` x `tileColumns`).
-import { address, integer } from "../arguments.as";
-import { gemm } from "../gemm.as";
+import { address, integer } from "../parts/arguments.as";
+import { gemm } from "../parts/gemm.as";
 
 export function matmul(from: i32, to: i32, list: usize): void {
   const a = address(list, 0), b = address(list, 1), c = address(list, 2);

@@ -1,9 +1,9 @@
 // Dense matrix product in all transpositions.
 import { type ArrayType, bytesOf, f32, type Kernel, match } from "../kernel.ts";
-import { packedBytes, tiling } from "../tiling.ts";
-import { grid } from "../grid.ts";
+import { packedBytes, tiling } from "../parts/tiling.ts";
+import { grid } from "../parts/grid.ts";
 import own from "./gpu.wgsl" with { type: "text" };
-import { productPrograms } from "../product.ts";
+import { productPrograms } from "../parts/product.ts";
 
 const programs = productPrograms("matmul", own);
 

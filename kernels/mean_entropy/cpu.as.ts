@@ -1,7 +1,7 @@
 // One unit: rows in order.
-import { address, integer } from "../arguments.as";
-import { multiplyAdd } from "../gemm.as";
-import { loadFirst, log4, sumLanes } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { multiplyAdd } from "../parts/gemm.as";
+import { loadFirst, log4, sumLanes } from "../parts/math.as";
 
 // @ts-ignore: decorator
 @inline

@@ -1,10 +1,10 @@
 // How undecided a gate is: the entropy of its rows, averaged over real tokens, for reports.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { checkTrips, grid } from "../grid.ts";
-import { QUOTIENT } from "../accuracy.ts";
+import { checkTrips, grid } from "../parts/grid.ts";
+import { QUOTIENT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
 
 const ELEMENTS_A_BLOCK = 8192;
 const LEAST = 1e-30;

@@ -1,7 +1,7 @@
 // A unit is a block of 1024 elements. Scratch holds the pairs of draws of a few of them.
-import { address, integer, scratch } from "../arguments.as";
-import { cosineOfTurns4, log4, storeFirst } from "../math.as";
-import { drawUniform } from "../threefry.as";
+import { address, integer, scratch } from "../parts/arguments.as";
+import { cosineOfTurns4, log4, storeFirst } from "../parts/math.as";
+import { drawUniform } from "../parts/threefry.as";
 
 // @ts-ignore: decorator
 @inline

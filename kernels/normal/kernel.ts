@@ -1,14 +1,14 @@
 // Standard normal noise by Box and Muller's transform of pairs of draws of `uniform`: 2 i for the radius, 2 i + 1 for the
 // angle. The smallest distance of a draw from 1, 2^-24, ends the tails at 5.77.
 import { bytesOf, type Case, f32, type Kernel, match, sizeOf } from "../kernel.ts";
-import { ROOT } from "../accuracy.ts";
-import { elementwise } from "../elementwise.ts";
-import { forEach } from "../grid.ts";
+import { ROOT } from "../parts/accuracy.ts";
+import { elementwise } from "../parts/elementwise.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
-import draws from "../draws.wgsl" with { type: "text" };
-import generator from "../threefry.wgsl" with { type: "text" };
-import { checkKey, threefry } from "../threefry.ts";
+import math from "../parts/math.wgsl" with { type: "text" };
+import draws from "../parts/draws.wgsl" with { type: "text" };
+import generator from "../parts/threefry.wgsl" with { type: "text" };
+import { checkKey, threefry } from "../parts/threefry.ts";
 import type { UniformParams } from "../uniform/kernel.ts";
 
 const code = math + generator + draws + program;

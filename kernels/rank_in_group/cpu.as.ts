@@ -1,7 +1,7 @@
 // A unit is one scope. Its assignments are walked in order of rank with one counter a group; with a priority that order
 // is a stable sort of the order there is without. Word 7 of the list tells whether there is a priority.
-import { address, integer, scratch } from "../arguments.as";
-import { descendingKey, sortBytes, sortPairs } from "../sort.as";
+import { address, integer, scratch } from "../parts/arguments.as";
+import { descendingKey, sortBytes, sortPairs } from "../parts/sort.as";
 
 export function rankInGroup(from: i32, to: i32, list: usize): void {
   const hasPriority = integer(list, 7) != 0;

@@ -1,11 +1,11 @@
 // Where each assignment stands among those that want the same expert in the same scope: what capacity compares with.
 // Published systems differ in the order and the scope, so both are parameters here.
 import { type ArrayType, bytesOf, type Case, f32, type Fill, i32, type Kernel, match } from "../kernel.ts";
-import { checkTrips, grid } from "../grid.ts";
+import { checkTrips, grid } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import byPriority from "./gpu_priority.wgsl" with { type: "text" };
-import order from "../order.wgsl" with { type: "text" };
-import stable from "../stable.wgsl" with { type: "text" };
+import order from "../parts/order.wgsl" with { type: "text" };
+import stable from "../parts/stable.wgsl" with { type: "text" };
 
 /** In what order assignments are ranked, and among which. */
 export interface RankInGroupParams {

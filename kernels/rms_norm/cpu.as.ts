@@ -1,7 +1,7 @@
 // A unit is one row. Squares go to sixteen partial sums in four registers, added in a fixed order.
-import { address, float, integer } from "../arguments.as";
-import { multiplyAdd } from "../gemm.as";
-import { loadFirst, storeFirst, sumLanes } from "../math.as";
+import { address, float, integer } from "../parts/arguments.as";
+import { multiplyAdd } from "../parts/gemm.as";
+import { loadFirst, storeFirst, sumLanes } from "../parts/math.as";
 
 export function rmsNorm(from: i32, to: i32, list: usize): void {
   const x = address(list, 0), gain = address(list, 1), y = address(list, 2), inverse = address(list, 3);

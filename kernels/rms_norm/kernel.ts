@@ -1,10 +1,10 @@
 // Root-mean-square normalization of the last axis (Zhang and Sennrich 2019, arXiv:1910.07467, equation 4). The inverse
 // root mean square of each row is a second output because the gradient needs it.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { forRows } from "../grid.ts";
-import { additionsInRow, QUOTIENT, ROOT } from "../accuracy.ts";
+import { forRows } from "../parts/grid.ts";
+import { additionsInRow, QUOTIENT, ROOT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
 
 /** What is added to the mean square before its root is taken. */
 export interface RmsNormParams {

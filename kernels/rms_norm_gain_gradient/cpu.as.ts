@@ -1,8 +1,8 @@
 // A unit is sixteen columns. Rows are added in runs of 256, and the runs one by one, which keeps rounding small over
 // many rows and does not depend on threads.
-import { address, integer } from "../arguments.as";
-import { multiplyAdd } from "../gemm.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { multiplyAdd } from "../parts/gemm.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 const RUN: usize = 256;
 

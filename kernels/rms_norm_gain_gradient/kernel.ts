@@ -1,8 +1,8 @@
 // Gradient of rms_norm for its gain: a sum over all rows.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match, shapeText } from "../kernel.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import columnSums from "../column_sums.wgsl" with { type: "text" };
-import { sumRows } from "../sums.ts";
+import columnSums from "../parts/column_sums.wgsl" with { type: "text" };
+import { sumRows } from "../parts/sums.ts";
 import sums from "../sum_first/gpu.wgsl" with { type: "text" };
 
 const code = columnSums + program;

@@ -1,7 +1,7 @@
 // A unit is one row: first the dot of x with the gradient of the normalized row, in sixteen partial sums, then dx.
-import { address, integer } from "../arguments.as";
-import { multiplyAdd } from "../gemm.as";
-import { loadFirst, storeFirst, sumLanes } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { multiplyAdd } from "../parts/gemm.as";
+import { loadFirst, storeFirst, sumLanes } from "../parts/math.as";
 
 export function rmsNormGradient(from: i32, to: i32, list: usize): void {
   const x = address(list, 0), gain = address(list, 1), inverse = address(list, 2), g = address(list, 3);

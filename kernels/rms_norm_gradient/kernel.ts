@@ -1,9 +1,9 @@
 // Gradient of rms_norm for its input. The part along x goes away, because a longer row normalizes to the same one.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match, shapeText } from "../kernel.ts";
-import { forRows } from "../grid.ts";
-import { additionsInRow, QUOTIENT } from "../accuracy.ts";
+import { forRows } from "../parts/grid.ts";
+import { additionsInRow, QUOTIENT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
 
 function bind(inputs: readonly ArrayType[]) {
   const bound = match("rms_norm_gradient", inputs, ["f32 *D", "f32 D", "f32 R", "f32 *D"]);

@@ -1,6 +1,6 @@
 // A unit is one position: its sines and cosines are computed once, in f64 because an angle of thousands has no digits
 // left in f32, and serve that position in every sequence. Scratch holds frequencies (f64), then cosines and sines.
-import { address, float, integer, scratch } from "../arguments.as";
+import { address, float, integer, scratch } from "../parts/arguments.as";
 
 export function rope(from: i32, to: i32, list: usize): void {
   const x = address(list, 0), offset = address(list, 1), y = address(list, 2);

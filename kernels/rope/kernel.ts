@@ -2,7 +2,7 @@
 // head is paired with entry i + half, as in published checkpoints, not with its neighbour. The first heads of a row are
 // turned and the others copied, so that queries, keys and values may lie in one row.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
-import { forEach } from "../grid.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** Cosine and sine of each position's angle for each pair, [positions, half, 2], in f64 because angles reach thousands. */

@@ -1,7 +1,7 @@
 // A unit is one pair of rows. Sixteen partial sums in four registers, added in a fixed order.
-import { address, integer } from "../arguments.as";
-import { multiplyAdd } from "../gemm.as";
-import { loadFirst, sumLanes } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { multiplyAdd } from "../parts/gemm.as";
+import { loadFirst, sumLanes } from "../parts/math.as";
 
 export function rowDot(from: i32, to: i32, list: usize): void {
   const a = address(list, 0), indexA = address(list, 1), b = address(list, 2), indexB = address(list, 3);

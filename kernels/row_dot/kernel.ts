@@ -1,7 +1,7 @@
 // Dot products of chosen pairs of rows: the gradient of a routing weight is the dot of its token's gradient with the
 // row its expert computed.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
-import { grid } from "../grid.ts";
+import { grid } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 function bind(inputs: readonly ArrayType[]) {

@@ -1,7 +1,7 @@
 // A unit is a row.
-import { address, integer } from "../arguments.as";
-import { loadFirst, storeFirst } from "../math.as";
-import { dot } from "../row_sums.as";
+import { address, integer } from "../parts/arguments.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
+import { dot } from "../parts/row_sums.as";
 
 export function rowShareGradient(from: i32, to: i32, list: usize): void {
   const C = integer(list, 4), offset = (<usize>from * <usize>C) << 2, whole = <usize>(C & ~3) << 2;

@@ -1,11 +1,11 @@
 // Gradient of rows divided by their sums, y = x / sum(x), from the result and the sums.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { grainFor } from "../elementwise.ts";
-import { forRows } from "../grid.ts";
-import { QUOTIENT } from "../accuracy.ts";
+import { grainFor } from "../parts/elementwise.ts";
+import { forRows } from "../parts/grid.ts";
+import { QUOTIENT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
-import rowGradient from "../row_gradient.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
+import rowGradient from "../parts/row_gradient.wgsl" with { type: "text" };
 
 const code = lanes + rowGradient + program;
 

@@ -1,6 +1,6 @@
 // A unit is a scope. What tokens chose comes as shares, or as the groups they named (`choices` of K). Four columns at a time; 256 tokens are summed before they join the rest.
-import { address, float, integer } from "../arguments.as";
-import { loadFirst, storeFirst, sumLanes } from "../math.as";
+import { address, float, integer } from "../parts/arguments.as";
+import { loadFirst, storeFirst, sumLanes } from "../parts/math.as";
 
 const BLOCK: i32 = 256;
 

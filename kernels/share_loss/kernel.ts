@@ -10,10 +10,10 @@ import {
   type Kernel,
   match,
 } from "../kernel.ts";
-import { checkTrips, grid } from "../grid.ts";
-import { QUOTIENT } from "../accuracy.ts";
+import { checkTrips, grid } from "../parts/grid.ts";
+import { QUOTIENT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
 
 const ROWS_A_BLOCK = 256;
 

@@ -1,6 +1,6 @@
 // A unit is a token.
-import { address, integer } from "../arguments.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 export function shareLossGradient(from: i32, to: i32, list: usize): void {
   const scope = integer(list, 4), E = integer(list, 5), masked = integer(list, 6) != 0;

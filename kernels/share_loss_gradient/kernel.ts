@@ -1,6 +1,6 @@
 // Gradient of share_loss for the probabilities: its slope for every real token of a scope, times the scope's gradient.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { forEach } from "../grid.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** Tokens of one scope. */

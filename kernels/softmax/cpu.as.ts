@@ -1,7 +1,7 @@
 // A unit is a row.
-import { address, integer } from "../arguments.as";
-import { shiftOf, storeExp } from "../exponentials.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { shiftOf, storeExp } from "../parts/exponentials.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 export function softmax(from: i32, to: i32, list: usize): void {
   const C = integer(list, 2), offset = (<usize>from * <usize>C) << 2, stride = <usize>C << 2;

@@ -1,11 +1,11 @@
 // Softmax of rows. The largest value is subtracted first, so no exponential overflows.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { grainFor } from "../elementwise.ts";
-import { forRows } from "../grid.ts";
-import { additionsInRow, QUOTIENT } from "../accuracy.ts";
+import { grainFor } from "../parts/elementwise.ts";
+import { forRows } from "../parts/grid.ts";
+import { additionsInRow, QUOTIENT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
 
 const EXP_FLOP = 20;
 

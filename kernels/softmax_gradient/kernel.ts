@@ -1,10 +1,10 @@
 // Gradient of softmax, from its result: the input is not needed.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { grainFor, sameShape } from "../elementwise.ts";
-import { forRows } from "../grid.ts";
+import { grainFor, sameShape } from "../parts/elementwise.ts";
+import { forRows } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
-import rowGradient from "../row_gradient.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
+import rowGradient from "../parts/row_gradient.wgsl" with { type: "text" };
 
 const PATTERNS = ["f32 *C", "f32 *C"];
 const code = lanes + rowGradient + program;

@@ -1,6 +1,6 @@
 // A unit is a block of 16 columns. 256 rows are summed before they join the rest, which keeps partial sums small.
-import { address, integer } from "../arguments.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 const BLOCK: i32 = 256;
 

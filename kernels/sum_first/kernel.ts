@@ -1,9 +1,9 @@
 // Sum over all rows, the gradient of whatever was repeated for each row (a bias, a gain).
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { grainFor } from "../elementwise.ts";
+import { grainFor } from "../parts/elementwise.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import columnSums from "../column_sums.wgsl" with { type: "text" };
-import { sumRows } from "../sums.ts";
+import columnSums from "../parts/column_sums.wgsl" with { type: "text" };
+import { sumRows } from "../parts/sums.ts";
 
 const code = columnSums + program;
 

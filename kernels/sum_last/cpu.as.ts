@@ -1,6 +1,6 @@
 // A unit is a row.
-import { address, integer } from "../arguments.as";
-import { sum } from "../row_sums.as";
+import { address, integer } from "../parts/arguments.as";
+import { sum } from "../parts/row_sums.as";
 
 export function sumLast(from: i32, to: i32, list: usize): void {
   const x = address(list, 0), y = address(list, 1), C = integer(list, 2);

@@ -1,9 +1,9 @@
 // Sum along the last axis. Blocks of 1024 terms are summed in f32 and joined in f64, so long rows stay exact.
 import { bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { grainFor, withoutLast } from "../elementwise.ts";
+import { grainFor, withoutLast } from "../parts/elementwise.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
-import { sumColumns } from "../sums.ts";
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
+import { sumColumns } from "../parts/sums.ts";
 
 export const sumLast: Kernel<Record<string, never>> = {
   name: "sum_last",

@@ -1,6 +1,6 @@
 // One unit: blocks of 4096 elements, then the blocks in order.
-import { address, integer } from "../arguments.as";
-import { loadFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { loadFirst } from "../parts/math.as";
 
 const BLOCK: i32 = 4096;
 

@@ -1,12 +1,12 @@
 // The squared length of an array, for the norm of gradients: f64 throughout, so that millions of terms lose nothing. A
 // sum to go on from makes one chain of many arrays.
 import { bytesOf, type Case, type CaseInput, f32, type Kernel, match, shapeText } from "../kernel.ts";
-import { elements } from "../elementwise.ts";
-import { grid } from "../grid.ts";
-import { additionsInRow } from "../accuracy.ts";
+import { elements } from "../parts/elementwise.ts";
+import { grid } from "../parts/grid.ts";
+import { additionsInRow } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
-import { columnBlocks, columnSum } from "../sums.ts";
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
+import { columnBlocks, columnSum } from "../parts/sums.ts";
 import sums from "../sum_last/gpu.wgsl" with { type: "text" };
 
 export const sumSquares: Kernel<Record<string, never>> = {

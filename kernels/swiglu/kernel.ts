@@ -1,12 +1,12 @@
 // Gated hidden units: a SiLU of one product times another product.
 import { bytesOf, f32, type Kernel, match } from "../kernel.ts";
-import { elements, elementwise, sameShape } from "../elementwise.ts";
-import { forEach, quads } from "../grid.ts";
-import { QUOTIENT } from "../accuracy.ts";
+import { elements, elementwise, sameShape } from "../parts/elementwise.ts";
+import { forEach, quads } from "../parts/grid.ts";
+import { QUOTIENT } from "../parts/accuracy.ts";
 import { unaryOperation } from "../unary/operations.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
-import activation from "../activation.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
+import activation from "../parts/activation.wgsl" with { type: "text" };
 
 const code = math + activation + program;
 const { operation: silu, number: SILU } = unaryOperation("swiglu", "silu");

@@ -1,7 +1,7 @@
 // A unit is a block of 1024 elements.
-import { activate4, slopeAt4 } from "../activation.as";
-import { address, integer } from "../arguments.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { activate4, slopeAt4 } from "../parts/activation.as";
+import { address, integer } from "../parts/arguments.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 const SILU: i32 = 2;
 

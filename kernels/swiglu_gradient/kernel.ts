@@ -1,12 +1,12 @@
 // Gradients of `swiglu` for both of its inputs at once: they are read once, and so is the gradient of the result.
 import { bytesOf, f32, type Kernel, match } from "../kernel.ts";
-import { elements, elementwise, sameShape } from "../elementwise.ts";
-import { forEach, quads } from "../grid.ts";
-import { QUOTIENT } from "../accuracy.ts";
+import { elements, elementwise, sameShape } from "../parts/elementwise.ts";
+import { forEach, quads } from "../parts/grid.ts";
+import { QUOTIENT } from "../parts/accuracy.ts";
 import { unaryOperation } from "../unary/operations.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
-import activation from "../activation.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
+import activation from "../parts/activation.wgsl" with { type: "text" };
 
 const code = math + activation + program;
 const { operation: silu, number: SILU } = unaryOperation("swiglu_gradient", "silu");

@@ -1,5 +1,5 @@
 // A unit is one row. Entries are moved as words.
-import { address, integer } from "../arguments.as";
+import { address, integer } from "../parts/arguments.as";
 
 export function takeAlong(from: i32, to: i32, list: usize): void {
   const x = address(list, 0), index = address(list, 1), y = address(list, 2);

@@ -1,7 +1,7 @@
 // Chosen entries of each row, such as the scores of the chosen experts. An index outside the row (-1 for no choice)
 // gives 0.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
-import { forEach } from "../grid.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 function bind(inputs: readonly ArrayType[]) {

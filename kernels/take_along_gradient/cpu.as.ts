@@ -1,5 +1,5 @@
 // A unit is one row: zeros first, then each gradient is added where its entry came from, in order.
-import { address, integer } from "../arguments.as";
+import { address, integer } from "../parts/arguments.as";
 
 export function takeAlongGradient(from: i32, to: i32, list: usize): void {
   const index = address(list, 0), g = address(list, 1), dx = address(list, 2);

@@ -1,6 +1,6 @@
 // Gradient of take_along: puts each gradient back into its row. Where an index repeats, gradients add in order.
 import { type ArrayType, bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
-import { forEach } from "../grid.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** Entries in a row of what take_along read. */

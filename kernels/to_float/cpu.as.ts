@@ -1,6 +1,6 @@
 // A unit is a block of 1024 elements.
-import { address, integer } from "../arguments.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 export function toFloat(from: i32, to: i32, list: usize): void {
   const start = from << 10, count = min(to << 10, integer(list, 2)) - start;

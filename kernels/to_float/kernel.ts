@@ -1,7 +1,7 @@
 // Whole numbers as floats: exact up to 2^24, rounded to the nearest beyond.
 import { bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
-import { elements, elementwise } from "../elementwise.ts";
-import { forEach, quads } from "../grid.ts";
+import { elements, elementwise } from "../parts/elementwise.ts";
+import { forEach, quads } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 export const toFloat: Kernel<Record<string, never>> = {

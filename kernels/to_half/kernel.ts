@@ -1,9 +1,9 @@
 // 32-bit floats as 16-bit ones: how every f16 array begins. On WebGPU alone: WebAssembly has no 16-bit floats, and
 // widening them by hand would cost the CPU more than the bytes it saves.
 import { bytesOf, f16, f32, type GpuFacts, type GpuPass, type Kernel, match } from "../kernel.ts";
-import { elements } from "../elementwise.ts";
-import { forEach, quads } from "../grid.ts";
-import half from "../half.wgsl" with { type: "text" };
+import { elements } from "../parts/elementwise.ts";
+import { forEach, quads } from "../parts/grid.ts";
+import half from "../parts/half.wgsl" with { type: "text" };
 import own from "./gpu.wgsl" with { type: "text" };
 
 const program = half + own;

@@ -1,8 +1,8 @@
 // A unit is one row. Up to `FEW` choices are found by as many passes for the largest of what is left, over a copy in
 // which chosen entries became -infinity; more are read off a sorted row. Both give the same choices.
-import { address, integer, scratch } from "../arguments.as";
-import { largestLane, loadFirst } from "../math.as";
-import { descendingKey, sortPairs } from "../sort.as";
+import { address, integer, scratch } from "../parts/arguments.as";
+import { largestLane, loadFirst } from "../parts/math.as";
+import { descendingKey, sortPairs } from "../parts/sort.as";
 
 const FEW: i32 = 64;
 

@@ -1,10 +1,10 @@
 // The k highest entries of each row, highest first. Equal entries go to the lower index, on every backend; NaN counts
 // as -infinity and comes out as that, so that one bad score cannot displace good ones.
 import { type ArrayType, bytesOf, type Case, f32, type Fill, i32, type Kernel, match } from "../kernel.ts";
-import { grid } from "../grid.ts";
+import { grid } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import wide from "./gpu_wide.wgsl" with { type: "text" };
-import order from "../order.wgsl" with { type: "text" };
+import order from "../parts/order.wgsl" with { type: "text" };
 
 /** Up to this many entries times choices, going through a row again for each choice is fastest on a GPU. */
 const FEW = 2048;

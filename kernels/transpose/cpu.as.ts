@@ -1,5 +1,5 @@
 // A unit is 16 columns of one matrix: each of its rows is read once, in one cache line, and written to 16 rows of y.
-import { address, integer } from "../arguments.as";
+import { address, integer } from "../parts/arguments.as";
 
 export function transpose(from: i32, to: i32, list: usize): void {
   const x = address(list, 0), y = address(list, 1);

@@ -1,7 +1,7 @@
 // Swaps the last two axes. Products read operands either way round, so this is for what looks along the other axis:
 // experts that rank tokens, slots that average over them.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { grid } from "../grid.ts";
+import { grid } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 /** Columns one unit of work moves: what a cache line holds. */

@@ -1,7 +1,7 @@
 // A unit is a block of 1024 elements.
-import { activate4 } from "../activation.as";
-import { address, integer } from "../arguments.as";
-import { exp4, loadFirst, log4, sigmoid4, storeFirst, tanh4 } from "../math.as";
+import { activate4 } from "../parts/activation.as";
+import { address, integer } from "../parts/arguments.as";
+import { exp4, loadFirst, log4, sigmoid4, storeFirst, tanh4 } from "../parts/math.as";
 
 // @ts-ignore: decorator
 @inline

@@ -1,12 +1,12 @@
 // A function applied to every element. One kernel for all functions, because they differ in one line each.
 import { bytesOf, f32, type Kernel, match } from "../kernel.ts";
-import { elements, elementwise } from "../elementwise.ts";
+import { elements, elementwise } from "../parts/elementwise.ts";
 import { type UnaryOp, unaryOperation, unaryOps, type UnaryParams } from "./operations.ts";
-import { forEach, quads } from "../grid.ts";
-import { QUOTIENT, ROOT } from "../accuracy.ts";
+import { forEach, quads } from "../parts/grid.ts";
+import { QUOTIENT, ROOT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
-import activation from "../activation.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
+import activation from "../parts/activation.wgsl" with { type: "text" };
 
 const code = math + activation + program;
 

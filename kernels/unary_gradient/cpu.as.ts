@@ -1,7 +1,7 @@
 // A unit is a block of 1024 elements.
-import { slopeAt4 } from "../activation.as";
-import { address, integer } from "../arguments.as";
-import { exp4, loadFirst, storeFirst } from "../math.as";
+import { slopeAt4 } from "../parts/activation.as";
+import { address, integer } from "../parts/arguments.as";
+import { exp4, loadFirst, storeFirst } from "../parts/math.as";
 
 // @ts-ignore: decorator
 @inline

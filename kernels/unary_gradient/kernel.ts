@@ -1,12 +1,12 @@
 // Gradient of `unary`: the derivative is computed anew from x, so that nothing but x is kept for it.
 import { bytesOf, f32, type Kernel, match } from "../kernel.ts";
-import { elements, elementwise, sameShape } from "../elementwise.ts";
+import { elements, elementwise, sameShape } from "../parts/elementwise.ts";
 import { type UnaryOp, unaryOperation, unaryOps, type UnaryParams } from "../unary/operations.ts";
-import { forEach, quads } from "../grid.ts";
-import { QUOTIENT, ROOT } from "../accuracy.ts";
+import { forEach, quads } from "../parts/grid.ts";
+import { QUOTIENT, ROOT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
-import activation from "../activation.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
+import activation from "../parts/activation.wgsl" with { type: "text" };
 
 const code = math + activation + program;
 

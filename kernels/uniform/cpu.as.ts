@@ -1,6 +1,6 @@
 // A unit is a block of 1024 elements.
-import { address, integer } from "../arguments.as";
-import { drawUniform } from "../threefry.as";
+import { address, integer } from "../parts/arguments.as";
+import { drawUniform } from "../parts/threefry.as";
 
 export function uniform(from: i32, to: i32, list: usize): void {
   const start = from << 10, stop = min(to << 10, integer(list, 1));

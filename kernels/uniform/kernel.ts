@@ -1,12 +1,12 @@
 // Uniform random numbers that depend on a key and a place alone, so that both backends and any number of threads draw
 // the same.
 import { bytesOf, type Case, f32, type Kernel, match, sizeOf } from "../kernel.ts";
-import { elementwise } from "../elementwise.ts";
-import { forEach } from "../grid.ts";
+import { elementwise } from "../parts/elementwise.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import draws from "../draws.wgsl" with { type: "text" };
-import generator from "../threefry.wgsl" with { type: "text" };
-import { checkKey, threefry } from "../threefry.ts";
+import draws from "../parts/draws.wgsl" with { type: "text" };
+import generator from "../parts/threefry.wgsl" with { type: "text" };
+import { checkKey, threefry } from "../parts/threefry.ts";
 
 const code = generator + draws + program;
 

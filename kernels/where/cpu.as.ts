@@ -1,6 +1,6 @@
 // A unit is a block of 1024 elements. A float mask is compared as floats: -0 is 0.
-import { address, integer } from "../arguments.as";
-import { loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { loadFirst, storeFirst } from "../parts/math.as";
 
 // @ts-ignore: decorator
 @inline

@@ -1,7 +1,7 @@
 // Picks element by element. Words are copied as they are, so a and b may be of either element type.
 import { bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
-import { elements, elementwise, sameShape } from "../elementwise.ts";
-import { forEach, quads } from "../grid.ts";
+import { elements, elementwise, sameShape } from "../parts/elementwise.ts";
+import { forEach, quads } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 
 const NORMAL = { kind: "normal" } as const;

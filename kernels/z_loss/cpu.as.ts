@@ -1,5 +1,5 @@
 // One unit: rows in order, in f64.
-import { address, float, integer } from "../arguments.as";
+import { address, float, integer } from "../parts/arguments.as";
 
 export function zLoss(from: i32, to: i32, list: usize): void {
   if (from >= to) return;

@@ -1,9 +1,9 @@
 // The z-loss's mean: squares of rows' log sums of exponentials, averaged over real rows.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { checkTrips } from "../grid.ts";
-import { QUOTIENT } from "../accuracy.ts";
+import { checkTrips } from "../parts/grid.ts";
+import { QUOTIENT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import lanes from "../lanes.wgsl" with { type: "text" };
+import lanes from "../parts/lanes.wgsl" with { type: "text" };
 
 /** Multiplies the mean. */
 export interface ZLossParams {

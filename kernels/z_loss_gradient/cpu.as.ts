@@ -1,6 +1,6 @@
 // A unit is a row.
-import { address, integer } from "../arguments.as";
-import { exp4, loadFirst, storeFirst } from "../math.as";
+import { address, integer } from "../parts/arguments.as";
+import { exp4, loadFirst, storeFirst } from "../parts/math.as";
 
 export function zLossGradient(from: i32, to: i32, list: usize): void {
   const E = integer(list, 6), masked = integer(list, 7) != 0;

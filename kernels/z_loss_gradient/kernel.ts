@@ -1,8 +1,8 @@
 // Gradient of the z-loss for logits, through their log sums of exponentials.
 import { type ArrayType, bytesOf, type Case, f32, type Kernel, match } from "../kernel.ts";
-import { forEach } from "../grid.ts";
+import { forEach } from "../parts/grid.ts";
 import program from "./gpu.wgsl" with { type: "text" };
-import math from "../math.wgsl" with { type: "text" };
+import math from "../parts/math.wgsl" with { type: "text" };
 
 function bind(inputs: readonly ArrayType[]) {
   if (inputs.length !== 4 && inputs.length !== 5) {

@@ -2,9 +2,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parseHistory } from "../../bench/history_entries.ts";
 import { renderBench } from "../../bench/page.ts";
-import { renderScaling } from "../../bench/scaling_page.ts";
-import { scalingSchema } from "../../bench/scaling_schema.ts";
-import { scalingTables } from "../../bench/scaling_tables.ts";
+import { renderScaling } from "../../bench/scaling/page.ts";
+import { scalingSchema } from "../../bench/scaling/schema.ts";
+import { scalingTables } from "../../bench/scaling/tables.ts";
 import { benchSchema } from "../../bench/schema.ts";
 import { tablesOf } from "../../bench/tables.ts";
 import { assertClose, run } from "../bench_command.ts";

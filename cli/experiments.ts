@@ -1,0 +1,253 @@
+// `deno task experiments`: checks everything a command asks for, loads the tasks, trains, and writes the report.
+import { resolve } from "node:path";
+import config from "../deno.json" with { type: "json" };
+import { checkPrecision } from "../experts/parts/precision.ts";
+import { prepareFolder, removePartial, writeAtomic } from "../formats/files.ts";
+import type { Reading } from "../report/claims.ts";
+import { stepsCsv } from "../report/csv.ts";
+import { renderReport } from "../report/report.ts";
+import { summaryTable } from "../report/table.ts";
+import { recordRows, recordText } from "../training/record_text.ts";
+import { specOf } from "../training/spec_of.ts";
+import { type Command, readCommand } from "./command.ts";
+import { readConfigFile } from "./config_file.ts";
+import { type Device, openDevice } from "./device.ts";
+import type { Experiment } from "../experiments/experiment.ts";
+import { helpText, listText } from "./help.ts";
+import { checkMemory, checkpointBytes } from "./memory_check.ts";
+import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folder.ts";
+import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
+import { outlineRuns, type PlannedRuns, planRuns } from "./plan_runs.ts";
+import { loadPlugins } from "./plugin.ts";
+import { createProgress, duration, type Progress, showCursor } from "./progress.ts";
+import { type Finished, runAll, type RunSetting } from "./run.ts";
+import {
+  chooseBest,
+  planTrials,
+  type Tuned,
+  type Tuning,
+  tuningSentences,
+  withTuned,
+} from "../experiments/tune.ts";
+import { last, splitWords } from "./words.ts";
+
+async function main(words: readonly string[]): Promise<void> {
+  const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
+  const split = fromWhereTheUserStands(splitWords(words), stands);
+  if (split.flags.help) return console.log(helpText());
+  const brought = await loadPlugins(split.values.plugin);
+  if (split.flags.list) return console.log(listText());
+  const configPath = last(split.values, "config");
+  const command = readCommand(split, brought, configPath === null ? null : await readConfigFile(configPath));
+  const experiment = command.experiment.name;
+  const outlines = outlineRuns(command);
+  const asked = await askedFolder({ ...command, experiment });
+
+  const start = performance.now();
+  console.log(`${experiment}: ${command.experiment.about}`);
+  console.log(`Loading ${command.tasks.map(({ label }) => label).join("; ")} ...`);
+  const planned = await planRuns(command, outlines);
+  if (command.tuning) planTrials(planned.plans, command.tuning);
+  const jobs = jobsOf(command, planned);
+  const device = await openDevice(command.device, {
+    ...command,
+    threads: command.threads ?? (jobs > 1 ? Math.max(1, Math.floor(cores() / jobs)) : null),
+  });
+  checkPlans(planned, device);
+  if (command.resume && asked !== null) await checkNoOthers(asked, namesOfRuns(command, planned));
+  const own = asked ?? await nextFolder(experiment);
+  const folder = stands === null ? own : resolve(own);
+  const runFolder = `${folder}/runs`;
+  await prepareFolder(runFolder, neededBytes(planned));
+  if (command.resume) { for (const each of [folder, runFolder]) await removePartial(each); }
+  await settleFacts(folder, {
+    experiment,
+    tasks: command.tasks.map(({ label }) => label).join("; "),
+    size: command.size,
+    data: [...planned.data.values()].map(({ digest }) => digest).join(" "),
+  });
+  const side = jobs > 1 ? `, ${jobs} side by side` : "";
+  console.log(
+    `${planned.plans.length} runs of ${
+      stepsOf(planned)
+    } steps in all on ${device.about}${side}; results in ${folder}/`,
+  );
+
+  const goOn = taskCommand(continueWords(words, folder));
+  const signal = stopSignal((status) => {
+    showCursor();
+    console.log(`\nStopped. To go on: ${goOn}`);
+    Deno.exit(status);
+  });
+  const setting = {
+    folder: runFolder,
+    device,
+    resume: command.resume,
+    jobs,
+    pluginPaths: split.values.plugin,
+    machine: {
+      threads: device.threads,
+      machine:
+        `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`,
+    },
+    blas: command.blas,
+    version: config.version,
+    signal,
+  };
+  const tuned = command.tuning ? await tune(planned, command.tuning, setting, folder) : [];
+  const judged = tuned.length > 0 ? { ...planned, plans: withTuned(planned.plans, tuned) } : planned;
+  const finished = await runAll(judged, { ...setting, progress: progressOf(judged) });
+  device.backend.close();
+  const reading = readingOf(command, finished, tuningSentences(tuned));
+  await writeResults(folder, command.experiment, finished, reading, taskCommand(words));
+  if (finished.runs.length > 0) {
+    console.log(`\n${summaryTable(finished.runs, finished.timings, reading)}`);
+    console.log(`Report: ${folder}/report.html (rows: records.jsonl, records.csv).`);
+  } else for (const note of reading.notes ?? []) console.error(note);
+  console.log(`${duration((performance.now() - start) / 1000)} in all.`);
+  if (finished.failed.length > 0) Deno.exit(1);
+}
+
+/**
+ * Aborted by Ctrl-C, by being told to end, or by a terminal that closes: a run then saves what it has and throws
+ * {@linkcode Stopped}. A second time nothing is waited for.
+ */
+function stopSignal(atOnce: (status: number) => never): AbortSignal {
+  const controller = new AbortController();
+  const usual = { SIGINT: 130, ...(Deno.build.os === "windows" ? {} : { SIGTERM: 143, SIGHUP: 129 }) };
+  for (const [name, status] of Object.entries(usual)) {
+    Deno.addSignalListener(name as Deno.Signal, () => {
+      if (controller.signal.aborted) atOnce(status);
+      controller.abort(new Stopped(() => atOnce(status)));
+    });
+  }
+  return controller.signal;
+}
+
+/** Why runs ended early, and how to leave. */
+class Stopped extends Error {
+  constructor(readonly leave: () => never) {
+    super("stopped");
+  }
+}
+
+/** Runs all trials into a folder of their own, and keeps what they found beside it. */
+async function tune(
+  planned: PlannedRuns,
+  tuning: Tuning,
+  setting: Omit<RunSetting, "progress">,
+  folder: string,
+): Promise<Tuned[]> {
+  const trials = planTrials(planned.plans, tuning);
+  const tried = { plans: trials.map(({ plan }) => plan), data: planned.data };
+  console.log(`${trials.length} trials of ${stepsOf(tried)} steps in all first, ${tuning.budget} a variant`);
+  const trialFolder = `${folder}/tuning`;
+  await prepareFolder(trialFolder, neededBytes(tried));
+  const { runs } = await runAll(tried, { ...setting, folder: trialFolder, progress: progressOf(tried) });
+  const tuned = chooseBest(trials, runs);
+  const kept = tuned.map(({ of: { names }, loss, best, trials }) => ({
+    ...names,
+    loss,
+    best: best.values,
+    trials,
+  }));
+  await writeAtomic(`${folder}/tuning.json`, JSON.stringify(kept, null, 2) + "\n");
+  return tuned;
+}
+
+function progressOf(planned: PlannedRuns): Progress {
+  return createProgress(planned.plans.length, stepsOf(planned), Deno.stdout.isTerminal());
+}
+
+/** Runs that a command may leave, tuned ones among them. */
+function namesOfRuns({ tuning }: Command, { plans }: PlannedRuns): string[] {
+  const own = plans.map(({ names }) => names.run);
+  return tuning ? [...own, ...own.map((run) => run.replace(/-seed(\d+)$/, "-tuned-seed$1"))] : own;
+}
+
+function stepsOf({ plans }: PlannedRuns): number {
+  return plans.reduce((sum, { config }) => sum + config.train.steps, 0);
+}
+
+function cores(): number {
+  return navigator.hardwareConcurrency;
+}
+
+/** Runs side by side: what was asked for, or one a core on the CPU where threads are not asked for. */
+function jobsOf({ jobs, device, threads }: Command, { plans }: PlannedRuns): number {
+  if (device !== "cpu") return 1;
+  return Math.min(plans.length, jobs ?? (threads === null ? cores() : 1));
+}
+
+/** Everything that can be refused before training is. */
+function checkPlans({ plans, data }: PlannedRuns, device: Device): void {
+  for (const { config, dataKey } of plans) {
+    const { precision } = config.experts;
+    if (precision === "full" || precision === "half") checkPrecision(precision, device.backend);
+    checkMemory(specOf(config, data.get(dataKey)!), config.train.batch * config.train.length, device);
+  }
+}
+
+/** Room for a checkpoint beside the one it replaces, about 4 KiB of records a step, and the report. */
+function neededBytes({ plans, data }: PlannedRuns): number {
+  const checkpoints = plans.map(({ config, dataKey }) => checkpointBytes(specOf(config, data.get(dataKey)!)));
+  const records = plans.reduce((sum, { config }) => sum + 4096 * config.train.steps, 0);
+  return 2 * Math.max(...checkpoints) + records + 2 ** 20;
+}
+
+async function writeResults(
+  folder: string,
+  { name, about }: Experiment,
+  { runs, timings }: Finished,
+  reading: Reading,
+  words: string,
+): Promise<void> {
+  await writeAtomic(`${folder}/records.jsonl`, runs.map((run) => recordText(recordRows(run))).join(""));
+  if (runs.length === 0) return;
+  await writeAtomic(`${folder}/records.csv`, stepsCsv(runs));
+  const date = new Date().toISOString().slice(0, 10);
+  const shown = { name, about, command: words, date, ...reading };
+  await writeAtomic(`${folder}/report.html`, renderReport(shown, runs, timings));
+}
+
+/** How a report is to be read. */
+function readingOf(
+  { experiment: { judgement }, baseline, controls }: Command,
+  { failed }: Finished,
+  remarks: readonly string[],
+): Reading {
+  return {
+    judgement,
+    remarks,
+    controlsLeftOut: !controls,
+    notes: failed.map(({ plan, reason }) => `Run ${plan.names.run} is left out: ${reason}.`),
+    ...(baseline === null ? {} : { baseline }),
+  };
+}
+
+/** What to type: words that a shell would cut or read otherwise are quoted. */
+function taskCommand(words: readonly string[]): string {
+  const quoted = words.map((word) =>
+    /^[\w.,:/=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  );
+  return ["deno task experiments", ...quoted].join(" ");
+}
+
+function continueWords(words: readonly string[], folder: string): string[] {
+  const kept = words.filter((word, at) =>
+    word !== "--resume" && !/^--out(=|$)/.test(word) && words[at - 1] !== "--out"
+  );
+  return [...kept, "--out", folder, "--resume"];
+}
+
+if (import.meta.main) {
+  try {
+    await main(Deno.args);
+  } catch (error) {
+    if (error instanceof Stopped) error.leave();
+    const expected = error instanceof RangeError ||
+      (error instanceof Error && error.message.startsWith("Cannot "));
+    console.error(expected ? error.message : error);
+    Deno.exit(1);
+  }
+}
