@@ -1,6 +1,6 @@
 // The file bench/history.jsonl, a line an entry: what may be added, and how new ratios differ from the last entry of the
 // same class of machine.
-import { z } from "zod";
+import * as z from "zod";
 import { signed } from "../report/numbers.ts";
 import { spreadSchema } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 // What `--json` prints, as a schema: programs that read it can check it with the same one.
-import { z } from "zod";
+import * as z from "zod";
 
 const figure = z.number().min(0);
 

@@ -1,6 +1,6 @@
 // What `--help` and `--list` print: options from their one declaration, settings from the schema, plugins from their
 // registries.
-import { z } from "zod";
+import * as z from "zod";
 import { experts } from "../experts/registry.ts";
 import { controlAbout } from "../models/controls.ts";
 import { routers } from "../routers/registry.ts";

@@ -1,5 +1,5 @@
 // What a bank of experts is: E networks of one shape that compute on rows already sorted by expert.
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Init, Params } from "../tensor/init.ts";
 import type { Random } from "../tensor/random.ts";
 import type { SortedRows } from "../tensor/rows.ts";

@@ -1,5 +1,5 @@
 // Two-layer experts: act(x W_in + b_in) W_out + b_out. The product applies its activation to its sums; squaring comes after.
-import { z } from "zod";
+import * as z from "zod";
 import { square } from "../tensor/arithmetic.ts";
 import { constant } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";

@@ -1,5 +1,5 @@
 // Linear experts: y = x W, with no hidden layer, as where experts divide a plane between them (regression). F plays no part.
-import { z } from "zod";
+import * as z from "zod";
 import { constant, normal } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";

@@ -1,5 +1,5 @@
 // Gated experts: (silu(x W_gate) * x W_in) W_out (Shazeer 2020, as in Mixtral).
-import { z } from "zod";
+import * as z from "zod";
 import { gated } from "../tensor/arithmetic.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";

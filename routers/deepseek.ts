@@ -1,7 +1,7 @@
 // DeepSeekMoE and its successors: many narrow experts, some that every token goes to, sigmoid scores, and a bias that is
 // nudged by the load after each step and decides the choice but not the weight. Shared experts are the first S of the
 // bank, given to every token with weight 1, so that they cost what any other choice costs.
-import { z } from "zod";
+import * as z from "zod";
 import {
   add,
   affine,
@@ -62,7 +62,7 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
   readings: [
     "Defaults are those of DeepSeekMoE 2B (7 routed, 1 shared) with the scores, bias and loss " +
     "of V3; V1: score softmax, normalize false, biasRate 0, balanceScope batch, balance 0.01; " +
-    "V2 besides: groups 8, groupsKept 3, groupScore max, routedScale 16.",
+    "V2 besides: balanceCounts biased (equations 23 to 31), groups 8, groupsKept 3, groupScore max, routedScale 16.",
     "Shared experts are counted in E, and take no part in what is said about balance.",
     "The routed scale is 1, as in the text of the paper; released code has 2.5 (V3-671B) and " +
     "16 (V2-236B).",
@@ -106,7 +106,7 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
       "score of a group: its best (V2), the sum of its best two (V3), of its best k / M (V3's text, Megatron)",
     ),
     groupMask: z.enum(["infinity", "zero"]).default("infinity").describe(
-      "experts of other groups score -infinity, or 0 (Hugging Face), which beats a negative biased score",
+      "experts of other groups score -infinity (also transformers 5.24), or 0, which beats a negative biased score",
     ),
     balance: z.number().min(0).default(1e-4).describe(
       "weight alpha of the balance loss (V1: 0.01; V2: 0.003)",

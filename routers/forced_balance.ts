@@ -1,6 +1,6 @@
 // Forced balance: no gate at all, every expert gets the same load. For benchmarks that must not depend on what a router
 // learned, and as the even end of any comparison.
-import { z } from "zod";
+import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
 import { take, wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, tensor } from "../tensor/tensor.ts";

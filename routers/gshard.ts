@@ -1,7 +1,7 @@
 // GShard top-2: the two most probable experts, weights normalised over the two before anything is dropped; the second
 // is drawn with probability 2 g2; capacity per group of tokens, all first choices before any second. Mesh-TensorFlow and
 // DeepSpeed choose the second expert by other rules, which are options here.
-import { z } from "zod";
+import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
 import { add, affine, divide, greater, log, maximum, multiply, negate } from "../tensor/arithmetic.ts";
 import { truncatedNormal } from "../tensor/init.ts";

@@ -1,6 +1,6 @@
 // Gumbel-Matching: the balanced assignment that is best under log-probabilities plus Gumbel noise, so that loads are equal
 // and yet every token's expert is a sample; weights p / q undo what balancing did to its chances.
-import { z } from "zod";
+import * as z from "zod";
 import { add } from "../tensor/arithmetic.ts";
 import { stopGradient } from "../tensor/tensor.ts";
 import {

@@ -1,6 +1,6 @@
 // Hash: a fixed function of the text alone chooses the expert; no gate, no weight, no loss, no capacity. Where a token has
 // no predecessor, its own id takes the place of the previous one's.
-import { z } from "zod";
+import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
 import { take, wholeNumbers } from "../tensor/rows.ts";
 import type { Sequences } from "../tensor/sequences.ts";

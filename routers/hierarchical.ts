@@ -1,6 +1,6 @@
 // Two levels of noisy top-k: a first gate picks groups of experts, a gate of each group picks experts inside, and the
 // weights multiply. A token goes to k1 k2 experts; nobody is dropped.
-import { z } from "zod";
+import * as z from "zod";
 import { add, affine, divide, maximum, multiply } from "../tensor/arithmetic.ts";
 import { matmul } from "../tensor/products.ts";
 import { sumFirst } from "../tensor/reduce.ts";

@@ -1,6 +1,6 @@
 // LocMoE: top-1 of a gate that needs no learning, a loss that keeps tokens on their node, and a capacity never below the
 // least that lets an expert meet a token it is meant for. The gate has no parameters: training moves x.
-import { z } from "zod";
+import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
 import { add, affine, greater, maximum, multiply, relu } from "../tensor/arithmetic.ts";
 import type { Params } from "../tensor/init.ts";

@@ -1,6 +1,6 @@
 // LocMoE+ (later Expert-Token Resonance): tokens choose experts by cosine, then experts keep the best of the tokens that
 // chose them. What one token gets depends on the whole batch, later tokens included: not causal, but for mode "tcr".
-import { z } from "zod";
+import * as z from "zod";
 import { affine, divide, exp, maximum, multiply, relu, square } from "../tensor/arithmetic.ts";
 import type { Params } from "../tensor/init.ts";
 import { meanAll, scalar, softmax, sumAll } from "../tensor/reduce.ts";

@@ -1,7 +1,7 @@
 // Noisy top-k: noise is added to a linear gate, all but the k largest scores are left out, and softmax runs over what is
 // left. Two losses even out how much and how many tokens experts get. Nobody is dropped. Strictly balanced gating, the
 // same paper's other gate, is an option.
-import { z } from "zod";
+import * as z from "zod";
 import { affine, multiply } from "../tensor/arithmetic.ts";
 import { constant, type Init } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";

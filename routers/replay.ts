@@ -1,6 +1,6 @@
 // Recorded decisions: what a router decided in one run, decided again in another, whatever the tokens are now. For finding
 // out whether two machines, backends or versions differ in routing or in arithmetic. Weights come back as constants.
-import { z } from "zod";
+import * as z from "zod";
 import { tensor } from "../tensor/tensor.ts";
 import type { AnyRouterPlugin } from "./registry.ts";
 import type { RouterPlugin } from "./router.ts";

@@ -1,6 +1,6 @@
 // What a router is: a plugin that decides which experts take which tokens, and with what weight. It scores, it may call
 // the capacity helpers, and it never moves a token: that is the layer's work.
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Init, Params } from "../tensor/init.ts";
 import type { Random } from "../tensor/random.ts";
 import type { Sequences } from "../tensor/sequences.ts";

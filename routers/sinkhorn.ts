@@ -1,6 +1,6 @@
 // Sinkhorn (S-BASE): experts by the largest entries of an entropy-balanced transport plan in training, of the logits in
 // evaluation. The plan carries no gradient, and its largest entries balance loads nearly, not exactly.
-import { z } from "zod";
+import * as z from "zod";
 import { sigmoid } from "../tensor/arithmetic.ts";
 import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";

@@ -1,6 +1,6 @@
 // Skip: experts are drawn from the router's distribution, an expert with too many tokens skips a random part of them, and
 // those it keeps count for the skipped, so that gradients stay unbiased.
-import { z } from "zod";
+import * as z from "zod";
 import { add } from "../tensor/arithmetic.ts";
 import { topK } from "../tensor/rows.ts";
 import { reshape, stopGradient } from "../tensor/tensor.ts";

@@ -1,6 +1,6 @@
 // Soft MoE: no token is sent anywhere. Each expert computes on slots, weighted means of a sequence's tokens, and each
 // token gets a weighted mean of what all slots gave. Every weight sees the whole sequence, so a decoder leaks the future.
-import { z } from "zod";
+import * as z from "zod";
 import { add, affine, greater, multiply, where } from "../tensor/arithmetic.ts";
 import { constant, normal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";

@@ -1,6 +1,6 @@
 // ST-MoE: top-2 with normalised weights, a z-loss that keeps router logits small, and a second expert that is used as
 // often as its weight is large against a threshold. Capacity does not count the second choice (Mesh-TensorFlow).
-import { z } from "zod";
+import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
 import { affine, greater, multiply } from "../tensor/arithmetic.ts";
 import { truncatedNormal } from "../tensor/init.ts";

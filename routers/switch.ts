@@ -1,6 +1,6 @@
 // Switch: each token goes to its most probable expert, weighted by that probability. Of the paper's selective precision
 // nothing is left to choose: all arithmetic here is f32, the router's included.
-import { z } from "zod";
+import * as z from "zod";
 import { truncatedNormal } from "../tensor/init.ts";
 import { affine, subtract, where } from "../tensor/arithmetic.ts";
 import { matmul } from "../tensor/products.ts";

@@ -1,6 +1,6 @@
 // Top-ANY: any number of choices, weights normalised over them, and a capacity that follows the load: x > 0 is the factor,
 // 0 drops nothing, x < 0 drops nothing up to the factor -x. Rows are ragged here, so x < 0 keeps what -x keeps.
-import { z } from "zod";
+import * as z from "zod";
 import { add, affine, exp, multiply, negate, normalCdf, relu, subtract } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal, uniformWithin } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";

@@ -1,6 +1,6 @@
 // Recall: what experts can remember. Keys lie in topics, but objects are drawn without regard to them, so nothing can be
 // inferred and every fact has to be stored; it is judged on the facts it learned.
-import { z } from "zod";
+import * as z from "zod";
 import { random } from "../tensor/random.ts";
 import { classificationData, clusteredVectors, oneLayer } from "./classification.ts";
 import type { TaskPlugin } from "./task.ts";

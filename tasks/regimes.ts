@@ -1,6 +1,6 @@
 // Regimes: routing has to find the topic. Each topic has a linear rule of its own for the own part of its inputs, so one
 // expert a topic is all it takes, and it is judged on inputs never seen in training.
-import { z } from "zod";
+import * as z from "zod";
 import { type Random, random } from "../tensor/random.ts";
 import { classificationData, clusteredVectors, oneLayer } from "./classification.ts";
 import type { ReferenceLoss, TaskPlugin } from "./task.ts";

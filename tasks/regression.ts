@@ -1,6 +1,6 @@
 // Regression: a function of one or two variables in pieces, each linear, so that one linear expert a piece is all it takes
 // and a picture shows who computes where. Features are [1, x], so that linear experts need no bias.
-import { z } from "zod";
+import * as z from "zod";
 import { random } from "../tensor/random.ts";
 import { digestOf } from "./digest.ts";
 import { linearError } from "./least_squares.ts";

@@ -1,6 +1,6 @@
 // What a task is: a plugin that says where examples come from, what a model's input and output are, and how good
 // routing can be. It knows a model's input and target, and nothing of routers or training.
-import type { z } from "zod";
+import type * as z from "zod";
 import type { ModelInput, ModelTarget } from "../models/spec.ts";
 import type { Random } from "../tensor/random.ts";
 

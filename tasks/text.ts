@@ -1,6 +1,6 @@
 // Language modelling over any corpus: what the plugins language and languages share, which differ in their defaults.
 // Windows, their order and what is held out are those of data/; nothing about them is decided here.
-import { z } from "zod";
+import * as z from "zod";
 import { trainingBatches, validationBatches } from "../data/batches.ts";
 import { prepareBytes } from "../data/bytes.ts";
 import { openBytes } from "../data/bytes_on_disk.ts";

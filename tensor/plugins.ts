@@ -1,6 +1,6 @@
 // Lists of plugins by name: routers, kinds of experts, tasks. What they share is here once: names are kebab-case and
 // taken only once, options are a zod object, and whatever is refused is refused by name and with the choices.
-import { z } from "zod";
+import * as z from "zod";
 
 /** What every plugin has. */
 export interface Plugin<Options> {

@@ -1,6 +1,6 @@
 // The contract suite of experts against kinds with one fault each: a suite that lets a fault pass would prove nothing.
 import { assert, assertEquals } from "@std/assert";
-import { z } from "zod";
+import * as z from "zod";
 import type { ExpertBank, ExpertRows } from "../experts/expert.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import type { AnyExpertPlugin } from "../experts/registry.ts";

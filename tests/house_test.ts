@@ -104,6 +104,11 @@ Deno.test("every source opens with one to three lines of comment", () => {
   assertEquals(wrong.map(([path]) => path), []);
 });
 
+Deno.test("zod is imported as a namespace, so that bundles leave its translations out", () => {
+  const wrong = [...texts].filter(([, text]) => /import (?:type )?\{[^}]*\bz\b[^}]*\} from "zod"/.test(text));
+  assertEquals(wrong.map(([path]) => path), []);
+});
+
 Deno.test("files are named in snake case", () => {
   const wrong = sources.map(([path]) => path).filter((path) =>
     !/^([a-z0-9_]+\/)*[a-z0-9_]+(\.as)?\.ts$/.test(path)

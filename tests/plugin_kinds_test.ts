@@ -26,7 +26,7 @@ export const cities: TaskPlugin<RecallOptions> = { ...recall, name: "cities", ab
 /** Experts with a positive score take a token, however many they are. */
 const spenders = `
 import { matmul, normal, relu, reshape, type RouterPlugin, softmax, tensor } from "@switchyard/moe";
-import { z } from "zod";
+import * as z from "zod";
 
 export const reluRouting: RouterPlugin<Record<string, never>> = {
   name: "relu-routing",

@@ -1,7 +1,7 @@
 // What every plugin promises of its options, whatever it is a plugin of: they are described, survive JSON, and bad ones
 // are refused by the names of plugin and option.
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { z } from "zod";
+import * as z from "zod";
 
 /** A plugin, as far as its options go. */
 interface WithOptions {

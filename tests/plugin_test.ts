@@ -23,7 +23,7 @@ import {
   tokenChoice,
   topK,
 } from "@switchyard/moe";
-import { z } from "zod";
+import * as z from "zod";
 
 /** Options of {@linkcode sigmoidGate}. */
 export interface SigmoidGateOptions {

@@ -2,7 +2,7 @@
 // sequence gets what it gets alone, bit for bit on the CPU. Options turn capacity and noise off. Left out by trait: routers
 // balanced by construction over the batch, and, in training, those that are not causal: there all tokens depend on all.
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { z } from "zod";
+import * as z from "zod";
 import { cpu } from "../cpu/backend.ts";
 import { swiglu } from "../experts/swiglu.ts";
 import type { Backend } from "../kernels/kernel.ts";

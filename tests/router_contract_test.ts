@@ -1,6 +1,6 @@
 // The contract suite against routers with one fault each: a suite that lets a fault pass would prove nothing.
 import { assert, assertEquals } from "@std/assert";
-import { z } from "zod";
+import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
 import { leaveOutPadding } from "../routers/parts/capacity.ts";
 import { gshard } from "../routers/gshard.ts";

@@ -1,7 +1,7 @@
 // What every task must do, as tests made for one plugin. It is told which options change the examples, and asks the task
 // itself for everything else.
 import { assert, assertEquals, assertNotEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { z } from "zod";
+import * as z from "zod";
 import { type AnyTaskPlugin, parseTaskOptions } from "../tasks/registry.ts";
 import type { EvaluationExamples, Examples, TaskData } from "../tasks/task.ts";
 import { random } from "../tensor/random.ts";

@@ -2,6 +2,7 @@
 // file or network permission. Four modules: with relaxed multiply-add or plain SIMD, on shared memory or not.
 import asc from "assemblyscript/asc";
 import { gzipSync } from "node:zlib";
+import { takeNoOptions } from "./no_options.ts";
 
 const HEADER = "// Written by `deno task build:wasm` from kernels/*/cpu.as.ts. Do not edit.\n";
 
@@ -86,6 +87,7 @@ function base64(bytes: Uint8Array): string {
 }
 
 if (import.meta.main) {
+  takeNoOptions("build:wasm", "Compiles the kernels into cpu/wasm.ts.");
   const root = new URL("../", import.meta.url);
   const names = programNames(root).map((program) => program.split(" ")[0]);
   let text = `${HEADER}\n/** Programs of the modules; a program's number is its place here. */\n`;

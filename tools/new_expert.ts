@@ -10,7 +10,7 @@ export const expertFiles: PluginFiles = {
   ending: "Experts",
   skeleton: ({ name, constant, type, title }) =>
     `// ${title} experts: relu(x W_in) W_out. Weights are drawn unit by unit, so a bank cut finer starts as the same network.
-import { z } from "zod";
+import * as z from "zod";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";
 import { unitsIn, unitsOut } from "./parts/init.ts";

@@ -12,7 +12,7 @@ export function routerFiles(year: number): PluginFiles {
     ending: "Router",
     skeleton: ({ name, constant, type, title }) =>
       `// ${title}: each token goes to its most probable expert, weighted by that probability; nobody is dropped.
-import { z } from "zod";
+import * as z from "zod";
 import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";

@@ -1,10 +1,11 @@
 // Lists folders of variants (kernels, routers, experts, tasks, experiments) and writes their mod.ts and tables. A written list,
 // not a folder scan while running, is what types, bundlers and browsers can follow; a test fails when one is stale.
-import { z } from "zod";
+import * as z from "zod";
 import type { ExpertPlugin } from "../experts/expert.ts";
 import type { RouterPlugin } from "../routers/router.ts";
 import type { TaskPlugin } from "../tasks/task.ts";
 import { formula } from "./formula.ts";
+import { takeNoOptions } from "./no_options.ts";
 
 const WRITTEN = "Written by `deno task index`. Do not edit.";
 const START = "<!-- index: written by `deno task index` -->";
@@ -235,6 +236,7 @@ export async function indexFiles(root: URL): Promise<Record<string, string>> {
 }
 
 if (import.meta.main) {
+  takeNoOptions("index", "Writes mod.ts, the lists of plugins, and the tables of their pages.");
   const root = new URL("../", import.meta.url);
   const write = (path: string, text: string) => {
     const url = new URL(path, root);

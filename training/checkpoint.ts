@@ -1,6 +1,6 @@
 // Checkpoints in the safetensors format: 8 bytes with the header's length, the header in JSON, the numbers. Any tool of
 // the field opens them, and equal tensors give equal bytes: names are sorted and the header is padded with spaces.
-import { z } from "zod";
+import * as z from "zod";
 
 /** One array of a checkpoint. */
 export interface CheckpointTensor {

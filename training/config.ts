@@ -1,7 +1,7 @@
 // A run as one typed, JSON-serialisable description: task, model, experts, router, control, training, placement and
 // seed. The command line, config files, arms of an experiment, the record's header, a run's identity and the report's
 // Setup all follow from its schema.
-import { z } from "zod";
+import * as z from "zod";
 import { findExperts, parseExpertOptions } from "../experts/registry.ts";
 import { findRouter, parseOptions } from "../routers/registry.ts";
 import { findTask, parseTaskOptions } from "../tasks/registry.ts";

@@ -1,6 +1,6 @@
 // The schema of a run, with defaults, ranges and descriptions of every setting, and the types of what it gives. Options of
 // plugins are left to the plugins.
-import { z } from "zod";
+import * as z from "zod";
 import { type ControlName, controls } from "../models/controls.ts";
 
 /** A plugin's name with all of its options. */

@@ -1,5 +1,5 @@
 // What `deno task bench:scaling --json` prints, as a schema.
-import { z } from "zod";
+import * as z from "zod";
 import { spreadSchema } from "../schema.ts";
 
 const figure = z.number().min(0);

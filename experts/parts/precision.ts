@@ -1,6 +1,6 @@
 // How exactly a bank stores what its products read. Half keeps 16-bit copies of weights, tokens and hidden units, and adds
 // up in f32; parameters themselves, gradients and everything outside the bank stay f32 (docs/decisions/half_precision.md).
-import { z } from "zod";
+import * as z from "zod";
 import type { Backend } from "../../kernels/kernel.ts";
 import { toHalf } from "../../tensor/arithmetic.ts";
 import { seenFrom, type Tensor } from "../../tensor/tensor.ts";

@@ -1,6 +1,6 @@
 // How many assignments an expert may keep, and who is dropped. Published systems disagree on both (for 50 tokens,
 // 8 experts, 2 choices and factor 1 their capacities run from 6 to 16), so each rule and order has a name.
-import { z } from "zod";
+import * as z from "zod";
 import * as kernels from "../../kernels/mod.ts";
 import { subtract, toFloat, where } from "../../tensor/arithmetic.ts";
 import type { Random } from "../../tensor/random.ts";

@@ -1,5 +1,5 @@
 // LocMoE's locality loss: how far the experts that a rank's tokens lean to are from the experts on that rank's own node.
-import { z } from "zod";
+import * as z from "zod";
 import type { Backend } from "../../kernels/kernel.ts";
 import * as kernels from "../../kernels/mod.ts";
 import { matmul } from "../../tensor/products.ts";

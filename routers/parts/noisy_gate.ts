@@ -1,6 +1,6 @@
 // Noisy top-k gating, shared by the flat and the hierarchical router: noise, the k largest, softmax over those, and the
 // smooth probability of being among them. Noise is drawn on the host, so that every backend sees the same bits.
-import { z } from "zod";
+import * as z from "zod";
 import { add, affine, divide, multiply, normalCdf, softplus, subtract } from "../../tensor/arithmetic.ts";
 import { constant, type Init } from "../../tensor/init.ts";
 import { matmul } from "../../tensor/products.ts";

@@ -1,7 +1,7 @@
 // What routers that sample share: a softmax gate, a drawn expert with weight 1, a score-function estimator with importance
 // weights and a baseline, and the biased comparators as options. How the estimator enters training and what of it is exact
 // in a deep model: docs/decisions/score_function_in_a_deep_model.md.
-import { z } from "zod";
+import * as z from "zod";
 import { affine } from "../../tensor/arithmetic.ts";
 import { type Init, truncatedNormal } from "../../tensor/init.ts";
 import { matmul } from "../../tensor/products.ts";
