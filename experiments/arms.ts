@@ -1,6 +1,7 @@
 // Settings from the command line: `PATH=VALUE` sets one, a list of values makes arms, and a setting that is said twice or
 // in two ways is refused. `--set` crosses its lists; `--vary` changes one thing at a time.
 import { findRouter, optionNames, routers } from "../routers/registry.ts";
+import { insteadOf } from "../tensor/plugins.ts";
 import { settingList, type Settings } from "../training/config.ts";
 
 /** One combination of what is varied. */
@@ -81,10 +82,10 @@ function checkPath(path: string, section: string): void {
 }
 
 function checkRouterOption(router: string, option: string): void {
-  const known = optionNames(findRouter(router));
+  const plugin = findRouter(router);
+  const known = optionNames(plugin);
   if (!known || known.includes(option)) return;
-  const list = known.length === 0 ? "it has none" : `there are ${known.join(", ")}`;
-  throw new RangeError(`Cannot set option "${option}" of router "${router}": ${list}`);
+  throw new RangeError(`Cannot set ${option} of router "${router}": ${insteadOf(plugin, [option])}`);
 }
 
 /** Splits at commas outside brackets, braces and quotes. */

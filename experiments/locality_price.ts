@@ -5,11 +5,15 @@ import { type Experiment, routerVariant, type Variant } from "./experiment.ts";
 
 const without: readonly (readonly [string, string, Record<string, unknown>])[] = [
   ["locmoe", "defaults", {}],
-  ["locmoe", "dropless", { capacity: "factor", capacityRule: "dropless" }],
+  ["locmoe", "dropless", { capacityFrom: "factor", capacityRule: "dropless" }],
   ["locmoe", "no locality loss", { locality: 0 }],
   ["locmoe", "learned gate", { gate: "orthogonal" }],
   ["locmoe", "learned gate, not rectified", { gate: "orthogonal", rectify: false }],
-  ["locmoe", "learned gate, dropless", { gate: "orthogonal", capacity: "factor", capacityRule: "dropless" }],
+  ["locmoe", "learned gate, dropless", {
+    gate: "orthogonal",
+    capacityFrom: "factor",
+    capacityRule: "dropless",
+  }],
   ["locmoe-plus", "defaults", {}],
   ["locmoe-plus", "tokens alone choose", { mode: "tcr" }],
   ["locmoe-plus", "no threshold", { threshold: null }],

@@ -33,6 +33,8 @@ export interface ExpertPlugin<Options> {
   readonly about: string;
   /** Defaults, ranges and one-line descriptions of the options. */
   readonly options: z.ZodType<Options, unknown>;
+  /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */
+  readonly renamed?: Readonly<Record<string, string>>;
   /** Numbers in one expert's parameters. */
   parameters(dims: ExpertDims, options: Options): number;
   /** Floating-point operations of one token in one expert, forward: its multiply-adds, times two. */

@@ -1,7 +1,7 @@
 // Controls: what a comparison of routers is held against. Each is a function from spec to spec, so that a control trains
 // on the same examples, in the same order, from the same weights outside the experts.
 import { forcedBalance } from "../routers/forced_balance.ts";
-import { leaveOutPadding } from "../routers/parts/capacity.ts";
+import { maskExperts } from "../routers/parts/capacity.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { tokenChoice } from "../routers/parts/scoring.ts";
 import { take } from "../tensor/rows.ts";
@@ -87,7 +87,7 @@ function knownRouting(group_V: Int32Array): AnyRouterPlugin {
       route(x_TD, { tokenId_T, real_T }) {
         const [T] = x_TD.shape;
         const expert_V = tensor(x_TD.backend, group_V.map((group) => group % E), [group_V.length]);
-        const wanted_TK = leaveOutPadding(reshape(take(expert_V, tokenId_T), [T, 1]), real_T);
+        const wanted_TK = maskExperts(reshape(take(expert_V, tokenId_T), [T, 1]), real_T);
         const weight_TK = tensor(x_TD.backend, new Float32Array(T).fill(1), [T, 1]);
         return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { losses: {} });
       },

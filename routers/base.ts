@@ -7,7 +7,7 @@ import { matmul } from "../tensor/products.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
 import { reshape } from "../tensor/tensor.ts";
 import { assignBalanced, scopeOf } from "./parts/assignment.ts";
-import { leaveOutPadding } from "./parts/capacity.ts";
+import { maskExperts } from "./parts/capacity.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
@@ -61,7 +61,7 @@ export const base: RouterPlugin<BaseOptions> = {
         const balancing = () => ({ scope: scopeOf(T, options.groups, "base"), real_T });
         const expert_TK = training
           ? reshape(await assignBalanced(affinity_TE, balancing()), [T, 1])
-          : leaveOutPadding(topK(affinity_TE, 1).index_TK, real_T);
+          : maskExperts(topK(affinity_TE, 1).index_TK, real_T);
         const weight_TK = sigmoid(takeAlong(affinity_TE, expert_TK));
         return tokenChoice({ wanted_TK: expert_TK, expert_TK, weight_TK }, { losses: {} });
       },

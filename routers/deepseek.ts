@@ -19,7 +19,7 @@ import { softmax, sumLast } from "../tensor/reduce.ts";
 import { putAlong, takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
-import { leaveOutPadding } from "./parts/capacity.ts";
+import { maskExperts } from "./parts/capacity.ts";
 import { chosenCounts, shareLoss } from "./parts/losses.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
@@ -34,7 +34,7 @@ export interface DeepseekOptions {
   readonly biasRate: number;
   readonly biasRule: "sign" | "error";
   readonly biasSteps: number | null;
-  readonly groups: number;
+  readonly expertGroups: number;
   readonly groupsKept: number;
   readonly groupScore: "max" | "top-2" | "share";
   readonly groupMask: "infinity" | "zero";
@@ -62,7 +62,7 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
   readings: [
     "Defaults are those of DeepSeekMoE 2B (7 routed, 1 shared) with the scores, bias and loss " +
     "of V3; V1: score softmax, normalize false, biasRate 0, balanceScope batch, balance 0.01; " +
-    "V2 besides: balanceCounts biased (equations 23 to 31), groups 8, groupsKept 3, groupScore max, routedScale 16.",
+    "V2 besides: balanceCounts biased (equations 23 to 31), expertGroups 8, groupsKept 3, groupScore max, routedScale 16.",
     "Shared experts are counted in E, and take no part in what is said about balance.",
     "The routed scale is 1, as in the text of the paper; released code has 2.5 (V3-671B) and " +
     "16 (V2-236B).",
@@ -75,6 +75,7 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
     "The routed scale leaves shared experts alone, and comes after normalising.",
   ],
   traits: { causal: true, balancedBy: "bias", perToken: "exactly K", gradient: "through weight" },
+  renamed: { groups: "expertGroups" },
   options: z.strictObject({
     k: z.number().int().min(1).default(7).describe(
       "routed experts a token goes to (DeepSeekMoE 2B: 7; V2: 6; V3: 8)",
@@ -96,7 +97,7 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
       .describe(
         "training steps in which the bias moves; null = all (V3 stops for the last 3% of its tokens)",
       ),
-    groups: z.number().int().min(1).default(1).describe(
+    expertGroups: z.number().int().min(1).default(1).describe(
       "groups (devices, nodes) of routed experts; 1 = no limit (V3: 8)",
     ),
     groupsKept: z.number().int().min(1).default(1).describe(
@@ -121,7 +122,7 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
   }),
   expertsPerToken: ({ k, shared }) => k + shared,
   create({ D, E }, options, init) {
-    const { k: K, shared: S, groups: G, groupsKept: M } = options;
+    const { k: K, shared: S, expertGroups: G, groupsKept: M } = options;
     const R = E - S;
     const inside = R / G;
     if (K > R) {
@@ -163,7 +164,7 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
         // V3 19, s / sum s, from logarithms, since sigmoids of a row may all be too small for f32.
         const share_TR = options.score === "softmax" ? score_TR : softmax(negate(softplus(negate(logit_TR))));
         const counted_TR = options.balanceCounts === "scores" ? stopGradient(score_TR) : limited_TR;
-        const wanted_TK = leaveOutPadding(index_TK, real_T);
+        const wanted_TK = maskExperts(index_TK, real_T);
         return {
           ...tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, {
             probability_TE: spread(share_TR),
@@ -193,7 +194,7 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
 
 /** Scores with those of all but the M best groups masked (V3, section 2.1.2; V2, section 2.2.2). */
 function limitGroups(score_TR: Tensor, options: DeepseekOptions, inside: number): Tensor {
-  const { k: K, groups: G, groupsKept: M, groupScore } = options;
+  const { k: K, expertGroups: G, groupsKept: M, groupScore } = options;
   const [T, R] = score_TR.shape;
   const byGroup = reshape(score_TR, [T * G, inside]);
   const counted = { max: 1, "top-2": 2, share: Math.max(1, Math.floor(K / M)) }[groupScore];
@@ -216,9 +217,9 @@ function balanceLosses(
   counted_TR: Tensor,
   { options, scope, real_T }: BalanceParts,
 ): Record<string, Tensor> {
-  const { k: K, groups: G, groupsKept: M } = options;
+  const { k: K, expertGroups: G, groupsKept: M } = options;
   const [T, R] = probability_TR.shape;
-  const best_TK = leaveOutPadding(topK(counted_TR, K).index_TK, real_T);
+  const best_TK = maskExperts(topK(counted_TR, K).index_TK, real_T);
   const picked_TR = chosenCounts(best_TK, R, K);
   const loss = (probability: Tensor, picked: Tensor, weight: number) =>
     shareLoss({ probability_TE: probability, chosen_TE: picked, scope, real_T, weight });

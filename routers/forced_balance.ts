@@ -4,7 +4,7 @@ import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
 import { take, wholeNumbers } from "../tensor/rows.ts";
 import { apply, reshape, tensor } from "../tensor/tensor.ts";
-import { leaveOutPadding } from "./parts/capacity.ts";
+import { maskExperts } from "./parts/capacity.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
@@ -47,7 +47,7 @@ export const forcedBalance: RouterPlugin<ForcedBalanceOptions> = {
       route(x_TD, { training, random, real_T }) {
         const [T] = x_TD.shape;
         // Real tokens are numbered, and number i takes row i of the turns; padding has none.
-        const one_T1 = leaveOutPadding(wholeNumbers(x_TD, [T, 1], () => 0), real_T);
+        const one_T1 = maskExperts(wholeNumbers(x_TD, [T, 1], () => 0), real_T);
         const [key0, key1] = random.split("order").key;
         const order = mode === "random" && training
           ? apply(kernels.uniform, [], { key0, key1, shape: [T, 1] }, x_TD.backend)
@@ -55,7 +55,7 @@ export const forcedBalance: RouterPlugin<ForcedBalanceOptions> = {
         const numbering = { groups: 1, scope: Math.max(1, T), choiceMajor: false };
         const [number_T1] = apply(kernels.rankInGroup, [one_T1, ...order], numbering);
         const turns_TK = wholeNumbers(x_TD, [T, K], (at) => at % E);
-        const wanted_TK = leaveOutPadding(take(turns_TK, reshape(number_T1, [T])), real_T);
+        const wanted_TK = maskExperts(take(turns_TK, reshape(number_T1, [T])), real_T);
         const weight_TK = tensor(x_TD.backend, new Float32Array(T * K).fill(1 / K), [T, K]);
         return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { losses: {} });
       },

@@ -3,7 +3,7 @@
 // DeepSpeed choose the second expert by other rules, which are options here.
 import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { add, affine, divide, greater, log, maximum, multiply, negate } from "../tensor/arithmetic.ts";
+import { add, affine, divide, log, maximum, multiply, negate } from "../tensor/arithmetic.ts";
 import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { shareOfRow, softmax, sumLast } from "../tensor/reduce.ts";
@@ -15,11 +15,11 @@ import {
   type CapacityOptions,
   capacityOptions,
   keepWithinCapacity,
-  leaveOut,
-  leaveOutPadding,
+  maskExperts,
 } from "./parts/capacity.ts";
 import { settled, sideBySide } from "./parts/columns.ts";
 import { balanceLoss } from "./parts/losses.ts";
+import { type SecondRule, usedExperts } from "./parts/second_expert.ts";
 import type { RouterPlugin, RouteStep } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
@@ -30,7 +30,7 @@ export interface GshardOptions extends CapacityOptions {
   readonly balanceScale: "unit" | "paper";
   readonly second: "random" | "always" | "mesh-random" | "threshold" | "gumbel";
   readonly secondThreshold: number;
-  readonly normalise: "before" | "after";
+  readonly normalize: "before" | "after";
 }
 
 /** GShard's top-2 router (Lepikhin et al. 2020, algorithm 1). */
@@ -50,11 +50,12 @@ export const gshard: RouterPlugin<GshardOptions> = {
   ],
   pitfalls: [
     "The paper's balance loss reads 1 / E^2 when balanced and released code's reads 1, so weights of one are not weights of the other (balanceScale).",
-    "Weights are normalised before dropping: a token that lost a choice gets less than 1 (normalise = after: DeepSpeed).",
+    "Weights are normalised before dropping: a token that lost a choice gets less than 1 (normalize = after: DeepSpeed).",
     "All first choices come before any second, so a later token can take an earlier one's place: not causal.",
   ],
   // Not causal: a later token's first choice takes the slot that an earlier token's second choice would have had.
   traits: { causal: false, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
+  renamed: { normalise: "normalize" },
   options: z.strictObject({
     ...capacityOptions({ rule: "gshard", factor: 1, evaluationFactor: 2 }),
     groups: z.number().int().min(1).default(1).describe("groups G with a capacity of their own; G divides T"),
@@ -69,7 +70,7 @@ export const gshard: RouterPlugin<GshardOptions> = {
     secondThreshold: z.number().gt(0).max(1).default(0.2).describe(
       "threshold of Mesh-TensorFlow's two rules",
     ),
-    normalise: z.enum(["before", "after"]).default("before")
+    normalize: z.enum(["before", "after"]).default("before")
       .describe("weights sum to 1 over both choices, or over those that were kept (DeepSpeed)"),
   }),
   expertsPerToken: () => 2,
@@ -94,9 +95,9 @@ export const gshard: RouterPlugin<GshardOptions> = {
           : topK(probability_TE, 2).index_TK;
         const value_TK = takeAlong(probability_TE, index_TK);
         const pairWeight_TK = shareOfRow(value_TK); // steps 2 and 4: g1, g2 over g1 + g2
-        const chosen_TK = leaveOutPadding(index_TK, real_T);
-        const unused_TK = unusedSecond(stopGradient(pairWeight_TK), options, step);
-        const wanted_TK = unused_TK ? leaveOut(unused_TK, chosen_TK) : chosen_TK;
+        const chosen_TK = maskExperts(index_TK, real_T);
+        const rule = secondRule(options, step);
+        const wanted_TK = rule ? maskExperts(chosen_TK, usedExperts(pairWeight_TK, rule)) : chosen_TK;
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
           capacity: capacityOf(options, { T: scope, E, K: 2 }, training, real_T),
@@ -107,7 +108,7 @@ export const gshard: RouterPlugin<GshardOptions> = {
           random,
           choiceMajor: true,
         });
-        const weight_TK = options.normalise === "before"
+        const weight_TK = options.normalize === "before"
           ? pairWeight_TK
           : overKept(value_TK, settled(expert_TK));
         const weight = options.balance * (options.balanceScale === "paper" ? 1 / (E * E) : 1);
@@ -134,28 +135,21 @@ function overKept(value_TK: Tensor, kept_TK: Tensor): Tensor {
   return divide(kept, reshape(add(sum_T, missing_T), [T, 1]));
 }
 
-/** 1 for second choices that are not used, 0 elsewhere. Only a threshold speaks in evaluation, which has no noise. */
-function unusedSecond(
-  weight_TK: Tensor,
+/** When the second expert is used; null = always. Only a threshold speaks in evaluation, which has no noise. */
+function secondRule(
   { second, secondThreshold }: GshardOptions,
   { training, random }: RouteStep,
-): Tensor | null {
-  const { shape, backend } = weight_TK;
-  const draw = () => {
-    const [key0, key1] = random.split("second").key;
-    return apply(kernels.uniform, [], { key0, key1, shape }, backend)[0];
-  };
-  const onlySecond = (used_TK: Tensor) => multiply(affine(used_TK, -1, 1), tensor(backend, [0, 1], [2]));
+): SecondRule | null {
   switch (second) {
     case "always":
     case "gumbel":
       return null;
     case "random": // step 4: 2 g2 > rnd
-      return training ? onlySecond(greater(affine(weight_TK, 2, 0), draw())) : null;
+      return training ? { factor: 2, random } : null;
     case "mesh-random":
-      return training ? onlySecond(greater(affine(weight_TK, 1 / secondThreshold, 0), draw())) : null;
+      return training ? { factor: 1 / secondThreshold, random } : null;
     case "threshold":
-      return onlySecond(greater(weight_TK, tensor(backend, [secondThreshold], [1])));
+      return { threshold: secondThreshold };
     default:
       return second satisfies never;
   }

@@ -5,7 +5,7 @@ import * as kernels from "../kernels/mod.ts";
 import { take, wholeNumbers } from "../tensor/rows.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import { apply, type Parameter, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
-import { leaveOutPadding } from "./parts/capacity.ts";
+import { maskExperts } from "./parts/capacity.ts";
 import type { RouterDims, RouterPlugin, RouteStep } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
@@ -82,7 +82,7 @@ export const hash: RouterPlugin<HashOptions> = {
       params,
       route(x_TD, step) {
         const [T] = x_TD.shape;
-        const wanted_TK = leaveOutPadding(reshape(expertsOf(step), [T, 1]), step.real_T);
+        const wanted_TK = maskExperts(reshape(expertsOf(step), [T, 1]), step.real_T);
         const weight_TK = tensor(x_TD.backend, new Float32Array(T).fill(1), [T, 1]);
         return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { losses: {} });
       },

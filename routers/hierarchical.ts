@@ -6,7 +6,7 @@ import { matmul } from "../tensor/products.ts";
 import { sumFirst } from "../tensor/reduce.ts";
 import { putAlong, takeAlong, topK } from "../tensor/rows.ts";
 import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
-import { leaveOutPadding } from "./parts/capacity.ts";
+import { maskExperts } from "./parts/capacity.ts";
 import { squaredVariation } from "./parts/losses.ts";
 import {
   type NoisyChoices,
@@ -21,7 +21,7 @@ import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode hierarchical}. */
 export interface HierarchicalOptions extends NoisyGateOptions {
-  readonly groups: number | null;
+  readonly expertGroups: number | null;
   readonly k1: number;
   readonly k2: number;
 }
@@ -48,8 +48,9 @@ export const hierarchical: RouterPlugin<HierarchicalOptions> = {
     "outer one does.",
   ],
   traits: { causal: true, balancedBy: "loss", perToken: "exactly K", gradient: "through weight" },
+  renamed: { groups: "expertGroups" },
   options: z.strictObject({
-    groups: z.number().int().min(1).nullable().default(null).describe(
+    expertGroups: z.number().int().min(1).nullable().default(null).describe(
       "groups a (the paper's first level branches 16 ways or more); null = the divisor of E nearest to its root",
     ),
     k1: z.number().int().min(1).default(2).describe("groups a token goes to"),
@@ -58,7 +59,7 @@ export const hierarchical: RouterPlugin<HierarchicalOptions> = {
   }),
   expertsPerToken: ({ k1, k2 }) => k1 * k2,
   create({ D, E }, options, init) {
-    const groups = options.groups ?? nearestDivisor(E, options);
+    const groups = options.expertGroups ?? nearestDivisor(E, options);
     const inside = E / groups;
     if (!Number.isInteger(inside) || options.k1 > groups || options.k2 > inside) {
       throw new RangeError(
@@ -108,7 +109,7 @@ export const hierarchical: RouterPlugin<HierarchicalOptions> = {
           const load_E = multiply(insideLoad_E, reshape(perExpert(reshape(groupLoad_G, [1, groups])), [E]));
           losses.load = affine(squaredVariation(load_E, options.variance), options.load, 0);
         }
-        const wanted_TK = leaveOutPadding(index_TK, real_T);
+        const wanted_TK = maskExperts(index_TK, real_T);
         const choices = { wanted_TK, expert_TK: wanted_TK, weight_TK: takeAlong(gate_TE, index_TK) };
         return tokenChoice(choices, { probability_TE: gate_TE, losses });
       },

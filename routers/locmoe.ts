@@ -15,10 +15,10 @@ import {
   capacityOptions,
   keepsOrder,
   keepWithinCapacity,
-  leaveOutPadding,
+  maskExperts,
 } from "./parts/capacity.ts";
 import { type BoundForm, capacityBound } from "./parts/capacity_bound.ts";
-import { checkChunks, chunkMeans, orthogonalGate, orthonormalColumns } from "./grap.ts";
+import { checkChunks, chunkMeans, orthogonalGate, orthonormalColumns } from "./parts/orthogonal_gates.ts";
 import { localityOf, type LocalityOptions, localityOptions } from "./parts/locality.ts";
 import { balanceLoss } from "./parts/losses.ts";
 import type { RouterPlugin } from "./router.ts";
@@ -30,7 +30,7 @@ export interface LocmoeOptions extends CapacityOptions, LocalityOptions {
   readonly rectify: boolean;
   readonly ties: "score" | "random";
   readonly noise: number;
-  readonly capacity: "factor" | "bound" | "larger";
+  readonly capacityFrom: "factor" | "bound" | "larger";
   readonly bound: BoundForm;
   readonly delta: number;
   readonly balance: number;
@@ -61,6 +61,7 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
   ],
   traits: { causal: true, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
   traitsWith: (options) => ({ causal: keepsOrder(options) }),
+  renamed: { capacity: "capacityFrom" },
   options: z.strictObject({
     gate: z.enum(["grap", "orthogonal"]).default("grap")
       .describe(
@@ -73,7 +74,7 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
     ),
     noise: z.number().min(0).default(0)
       .describe("eps of equation 2, uniform in [-noise, noise) in training; the paper does not define it"),
-    capacity: z.enum(["factor", "bound", "larger"]).default("larger")
+    capacityFrom: z.enum(["factor", "bound", "larger"]).default("larger")
       .describe("capacity by rule and factor, by the lower bound of equation 9, or the larger of both"),
     bound: z.enum(["exact", "erfc", "exponential"]).default("exact").describe("form of the lower bound"),
     delta: z.number().gt(0).lt(1).default(0.03)
@@ -104,7 +105,7 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
         const score_TE = training && options.noise > 0 ? noisy(mean_TE, options.noise, random) : mean_TE;
         const gate_TE = options.rectify ? relu(score_TE) : score_TE; // equation 2
         const probability_TE = softmax(gate_TE);
-        const wanted_TK = leaveOutPadding(
+        const wanted_TK = maskExperts(
           options.ties === "score"
             // Where any score is above 0 its order is that of the rectified ones.
             ? topK(stopGradient(score_TE), 1).index_TK
@@ -143,9 +144,9 @@ function capacityFor(
   { T, E, training, real_T }: { T: number; E: number; training: boolean; real_T: Tensor | undefined },
 ): number | Tensor {
   const byFactor = capacityOf(options, { T, E, K: 1 }, training, real_T);
-  if (options.capacity === "factor") return byFactor;
+  if (options.capacityFrom === "factor") return byFactor;
   const byBound = Math.max(options.minimumCapacity, Math.min(Math.ceil(bound), T));
-  if (options.capacity === "bound") return byBound;
+  if (options.capacityFrom === "bound") return byBound;
   return typeof byFactor === "number"
     ? Math.max(byFactor, byBound)
     : maximum(byFactor, tensor(byFactor.backend, [byBound], [1]));

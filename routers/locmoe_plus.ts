@@ -11,13 +11,19 @@ import {
   type CapacityOptions,
   capacityOptions,
   keepWithinCapacity,
-  leaveOutPadding,
+  maskExperts,
 } from "./parts/capacity.ts";
 import { columnOf, settled } from "./parts/columns.ts";
-import { checkChunks, chunkMeans, cosineToChunks } from "./grap.ts";
+import { checkChunks, chunkMeans, cosineToChunks } from "./parts/orthogonal_gates.ts";
 import { localityOf, type LocalityOptions, localityOptions } from "./parts/locality.ts";
 import { balanceLoss } from "./parts/losses.ts";
-import { chooseTokens, keepMutual, keptByExperts, softmaxOver, weightOfSlots } from "./resonance.ts";
+import {
+  chooseTokens,
+  keepMutual,
+  keptByExperts,
+  softmaxOver,
+  weightOfSlots,
+} from "./parts/two_sided_choice.ts";
 import type { RouterPlugin, RouteStep, Routing } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
@@ -26,7 +32,7 @@ export interface LocmoePlusOptions extends Omit<CapacityOptions, "dropOrder">, L
   readonly mode: "both" | "tcr" | "ecr" | "schedule";
   readonly scheduleSteps: number;
   readonly evaluation: "same" | "tcr";
-  readonly choices: number;
+  readonly k: number;
   readonly scope: "global" | "rank";
   readonly threshold: number | null;
   readonly bound: "dynamic" | "fixed" | "off";
@@ -66,6 +72,7 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
     "Mode ecr with a threshold ranks all T tokens for every expert, the dearest of its modes.",
   ],
   traits: { causal: false, balancedBy: "loss", perToken: "varies", gradient: "through weight" },
+  renamed: { choices: "k" },
   options: z.strictObject({
     mode: z.enum(["both", "tcr", "ecr", "schedule"]).default("both").describe(
       "both sides, tokens alone (kept in order of position: causal), experts alone among all tokens, or tcr and from " +
@@ -74,7 +81,7 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
     scheduleSteps: z.number().int().min(0).default(100).describe("steps of tcr in mode schedule (ours)"),
     evaluation: z.enum(["same", "tcr"]).default("same")
       .describe("in evaluation, the mode of training, or tcr, which looks at no later token"),
-    choices: z.number().int().min(1).default(1).describe(
+    k: z.number().int().min(1).default(1).describe(
       "l: experts a token chooses (equation 5); timings used 1",
     ),
     scope: z.enum(["global", "rank"]).default("global").describe(
@@ -106,12 +113,12 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
     balance: z.number().min(0).default(0.01).describe("weight alpha of the balance loss over top-l choices"),
     ...localityOptions(),
   }),
-  expertsPerToken: ({ choices }) => choices,
+  expertsPerToken: ({ k }) => k,
   create({ D, E }, options) {
     checkChunks("locmoe-plus", D, E);
-    if (options.choices > E) {
+    if (options.k > E) {
       throw new RangeError(
-        `Cannot make router "locmoe-plus": a token cannot choose ${options.choices} of ${E} experts`,
+        `Cannot make router "locmoe-plus": a token cannot choose ${options.k} of ${E} experts`,
       );
     }
     if (options.scope === "rank" && options.mode !== "both" && options.mode !== "tcr") {
@@ -137,13 +144,13 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
         const { training, real_T, topology } = step;
         const [T] = x_TD.shape;
         const affinity_TE = cosineToChunks(x_TD, E); // equation 4
-        const { index_TK, value_TK } = topK(stopGradient(affinity_TE), options.choices); // equation 5
+        const { index_TK, value_TK } = topK(stopGradient(affinity_TE), options.k); // equation 5
         const delta_1 = () => largestAffinity(reshape(columnOf(value_TK, 0), [T]), options, real_T);
         if (remembers && training && T > 0 && step.step % options.boundEvery === 0) {
           const found = await scalar(delta_1());
           remembered = Math.fround(options.boundMemory * remembered + (1 - options.boundMemory) * found);
         }
-        const wanted_TK = leaveOutPadding(index_TK, real_T);
+        const wanted_TK = maskExperts(index_TK, real_T);
         const probability_TE = softmax(
           options.weight === "locmoe" ? relu(chunkMeans(x_TD, E)) : affinity_TE, // equations 2 and 3
         );
@@ -196,7 +203,7 @@ function byTokens(
   step: RouteStep,
 ): Assignments {
   const [T, E] = affinity_TE.shape;
-  const K = options.choices;
+  const K = options.k;
   const scope = scopeOf(options, T, step);
   const most = capacityOf(
     { ...options, dropOrder: "position" },
@@ -231,7 +238,7 @@ function byExperts(
   { training, real_T }: RouteStep,
 ): Assignments {
   const [T, E] = affinity_TE.shape;
-  const terms = { T, E, K: options.choices };
+  const terms = { T, E, K: options.k };
   const positional = { ...options, dropOrder: "position" } as const;
   const slots = Math.min(T, capacityOf(positional, terms, training));
   const most = capacityOf(positional, terms, training, real_T);

@@ -2,13 +2,13 @@
 // left. Two losses even out how much and how many tokens experts get. Nobody is dropped. Strictly balanced gating, the
 // same paper's other gate, is an option.
 import * as z from "zod";
-import { affine, multiply } from "../tensor/arithmetic.ts";
+import { affine } from "../tensor/arithmetic.ts";
 import { constant, type Init } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax, sumFirst } from "../tensor/reduce.ts";
-import { reshape, type Tensor } from "../tensor/tensor.ts";
-import { leaveOutPadding } from "./parts/capacity.ts";
-import { squaredVariation } from "./parts/losses.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { maskExperts } from "./parts/capacity.ts";
+import { realRows, squaredVariation } from "./parts/losses.ts";
 import {
   type NoisyGateOptions,
   noisyGateOptions,
@@ -98,10 +98,10 @@ function topKRouter(D: number, E: number, options: NoisyTopKOptions, init: Init)
       );
       const losses: Record<string, Tensor> = { importance: importanceLoss(found.gate_TE, options, real_T) };
       if (found.selected_TE) {
-        const load_E = sumFirst(real(found.selected_TE, real_T)); // equation 10
+        const load_E = sumFirst(realRows(found.selected_TE, real_T)); // equation 10
         losses.load = affine(squaredVariation(load_E, options.variance), options.load, 0); // equation 11
       }
-      const wanted_TK = leaveOutPadding(found.index_TK, real_T);
+      const wanted_TK = maskExperts(found.index_TK, real_T);
       return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK: found.weight_TK }, {
         probability_TE: found.gate_TE,
         losses,
@@ -133,11 +133,6 @@ function strictRouter(D: number, E: number, options: NoisyTopKOptions, init: Ini
 }
 
 function importanceLoss(gate_TE: Tensor, options: NoisyTopKOptions, real_T: Tensor | undefined): Tensor {
-  const importance_E = sumFirst(real(gate_TE, real_T)); // equation 6
+  const importance_E = sumFirst(realRows(gate_TE, real_T)); // equation 6
   return affine(squaredVariation(importance_E, options.variance), options.importance, 0); // equation 7
-}
-
-/** Rows of padding as zeros. */
-function real(values_TE: Tensor, real_T: Tensor | undefined): Tensor {
-  return real_T ? multiply(values_TE, reshape(real_T, [real_T.shape[0], 1])) : values_TE;
 }

@@ -57,6 +57,8 @@ export interface RouterPlugin<Options> {
   traitsWith?(options: Options): Partial<Traits>;
   /** Defaults, ranges and one-line descriptions of the options. */
   readonly options: z.ZodType<Options, unknown>;
+  /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */
+  readonly renamed?: Readonly<Record<string, string>>;
   /** K: experts a token is sent to, before anything is dropped. */
   expertsPerToken(options: Options): number;
   create(dims: RouterDims, options: Options, init: Init): Router;

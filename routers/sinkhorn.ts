@@ -12,15 +12,15 @@ import {
   type CapacityOptions,
   capacityOptions,
   keepWithinCapacity,
-  leaveOutPadding,
+  maskExperts,
 } from "./parts/capacity.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode sinkhorn}. */
 export interface SinkhornOptions extends CapacityOptions {
-  readonly choices: number;
-  readonly iterations: number;
+  readonly k: number;
+  readonly sinkhornIterations: number;
   readonly initScale: number;
 }
 
@@ -47,16 +47,17 @@ export const sinkhorn: RouterPlugin<SinkhornOptions> = {
   ],
   // The plan is balanced; its largest entries are nearly so, which is nothing to rely on.
   traits: { causal: false, balancedBy: "nothing", perToken: "up to K", gradient: "through weight" },
+  renamed: { choices: "k", iterations: "sinkhornIterations" },
   options: z.strictObject({
-    choices: z.number().int().min(1).default(1).describe("experts per token, K"),
-    iterations: z.number().int().min(1).max(1000).default(10)
+    k: z.number().int().min(1).default(1).describe("experts a token goes to"),
+    sinkhornIterations: z.number().int().min(1).max(1000).default(10)
       .describe("Sinkhorn iterations; a fixed number, where Megatron-Core goes on to a tolerance of 1e-4"),
     ...capacityOptions({ rule: "dropless", factor: 1, evaluationFactor: 1 }),
     initScale: z.number().positive().default(0.1).describe("s of the gate's init, sigma = sqrt(s / D)"),
   }),
-  expertsPerToken: ({ choices }) => choices,
+  expertsPerToken: ({ k }) => k,
   create({ D, E }, options, init) {
-    const K = options.choices;
+    const K = options.k;
     const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
     return {
       params: { gate: gate_DE },
@@ -65,9 +66,9 @@ export const sinkhorn: RouterPlugin<SinkhornOptions> = {
         if (K > E) throw new RangeError(`Cannot route with sinkhorn: choices = ${K} exceeds ${E} experts`);
         const logit_TE = matmul(x_TD, gate_DE);
         const plan_TE = training
-          ? balanceBySinkhorn(logit_TE, { scope: T, real_T, iterations: options.iterations })
+          ? balanceBySinkhorn(logit_TE, { scope: T, real_T, iterations: options.sinkhornIterations })
           : logit_TE;
-        const wanted_TK = leaveOutPadding(topK(plan_TE, K).index_TK, real_T);
+        const wanted_TK = maskExperts(topK(plan_TE, K).index_TK, real_T);
         const weight_TE = K === 1 ? sigmoid(logit_TE) : softmax(logit_TE);
         const weight_TK = takeAlong(weight_TE, wanted_TK);
         const expert_TK = keepWithinCapacity(wanted_TK, {

@@ -10,7 +10,7 @@ import {
   type CapacityOptions,
   capacityOptions,
   keepWithinCapacity,
-  leaveOutPadding,
+  maskExperts,
 } from "./parts/capacity.ts";
 import type { RouterPlugin } from "./router.ts";
 import { createSampledRouter, type SampledOptions, sampledOptions } from "./parts/sampled.ts";
@@ -62,7 +62,7 @@ export const skip: RouterPlugin<SkipOptions> = {
         // z_i = argmax_j (log p_ij + G_ij): a draw from p_i.
         const score_TE = add(stopGradient(logProbability_TE), gumbelNoise(logProbability_TE, random));
         const { value_TK, index_TK } = topK(score_TE, 1);
-        const wanted_TK = leaveOutPadding(index_TK, real_T);
+        const wanted_TK = maskExperts(index_TK, real_T);
         const rule = {
           ...options,
           evaluationCapacityFactor: options.capacityFactor,

@@ -1,32 +1,29 @@
 // ST-MoE: top-2 with normalised weights, a z-loss that keeps router logits small, and a second expert that is used as
 // often as its weight is large against a threshold. Capacity does not count the second choice (Mesh-TensorFlow).
 import * as z from "zod";
-import * as kernels from "../kernels/mod.ts";
-import { affine, greater, multiply } from "../tensor/arithmetic.ts";
 import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Random } from "../tensor/random.ts";
 import { shareOfRow, softmax } from "../tensor/reduce.ts";
 import { topK } from "../tensor/rows.ts";
-import { apply, type Tensor, tensor } from "../tensor/tensor.ts";
 import {
   capacityOf,
   type CapacityOptions,
   capacityOptions,
   keepWithinCapacity,
-  leaveOut,
-  leaveOutPadding,
+  maskExperts,
 } from "./parts/capacity.ts";
 import { balanceLoss, zLoss } from "./parts/losses.ts";
+import { type SecondRule, usedExperts } from "./parts/second_expert.ts";
 import type { RouterPlugin } from "./router.ts";
 import { jitter, tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode stMoe}. */
 export interface StMoeOptions extends CapacityOptions {
   readonly groups: number;
-  readonly second: "random" | "threshold" | "all" | "none";
-  readonly evaluationSecond: "threshold" | "all" | "none";
-  readonly threshold: number;
+  readonly second: "random" | "threshold" | "always" | "never";
+  readonly evaluationSecond: "threshold" | "always" | "never";
+  readonly secondThreshold: number;
   readonly balance: number;
   readonly balanceCounts: "first" | "all" | "all-mean";
   readonly z: number;
@@ -59,16 +56,17 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
   ],
   // Not causal: a later token's first choice takes the slot that an earlier token's second choice would have had.
   traits: { causal: false, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
+  renamed: { threshold: "secondThreshold" },
   options: z.strictObject({
     ...capacityOptions({ rule: "mesh", factor: 1.25, evaluationFactor: 2 }),
     groups: z.number().int().min(1).default(1).describe("groups with a capacity of their own; they divide T"),
-    second: z.enum(["random", "threshold", "all", "none"]).default("random").describe(
-      "second expert in training: with probability min(1, g2 / threshold), when g2 > threshold, always, or never",
+    second: z.enum(["random", "threshold", "always", "never"]).default("random").describe(
+      "second expert in training: with probability min(1, g2 / secondThreshold), when g2 is above it, always, or never",
     ),
-    evaluationSecond: z.enum(["threshold", "all", "none"]).default("threshold").describe(
+    evaluationSecond: z.enum(["threshold", "always", "never"]).default("threshold").describe(
       "second expert in evaluation, where nothing is drawn (Mesh-TensorFlow draws there too)",
     ),
-    threshold: z.number().positive().max(1).default(0.2).describe(
+    secondThreshold: z.number().positive().max(1).default(0.2).describe(
       "threshold for the second expert's weight g2",
     ),
     balance: z.number().min(0).default(0.01).describe(
@@ -99,10 +97,10 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
         const probability_TE = softmax(logit_TE);
         const { value_TK, index_TK } = topK(probability_TE, 2);
         const weight_TK = shareOfRow(value_TK);
-        const chosen_TK = leaveOutPadding(index_TK, real_T);
+        const chosen_TK = maskExperts(index_TK, real_T);
         const policy = training ? options.second : options.evaluationSecond;
-        const unused_TK = unusedSecond(policy, weight_TK, options.threshold, random);
-        const wanted_TK = unused_TK ? leaveOut(unused_TK, chosen_TK) : chosen_TK;
+        const rule = secondRule(policy, options.secondThreshold, random);
+        const wanted_TK = rule ? maskExperts(chosen_TK, usedExperts(weight_TK, rule)) : chosen_TK;
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
           capacity: capacityOf(options, { T: scope, E, K: 2 }, training, real_T),
@@ -128,28 +126,21 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
   },
 };
 
-/** 1 for second choices that are not used, 0 elsewhere; null when all are used. */
-function unusedSecond(
+/** When the second expert is used; null = always. */
+function secondRule(
   policy: StMoeOptions["second"],
-  weight_TK: Tensor,
   threshold: number,
   random: Random,
-): Tensor | null {
-  const { backend, shape } = weight_TK;
-  const secondOnly = tensor(backend, [0, 1], [2]);
-  const without = (used_TK: Tensor) => multiply(affine(used_TK, -1, 1), secondOnly);
+): SecondRule | null {
   switch (policy) {
-    case "all":
+    case "always":
       return null;
-    case "none":
-      return without(affine(weight_TK, 0, 0));
+    case "never":
+      return "never";
     case "threshold":
-      return without(greater(weight_TK, tensor(backend, [threshold], [1])));
-    case "random": {
-      const [key0, key1] = random.split("second").key;
-      const [draw_TK] = apply(kernels.uniform, [], { key0, key1, shape }, backend);
-      return without(greater(affine(weight_TK, 1 / threshold, 0), draw_TK));
-    }
+      return { threshold };
+    case "random":
+      return { factor: 1 / threshold, random };
     default:
       return policy satisfies never;
   }

@@ -13,7 +13,7 @@ import {
   capacityOptions,
   keepsOrder,
   keepWithinCapacity,
-  leaveOutPadding,
+  maskExperts,
 } from "./parts/capacity.ts";
 import { settled } from "./parts/columns.ts";
 import { leaveFewBehind } from "./parts/left_behind.ts";
@@ -85,7 +85,7 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
         const logit_TE = matmul(input_TD, gate_DE);
         const probability_TE = softmax(logit_TE);
         const { value_TK, index_TK } = topK(probability_TE, 1);
-        const wanted_TK = leaveOutPadding(index_TK, real_T);
+        const wanted_TK = maskExperts(index_TK, real_T);
         const scope = {
           E,
           capacity: capacityOf(options, { T, E, K: 1 }, training, real_T),

@@ -6,16 +6,16 @@ import { constant, type Init, normal, uniformWithin } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { shareOfRow, softmax, sumFirst } from "../tensor/reduce.ts";
 import { takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";
-import { type Parameter, reshape, seenFrom, type Tensor } from "../tensor/tensor.ts";
+import { type Parameter, seenFrom, type Tensor } from "../tensor/tensor.ts";
 import {
   capacityOf,
   type CapacityRule,
   capacityRules,
   type DropOrder,
   keepWithinCapacity,
-  leaveOutPadding,
+  maskExperts,
 } from "./parts/capacity.ts";
-import { balanceLoss, squaredVariation } from "./parts/losses.ts";
+import { balanceLoss, realRows, squaredVariation } from "./parts/losses.ts";
 import { normalNoise } from "./parts/noisy_gate.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice, unitColumns, unitRows } from "./parts/scoring.ts";
@@ -23,8 +23,8 @@ import { tokenChoice, unitColumns, unitRows } from "./parts/scoring.ts";
 /** Options of {@linkcode topAny}. */
 export interface TopAnyOptions {
   readonly k: number;
-  readonly capacity: number;
-  readonly evaluationCapacity: number | null;
+  readonly capacityFactor: number;
+  readonly evaluationCapacityFactor: number | null;
   readonly capacityRule: CapacityRule;
   readonly dropOrder: DropOrder;
   readonly gate: "linear" | "cosine";
@@ -32,7 +32,7 @@ export interface TopAnyOptions {
   readonly temperature: number;
   readonly leastTemperature: number;
   readonly noise: number;
-  readonly normalizeGate: boolean;
+  readonly normalize: boolean;
   readonly balance: number;
   readonly balanceKind: "gshard" | "load-importance";
 }
@@ -63,13 +63,18 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
   ],
   // Not causal: a later token's first choice takes the slot that an earlier token's second choice would have had.
   traits: { causal: false, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
+  renamed: {
+    capacity: "capacityFactor",
+    evaluationCapacity: "evaluationCapacityFactor",
+    normalizeGate: "normalize",
+  },
   options: z.strictObject({
     k: z.number().int().min(1).default(2).describe("experts a token goes to"),
-    capacity: z.number().min(-1000).max(1000).default(1)
+    capacityFactor: z.number().min(-1000).max(1000).default(1)
       .describe(
         "x > 0: capacity factor; 0: nothing is dropped; x < 0: nothing is dropped up to the factor -x",
       ),
-    evaluationCapacity: z.number().min(-1000).max(1000).nullable().default(null)
+    evaluationCapacityFactor: z.number().min(-1000).max(1000).nullable().default(null)
       .describe("the same in evaluation; null = as in training"),
     capacityRule: z.enum(rules).default("tutel").describe("rule for the assignments an expert may keep"),
     dropOrder: z.enum(["position", "probability", "random", "batch-priority"]).default("position")
@@ -84,7 +89,7 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
     ),
     leastTemperature: z.number().positive().default(0.01).describe("tau never falls below this"),
     noise: z.number().min(0).default(0).describe("normal noise of this over E on the scores in training"),
-    normalizeGate: z.boolean().default(true)
+    normalize: z.boolean().default(true)
       .describe("divide weights by their sum over the k choices, before anything is dropped, when k > 1"),
     balance: z.number().min(0).default(0.01).describe("weight of the balance loss (SwinV2-MoE: 0.01)"),
     balanceKind: z.enum(["gshard", "load-importance"]).default("gshard").describe(
@@ -106,9 +111,11 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
           : clean_TE;
         const probability_TE = softmax(noisy_TE);
         const { value_TK, index_TK } = topK(probability_TE, K);
-        const weight_TK = options.normalizeGate && K > 1 ? shareOfRow(value_TK) : value_TK;
-        const wanted_TK = leaveOutPadding(index_TK, real_T);
-        const setting = training ? options.capacity : options.evaluationCapacity ?? options.capacity;
+        const weight_TK = options.normalize && K > 1 ? shareOfRow(value_TK) : value_TK;
+        const wanted_TK = maskExperts(index_TK, real_T);
+        const setting = training
+          ? options.capacityFactor
+          : options.evaluationCapacityFactor ?? options.capacityFactor;
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
           capacity: capacityFor(setting, { T, E, K }, options, real_T),
@@ -207,11 +214,10 @@ function loadImportance(
   real_T: Tensor | undefined,
 ): Tensor {
   const [T, K] = index_TK.shape;
-  const real = (values_TE: Tensor) => real_T ? multiply(values_TE, reshape(real_T, [T, 1])) : values_TE;
-  const importance = squaredVariation(sumFirst(real(softmax(clean_TE))), "sample");
+  const importance = squaredVariation(sumFirst(realRows(softmax(clean_TE), real_T)), "sample");
   if (deviation === 0) return importance;
   const kept_TK = takeAlong(noisy_TE, index_TK);
   const kth_T1 = takeAlong(kept_TK, wholeNumbers(index_TK, [T, 1], () => K - 1));
   const selected_TE = normalCdf(affine(subtract(clean_TE, kth_T1), 1 / deviation, 0));
-  return affine(add(importance, squaredVariation(sumFirst(real(selected_TE)), "sample")), 0.5, 0);
+  return affine(add(importance, squaredVariation(sumFirst(realRows(selected_TE, real_T)), "sample")), 0.5, 0);
 }

@@ -8,6 +8,8 @@ export interface Plugin<Options> {
   readonly name: string;
   /** Defaults, ranges and one-line descriptions of the options. */
   readonly options: z.ZodType<Options, unknown>;
+  /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */
+  readonly renamed?: Readonly<Record<string, string>>;
 }
 
 // deno-lint-ignore no-explicit-any -- a list of plugins with different options has no better type
@@ -69,7 +71,7 @@ export function listPlugins<P extends AnyPlugin>(
     parse(plugin, given = {}) {
       const parsed = plugin.options.safeParse(given);
       if (parsed.success) return parsed.data;
-      throw new RangeError(refusal(`${word} "${plugin.name}"`, optionNames(plugin), parsed.error, given));
+      throw new RangeError(refusal(`${word} "${plugin.name}"`, plugin, parsed.error, given));
     },
   };
 }
@@ -88,14 +90,26 @@ export function optionNames({ options }: AnyPlugin): string[] | null {
   return properties ? Object.keys(properties) : null;
 }
 
+/** What to write instead of option names that a plugin does not have: the names they have now, or a list of all. */
+export function insteadOf(plugin: AnyPlugin, unknown: readonly string[]): string {
+  const { renamed = {} } = plugin;
+  const moved = unknown.filter((name) => Object.hasOwn(renamed, name));
+  if (moved.length === 0) return listOf(optionNames(plugin));
+  return moved.map((name) => `${name} is called ${renamed[name]} now`).join(", ");
+}
+
+function listOf(names: readonly string[] | null): string {
+  return names?.length ? `there are ${names.join(", ")}` : "it has no options";
+}
+
 /** Why options cannot be used, in one line. */
-function refusal(plugin: string, known: readonly string[] | null, error: z.ZodError, given: unknown): string {
+function refusal(plugin: string, of: AnyPlugin, error: z.ZodError, given: unknown): string {
   const [issue] = error.issues;
   const valueAt = (path: readonly PropertyKey[]) =>
     path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown>)?.[key], given);
   if (issue.code === "unrecognized_keys") {
     const unknown = issue.keys.map((key) => `${key} = ${JSON.stringify(valueAt([...issue.path, key]))}`);
-    const choices = known?.length ? `there are ${known.join(", ")}` : "it has no options";
+    const choices = issue.path.length === 0 ? insteadOf(of, issue.keys) : listOf(optionNames(of));
     return `Cannot set ${unknown.join(", ")} of ${plugin}: ${choices}`;
   }
   const at = issue.path.join(".");

@@ -8,7 +8,7 @@ import {
   type CapacityRule,
   capacityRules,
   keepWithinCapacity,
-  leaveOutPadding,
+  maskExperts,
 } from "../routers/parts/capacity.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
@@ -222,7 +222,7 @@ Deno.test("each scope has a capacity of its own", async () => {
 Deno.test("padding takes no slot", async () => {
   using _scope = memory(backend);
   const real_T = tensor(backend, [0, 1, 0, 1, 1], [5]);
-  const wanted = leaveOutPadding(i32([[0], [0], [0], [0], [0]]), real_T);
+  const wanted = maskExperts(i32([[0], [0], [0], [0], [0]]), real_T);
   assertEquals([...await wanted.read()], [-1, 0, -1, 0, 0]);
   for (const dropOrder of ["position", "probability"] as const) {
     const kept = keep(wanted, f32([[0.9], [0.5], [0.9], [0.4], [0.3]]), 1, 2, { dropOrder });

@@ -135,7 +135,7 @@ Deno.test("groups: V2's best score and V3's best two pick other groups, and only
     const shape = { x, D: 6, E: 6, given: { gate: identity(6) } };
     return (await routeOnce(backend, deepseek, {
       ...shape,
-      options: { shared: 0, groups: 3, groupsKept: 1, k: 2, ...options },
+      options: { shared: 0, expertGroups: 3, groupsKept: 1, k: 2, ...options },
     })).expert;
   };
   assertEquals(await of({ groupScore: "max" }), [0, 1]);
@@ -143,14 +143,22 @@ Deno.test("groups: V2's best score and V3's best two pick other groups, and only
   // k / M experts count: 2 / 1 as V3's code, 2 / 2 as V2's.
   assertEquals(await of({ groupScore: "share" }), [2, 3]);
   assertEquals(await of({ groupScore: "share", groupsKept: 2 }), [0, 2]);
-  assertEquals(await of({ groups: 1 }), [0, 2]);
+  assertEquals(await of({ expertGroups: 1 }), [0, 2]);
 });
 
 Deno.test("groups: scores of 0 for other groups beat negative biased ones, -infinity does not", async () => {
   using _scope = memory(backend);
   const x = [0.4, 0.3, 0.2, 0.1].map(logit);
   for (const [groupMask, want] of [["infinity", [0, 1]], ["zero", [2, 3]]] as const) {
-    const options = { shared: 0, groups: 2, groupsKept: 1, k: 2, groupMask, biasRate: 1, biasRule: "error" };
+    const options = {
+      shared: 0,
+      expertGroups: 2,
+      groupsKept: 1,
+      k: 2,
+      groupMask,
+      biasRate: 1,
+      biasRule: "error",
+    };
     const batch = { x, D: 4, E: 4, given: { gate: identity(4) }, options };
     const router = await makeRouter(backend, deepseek, batch);
     router.restore!({ bias: Float32Array.of(-1, -1, -2, -2) });
@@ -173,7 +181,7 @@ Deno.test("balance losses are plain loops: by sequence or batch, by expert, devi
         balance: 0.5,
         deviceBalance: 0.25,
         communicationBalance: 0.125,
-        groups: G,
+        expertGroups: G,
         groupsKept: M,
         balanceScope,
         balanceCounts,
@@ -237,9 +245,9 @@ Deno.test("too few experts, and groups without room, are refused", () => {
   const make = (E: number, options: Record<string, unknown>) => () =>
     deepseek.create({ D: 2, E, V: 9 }, parseOptions(deepseek, options), givenInit(backend, {}));
   assertThrows(make(7, {}), RangeError, "7 experts are too few for 7 routed and 1 shared");
-  assertThrows(make(9, { k: 2, groups: 3 }), RangeError, "1 of 3 groups of 8 routed experts");
+  assertThrows(make(9, { k: 2, expertGroups: 3 }), RangeError, "1 of 3 groups of 8 routed experts");
   assertThrows(
-    make(9, { k: 5, groups: 2 }),
+    make(9, { k: 5, expertGroups: 2 }),
     RangeError,
     "1 of 2 groups of 8 routed experts have no room for 5",
   );

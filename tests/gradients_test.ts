@@ -9,7 +9,7 @@ import { batchedMatmul, groupedMatmul, matmul } from "../tensor/products.ts";
 import { random } from "../tensor/random.ts";
 import * as reduce from "../tensor/reduce.ts";
 import { logSoftmax } from "../routers/parts/assignment.ts";
-import { cosineToChunks } from "../routers/grap.ts";
+import { cosineToChunks } from "../routers/parts/orthogonal_gates.ts";
 import { localityLoss } from "../routers/parts/locality.ts";
 import { jitter } from "../routers/parts/scoring.ts";
 import * as rows from "../tensor/rows.ts";

@@ -123,7 +123,7 @@ for (const choices of [1, 2, 3]) {
       for (const seed of [1, 2, 3]) {
         const x = tokens(seed);
         const options = {
-          choices,
+          k: choices,
           threshold,
           bound: "off",
           capacityRule: "ceil",
@@ -153,7 +153,7 @@ Deno.test("an expert keeps its highest affinities, not its lowest (the printed B
 
 Deno.test("with the expert side off it is token choice", async () => {
   for (const choices of [1, 2]) {
-    const off = { choices, threshold: null, capacityRule: "dropless" } as const;
+    const off = { k: choices, threshold: null, capacityRule: "dropless" } as const;
     const affinity = cosines(tokens());
     const want = affinity.flatMap((row, t) => descending(row).slice(0, choices).map((e) => `${t} ${e}`))
       .sort();
@@ -181,7 +181,7 @@ Deno.test("with the token side off it is expert choice", async () => {
   ).flat().sort();
   assertEquals(pairsOf(await kept({ options: { mode: "ecr", threshold: null } })).sort(), want);
   // All experts chosen is no choice: both sides with l = E agree, each with capacity for its own number of choices.
-  const everyone = { choices: E, threshold: null, capacityFactor: 1.1 / E } as const;
+  const everyone = { k: E, threshold: null, capacityFactor: 1.1 / E } as const;
   assertEquals(pairsOf(await kept({ options: everyone })).sort(), want);
   for (const threshold of [0.3, 0.7]) {
     const options = { threshold, bound: "off" } as const;
@@ -282,7 +282,7 @@ Deno.test("scope rank lets experts rank each rank's tokens alone", async () => {
 Deno.test("weights are softmax over all experts, over those that kept the token, or LocMoE's", async () => {
   const x = tokens();
   const affinity = cosines(x);
-  const off = { choices: 3, threshold: 0.7, bound: "off" } as const;
+  const off = { k: 3, threshold: 0.7, bound: "off" } as const;
   const softmax = (row: readonly number[], at: number) =>
     Math.exp(row[at]) / row.reduce((sum, value) => sum + Math.exp(value), 0);
   const means = affinity.map((row, t) => {
@@ -311,7 +311,7 @@ Deno.test("weights carry a gradient to the tokens that equals finite differences
   for (const weight of ["softmax", "kept", "locmoe"] as const) {
     for (const mode of ["both", "ecr"] as const) {
       using _scope = memory(backend);
-      const setting = { options: { choices: 2, weight, mode, threshold: 0.9, bound: "off" } as const };
+      const setting = { options: { k: 2, weight, mode, threshold: 0.9, bound: "off" } as const };
       const values = tokens();
       const x_TD = parameter(backend, values, [T, D]);
       const weighed = async (x: Tensor) => {
@@ -360,5 +360,5 @@ Deno.test("mode tcr is causal; with experts choosing, a later token can take an 
 });
 
 Deno.test("a token cannot choose more experts than there are", () => {
-  assertThrows(() => create({ choices: E + 1 }), RangeError, "cannot choose 7 of 6 experts");
+  assertThrows(() => create({ k: E + 1 }), RangeError, "cannot choose 7 of 6 experts");
 });

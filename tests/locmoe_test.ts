@@ -2,7 +2,12 @@
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import { capacityBound, capProbability } from "../routers/parts/capacity_bound.ts";
-import { chunkMeans, cosineToChunks, orthogonalGate, orthonormalColumns } from "../routers/grap.ts";
+import {
+  chunkMeans,
+  cosineToChunks,
+  orthogonalGate,
+  orthonormalColumns,
+} from "../routers/parts/orthogonal_gates.ts";
 import { localDistribution, localityLoss } from "../routers/parts/locality.ts";
 import { locmoe, type LocmoeOptions } from "../routers/locmoe.ts";
 import { parseOptions } from "../routers/registry.ts";
@@ -264,14 +269,14 @@ Deno.test("capacity follows the factor, the bound, or the larger, between the mi
     (await routed({ x, T, D, E, options: { capacityRule: "ceil", capacityFactor: 1, ...options } })).expert
       .filter((expert) => expert >= 0).length;
   const bound = (delta: number) => Math.ceil(capacityBound("exact", { E, D, delta }));
-  assertEquals(await kept({ capacity: "factor" }), 16);
+  assertEquals(await kept({ capacityFrom: "factor" }), 16);
   assert(bound(0.5) > 1 && bound(0.5) < 16, `${bound(0.5)}`);
-  assertEquals(await kept({ capacity: "bound", delta: 0.5 }), bound(0.5));
-  assertEquals(await kept({ capacity: "larger", delta: 0.5 }), 16);
+  assertEquals(await kept({ capacityFrom: "bound", delta: 0.5 }), bound(0.5));
+  assertEquals(await kept({ capacityFrom: "larger", delta: 0.5 }), 16);
   assert(bound(0.62) > 16 && bound(0.62) < T, `${bound(0.62)}`);
-  assertEquals(await kept({ capacity: "larger", delta: 0.62 }), bound(0.62));
-  assertEquals(await kept({ capacity: "bound", delta: 0.999 }), T);
-  assertEquals(await kept({ capacity: "bound", delta: 0.001, minimumCapacity: 3 }), 3);
+  assertEquals(await kept({ capacityFrom: "larger", delta: 0.62 }), bound(0.62));
+  assertEquals(await kept({ capacityFrom: "bound", delta: 0.999 }), T);
+  assertEquals(await kept({ capacityFrom: "bound", delta: 0.001, minimumCapacity: 3 }), 3);
 });
 
 Deno.test("the locality loss is 0 where distributions match, and equals plain loops elsewhere", async () => {

@@ -225,10 +225,13 @@ Deno.test("softmax over the kept logits equals softmax over all, renormalised (M
   const [T, E] = [20, 6];
   const batch = { x: Array.from(random(9).normal(T * E)), D: E, E, given: { gate: identity(E) } };
   const kept = await routeOnce(backend, noisyTopKRouter, { ...batch, options: { k: 2, noise: "none" } });
-  const renormalised = await routeOnce(backend, topAny, { ...batch, options: { capacity: 0 } });
+  const renormalised = await routeOnce(backend, topAny, { ...batch, options: { capacityFactor: 0 } });
   assertEquals(kept.expert, renormalised.expert);
   kept.weight.forEach((weight, n) => assertAlmostEquals(weight, renormalised.weight[n], 8 * EPSILON));
-  const raw = await routeOnce(backend, topAny, { ...batch, options: { capacity: 0, normalizeGate: false } });
+  const raw = await routeOnce(backend, topAny, {
+    ...batch,
+    options: { capacityFactor: 0, normalize: false },
+  });
   for (const [first, second] of rowsOf(raw.weight, 2)) assert(first + second < 1);
 });
 
@@ -252,7 +255,7 @@ Deno.test("hierarchical gating is plain loops over appendix B", async () => {
     );
   for (const training of [true, false]) {
     using _scope = memory(backend);
-    const options = { groups, k1, k2, importance: 0.4, load: 0.6 };
+    const options = { expertGroups: groups, k1, k2, importance: 0.4, load: 0.6 };
     const found = await routeOnce(backend, hierarchical, {
       x,
       D,
@@ -328,13 +331,13 @@ Deno.test("hierarchical: weights that underflow do not change who is picked; gro
   // The first gate prefers group 1 by far more than f32 can weigh; the second prefers experts 2, 3 and 6, 7.
   const x = [1];
   const given = { firstGate: [0, 500], secondGate: [0, 0, 200, 400, 0, 0, 200, 400] };
-  const options = { groups, k1: 2, k2: 2, noise: "none" };
+  const options = { expertGroups: groups, k1: 2, k2: 2, noise: "none" };
   const found = await routeOnce(backend, hierarchical, { x, D: 1, E, given, options });
   assertEquals(found.wanted.toSorted(), [2, 3, 6, 7]);
   assertEquals(found.weight.filter((weight) => weight > 0), [1]);
   const make = (E: number, options: Record<string, unknown>) => () =>
     hierarchical.create({ D: 1, E, V: 9 }, parseOptions(hierarchical, options), givenInit(backend, {}));
-  assertThrows(make(8, { groups: 3 }), RangeError, "do not fit 8 experts");
-  assertThrows(make(8, { groups: 2, k2: 5 }), RangeError, "do not fit 8 experts");
+  assertThrows(make(8, { expertGroups: 3 }), RangeError, "do not fit 8 experts");
+  assertThrows(make(8, { expertGroups: 2, k2: 5 }), RangeError, "do not fit 8 experts");
   assertThrows(make(3, {}), RangeError, "do not fit 3 experts");
 });

@@ -2,6 +2,7 @@
 // are refused by the names of plugin and option.
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import * as z from "zod";
+import { misnamed } from "../routers/parts/option_names.ts";
 
 /** A plugin, as far as its options go. */
 interface WithOptions {
@@ -49,11 +50,14 @@ function wrongValues(option: OptionSchema): unknown[] {
   return wrong;
 }
 
-/** Every option has a description and a default. */
+/** Every option has a description and a default, and the name that others give the same idea. */
 export function assertDescribed(plugin: WithOptions): void {
   for (const [name, option] of optionSchemas(plugin)) {
     assert(option.description, `option "${name}" has no description`);
     assert("default" in option, `option "${name}" has no default`);
+  }
+  for (const [name, better] of misnamed(optionSchemas(plugin).map(([name]) => name))) {
+    assert(false, `option "${name}" is called "${better}" in other plugins (routers/parts/option_names.ts)`);
   }
 }
 

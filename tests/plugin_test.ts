@@ -14,15 +14,7 @@ const root = new URL("../", import.meta.url);
 /** What somebody with a new idea writes. */
 const source =
   `// Sigmoid: the best-scored expert takes the token, weighted by how sure its score is on its own.
-import {
-  leaveOutPadding,
-  matmul,
-  normal,
-  type RouterPlugin,
-  sigmoid,
-  tokenChoice,
-  topK,
-} from "@switchyard/moe";
+import { maskExperts, matmul, normal, type RouterPlugin, sigmoid, tokenChoice, topK } from "@switchyard/moe";
 import * as z from "zod";
 
 /** Options of {@linkcode sigmoidGate}. */
@@ -51,7 +43,7 @@ export const sigmoidGate: RouterPlugin<SigmoidGateOptions> = {
       params: { gate: gate_DE },
       route(x_TD, { real_T }) {
         const { value_TK, index_TK } = topK(sigmoid(matmul(x_TD, gate_DE)), 1);
-        const wanted_TK = leaveOutPadding(index_TK, real_T);
+        const wanted_TK = maskExperts(index_TK, real_T);
         return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK: value_TK }, { losses: {} });
       },
     };

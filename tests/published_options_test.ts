@@ -264,7 +264,7 @@ Deno.test("a second expert drawn among all others in proportion (DeepSpeed), the
 Deno.test("weights normalised after dropping sum to 1 over what was kept (DeepSpeed)", async () => {
   const options = { second: "always", capacityRule: "ceil", capacityFactor: 0.7 } as const;
   const before = await top2(options);
-  const after = await top2({ ...options, normalise: "after" });
+  const after = await top2({ ...options, normalize: "after" });
   assertEquals(after.expert, before.expert);
   const rows = rowsOf(after.probability);
   let [single, none] = [0, 0];

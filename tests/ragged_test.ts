@@ -36,9 +36,10 @@ const batches: readonly (readonly number[])[] = [
 /** What keeps tokens apart from each other, by name of an option: the first value it accepts. */
 const alone: Readonly<Record<string, readonly unknown[]>> = {
   capacityRule: ["dropless"],
-  capacity: ["factor", 0],
+  capacityFrom: ["factor"],
+  capacityFactor: [0],
   evaluation: ["tcr"],
-  second: ["always", "all"],
+  second: ["always"],
   noise: ["none", 0],
   jitter: [0],
   k: [2],

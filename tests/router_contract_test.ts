@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { leaveOutPadding } from "../routers/parts/capacity.ts";
+import { maskExperts } from "../routers/parts/capacity.ts";
 import { gshard } from "../routers/gshard.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import type { Router, Routing, ScoreFunction, Traits } from "../routers/router.ts";
@@ -319,7 +319,7 @@ function sampling(fault: { forgets?: boolean; rounds?: boolean; silent?: boolean
         // The largest of log p - log(-log u) falls on an expert with probability p.
         const gumbel_TE = negate(log(negate(log(affine(draw_TE, 1, 2 ** -25)))));
         const noisy_TE = training ? add(log(probability_TE), gumbel_TE) : probability_TE;
-        const wanted_TK = leaveOutPadding(topK(stopGradient(noisy_TE), 1).index_TK, real_T);
+        const wanted_TK = maskExperts(topK(stopGradient(noisy_TE), 1).index_TK, real_T);
         const ones_T = tensor(x_TD.backend, new Float32Array(T).fill(1), [T]);
         const estimator: ScoreFunction = {
           logProbability_T: reshape(
@@ -352,7 +352,7 @@ function biased(sign = 1): AnyRouterPlugin {
         const probability_TE = softmax(matmul(x_TD, gate_DE));
         const chosen_TK =
           topK(stopGradient(add(probability_TE, tensor(x_TD.backend, bias, [E]))), 1).index_TK;
-        const wanted_TK = leaveOutPadding(chosen_TK, real_T);
+        const wanted_TK = maskExperts(chosen_TK, real_T);
         const weight_TK = reshape(takeAlong(probability_TE, chosen_TK), [T, 1]);
         return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { probability_TE, losses: {} });
       },

@@ -32,7 +32,7 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     { options: { second: "always", dropOrder: "probability" }, noisy: false },
     { options: { second: "threshold", secondThreshold: 0.4 }, noisy: false },
     { options: { second: "mesh-random", secondThreshold: 0.8 }, noisy: true },
-    { options: { second: "gumbel", normalise: "after" }, noisy: true },
+    { options: { second: "gumbel", normalize: "after" }, noisy: true },
     {
       options: { second: "always", capacityRule: "dropless" },
       noisy: false,
@@ -57,7 +57,7 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
   ],
   sinkhorn: [
     { options: {}, noisy: false },
-    { options: { choices: 2, iterations: 3 }, noisy: false },
+    { options: { k: 2, sinkhornIterations: 3 }, noisy: false },
     { options: { capacityRule: "ceil" }, noisy: false },
     { options: { capacityRule: "ceil", dropOrder: "random" }, noisy: true },
   ],
@@ -77,22 +77,22 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
   ],
   hierarchical: [
     { options: {}, noisy: true, ties: [0, 1, 4, 5] },
-    { options: { groups: 4, noise: "fixed" }, noisy: true },
+    { options: { expertGroups: 4, noise: "fixed" }, noisy: true },
   ],
   "top-any": [
     { options: {}, noisy: false },
-    { options: { capacity: 0 }, noisy: false, traits: { causal: true, perToken: "exactly K" } },
-    { options: { capacity: -0.5, dropOrder: "batch-priority" }, noisy: false },
-    { options: { k: 1, normalizeGate: false }, noisy: false, traits: { causal: true } },
+    { options: { capacityFactor: 0 }, noisy: false, traits: { causal: true, perToken: "exactly K" } },
+    { options: { capacityFactor: -0.5, dropOrder: "batch-priority" }, noisy: false },
+    { options: { k: 1, normalize: false }, noisy: false, traits: { causal: true } },
     { options: { gate: "cosine", projection: 16 }, noisy: false, ties: null },
     { options: { k: 3, noise: 1, balanceKind: "load-importance", dropOrder: "random" }, noisy: true },
   ],
   "st-moe": [
     { options: {} },
-    { options: { threshold: 1, evaluationSecond: "all" }, noisy: true },
-    { options: { second: "all", evaluationSecond: "all", balanceCounts: "all" }, noisy: false },
+    { options: { secondThreshold: 1, evaluationSecond: "always" }, noisy: true },
+    { options: { second: "always", evaluationSecond: "always", balanceCounts: "all" }, noisy: false },
     { options: { second: "threshold", groups: 3, dropOrder: "batch-priority" }, noisy: false },
-    { options: { second: "none", capacityRule: "dropless" }, noisy: false, traits: { causal: true } },
+    { options: { second: "never", capacityRule: "dropless" }, noisy: false, traits: { causal: true } },
   ],
   "expert-choice": [
     { options: {}, noisy: false },
@@ -102,9 +102,9 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
   // At the suite's 8 experts the default 7 of 7 routed experts leave nothing to choose.
   deepseek: [
     { options: { k: 2 }, noisy: false },
-    { options: { k: 2, shared: 0, groups: 4, groupsKept: 2, routedScale: 2.5 }, noisy: false },
+    { options: { k: 2, shared: 0, expertGroups: 4, groupsKept: 2, routedScale: 2.5 }, noisy: false },
     {
-      options: { k: 2, shared: 2, groups: 3, groupsKept: 2, groupScore: "max" },
+      options: { k: 2, shared: 2, expertGroups: 3, groupsKept: 2, groupScore: "max" },
       noisy: false,
       ties: [0, 1, 2, 3],
     },
@@ -121,7 +121,7 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
       traits: { balancedBy: "loss" },
     },
     {
-      options: { k: 2, groups: 7, groupsKept: 3, deviceBalance: 0.05, communicationBalance: 0.02 },
+      options: { k: 2, expertGroups: 7, groupsKept: 3, deviceBalance: 0.05, communicationBalance: 0.02 },
       noisy: false,
     },
   ],
@@ -137,7 +137,7 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
   locmoe: [
     { options: {}, noisy: false },
     { options: { gate: "orthogonal", noise: 0.1 }, noisy: true },
-    { options: { rectify: false, capacity: "bound", delta: 0.6, locality: 0 }, noisy: false },
+    { options: { rectify: false, capacityFrom: "bound", delta: 0.6, locality: 0 }, noisy: false },
     { options: { capacityRule: "dropless" }, noisy: false, traits: { perToken: "exactly K" } },
   ],
   "locmoe-plus": [
@@ -147,9 +147,9 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     { options: { mode: "ecr", weight: "kept", threshold: null }, noisy: false },
     { options: { mode: "schedule", scheduleSteps: 2 }, noisy: false },
     { options: { boundEvery: 4, boundMemory: 0.5 }, noisy: false },
-    { options: { choices: 2, weight: "kept" }, noisy: false, traits: { perToken: "up to K" } },
+    { options: { k: 2, weight: "kept" }, noisy: false, traits: { perToken: "up to K" } },
     {
-      options: { choices: 3, weight: "locmoe", bound: "fixed" },
+      options: { k: 3, weight: "locmoe", bound: "fixed" },
       noisy: false,
       traits: { perToken: "up to K" },
     },

@@ -391,7 +391,7 @@ Deno.test("orthogonal: columns, or rows where they are fewer, are orthogonal and
 Deno.test("sinkhorn: the plan's choices are more even than the logits', and weigh by the sigmoid", async () => {
   using _scope = memory(backend);
   const T = 960;
-  const router = create(sinkhorn, { iterations: 50 });
+  const router = create(sinkhorn, { sinkhornIterations: 50 });
   const x_TD = tokens(T);
   const spread = (count: readonly number[]) => Math.max(...count) - Math.min(...count);
   const training = await router.route(x_TD, stepOf(T));
@@ -401,7 +401,7 @@ Deno.test("sinkhorn: the plan's choices are more even than the logits', and weig
   assert(planned < plain / 3, `loads differ by ${planned} under the plan, by ${plain} without it`);
   weight.forEach((value, t) => assertAlmostEquals(value, 1 / (1 + Math.exp(-logit[t][expert[t]])), 1e-5));
 
-  const two = await create(sinkhorn, { choices: 2 }).route(x_TD, stepOf(T));
+  const two = await create(sinkhorn, { k: 2 }).route(x_TD, stepOf(T));
   const [experts, weights] = [await two.expert_N.read(), await two.weight_N.read()];
   experts.forEach((e, n) => {
     const t = Math.floor(n / 2);
@@ -409,7 +409,7 @@ Deno.test("sinkhorn: the plan's choices are more even than the logits', and weig
     assert(n % 2 === 0 || experts[n - 1] !== e);
   });
   assertThrows(
-    () => create(sinkhorn, { choices: 7 }).route(x_TD, stepOf(T)),
+    () => create(sinkhorn, { k: 7 }).route(x_TD, stepOf(T)),
     RangeError,
     "choices = 7 exceeds 6 experts",
   );

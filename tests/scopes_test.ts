@@ -43,9 +43,9 @@ async function lossOf(
 /** A router's options where there are so many scopes. */
 const bySequence: readonly (readonly [AnyRouterPlugin, (scopes: number) => unknown])[] = [
   [gshard, (groups) => ({ second: "always", groups })],
-  [stMoe, (groups) => ({ second: "all", groups })],
+  [stMoe, (groups) => ({ second: "always", groups })],
   [deepseek, () => ({ k: 2 })],
-  [deepseek, () => ({ k: 2, groups: 7, deviceBalance: 1, groupsKept: 2 })],
+  [deepseek, () => ({ k: 2, expertGroups: 7, deviceBalance: 1, groupsKept: 2 })],
 ];
 
 for (const [at, [plugin, options]] of bySequence.entries()) {

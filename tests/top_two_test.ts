@@ -42,17 +42,19 @@ Deno.test("ST-MoE: the second expert is used with probability min(1, g2 / thresh
     const row = [Math.log(1 - g2), Math.log(g2), -40, -40];
     const x = Array.from({ length: T * E }, (_, at) => row[at % E]);
     const batch = { x, D: E, E, given: { gate: identity(E) }, training: true, seed: 3 };
-    const options = { threshold, capacityRule: "dropless" };
+    const options = { secondThreshold: threshold, capacityRule: "dropless" };
     const { wanted, weight } = await routeOnce(backend, stMoe, { ...batch, options });
     assertAlmostEquals(weight[1], g2, 1e-6);
     const used = wanted.filter((expert, n) => n % 2 === 1 && expert === 1).length / T;
     const want = Math.min(1, g2 / threshold);
     const deviation = Math.sqrt(want * (1 - want) / T);
     assert(Math.abs(used - want) <= 4 * deviation, `g2 ${g2}, threshold ${threshold}: ${used}`);
-    for (const [second, count] of [["all", T], ["none", 0], ["threshold", g2 > threshold ? T : 0]] as const) {
+    for (
+      const [second, count] of [["always", T], ["never", 0], ["threshold", g2 > threshold ? T : 0]] as const
+    ) {
       const found = await routeOnce(backend, stMoe, { ...batch, options: { ...options, second } });
       assertEquals(found.wanted.filter((expert) => expert === 1).length, count);
-      if (second === "all") continue;
+      if (second === "always") continue;
       const evaluated = await routeOnce(backend, stMoe, {
         ...batch,
         training: false,
@@ -68,7 +70,7 @@ Deno.test("ST-MoE: capacity 1.25 in training and 2 in evaluation, without the se
   const [T, E] = [40, 4];
   const x = Array.from({ length: T * E }, (_, at) => [3, 2, 0, 0][at % E]);
   const kept = async (training: boolean, tokens = T) => {
-    const options = { second: "all", evaluationSecond: "all" };
+    const options = { second: "always", evaluationSecond: "always" };
     const batch = { x: x.slice(0, tokens * E), D: E, E, given: { gate: identity(E) }, options, training };
     return (await routeOnce(backend, stMoe, batch)).expert.filter((expert) => expert === 0).length;
   };
@@ -82,16 +84,19 @@ Deno.test("top-ANY: 0 drops nothing, x > 0 drops by Tutel's rule, x < 0 keeps wh
   const of = (options: Record<string, unknown>) =>
     routeOnce(backend, topAny, { x, D: E, E, given: { gate: identity(E) }, options: { k: K, ...options } });
   const load = (experts: readonly number[]) => experts.filter((expert) => expert === 0).length;
-  const wanted = load((await of({ capacity: 0 })).expert);
+  const wanted = load((await of({ capacityFactor: 0 })).expert);
   assert(wanted > 20);
-  assertEquals((await of({ capacity: 0 })).expert.includes(-1), false);
+  assertEquals((await of({ capacityFactor: 0 })).expert.includes(-1), false);
   // K int(f ceil(T / E)): 2 x 7 = 14 at f = 1, 2 x 8 = 16 at f = 1.25 (peers' table).
-  assertEquals(load((await of({ capacity: 1 })).expert), 14);
-  assertEquals(load((await of({ capacity: 1.25 })).expert), 16);
+  assertEquals(load((await of({ capacityFactor: 1 })).expert), 14);
+  assertEquals(load((await of({ capacityFactor: 1.25 })).expert), 16);
   for (const factor of [0.5, 1, 20]) {
-    assertEquals((await of({ capacity: -factor })).expert, (await of({ capacity: factor })).expert);
+    assertEquals(
+      (await of({ capacityFactor: -factor })).expert,
+      (await of({ capacityFactor: factor })).expert,
+    );
   }
-  assertEquals(load((await of({ capacity: 1, evaluationCapacity: 0 })).expert), wanted);
+  assertEquals(load((await of({ capacityFactor: 1, evaluationCapacityFactor: 0 })).expert), wanted);
   // The same choices, weights and drops as GShard's without its random second expert.
   const options = { second: "always", capacityRule: "tutel", evaluationCapacityFactor: 1 };
   const other = await routeOnce(backend, gshard, { x, D: E, E, given: { gate: identity(E) }, options });
@@ -144,7 +149,7 @@ Deno.test("top-ANY's cosine gate: cosines over a temperature that never falls be
   ];
   const of = (logScale: number) => {
     const given = { projection, projectionBias, expert, logScale: [logScale] };
-    const options = { gate: "cosine", projection: P, capacity: 0 };
+    const options = { gate: "cosine", projection: P, capacityFactor: 0 };
     return routeOnce(backend, topAny, { x, D, E, given, options });
   };
   const size = (row: readonly number[]) => Math.hypot(...row);

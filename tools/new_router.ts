@@ -17,7 +17,7 @@ import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";
 import { topK } from "../tensor/rows.ts";
-import { leaveOutPadding } from "./parts/capacity.ts";
+import { maskExperts } from "./parts/capacity.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
@@ -48,7 +48,7 @@ export const ${constant}: RouterPlugin<${type}> = {
       route(x_TD, { real_T }) {
         const probability_TE = softmax(matmul(x_TD, gate_DE));
         const { value_TK, index_TK } = topK(probability_TE, 1);
-        const wanted_TK = leaveOutPadding(index_TK, real_T);
+        const wanted_TK = maskExperts(index_TK, real_T);
         const choices = { wanted_TK, expert_TK: wanted_TK, weight_TK: value_TK };
         return tokenChoice(choices, { probability_TE, losses: {} });
       },

@@ -72,7 +72,7 @@ function layerOf(backend: Backend, task: Task, activation: "relu" | "gelu" | "sw
   // Nothing is dropped and the balance loss has no weight, so that the layer is the one everybody computes.
   const router = topAny.create(
     { D, E, V: 1 },
-    topAny.options.parse({ k: 2, capacity: 0, balance: 0 }),
+    topAny.options.parse({ k: 2, capacityFactor: 0, balance: 0 }),
     given({ gate: "router" }),
   );
   const dims = { D, F, E };

@@ -252,41 +252,29 @@ function scopeOfToken(like: Tensor, scope: number): Tensor {
 }
 
 /**
- * Experts, i32, with -1 where the mask of the same shape is not 0.
+ * Experts with -1 where they are not to be kept: padding then takes no capacity and counts nowhere.
+ * @param expert i32 [T, K], or of any shape that `keep` has too.
+ * @param keep f32 of the same shape, or [T] for all choices of a token: 0 = leave out; undefined = keep all.
  * @example
  * ```ts
- * import { cpu, leaveOut, tensor } from "@switchyard/moe";
+ * import { cpu, maskExperts, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
- * const expert_TK = tensor(backend, Int32Array.of(3, 5), [1, 2]);
- * assertEquals(await leaveOut(tensor(backend, [0, 1], [1, 2]), expert_TK).read(), Int32Array.of(3, -1));
- * backend.close();
- * ```
- */
-export function leaveOut(mask: Tensor, expert: Tensor): Tensor {
-  return where(mask, wholeNumbers(expert, expert.shape, () => -1), expert);
-}
-
-/**
- * Experts, i32 [T, K], with -1 for padding, so that padding takes no capacity and counts nowhere.
- * @param real_T f32 [T]: 1 = a real token, 0 = padding; undefined = all real.
- * @example
- * ```ts
- * import { cpu, leaveOutPadding, tensor } from "@switchyard/moe";
- * import { assertEquals } from "@std/assert";
- * const backend = await cpu({ threads: 1 });
- * const expert_TK = tensor(backend, Int32Array.of(3, 5), [2, 1]);
+ * const expert_TK = tensor(backend, Int32Array.of(3, 5, 2, 0), [2, 2]);
  * const real_T = tensor(backend, [1, 0], [2]);
- * assertEquals(await leaveOutPadding(expert_TK, real_T).read(), Int32Array.of(3, -1));
+ * assertEquals(await maskExperts(expert_TK, real_T).read(), Int32Array.of(3, 5, -1, -1));
+ * const used_TK = tensor(backend, [1, 0, 1, 1], [2, 2]);
+ * assertEquals(await maskExperts(expert_TK, used_TK).read(), Int32Array.of(3, -1, 2, 0));
  * backend.close();
  * ```
  */
-export function leaveOutPadding(expert_TK: Tensor, real_T: Tensor | undefined): Tensor {
-  if (!real_T) return expert_TK;
-  const [T, K] = expert_TK.shape;
-  const token_N = wholeNumbers(expert_TK, [T * K], (at) => Math.floor(at / K));
-  const real_TK = reshape(take(real_T, token_N), [T, K]);
-  return where(real_TK, expert_TK, wholeNumbers(expert_TK, [T, K], () => -1));
+export function maskExperts(expert: Tensor, keep: Tensor | undefined): Tensor {
+  if (!keep) return expert;
+  const left = wholeNumbers(expert, expert.shape, () => -1);
+  if (keep.shape.length === expert.shape.length) return where(keep, expert, left);
+  const [T, K] = expert.shape;
+  const token_N = wholeNumbers(expert, [T * K], (at) => Math.floor(at / K));
+  return where(reshape(take(keep, token_N), [T, K]), expert, left);
 }
 
 function rankInGroup(wanted_TK: Tensor, options: CapacityScope): Tensor {

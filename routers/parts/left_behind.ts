@@ -1,10 +1,10 @@
 // No token left behind (Switch Transformer, appendix B): tokens that overflow try their next best expert, round after
 // round. The paper found no benefit; Mesh-TensorFlow tries four experts.
-import { where } from "../../tensor/arithmetic.ts";
+import { affine, where } from "../../tensor/arithmetic.ts";
 import { takeAlong, wholeNumbers } from "../../tensor/rows.ts";
 import { apply, type Tensor, tensor } from "../../tensor/tensor.ts";
 import * as kernels from "../../kernels/mod.ts";
-import { type CapacityScope, keepWithinCapacity, leaveOut, leaveOutPadding } from "./capacity.ts";
+import { type CapacityScope, keepWithinCapacity, maskExperts } from "./capacity.ts";
 import { columnOf, settled, sideBySide } from "./columns.ts";
 
 /** Expert that took each token within `tries` rounds, i32 [T, 1], -1 where all were full. */
@@ -21,7 +21,8 @@ export function leaveFewBehind(
   let taken_T1 = wholeNumbers(choice_TK, [T, 1], () => -1);
   for (let round = 0; round < tries; round++) {
     const settled_T1 = settled(taken_T1);
-    const wanted_T1 = leaveOutPadding(leaveOut(settled_T1, columnOf(choice_TK, round)), real_T);
+    const open_T1 = affine(settled_T1, -1, 1);
+    const wanted_T1 = maskExperts(maskExperts(columnOf(choice_TK, round), open_T1), real_T);
     // Tokens that have an expert keep their slots: they stand first, whatever the order among the others.
     const both_TK = sideBySide(taken_T1, wanted_T1);
     const priority_T1 = order === "random"

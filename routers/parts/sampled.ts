@@ -10,7 +10,7 @@ import { softmax } from "../../tensor/reduce.ts";
 import { takeAlong, topK } from "../../tensor/rows.ts";
 import { reshape, type Tensor } from "../../tensor/tensor.ts";
 import { type Balancing, keptMask, logSoftmax, ones, scopeOf } from "./assignment.ts";
-import { leaveOutPadding } from "./capacity.ts";
+import { maskExperts } from "./capacity.ts";
 import { balanceLoss } from "./losses.ts";
 import type { Router, RouterDims } from "../router.ts";
 import { tokenChoice } from "./scoring.ts";
@@ -96,7 +96,7 @@ export function createSampledRouter(
         }, { losses, probability_TE });
       };
       if (!training) {
-        const best_T = reshape(leaveOutPadding(topK(logProbability_TE, 1).index_TK, real_T), [T]);
+        const best_T = reshape(maskExperts(topK(logProbability_TE, 1).index_TK, real_T), [T]);
         return chosen(best_T, best_T, {});
       }
       const scope = scopeOf(T, options.groups, name);

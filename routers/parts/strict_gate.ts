@@ -5,8 +5,9 @@ import { add, affine, divide, greater, maximum, multiply, subtract } from "../..
 import { sumAll, sumLast } from "../../tensor/reduce.ts";
 import { putAlong, takeAlong, transpose, wholeNumbers } from "../../tensor/rows.ts";
 import { type Parameter, reshape, stopGradient, type Tensor, tensor } from "../../tensor/tensor.ts";
-import { capacityOf, leaveOut } from "./capacity.ts";
+import { capacityOf, maskExperts } from "./capacity.ts";
 import { fillSlots, rankable, slotAssignments } from "./expert_slots.ts";
+import { realRows } from "./losses.ts";
 import type { Routing } from "../router.ts";
 
 /** Who goes where, and with what weight. */
@@ -46,10 +47,10 @@ export function chooseByThreshold(
 ): StrictChoice {
   const [T, E] = softmax_TE.shape;
   const above_TE = greater(softmax_TE, threshold_E);
-  const mask_TE = real_T ? multiply(above_TE, reshape(real_T, [T, 1])) : above_TE;
+  const mask_TE = realRows(above_TE, real_T);
   const gate_TE = overTaken(softmax_TE, mask_TE);
-  const closed_N = affine(reshape(mask_TE, [T * E]), -1, 1);
-  const expert_N = leaveOut(closed_N, wholeNumbers(mask_TE, [T * E], (n) => n % E));
+  const every_N = wholeNumbers(mask_TE, [T * E], (n) => n % E);
+  const expert_N = maskExperts(every_N, reshape(mask_TE, [T * E]));
   return {
     gate_TE,
     mask_TE,
@@ -76,7 +77,7 @@ export function batchwiseLoss(
   const { backend, shape: [T] } = softmax_TE;
   const x_TE = stopGradient(softmax_TE);
   const apart_TE = subtract(greater(x_TE, threshold_E), mask_TE);
-  const counted_TE = real_T ? multiply(apart_TE, reshape(real_T, [T, 1])) : apart_TE;
+  const counted_TE = realRows(apart_TE, real_T);
   const sum = sumAll(multiply(counted_TE, subtract(x_TE, threshold_E)));
   return real_T
     ? divide(sum, maximum(sumAll(real_T), tensor(backend, [1], [1])))

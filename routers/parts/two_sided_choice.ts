@@ -1,11 +1,11 @@
 // The expert side of LocMoE+: of the tokens in front of it, an expert keeps the best until they hold a share tau of the
 // affinity, never fewer than the lower bound asks for and never more than its capacity.
-import * as kernels from "../kernels/mod.ts";
-import { add, affine, divide, exp, greater, multiply, subtract, toFloat } from "../tensor/arithmetic.ts";
-import { sumLast } from "../tensor/reduce.ts";
-import { take, takeAlong, topK, transpose, wholeNumbers } from "../tensor/rows.ts";
-import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
-import { leaveOut } from "./parts/capacity.ts";
+import * as kernels from "../../kernels/mod.ts";
+import { add, affine, divide, exp, greater, multiply, subtract, toFloat } from "../../tensor/arithmetic.ts";
+import { sumLast } from "../../tensor/reduce.ts";
+import { take, takeAlong, topK, transpose, wholeNumbers } from "../../tensor/rows.ts";
+import { apply, reshape, stopGradient, type Tensor, tensor } from "../../tensor/tensor.ts";
+import { maskExperts } from "./capacity.ts";
 
 /** How many an expert keeps. */
 export interface KeepRule {
@@ -53,7 +53,7 @@ export function chooseTokens(affinity_TE: Tensor, C: number, rule: KeepRule, rea
   const S = rule.threshold === null ? C : T;
   const ranked = topK(real_ET, S);
   const every_ES = wholeNumbers(like, [E, S], (at) => Math.floor(at / S));
-  const expert_ES = real_T ? leaveOut(isPadding(ranked.value_TK), every_ES) : every_ES;
+  const expert_ES = real_T ? maskExperts(every_ES, isReal(ranked.value_TK)) : every_ES;
   const rank_ES = wholeNumbers(like, [E, S], (at) => at % S);
   const count_ES = countToShare([expert_ES, rank_ES, ranked.value_TK], { groups: E, scope: E }, rule);
   // From here on the best C are all there is.
@@ -63,9 +63,9 @@ export function chooseTokens(affinity_TE: Tensor, C: number, rule: KeepRule, rea
   return { token_EC: slots(ranked.index_TK), expert_EC };
 }
 
-/** 1 where a cosine was put out of reach. */
-function isPadding(value_ES: Tensor): Tensor {
-  return greater(affine(value_ES, -1, 0), tensor(value_ES.backend, [FAR / 2], [1]));
+/** 0 where a cosine was put out of reach. */
+function isReal(value_ES: Tensor): Tensor {
+  return greater(value_ES, tensor(value_ES.backend, [-FAR / 2], [1]));
 }
 
 /** Further from any cosine than cosines are from each other, but small enough to leave padding in order. */

@@ -1,11 +1,11 @@
 // Gates with orthogonal rows of equal norm, which LocMoE's theory assumes: grouped average pooling (GrAP), which has
 // nothing to learn, and a learned one that is orthogonal whatever its parameters are.
-import * as kernels from "../kernels/mod.ts";
-import { add, affine, divide, sqrt, square } from "../tensor/arithmetic.ts";
-import type { Filler } from "../tensor/init.ts";
-import { matmul } from "../tensor/products.ts";
-import { sumAll, sumLast } from "../tensor/reduce.ts";
-import { apply, differentiable, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import * as kernels from "../../kernels/mod.ts";
+import { add, affine, divide, sqrt, square } from "../../tensor/arithmetic.ts";
+import type { Filler } from "../../tensor/init.ts";
+import { matmul } from "../../tensor/products.ts";
+import { sumAll, sumLast } from "../../tensor/reduce.ts";
+import { apply, differentiable, reshape, stopGradient, type Tensor, tensor } from "../../tensor/tensor.ts";
 
 /** @throws {RangeError} when E experts do not cut D entries into chunks of one length. */
 export function checkChunks(router: string, D: number, E: number): void {
