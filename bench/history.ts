@@ -13,7 +13,8 @@ import {
 } from "./history_entries.ts";
 import { checkLayer, createLayerSubject, referenceLayer } from "./layer.ts";
 import { machineClass } from "./machine.ts";
-import { command, readWords, wholeNumber } from "./options.ts";
+import { type CommandLine, runTask, wholeNumberOf } from "../cli/options.ts";
+import { roundsOption } from "./options.ts";
 import { createPeak } from "./roofs/peak.ts";
 import { groupedSubject, largeSquare, plainLoop, productSubject } from "./products.ts";
 import { bestPerCall, type Timed } from "./repeat.ts";
@@ -78,11 +79,19 @@ async function commit(): Promise<string> {
   return await git("rev-parse", "--short=12", "HEAD") + (changed === "" ? "" : "+");
 }
 
+const line: CommandLine = {
+  task: "bench:history",
+  about: `Measures a few ratios, prints how they changed, and adds them to ${FILE}.`,
+  options: {
+    rounds: { ...roundsOption, default: "5" },
+    compare: { about: "only print the change; nothing is written" },
+  },
+};
+
 if (import.meta.main) {
-  await command(async () => {
-    const given = readWords(Deno.args, { values: { rounds: "5" }, flags: ["compare"] });
-    const rounds = wholeNumber("rounds", given.value("rounds"));
-    const compare = given.flag("compare");
+  await runTask(line, async (words) => {
+    const rounds = wholeNumberOf(words, "rounds", 1) ?? 5;
+    const { compare } = words.flags;
     if (!compare) checkRounds(rounds);
     const text = await readHistory(FILE);
     const entries = parseHistory(text, FILE);

@@ -7,7 +7,24 @@ import { type LayerSize, referenceLayer } from "./layer.ts";
 import { countsOf, skews } from "./loads.ts";
 import { machineText } from "./machine.ts";
 import { type Choice, measure } from "./measure.ts";
-import { command, readWords, usualThreads, wholeNumber, wholeNumbers } from "./options.ts";
+import {
+  type CommandLine,
+  runTask,
+  valueOf,
+  wholeNumber,
+  wholeNumberOf,
+  wholeNumbersOf,
+  type Words,
+} from "../cli/options.ts";
+import {
+  blasOption,
+  jsonFlag,
+  reportFlag,
+  roundsOption,
+  routersOf,
+  routersOption,
+  usualThreads,
+} from "./options.ts";
 import { renderBench, writePage } from "./page.ts";
 import type { BenchResult } from "./schema.ts";
 import { printed, tablesOf } from "./tables.ts";
@@ -17,60 +34,71 @@ interface Output {
   readonly report: boolean;
 }
 
-function readChoice(words: readonly string[]): { choice: Choice; output: Output } {
-  const given = readWords(words, {
-    values: {
-      rounds: "3",
-      steps: "10",
-      size: "small",
-      routers: "",
-      device: "cpu",
-      threads: usualThreads(),
-      blas: "off",
-      layer: Object.values(referenceLayer).join(","),
+const line: CommandLine = {
+  task: "bench",
+  about: "How fast, here, now: limits of the machine, products, MoE block, training steps, kernels.",
+  options: {
+    rounds: { ...roundsOption, default: "3" },
+    steps: { about: "training steps that are timed, after those that warm up", value: "N", default: "10" },
+    size: { about: "size of the language task's model", value: "NAME", default: "small" },
+    routers: routersOption,
+    device: { about: "cpu or webgpu", value: "NAME", default: "cpu" },
+    threads: {
+      about: "numbers of CPU threads, with commas between",
+      value: "LIST",
+      default: usualThreads().join(),
     },
-    flags: ["json", "report"],
-  });
-  const chosen = given.has("routers")
-    ? [...new Set(given.value("routers").split(","))].map(findRouter)
-    : routers();
-  const [device, blas] = [findDeviceKind(given.value("device")), given.value("blas")];
+    blas: blasOption,
+    layer: {
+      about: "the MoE block: tokens, width, hidden units, experts, experts a token goes to",
+      value: "T,D,F,E,K",
+      default: Object.values(referenceLayer).join(),
+    },
+    json: jsonFlag,
+    report: reportFlag,
+  },
+  notes: ["What the figures mean: docs/benchmarks.md"],
+};
+
+function readChoice(words: Words): { choice: Choice; output: Output } {
+  const chosen = routersOf(words);
+  const device = findDeviceKind(valueOf(words, "device") ?? "cpu");
+  const blas = valueOf(words, "blas") ?? "off";
+  const threads = wholeNumbersOf(words, "threads", 1, 64);
+  const sizeName = valueOf(words, "size") ?? "small";
+  // Checked before anything is measured.
+  findSize(sizeName);
   if (device === "webgpu" && blas !== "off") {
     throw new RangeError(`Cannot use --blas ${blas} with --device webgpu: BLAS computes on the CPU`);
   }
-  if (device === "webgpu" && given.has("threads")) {
+  if (device === "webgpu" && threads !== null) {
     throw new RangeError(
-      `Cannot use --threads ${given.value("threads")} with --device webgpu: threads are the CPU's`,
+      `Cannot use --threads ${threads} with --device webgpu: threads are the CPU's`,
     );
   }
   return {
     choice: {
-      rounds: wholeNumber("rounds", given.value("rounds")),
-      steps: wholeNumber("steps", given.value("steps")),
-      sizeName: readSize(given.value("size")),
-      layer: readLayer(given.value("layer")),
-      routers: chosen,
-      profiled: given.has("routers") ? chosen[0] : findRouter("switch"),
+      rounds: wholeNumberOf(words, "rounds", 1) ?? 3,
+      steps: wholeNumberOf(words, "steps", 1) ?? 10,
+      sizeName,
+      layer: readLayer(valueOf(words, "layer")),
+      routers: chosen ?? routers(),
+      profiled: chosen ? chosen[0] : findRouter("switch"),
       device,
       blas,
-      threads: wholeNumbers("threads", given.value("threads"), 1, 64),
+      threads: threads ?? usualThreads(),
     },
-    output: { json: given.flag("json"), report: given.flag("report") },
+    output: { json: words.flags.json, report: words.flags.report },
   };
 }
 
-/** Checked before anything is measured. */
-function readSize(name: string): string {
-  findSize(name);
-  return name;
-}
-
-function readLayer(text: string): LayerSize {
+function readLayer(text: string | null): LayerSize {
+  if (text === null) return referenceLayer;
   const sizes = text.split(",");
   if (sizes.length !== 5) {
     throw new RangeError(`Cannot use --layer ${text}: write T,D,F,E,K, like 2048,256,1024,8,2`);
   }
-  const [T, D, F, E, K] = sizes.map((each) => wholeNumber("layer", each));
+  const [T, D, F, E, K] = sizes.map((each) => wholeNumber("layer", each, 1));
   if (K > E) {
     throw new RangeError(`Cannot use --layer ${text}: a token goes to ${K} experts, and there are ${E}`);
   }
@@ -80,8 +108,8 @@ function readLayer(text: string): LayerSize {
 }
 
 if (import.meta.main) {
-  await command(async () => {
-    const { choice, output } = readChoice(Deno.args);
+  await runTask(line, async (words) => {
+    const { choice, output } = readChoice(words);
     const { rows, checked } = await measure(choice, (text) => output.json || console.log(text));
     const result: BenchResult = {
       machine: machineText(),

@@ -5,7 +5,7 @@ import { cpu } from "../cpu/backend.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import type { Backend } from "../kernels/kernel.ts";
 import { createMoeLayer, type MoeLayer } from "../moe/layer.ts";
-import { type AnyRouterPlugin, findRouter, parseOptions, routers } from "../routers/registry.ts";
+import { type AnyRouterPlugin, parseOptions, routers } from "../routers/registry.ts";
 import type { RouteStep, Routing } from "../routers/router.ts";
 import { add, multiply } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
@@ -19,7 +19,8 @@ import { type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor
 import { scoreFunctionLoss } from "../training/score_function.ts";
 import { counted } from "../report/numbers.ts";
 import { machineText } from "./machine.ts";
-import { command, readWords, wholeNumber } from "./options.ts";
+import { type CommandLine, runTask, wholeNumberOf, type Words } from "../cli/options.ts";
+import { jsonFlag, roundsOption, routersOf, routersOption } from "./options.ts";
 import { captionOf, createFigures } from "./rounds.ts";
 import { verified } from "./verify.ts";
 
@@ -162,24 +163,37 @@ interface Choice extends Sizes {
   readonly plugins: readonly AnyRouterPlugin[];
 }
 
-function readChoice(words: readonly string[]): { choice: Choice; json: boolean } {
-  const numbers = { rounds: 5, threads: 2, tokens: 4096, width: 256, hidden: 1024, experts: 64 };
-  const defaults = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
-  const given = readWords(words, {
-    values: { ...Object.fromEntries(defaults), routers: "" },
-    flags: ["json"],
-  });
-  for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
-    numbers[name] = wholeNumber(name, given.value(name), 1, name === "threads" ? 64 : Infinity);
-  }
+const line: CommandLine = {
+  task: "bench:routing",
+  about: "What routing costs of a layer's forward and backward pass, router by router.",
+  options: {
+    rounds: { ...roundsOption, default: "5" },
+    threads: { about: "CPU threads", value: "N", default: "2" },
+    tokens: { about: `tokens of a batch, a multiple of ${LENGTH}`, value: "N", default: "4096" },
+    width: { about: "model width D", value: "N", default: "256" },
+    hidden: { about: "hidden units F of an expert", value: "N", default: "1024" },
+    experts: { about: "experts E", value: "N", default: "64" },
+    routers: routersOption,
+    json: jsonFlag,
+  },
+};
+
+function readChoice(words: Words): { choice: Choice; json: boolean } {
+  const numbers = {
+    rounds: wholeNumberOf(words, "rounds", 1) ?? 5,
+    threads: wholeNumberOf(words, "threads", 1, 64) ?? 2,
+    tokens: wholeNumberOf(words, "tokens", 1) ?? 4096,
+    width: wholeNumberOf(words, "width", 1) ?? 256,
+    hidden: wholeNumberOf(words, "hidden", 1) ?? 1024,
+    experts: wholeNumberOf(words, "experts", 1) ?? 64,
+  };
   if (numbers.tokens % LENGTH !== 0) {
     throw new RangeError(`Cannot use --tokens ${numbers.tokens}: choose a multiple of ${LENGTH}`);
   }
-  const plugins = given.has("routers") ? given.value("routers").split(",").map(findRouter) : routers();
-  return { choice: { ...numbers, plugins }, json: given.flag("json") };
+  return { choice: { ...numbers, plugins: routersOf(words) ?? routers() }, json: words.flags.json };
 }
 
-async function main(words: readonly string[]): Promise<void> {
+async function main(words: Words): Promise<void> {
   const { choice, json } = readChoice(words);
   await verifyKernels(choice);
   using backend = await cpu({ threads: choice.threads });
@@ -222,4 +236,4 @@ async function main(words: readonly string[]): Promise<void> {
   );
 }
 
-if (import.meta.main) await command(() => main(Deno.args));
+if (import.meta.main) await runTask(line, main);

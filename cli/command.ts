@@ -14,7 +14,8 @@ import type { Experiment, ExperimentTask } from "../experiments/experiment.ts";
 import * as experiments from "../experiments/mod.ts";
 import type { Brought } from "./plugin.ts";
 import { readTuning, type Tuning } from "../experiments/tune.ts";
-import { last, shortPaths, wholeNumber, type Words } from "./words.ts";
+import { shortPaths } from "./experiment_options.ts";
+import { valueOf, wholeNumberOf, type Words } from "./options.ts";
 
 /** What the words ask for. */
 export interface Command extends CpuChoice {
@@ -52,18 +53,19 @@ export interface Command extends CpuChoice {
  * @throws {RangeError} naming what cannot be used.
  */
 export function readCommand(
-  { names, values, flags }: Words,
+  words: Words,
   brought: Brought,
   file: Readonly<Record<string, unknown>> | null,
 ): Command {
+  const { names, values, flags } = words;
   if (names.length > 1) throw new RangeError(`Cannot run "${names.join(" ")}": name one experiment`);
   const experiment = findExperiment(names[0] ?? "compare");
-  const device = findDevice(last(values, "device") ?? "cpu");
-  const blas = last(values, "blas") ?? "off";
+  const device = findDevice(valueOf(words, "device") ?? "cpu");
+  const blas = valueOf(words, "blas") ?? "off";
   if (device === "webgpu" && blas !== "off") {
     throw new RangeError(`Cannot use --blas ${blas} with --device webgpu: BLAS computes on the CPU`);
   }
-  const jobs = wholeNumber(values, "jobs", 1, 64);
+  const jobs = wholeNumberOf(words, "jobs", 1, 64);
   if (device !== "cpu" && jobs !== null && jobs > 1) {
     throw new RangeError(
       `Cannot use --jobs ${jobs} with --device ${device}: runs share one device; leave it out`,
@@ -71,13 +73,13 @@ export function readCommand(
   }
   const given = parseConfig(file ?? {});
   const assignments = [
-    ...shortAssignments({ names, values, flags }),
+    ...shortAssignments(words),
     ...values.set.map((word) => readAssignment("set", word)),
   ];
   checkPrecision(assignments, device);
   const varied = values.vary.map((word) => readAssignment("vary", word));
-  const size = sizeOf(values);
-  const tasks = tasksOf(experiment, values, size, file);
+  const size = sizeOf(words);
+  const tasks = tasksOf(experiment, words, size, file);
   if (given.control !== null && values.routers.length > 0) {
     throw new RangeError(
       `Cannot use --routers ${
@@ -86,7 +88,7 @@ export function readCommand(
         "the router's part; take control out of the file",
     );
   }
-  const routers = routersOf(values, file);
+  const routers = routersOf(words, file);
   return {
     experiment,
     tasks,
@@ -94,18 +96,18 @@ export function readCommand(
     plugins: brought.routers,
     brought,
     arms: armsOf(assignments, varied).map((arm) => withRouterOfFile(arm, routers, file)),
-    seeds: wholeNumber(values, "seeds", 1, 1000) ?? 5,
+    seeds: wholeNumberOf(words, "seeds", 1, 1000) ?? 5,
     firstSeed: given.seed,
     size: size?.name ?? "",
     controls: !flags["no-controls"],
     control: given.control,
-    tuning: tuningOf(values),
-    baseline: last(values, "baseline"),
+    tuning: tuningOf(words),
+    baseline: valueOf(words, "baseline"),
     device,
     blas,
-    threads: wholeNumber(values, "threads", 1, 64),
+    threads: wholeNumberOf(words, "threads", 1, 64),
     jobs,
-    out: last(values, "out"),
+    out: valueOf(words, "out"),
     resume: flags.resume,
   };
 }
@@ -123,13 +125,13 @@ export function findExperiment(name: string): Experiment {
 }
 
 /** Short options stand for paths: `--steps 60` is `--set train.steps=60`. */
-function shortAssignments({ values, flags }: Words): Assignment[] {
+function shortAssignments(words: Words): Assignment[] {
   const found: Assignment[] = [];
   for (const [option, { path, least, most }] of Object.entries(shortPaths)) {
-    if (flags[option]) found.push({ path, router: null, values: [true], source: `--${option}` });
-    const text = values[option] ? last(values, option) : null;
+    if (words.flags[option]) found.push({ path, router: null, values: [true], source: `--${option}` });
+    const text = words.values[option] ? valueOf(words, option) : null;
     if (text === null) continue;
-    const value = least === undefined ? text : wholeNumber(values, option, least, most!);
+    const value = least === undefined ? text : wholeNumberOf(words, option, least, most!);
     found.push({ path, router: null, values: [value], source: `--${option} ${text}` });
   }
   const experts = found.find(({ path }) => path === "experts.name");
@@ -137,9 +139,9 @@ function shortAssignments({ values, flags }: Words): Assignment[] {
   return found;
 }
 
-function tuningOf(values: Words["values"]): Tuning | null {
-  const tune = last(values, "tune");
-  const budget = wholeNumber(values, "budget", 1, 1000);
+function tuningOf(words: Words): Tuning | null {
+  const tune = valueOf(words, "tune");
+  const budget = wholeNumberOf(words, "budget", 1, 1000);
   if (tune === null) {
     if (budget !== null) throw new RangeError(`Cannot use --budget ${budget}: it needs --tune`);
     return null;
@@ -169,9 +171,9 @@ interface Size {
   of(task: string): Settings;
 }
 
-function sizeOf(values: Words["values"]): Size | null {
-  const name = last(values, "size");
-  const depth = wholeNumber(values, "depth", 2, 64);
+function sizeOf(words: Words): Size | null {
+  const name = valueOf(words, "size");
+  const depth = wholeNumberOf(words, "depth", 2, 64);
   if (name !== null && depth !== null) {
     throw new RangeError(
       `Cannot use --depth ${depth} with --size ${name}: each sets width, experts and steps`,
@@ -196,15 +198,15 @@ function sizeOf(values: Words["values"]): Size | null {
 /** Tasks with their settings, from the least to the most particular: the task's, the size's, the question's, the file's. */
 function tasksOf(
   experiment: Experiment,
-  values: Words["values"],
+  words: Words,
   size: Size | null,
   file: Readonly<Record<string, unknown>> | null,
 ): ExperimentTask[] {
   const { router: _router, seed: _seed, control: _control, ...rest } = file ?? {};
   const ofFile = flatten(rest);
-  const named = list(values, "task") ??
+  const named = list(words, "task") ??
     (typeof ofFile["task.name"] === "string" ? [ofFile["task.name"]] : null) ??
-    (values.text.length > 0 ? ["language"] : null);
+    (words.values.text.length > 0 ? ["language"] : null);
   const tasks: readonly ExperimentTask[] =
     named?.map((name) => ({ label: name, settings: { "task.name": name } })) ??
       experiment.tasks;
@@ -219,10 +221,10 @@ function tasksOf(
 }
 
 function routersOf(
-  values: Words["values"],
+  words: Words,
   file: Readonly<Record<string, unknown>> | null,
 ): readonly AnyRouterPlugin[] | null {
-  const names = list(values, "routers");
+  const names = list(words, "routers");
   if (names === null) return file?.router === undefined ? null : [findRouter(routerOfFile(file).name)];
   if (!names.includes("all")) return names.map(findRouter);
   if (names.length > 1) {
@@ -253,7 +255,7 @@ function withRouterOfFile(
 }
 
 /** Names of an option that takes a list; null when it was not given. @throws {RangeError} when empty or said twice. */
-function list(values: Words["values"], option: string): string[] | null {
+function list({ values }: Words, option: string): string[] | null {
   if (values[option].length === 0) return null;
   const names = values[option].flatMap((each) => each.split(",")).filter((name) => name !== "");
   if (names.length === 0) {

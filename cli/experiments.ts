@@ -13,7 +13,7 @@ import { type Command, readCommand } from "./command.ts";
 import { readConfigFile } from "./config_file.ts";
 import { type Device, openDevice } from "./device.ts";
 import type { Experiment } from "../experiments/experiment.ts";
-import { helpText, listText } from "./help.ts";
+import { listText } from "./list.ts";
 import { checkMemory, checkpointBytes } from "./memory_check.ts";
 import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folder.ts";
 import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
@@ -29,15 +29,16 @@ import {
   tuningSentences,
   withTuned,
 } from "../experiments/tune.ts";
-import { last, splitWords } from "./words.ts";
+import { runTask, valueOf, type Words } from "./options.ts";
+import { experimentsLine } from "./experiment_options.ts";
 
-async function main(words: readonly string[]): Promise<void> {
+async function main(given: Words): Promise<void> {
+  const words = Deno.args;
   const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
-  const split = fromWhereTheUserStands(splitWords(words), stands);
-  if (split.flags.help) return console.log(helpText());
+  const split = fromWhereTheUserStands(given, stands);
   const brought = await loadPlugins(split.values.plugin);
   if (split.flags.list) return console.log(listText());
-  const configPath = last(split.values, "config");
+  const configPath = valueOf(split, "config");
   const command = readCommand(split, brought, configPath === null ? null : await readConfigFile(configPath));
   const experiment = command.experiment.name;
   const outlines = outlineRuns(command);
@@ -241,13 +242,12 @@ function continueWords(words: readonly string[], folder: string): string[] {
 }
 
 if (import.meta.main) {
-  try {
-    await main(Deno.args);
-  } catch (error) {
-    if (error instanceof Stopped) error.leave();
-    const expected = error instanceof RangeError ||
-      (error instanceof Error && error.message.startsWith("Cannot "));
-    console.error(expected ? error.message : error);
-    Deno.exit(1);
-  }
+  await runTask(experimentsLine, async (words) => {
+    try {
+      await main(words);
+    } catch (error) {
+      if (error instanceof Stopped) error.leave();
+      throw error;
+    }
+  });
 }

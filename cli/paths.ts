@@ -2,7 +2,7 @@
 // where it was called in INIT_CWD.
 import { resolve } from "node:path";
 import { corpora } from "../data/corpora.ts";
-import type { Words } from "./words.ts";
+import type { Words } from "./options.ts";
 
 const pathOptions = ["out", "plugin", "config", "text"];
 

@@ -41,7 +41,10 @@ Deno.test("a bench of nothing is refused in one sentence", async () => {
       [["--rounds", "0"], "Cannot use --rounds 0: choose a whole number of at least 1"],
       [["--tokens", "100"], "Cannot use --tokens 100: choose a multiple of 256"],
       [["--routers", "topk"], 'Cannot find router "topk"'],
-      [["--round", "2"], 'Cannot use "--round": there are --rounds, --threads'],
+      [
+        ["--round", "2"],
+        'Cannot use "--round": did you mean --rounds? deno task bench:routing has --rounds, --threads',
+      ],
     ] as const
   ) {
     const { code, error } = await bench(...words);

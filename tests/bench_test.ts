@@ -84,7 +84,7 @@ Deno.test("bench: mistakes are refused in one sentence", () =>
     [["--layer", "1,2,3"], "Cannot use --layer 1,2,3: write T,D,F,E,K"],
     [["--layer", "8,8,8,2,4"], "Cannot use --layer 8,8,8,2,4: a token goes to 4 experts, and there are 2"],
     [["--layer", "8,8,8,2,2"], "Cannot send 9 of 8 tokens to one expert"],
-    [["--round", "2"], 'Cannot use "--round": there are --rounds, --steps'],
+    [["--round", "2"], 'Cannot use "--round": did you mean --rounds? deno task bench has --rounds, --steps'],
   ]));
 
 Deno.test("every bench lists its options where it is asked for help", async () => {
@@ -175,7 +175,10 @@ Deno.test("bench:scaling: mistakes are refused in one sentence", () =>
     [["--rounds", "none"], "Cannot use --rounds none: choose a whole number of at least 1"],
     [["--threads", "0"], "Cannot use --threads 0: choose a whole number from 1 to 64"],
     [["--blas="], "Cannot use --blas: it needs a value"],
-    [["--slow"], 'Cannot use "--slow": there are --rounds, --threads, --blas, --quick, --json'],
+    [
+      ["--slow"],
+      'Cannot use "--slow": deno task bench:scaling has --rounds, --threads, --blas, --quick, --json',
+    ],
   ]));
 
 Deno.test("exponents are found, with an interval, and refused where there are none", () => {
@@ -310,6 +313,6 @@ Deno.test("history: an entry that would say nothing is refused, with how wide it
 Deno.test("bench:history: mistakes are refused in one sentence", () =>
   refuses("bench:history", [
     [["--rounds", "0"], "Cannot use --rounds 0: choose a whole number of at least 1"],
-    [["--append"], 'Cannot use "--append": there are --rounds, --compare'],
+    [["--append"], 'Cannot use "--append": deno task bench:history has --rounds, --compare'],
     [["--rounds", "2"], "Cannot add an entry of --rounds 2: choose at least 3, or --compare"],
   ]));

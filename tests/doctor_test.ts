@@ -85,7 +85,7 @@ Deno.test("what cannot be meant is refused in one sentence", async () => {
     const [words, sentence] of [
       [["--seconds", "soon"], "Cannot use --seconds soon: choose a whole number from 0 to 600\n"],
       [["--seconds=-1"], "Cannot use --seconds -1: choose a whole number from 0 to 600\n"],
-      [["--secs", "1"], 'Cannot use "--secs": there are --seconds, --json, --help\n'],
+      [["--secs", "1"], 'Cannot use "--secs": deno task doctor has --seconds, --json, --help, --version\n'],
     ] as const
   ) {
     const { code, error } = await doctor(words);

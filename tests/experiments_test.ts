@@ -7,7 +7,8 @@ import { cpu } from "../cpu/backend.ts";
 import { experts } from "../experts/registry.ts";
 import * as experimentModules from "../experiments/mod.ts";
 import { fromWhereTheUserStands } from "../cli/paths.ts";
-import { splitWords } from "../cli/words.ts";
+import { experimentsLine } from "../cli/experiment_options.ts";
+import { splitWords } from "../cli/options.ts";
 import { stepBytes } from "../models/cost.ts";
 import { controls } from "../models/controls.ts";
 import { parseOptions, routers } from "../routers/registry.ts";
@@ -378,7 +379,7 @@ Deno.test("paths are taken from where the user stands", async () => {
     "--plugin=x.ts",
     "--config",
     "/c.json",
-  ]);
+  ], experimentsLine);
   const { text: corpus, out: folder, plugin, config } = fromWhereTheUserStands(words, "/mine").values;
   assertEquals([corpus, folder, config], [["brown"], ["/mine/brown"], ["/c.json"]]);
   assertEquals(plugin, ["npm:x", "/mine/x.ts"]);

@@ -113,7 +113,10 @@ Deno.test("a choice that is none is refused in one sentence", async () => {
       [["--rounds", "0"], "Cannot use --rounds 0: choose a whole number of at least 1"],
       [["--device", "tpu"], "Cannot use --device tpu: there are cpu, webgpu, all"],
       [["--only", "jax"], 'Cannot compare only "jax": there are the workloads matmul-512, '],
-      [["--round", "2"], 'Cannot use "--round": there are --only, --rounds'],
+      [
+        ["--round", "2"],
+        'Cannot use "--round": did you mean --rounds? deno task bench:peers has --only, --rounds',
+      ],
     ] as const
   ) {
     const { code, error } = await peers(words);

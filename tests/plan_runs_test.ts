@@ -2,11 +2,12 @@
 import { assertEquals } from "@std/assert";
 import { readCommand } from "../cli/command.ts";
 import { outlineRuns, planRuns } from "../cli/plan_runs.ts";
-import { splitWords } from "../cli/words.ts";
+import { experimentsLine } from "../cli/experiment_options.ts";
+import { splitWords } from "../cli/options.ts";
 
 async function controlsOf(...words: string[]): Promise<(string | null)[]> {
   const command = readCommand(
-    splitWords(["compare", "--routers", "switch", "--seeds", "1", ...words]),
+    splitWords(["compare", "--routers", "switch", "--seeds", "1", ...words], experimentsLine),
     { routers: [], experts: [], tasks: [] },
     null,
   );

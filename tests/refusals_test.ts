@@ -4,7 +4,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows }
 import { readCommand } from "../cli/command.ts";
 import * as experimentModules from "../experiments/mod.ts";
 import { outlineRuns } from "../cli/plan_runs.ts";
-import { splitWords } from "../cli/words.ts";
+import { experimentsLine } from "../cli/experiment_options.ts";
+import { splitWords } from "../cli/options.ts";
 import { sizes } from "../models/sizes.ts";
 import { routers } from "../routers/registry.ts";
 import { assertRefused, experiments, filesIn, inFolder, succeed } from "./experiments_command.ts";
@@ -13,7 +14,9 @@ const all = Object.values(experimentModules);
 
 /** What a command comes to before a task is loaded, as the command itself does it. */
 function outline(words: readonly string[], file: Record<string, unknown> | null = null) {
-  return outlineRuns(readCommand(splitWords(words), { routers: [], experts: [], tasks: [] }, file));
+  return outlineRuns(
+    readCommand(splitWords(words, experimentsLine), { routers: [], experts: [], tasks: [] }, file),
+  );
 }
 
 interface Mistake {
@@ -104,7 +107,11 @@ const mistakes: readonly Mistake[] = [
     words: ["--set", "topk.k=2"],
     named: ['router "topk"', "train", "model"],
   },
-  { about: "a router without that option", words: ["--set", "hash.size=2"], named: ['"size"', "table"] },
+  {
+    about: "a router without that option",
+    words: ["--set", "hash.size=2"],
+    named: ['Cannot set size of router "hash"', "table"],
+  },
   {
     about: "--set for a router that takes no part",
     words: ["--routers", "switch", "--set", "hash.table=random"],

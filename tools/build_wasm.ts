@@ -2,7 +2,7 @@
 // file or network permission. Four modules: with relaxed multiply-add or plain SIMD, on shared memory or not.
 import asc from "assemblyscript/asc";
 import { gzipSync } from "node:zlib";
-import { takeNoOptions } from "./no_options.ts";
+import { runTask } from "../cli/options.ts";
 
 const HEADER = "// Written by `deno task build:wasm` from kernels/*/cpu.as.ts. Do not edit.\n";
 
@@ -86,8 +86,7 @@ function base64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-if (import.meta.main) {
-  takeNoOptions("build:wasm", "Compiles the kernels into cpu/wasm.ts.");
+async function main(): Promise<void> {
   const root = new URL("../", import.meta.url);
   const names = programNames(root).map((program) => program.split(" ")[0]);
   let text = `${HEADER}\n/** Programs of the modules; a program's number is its place here. */\n`;
@@ -100,4 +99,8 @@ if (import.meta.main) {
     text += `  ${variant}: "${base64(gzipSync(binary, { level: 9 }))}",\n`;
   }
   Deno.writeTextFileSync(new URL("cpu/wasm.ts", root), text + "};\n");
+}
+
+if (import.meta.main) {
+  await runTask({ task: "build:wasm", about: "Compiles the kernels into cpu/wasm.ts.", options: {} }, main);
 }

@@ -1,17 +1,17 @@
 // `deno task doctor`: what this machine offers, what its GPU driver does that it does not say, how fast it is now, and
 // what to make of it.
-import { command, readWords, wholeNumber } from "../bench/options.ts";
+import { type CommandLine, runTask, wholeNumberOf } from "../cli/options.ts";
 import { advise } from "./doctor/advice.ts";
 import { examine, type Findings } from "./doctor/findings.ts";
 
-const HELP = `Looks at this machine and says what to make of it.
-
-  deno task doctor [options]
-
-  --seconds N   how long the speed reading takes, 0 to leave it out (default 10)
-  --json        everything as one object
-  --help        this text
-`;
+const line: CommandLine = {
+  task: "doctor",
+  about: "Looks at this machine and says what to make of it.",
+  options: {
+    seconds: { about: "how long the speed reading takes, 0 to leave it out", value: "N", default: "10" },
+    json: { about: "everything as one object" },
+  },
+};
 
 /** Features that computing can use; --json lists all. */
 const OF_USE = ["shader-f16", "subgroups", "timestamp-query"];
@@ -54,11 +54,10 @@ function page({ system, cpu, blas, adapters, quirks, speed }: Findings): string 
 }
 
 if (import.meta.main) {
-  await command(async () => {
-    const given = readWords(Deno.args, { values: { seconds: "10" }, flags: ["json"], help: HELP });
-    const findings = await examine(wholeNumber("seconds", given.value("seconds"), 0, 600));
+  await runTask(line, async (words) => {
+    const findings = await examine(wholeNumberOf(words, "seconds", 0, 600) ?? 10);
     const advice = advise(findings);
-    if (given.flag("json")) console.log(JSON.stringify({ ...findings, advice }, null, 1));
+    if (words.flags.json) console.log(JSON.stringify({ ...findings, advice }, null, 1));
     else {
       console.log(page(findings));
       console.log(`\nAdvice\n${advice.map((sentence) => `  - ${sentence}`).join("\n")}`);

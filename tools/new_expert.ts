@@ -46,4 +46,4 @@ export const ${constant}: ExpertPlugin<${type}> = {
 `,
 };
 
-if (import.meta.main) createFromCommandLine(expertFiles, "new:expert");
+if (import.meta.main) await createFromCommandLine(expertFiles, "new:expert");

@@ -1,5 +1,6 @@
 // What writing the file of a new plugin takes, whatever it is a plugin of: a name that nothing else in the file has, a file
 // that is not there yet, and one sentence for what cannot be done.
+import { runTask } from "../cli/options.ts";
 import { kebabCase } from "../tensor/plugins.ts";
 
 /** Words that are no name of a const in a module, or of something every module has. */
@@ -67,19 +68,15 @@ export function createPlugin(root: URL, files: PluginFiles, name: string): strin
 }
 
 /** What `deno task new:... NAME` does. */
-export function createFromCommandLine(files: PluginFiles, task: string): void {
-  const [name = "", ...more] = Deno.args;
-  try {
-    if (name === "" || more.length > 0) {
+export async function createFromCommandLine(files: PluginFiles, task: string): Promise<void> {
+  const about = `Writes the skeleton of ${files.one} into ${files.folder}/.`;
+  await runTask({ task, about, operands: "NAME", options: {} }, ({ names: [name, ...more] }) => {
+    if (name === undefined || more.length > 0) {
       throw new RangeError(
         `Cannot make ${files.one}: give one name, like "deno task ${task} ${files.example}"`,
       );
     }
     const path = createPlugin(new URL("../", import.meta.url), files, name);
     console.log(`Wrote ${path}. Run "deno task index", and tests, benchmarks and experiments have it.`);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    console.error(error.message);
-    Deno.exit(1);
-  }
+  });
 }

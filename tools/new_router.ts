@@ -59,4 +59,4 @@ export const ${constant}: RouterPlugin<${type}> = {
   };
 }
 
-if (import.meta.main) createFromCommandLine(routerFiles(new Date().getFullYear()), "new:router");
+if (import.meta.main) await createFromCommandLine(routerFiles(new Date().getFullYear()), "new:router");

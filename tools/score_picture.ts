@@ -1,6 +1,7 @@
-// The first picture of a report as one SVG file, for README: the panels of its chart of routing scores side by side, with
-// the report's own colours. deno run --allow-read --allow-write=docs tools/score_picture.ts results/compare
+// `deno task picture`: the first picture of a report as one SVG file, for README: the panels of its chart of routing scores
+// side by side, with the report's own colours.
 import { parseHTML } from "linkedom";
+import { runTask } from "../cli/options.ts";
 
 const COLUMNS = 3;
 const [WIDTH, GAP, TITLE] = [380, 16, 24];
@@ -67,8 +68,22 @@ export function scorePicture(page: string): string {
 }
 
 if (import.meta.main) {
-  const [folder = "results/compare", to = "docs/pictures/routing_score.svg"] = Deno.args;
-  await Deno.mkdir(to.slice(0, to.lastIndexOf("/")), { recursive: true });
-  await Deno.writeTextFile(to, scorePicture(await Deno.readTextFile(`${folder}/report.html`)));
-  console.log(`wrote ${to}`);
+  const line = {
+    task: "picture",
+    about: "Takes the chart of routing scores out of a report, as a picture for the README.",
+    operands: "[FOLDER [FILE]]",
+    options: {},
+    notes: [
+      "FOLDER holds the report (default results/compare); FILE is written (default docs/pictures/routing_score.svg).",
+    ],
+  };
+  await runTask(
+    line,
+    async ({ names: [folder = "results/compare", to = "docs/pictures/routing_score.svg"] }) => {
+      const report = await Deno.readTextFile(`${folder}/report.html`);
+      await Deno.mkdir(to.slice(0, to.lastIndexOf("/")), { recursive: true });
+      await Deno.writeTextFile(to, scorePicture(report));
+      console.log(`wrote ${to}`);
+    },
+  );
 }

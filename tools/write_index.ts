@@ -5,7 +5,7 @@ import type { ExpertPlugin } from "../experts/expert.ts";
 import type { RouterPlugin } from "../routers/router.ts";
 import type { TaskPlugin } from "../tasks/task.ts";
 import { formula } from "./formula.ts";
-import { takeNoOptions } from "./no_options.ts";
+import { runTask } from "../cli/options.ts";
 
 const WRITTEN = "Written by `deno task index`. Do not edit.";
 const START = "<!-- index: written by `deno task index` -->";
@@ -235,8 +235,7 @@ export async function indexFiles(root: URL): Promise<Record<string, string>> {
   return files;
 }
 
-if (import.meta.main) {
-  takeNoOptions("index", "Writes mod.ts, the lists of plugins, and the tables of their pages.");
+async function main(): Promise<void> {
   const root = new URL("../", import.meta.url);
   const write = (path: string, text: string) => {
     const url = new URL(path, root);
@@ -249,4 +248,12 @@ if (import.meta.main) {
   // Plugins import kernels, so this list has to be there before they can be read.
   write("kernels/mod.ts", await kernelIndex(root));
   for (const [path, text] of Object.entries(await indexFiles(root))) write(path, text);
+}
+
+if (import.meta.main) {
+  await runTask({
+    task: "index",
+    about: "Writes mod.ts, the lists of plugins, and the tables of their pages.",
+    options: {},
+  }, main);
 }

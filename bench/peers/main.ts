@@ -1,7 +1,8 @@
 // `deno task bench:peers`: us side by side with what a user would pick instead, in one run: results are checked first,
 // then everybody is timed in turns. README.md beside this file says what is compared and what cannot be.
 import { machineText } from "../machine.ts";
-import { command, readWords, wholeNumber } from "../options.ts";
+import { type CommandLine, runTask, valueOf, wholeNumberOf, type Words } from "../../cli/options.ts";
+import { jsonFlag, roundsOption } from "../options.ts";
 import { compare, type Contender, type Row } from "./compare.ts";
 import { createContenders } from "./contenders.ts";
 import { barsTable, judge, markdownOf, tableOf } from "./table.ts";
@@ -28,18 +29,35 @@ const holding: Readonly<Record<string, string>> = {
   MKL_NUM_THREADS: "MKL's threads",
 };
 
-function readChoice(words: readonly string[]): Choice {
-  const given = readWords(words, {
-    values: { only: "", rounds: "", device: "cpu", threads: "2", python: "python3" },
-    flags: ["quick", "json", "markdown"],
-  });
-  const [device, only, rounds] = ["device", "only", "rounds"].map(given.value);
-  const [quick, json, markdown] = ["quick", "json", "markdown"].map(given.flag);
+const line: CommandLine = {
+  task: "bench:peers",
+  about: "Us side by side with onnxruntime, TensorFlow.js, jax-js and PyTorch.",
+  options: {
+    only: {
+      about: "workloads and contenders to take, with commas between; ours is us",
+      value: "NAMES",
+      default: "all",
+    },
+    rounds: { ...roundsOption, default: "5, with --quick 1" },
+    device: { about: devices.join(", "), value: "NAME", default: "cpu" },
+    threads: { about: "CPU threads of each", value: "N", default: "2" },
+    python: { about: "a Python that has PyTorch", value: "PATH", default: "python3" },
+    quick: { about: "small workloads" },
+    json: jsonFlag,
+    markdown: { about: "print the table as Markdown" },
+  },
+  notes: ["What is compared, and how: bench/peers/README.md"],
+};
+
+function readChoice(words: Words): Choice {
+  const device = valueOf(words, "device") ?? "cpu";
+  const only = valueOf(words, "only") ?? "";
+  const { quick, json, markdown } = words.flags;
   if (!devices.includes(device)) {
     throw new RangeError(`Cannot use --device ${device}: there are ${devices.join(", ")}`);
   }
-  const threads = wholeNumber("threads", given.value("threads"), 1, 64);
-  const everybody = createContenders({ threads, python: given.value("python") })
+  const threads = wholeNumberOf(words, "threads", 1, 64) ?? 2;
+  const everybody = createContenders({ threads, python: valueOf(words, "python") ?? "python3" })
     .filter((one) => device === "all" || device === one.device);
   const everything = createWorkloads(quick ? "small" : "full");
   const names = only === "" ? [] : only.split(",").map((name) => name.trim());
@@ -58,7 +76,7 @@ function readChoice(words: readonly string[]): Choice {
     workloads: chosen.length > 0 ? chosen : everything,
     // Peers alone would have nothing to be held against.
     contenders: who.length > 0 ? everybody.filter((one) => one.ours || who.includes(one)) : everybody,
-    rounds: wholeNumber("rounds", rounds || (quick ? "1" : "5")),
+    rounds: wholeNumberOf(words, "rounds", 1) ?? (quick ? 1 : 5),
     quick,
     json,
     markdown,
@@ -68,8 +86,8 @@ function readChoice(words: readonly string[]): Choice {
 const wasTimed = ({ secondsOfCall }: Row) => secondsOfCall.length > 0;
 
 if (import.meta.main) {
-  await command(async () => {
-    const { workloads, contenders, rounds, quick, json, markdown } = readChoice(Deno.args);
+  await runTask(line, async (words) => {
+    const { workloads, contenders, rounds, quick, json, markdown } = readChoice(words);
     const made = {
       machine: machineText(),
       date: new Date().toISOString().slice(0, 10),

@@ -11,7 +11,8 @@ import { expertCounts, groupedOverDense, layerOverFewest } from "./flatness.ts";
 import { referenceLayer } from "../layer.ts";
 import { machineText } from "../machine.ts";
 import { memoryByHand } from "./memory_by_hand.ts";
-import { command, readWords, wholeNumber } from "../options.ts";
+import { type CommandLine, runTask, valueOf, wholeNumberOf } from "../../cli/options.ts";
+import { blasOption, jsonFlag, mostThreads, reportFlag, roundsOption } from "../options.ts";
 import { writePage } from "../page.ts";
 import { renderScaling } from "./page.ts";
 import type { ScalingResult } from "./schema.ts";
@@ -63,18 +64,28 @@ async function measure(
   return { curves, grouped, groupedSize, layers, layerSize, memory };
 }
 
+const line: CommandLine = {
+  task: "bench:scaling",
+  about:
+    "How time and memory of an MoE block grow with each of its sizes, and whether what should cost nothing does.",
+  options: {
+    rounds: { ...roundsOption, default: "3, with --quick 1" },
+    threads: { about: "CPU threads", value: "N", default: String(mostThreads()) },
+    blas: blasOption,
+    quick: { about: "small sizes, for a look in a minute" },
+    json: jsonFlag,
+    report: reportFlag,
+  },
+  notes: ["What the figures mean: docs/benchmarks.md"],
+};
+
 if (import.meta.main) {
-  await command(async () => {
-    const given = readWords(Deno.args, {
-      values: { rounds: "", threads: String(Math.min(64, navigator.hardwareConcurrency)), blas: "off" },
-      flags: ["quick", "json", "report"],
-    });
-    const quick = given.flag("quick");
-    const json = given.flag("json");
-    const rounds = given.has("rounds") ? wholeNumber("rounds", given.value("rounds")) : quick ? 1 : 3;
-    const threads = wholeNumber("threads", given.value("threads"), 1, 64);
+  await runTask(line, async (words) => {
+    const { quick, json, report } = words.flags;
+    const rounds = wholeNumberOf(words, "rounds", 1) ?? (quick ? 1 : 3);
+    const threads = wholeNumberOf(words, "threads", 1, 64) ?? mostThreads();
     const measured = await measure(
-      { quick, rounds, threads, blas: given.value("blas") },
+      { quick, rounds, threads, blas: valueOf(words, "blas") ?? "off" },
       (text) => json || console.log(text),
     );
     const result: ScalingResult = {
@@ -90,7 +101,7 @@ if (import.meta.main) {
       console.log(`\n${result.machine}, ${counted(threads, "thread")}`);
       for (const table of scalingTables(result)) console.log(printed(table));
     }
-    if (given.flag("report")) {
+    if (report) {
       const path = await writePage("bench-scaling", result.date, renderScaling(result));
       if (!json) console.log(`\nReport: ${path}`);
     }

@@ -1,5 +1,4 @@
-// What `--help` and `--list` print: options from their one declaration, settings from the schema, plugins from their
-// registries.
+// What `--list` prints: plugins from their registries, settings from the schema.
 import * as z from "zod";
 import { experts } from "../experts/registry.ts";
 import { controlAbout } from "../models/controls.ts";
@@ -7,53 +6,6 @@ import { routers } from "../routers/registry.ts";
 import { tasks } from "../tasks/registry.ts";
 import { settingList } from "../training/config.ts";
 import * as experiments from "../experiments/mod.ts";
-import { flagOptions, shortPaths, valueOptions } from "./words.ts";
-
-const WIDTH = 110;
-
-/** What `--help` prints. */
-export function helpText(): string {
-  const options = [
-    ...Object.entries(valueOptions).map(([name, about]) => [`--${name} V`, about] as const),
-    ...Object.entries(shortPaths).map(([name, { path, about }]) =>
-      [
-        name === "sharded" ? `--${name}` : `--${name} V`,
-        `${about} (= --set ${path}=${name === "sharded" ? "true" : "V"})`,
-      ] as const
-    ),
-    ...Object.entries(flagOptions).map(([name, about]) => [`--${name}`, about] as const),
-  ];
-  const width = Math.max(...options.map(([name]) => name.length)) + 2;
-  const lines = options.flatMap(([name, about]) => {
-    const [first, ...rest] = wrapped(about, WIDTH - width - 2);
-    return [`  ${name.padEnd(width)}${first}`, ...rest.map((line) => `  ${"".padEnd(width)}${line}`)];
-  });
-  return [
-    "Compares routers beside controls: trains one small model per task, variant and seed, and writes a report.",
-    "",
-    "  deno task experiments [EXPERIMENT] [options]",
-    "",
-    ...lines,
-    "",
-    "Examples",
-    "  deno task experiments --routers switch,hash --seeds 5",
-    "  deno task experiments --task regimes --set switch.capacityFactor=1,2 --set train.learningRate=0.003,0.01",
-    "  deno task experiments --plugin ./my_router.ts --routers my-router,switch",
-    "",
-  ].join("\n");
-}
-
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
-}
 
 type Listed = { readonly name: string; readonly about: string; readonly options: z.ZodType };
 
