@@ -10,16 +10,16 @@ export function checkMemory(
   T: number,
   device: Pick<Device, "about" | "heapBytes" | "largestBytes">,
 ): void {
-  const what = `Cannot train with an input of ${rowsOf(spec.input)} rows and width ${spec.D}`;
+  const what = `train with an input of ${rowsOf(spec.input)} rows and width ${spec.D}`;
   const { least, largest } = stepBytes(spec, T);
   if (least > device.heapBytes) {
     throw new RangeError(
-      `${what}: a step needs at least ${gibibytes(least)} and the CPU backend's heap ends at 4 GiB`,
+      `Cannot ${what}: a step needs at least ${gibibytes(least)} and the CPU backend's heap ends at 4 GiB`,
     );
   }
   if (largest > device.largestBytes) {
     throw new RangeError(
-      `${what}: its largest array takes ${gibibytes(largest)}, ${device.about} takes ` +
+      `Cannot ${what}: its largest array takes ${gibibytes(largest)}, ${device.about} takes ` +
         `${gibibytes(device.largestBytes)} an array`,
     );
   }

@@ -95,10 +95,10 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     env: {
       memory,
       sgemm: blas ? openSgemm(blas) : () => {
-        throw new Error("there is no BLAS to call");
+        throw new Error("Cannot multiply on a BLAS: the backend was opened without one");
       },
       abort: () => {
-        throw new Error("the WebAssembly module aborted");
+        throw new Error("Cannot go on: the WebAssembly module aborted");
       },
     },
   };

@@ -3,12 +3,12 @@
 import type { ExpertBank } from "../experts/expert.ts";
 import type { Router, RouteStep, Routing } from "../routers/router.ts";
 import type { Params } from "../tensor/init.ts";
-import { add } from "../tensor/arithmetic.ts";
 import { assignmentsOf, combineRows, groupBy, sortRows } from "../tensor/rows.ts";
 import { stage } from "../tensor/stage.ts";
 import { dims, type Tensor } from "../tensor/tensor.ts";
 import { checkRouting } from "./check_routing.ts";
-import { checkMixture, slotsOf, tokensOf } from "./soft.ts";
+import { checkMixture, throughSlots } from "./soft.ts";
+import { throughTokens } from "./transport.ts";
 
 /** What a layer computed and how it routed. */
 export interface MoeOutput {
@@ -85,15 +85,17 @@ export function createMoeLayer(
       checkTopology(step, T, E);
       const routing = await stage(backend, "route", () => router.route(x_TD, step));
       checkRouting(routing, { T, E, called });
-      const mixture = routing.mixture;
+      const { mixture } = routing;
       if (mixture) checkMixture(mixture, T, E);
-      const moved = mixture
-        ? stage(backend, "dispatch", () => slotsOf(mixture, x_TD, E))
-        : { ...routing, x_TD };
-      const { token_N, expert_N, weight_N, gradientWeight_N } = moved;
+      const way = stage(
+        backend,
+        "dispatch",
+        () =>
+          mixture ? throughSlots(mixture, x_TD, E, residual_TD) : throughTokens(routing, x_TD, residual_TD),
+      );
       const { assignments, rows } = stage(backend, "dispatch", () => {
-        const assignments = assignmentsOf(token_N, moved.x_TD.shape[0], moved.choices);
-        return { assignments, rows: sortRows(moved.x_TD, assignments, groupBy(expert_N, E)) };
+        const assignments = assignmentsOf(way.token_N, way.x_TD.shape[0], way.choices);
+        return { assignments, rows: sortRows(way.x_TD, assignments, groupBy(way.expert_N, E)) };
       });
       const { byExpert } = rows;
       const rows_ND = stage(backend, "experts", () =>
@@ -103,11 +105,9 @@ export function createMoeLayer(
           ...(step.training ? { random: step.random.split("experts") } : {}),
         }));
       const y_TD = stage(backend, "combine", () => {
-        const base_TD = mixture ? undefined : residual_TD;
+        const { weight_N, gradientWeight_N, base_TD } = way;
         const combined = combineRows(rows_ND, weight_N, assignments, byExpert, { gradientWeight_N, base_TD });
-        if (!mixture) return combined;
-        const mixed_TD = tokensOf(mixture, combined, T);
-        return residual_TD ? add(residual_TD, mixed_TD) : mixed_TD;
+        return way.finish(combined);
       });
       return { y_TD, routing };
     },

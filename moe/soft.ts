@@ -1,16 +1,11 @@
-// Soft routing in a layer: experts read slots instead of tokens, and tokens are made of slots. Parts of a mixture are computed apart and
-// meet in one array of slots, so that experts run once.
-import type { Mixture, Routing } from "../routers/router.ts";
+// Soft routing in a layer: experts read slots instead of tokens, and tokens are made of slots. Parts of a mixture are
+// computed apart and meet in one array of slots, so that experts run once.
+import type { Mixture } from "../routers/router.ts";
 import { add } from "../tensor/arithmetic.ts";
 import { batchedMatmul } from "../tensor/products.ts";
 import { embedding, inverseOf, wholeNumbers } from "../tensor/rows.ts";
 import { dims, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
-
-/** What experts work on: rows, and assignments of rows to experts. */
-export interface Moved
-  extends Pick<Routing, "token_N" | "expert_N" | "weight_N" | "choices" | "gradientWeight_N"> {
-  readonly x_TD: Tensor;
-}
+import type { ExpertInput, Transport } from "./transport.ts";
 
 /** @throws {RangeError} when a mixture's arrays do not fit each other, T tokens or E experts. */
 export function checkMixture({ parts }: Mixture, T: number, E: number): void {
@@ -30,8 +25,22 @@ export function checkMixture({ parts }: Mixture, T: number, E: number): void {
   }
 }
 
-/** Weighted means of each sequence's tokens, each slot kept by its own expert. */
-export function slotsOf({ parts }: Mixture, like: Tensor, E: number): Moved {
+/**
+ * Experts work on slots, weighted means of each sequence's tokens, each slot kept by its own expert; tokens get weighted
+ * means of what experts made of slots.
+ */
+export function throughSlots(mixture: Mixture, x_TD: Tensor, E: number, residual_TD?: Tensor): Transport {
+  const [T] = x_TD.shape;
+  return {
+    ...slotsOf(mixture, x_TD, E),
+    finish(combined) {
+      const mixed_TD = tokensOf(mixture, combined, T);
+      return residual_TD ? add(residual_TD, mixed_TD) : mixed_TD;
+    },
+  };
+}
+
+function slotsOf({ parts }: Mixture, like: Tensor, E: number): ExpertInput {
   const M = parts[0].dispatch_BML.shape[1];
   const N = parts.reduce((sum, { dispatch_BML: { shape } }) => sum + shape[0] * M, 0);
   const slots = parts.map(({ x_TD, dispatch_BML }) => {
@@ -48,7 +57,7 @@ export function slotsOf({ parts }: Mixture, like: Tensor, E: number): Moved {
 }
 
 /** What tokens get of what experts made of slots, [T, D]. */
-export function tokensOf({ parts }: Mixture, slots_ND: Tensor, T: number): Tensor {
+function tokensOf({ parts }: Mixture, slots_ND: Tensor, T: number): Tensor {
   const D = slots_ND.shape[1];
   const places = slotsOfParts(parts.map(({ dispatch_BML: { shape } }) => ({ shape: [shape[0] * shape[1]] })));
   const rows = parts.map(({ combine_BLM }, at) => {
