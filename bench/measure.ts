@@ -80,7 +80,9 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
       await checkLayer(backend, layer, { skew });
       const { run, flop } = stack.use(createLayerSubject(backend, layer, { skew }));
       turns.push({
-        ...{ group: "layer" as const, name: `skew ${skew}`, on: device.name },
+        group: "layer" as const,
+        name: `skew ${skew}`,
+        on: device.name,
         time: async () => {
           const time = await timePerCall(backend, run, WINDOW_SECONDS);
           return { ...time, flopPerSecond: flop / time.seconds };
@@ -91,7 +93,9 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
   for (const router of routers) {
     for (const device of devices) {
       turns.push({
-        ...{ group: "step" as const, name: router.name, on: device.name },
+        group: "step" as const,
+        name: router.name,
+        on: device.name,
         time: () => timeStep(device.backend, stepOf(router, device), choice.steps),
       });
     }
@@ -155,7 +159,9 @@ async function productTurns(
     await subject.check();
   }
   return subjects.map(({ group, name, subject: { flop, bytes, run } }) => ({
-    ...{ group, name, on },
+    group,
+    name,
+    on,
     time: async () => {
       const seconds = await secondsPerCall(backend, run, WINDOW_SECONDS);
       return { seconds, flopPerSecond: flop / seconds, bytesPerSecond: bytes / seconds };

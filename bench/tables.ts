@@ -58,7 +58,9 @@ export function tablesOf({ rows, rounds, size, layer, profiled }: BenchResult): 
     columns: Readonly<Record<string, (figures: Row["figures"]) => string>>,
     caption = captionOf(rounds),
   ): TextTable => ({
-    ...{ title, caption, about },
+    title,
+    caption,
+    about,
     columns: ["", "on", ...Object.keys(columns)],
     rows: rows.filter((row) => row.group === group).map(({ name, on, figures }) => [
       name,

@@ -47,8 +47,11 @@ export async function openDevice(name: DeviceName, { threads, blas }: CpuChoice)
     const about = `WebGPU on ${arithmetic.device}${backend.software ? ", which computes on the CPU" : ""}`;
     const unused = blas === "off" ? "" : ` (not on BLAS ${blas}, which computes on the CPU)`;
     return {
-      ...{ backend, threads: 1, about: about + multiplyAdd(backend) + unused },
-      ...{ largestBytes, heapBytes: Infinity },
+      backend,
+      threads: 1,
+      about: about + multiplyAdd(backend) + unused,
+      largestBytes,
+      heapBytes: Infinity,
     };
   }
   const backend = await cpu({ blas, ...(threads === null ? {} : { threads }) });

@@ -113,8 +113,12 @@ export const gshard: RouterPlugin<GshardOptions> = {
           : overKept(value_TK, settled(expert_TK));
         const weight = options.balance * (options.balanceScale === "paper" ? 1 / (E * E) : 1);
         const balance = balanceLoss({
-          ...{ probability_TE, wanted_TK: chosen_TK, real_T, scope },
-          ...{ counts: "first", weight },
+          probability_TE,
+          wanted_TK: chosen_TK,
+          real_T,
+          scope,
+          counts: "first",
+          weight,
         });
         return tokenChoice({ wanted_TK, expert_TK, weight_TK }, {
           probability_TE,

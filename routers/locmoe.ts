@@ -125,8 +125,12 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
           choiceMajor: false,
         });
         const balance = balanceLoss({
-          ...{ probability_TE, wanted_TK, real_T, scope: T },
-          ...{ counts: "first", weight: options.balance },
+          probability_TE,
+          wanted_TK,
+          real_T,
+          scope: T,
+          counts: "first",
+          weight: options.balance,
         });
         return tokenChoice({ wanted_TK, expert_TK, weight_TK }, {
           probability_TE,

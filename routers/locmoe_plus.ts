@@ -155,8 +155,12 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
           options.weight === "locmoe" ? relu(chunkMeans(x_TD, E)) : affinity_TE, // equations 2 and 3
         );
         const balance = balanceLoss({
-          ...{ probability_TE, wanted_TK, real_T, scope: T },
-          ...{ counts: "all-mean", weight: options.balance },
+          probability_TE,
+          wanted_TK,
+          real_T,
+          scope: T,
+          counts: "all-mean",
+          weight: options.balance,
         });
         const losses = { balance, ...localityOf(options, { probability_TE, topology, real_T }) };
         const scores: Scores = { affinity_TE, probability_TE, wanted_TK, value_TK };

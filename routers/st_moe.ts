@@ -113,8 +113,12 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
         });
         const counts = options.balanceCounts;
         const balance = balanceLoss({
-          ...{ probability_TE, wanted_TK: chosen_TK, real_T, scope },
-          ...{ counts, weight: options.balance },
+          probability_TE,
+          wanted_TK: chosen_TK,
+          real_T,
+          scope,
+          counts,
+          weight: options.balance,
         });
         return tokenChoice({ wanted_TK, expert_TK, weight_TK }, {
           probability_TE,

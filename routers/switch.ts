@@ -95,8 +95,12 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
           random,
         };
         const balance = balanceLoss({
-          ...{ probability_TE, wanted_TK, real_T, scope: T },
-          ...{ counts: "first", weight: options.balance },
+          probability_TE,
+          wanted_TK,
+          real_T,
+          scope: T,
+          counts: "first",
+          weight: options.balance,
         });
         const rest = {
           probability_TE,

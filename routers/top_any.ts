@@ -128,8 +128,12 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
         });
         const balance = options.balanceKind === "gshard"
           ? balanceLoss({
-            ...{ probability_TE, wanted_TK, real_T, scope: T },
-            ...{ counts: "first", weight: options.balance },
+            probability_TE,
+            wanted_TK,
+            real_T,
+            scope: T,
+            counts: "first",
+            weight: options.balance,
           })
           : affine(
             loadImportance(clean_TE, noisy_TE, index_TK, options.noise / E, real_T),

@@ -81,7 +81,10 @@ export function groupedMatmul(
     kernels.groupedMatmul,
     [source, weight_EKM, offset_O, ...index, ...(bias_EM ? [bias_EM] : [])],
     {
-      ...{ transposeB: false, ...each, biased: bias_EM !== undefined, half: half === true },
+      transposeB: false,
+      ...each,
+      biased: bias_EM !== undefined,
+      half: half === true,
       ...(activation ? { activation } : {}),
     },
   );

@@ -237,7 +237,11 @@ const ratio = (median: number) => ({ median, least: median - 0.1, most: median +
 
 Deno.test("history: a change is told beside the last entry of a like machine, with what ranges say", () => {
   const entry = (commit: string, machine: string, median: number): Entry => ({
-    ...{ commit, machine, date: "2026-11-25", rounds: 5, deno: "2.9.6" },
+    commit,
+    machine,
+    date: "2026-11-25",
+    rounds: 5,
+    deno: "2.9.6",
     ratios: { "step / peak": ratio(median) },
   });
   const entries = [entry("aaaaaaa", "mine", 0.5), entry("bbbbbbb+", "mine", 1), entry("ccccccc", "other", 9)];
@@ -284,7 +288,11 @@ Deno.test("history: every entry is on a line of its own, the first one in a new 
   try {
     const path = `${folder}/history.jsonl`;
     const [first, second, third] = ["aaaaaaa", "bbbbbbb", "ccccccc"].map((commit): Entry => ({
-      ...{ commit, machine: "mine", date: "2026-11-25", rounds: 5, deno: "2.9.6" },
+      commit,
+      machine: "mine",
+      date: "2026-11-25",
+      rounds: 5,
+      deno: "2.9.6",
       ratios: { "step / peak": ratio(1) },
     }));
     assertEquals(await readHistory(path), "");

@@ -20,7 +20,11 @@ async function results(options: Parameters<typeof cpu>[0]): Promise<Float32Array
   const { longest, pairs, offset_B1 } = equalSequences(2, 33);
   const qkv = draw("qkv", [66, 48]);
   const [attended] = backend.run(attention, [qkv, qkv, qkv, backend.upload(offset_B1, [3])], {
-    ...{ heads: 2, keyValueHeads: 2, longest, pairs, packed: true },
+    heads: 2,
+    keyValueHeads: 2,
+    longest,
+    pairs,
+    packed: true,
   });
   return await Promise.all(
     [product, share, attended].map((buffer) => backend.read(buffer) as Promise<Float32Array>),

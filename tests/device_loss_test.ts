@@ -69,7 +69,9 @@ gpuTest(
       const { backend, device } = await opened();
       const store = openRunStore(folder, `${how} at ${step}`);
       const options: TrainOptions = {
-        ...{ ...given, store, backend },
+        ...given,
+        store,
+        backend,
         onStep: (row) => {
           if (row.step === step) how === "lost" ? device.destroy() : backend.close();
         },

@@ -85,7 +85,9 @@ const cases: readonly OpCase[] = [
     apply: (x) => {
       const probability_TE = reduce.softmax(x);
       const topology = {
-        ...{ ranks: 2, homeRank_T: Int32Array.of(0, 1, 0, 0), rankOfExpert_E: Int32Array.of(0, 0, 1, 1) },
+        ranks: 2,
+        homeRank_T: Int32Array.of(0, 1, 0, 0),
+        rankOfExpert_E: Int32Array.of(0, 0, 1, 1),
         nodeOfRank_R: Int32Array.of(0, 1),
       };
       return localityLoss({ probability_TE, topology, near: "node", smoothing: 0.1, weight: 3 })!;

@@ -248,8 +248,11 @@ Deno.test("gradients of the reference are those of its loss", () => {
     const sizes: MoeSizes = { T, D, F, E, activation };
     const draw = (name: string, count: number) => Float64Array.from(random(3).split(name).normal(count));
     const inputs: MoeInputs = {
-      ...{ x: draw("x", T * D), router: draw("router", D * E), target: draw("target", T * D) },
-      ...{ first: draw("first", E * D * F), second: draw("second", E * D * F) },
+      x: draw("x", T * D),
+      router: draw("router", D * E),
+      target: draw("target", T * D),
+      first: draw("first", E * D * F),
+      second: draw("second", E * D * F),
       ...(activation === "swiglu" ? { third: draw("third", E * D * F) } : {}),
     };
     const { gradients, leastGap } = moe(inputs, sizes, "gradients");

@@ -147,3 +147,15 @@ Deno.test("an error says what cannot be done, without a full stop", () => {
   );
   assertEquals(stale, [], "listed, but without such an error (any more)");
 });
+
+Deno.test("fields are written where they belong: no literal is spread into another", () => {
+  const spread = (text: string) =>
+    found(text, (say) => ({
+      SpreadElement(node) {
+        if (node.argument.type === "ObjectExpression") say("a spread literal", node);
+      },
+    }));
+  assertEquals(spread("const a = { ...{ b }, c };").length, 1);
+  assertEquals(spread("const a = { ...(b ? { c } : {}), ...d };"), []);
+  assertEquals(inTypeScript.filter(({ text }) => spread(text).length > 0).map(({ path }) => path), []);
+});

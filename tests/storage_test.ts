@@ -137,7 +137,8 @@ Deno.test("a router that keeps a constant from one pass to the next is stopped a
   const rows: number[] = [];
   registerRouter(router);
   const running = train(tinyConfig(router, {}, { "train.steps": 3 }), {
-    ...{ backend, data: await madeUpData() },
+    backend,
+    data: await madeUpData(),
     onStep: ({ step }) => rows.push(step),
   });
   await assertRejects(() => running, TypeError, "Cannot run binary (add): a tensor of shape [32] is gone");

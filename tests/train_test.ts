@@ -299,7 +299,8 @@ Deno.test("a config gives the same record twice, on one thread and on three, and
   for (const router of builtIn) {
     const text = async (settings: Settings, on: Partial<TrainOptions>) => {
       using run = await train(smallConfig(router, settings), {
-        ...{ ...options, ...on },
+        ...options,
+        ...on,
         names: { run: router.name },
       });
       return recordText(recordRows(run.record));

@@ -138,8 +138,15 @@ async function compareOne(
 ): Promise<Comparison> {
   const { rounds, patienceSeconds, say } = setting;
   const entrants = contenders.map((contender): Entrant => ({
-    ...{ contender, one: null, about: null, note: null, cannot: null, errorShare: null },
-    ...{ secondsOfCall: [], idleSeconds: 0, waitedSeconds: 0 },
+    contender,
+    one: null,
+    about: null,
+    note: null,
+    cannot: null,
+    errorShare: null,
+    secondsOfCall: [],
+    idleSeconds: 0,
+    waitedSeconds: 0,
   }));
   for (const entrant of entrants) {
     say(`${workload.name}: checking ${entrant.contender.name} ...`);
@@ -164,8 +171,13 @@ async function compareOne(
     about: workload.about,
     flop: workload.flop,
     rows: entrants.map(({ contender: { name, ours }, idleSeconds, waitedSeconds, ...found }) => ({
-      ...{ contender: name, ours, about: found.about, note: found.note, cannot: found.cannot },
-      ...{ errorShare: found.errorShare, secondsOfCall: found.secondsOfCall },
+      contender: name,
+      ours,
+      about: found.about,
+      note: found.note,
+      cannot: found.cannot,
+      errorShare: found.errorShare,
+      secondsOfCall: found.secondsOfCall,
       idleCores: waitedSeconds > LEAST_WAITED_SECONDS ? idleSeconds / waitedSeconds : null,
     })),
   };

@@ -117,7 +117,9 @@ export async function serve(open: () => Promise<Peer>): Promise<void> {
 function readTask(folder: string): Task {
   const { name, sizes, shapes } = JSON.parse(Deno.readTextFileSync(`${folder}/workload.json`));
   return {
-    ...{ name, sizes, shapes },
+    name,
+    sizes,
+    shapes,
     floats: (input) => new Float32Array(Deno.readFileSync(`${folder}/${input}.f32`).buffer),
     word: (input) => String(sizes[input]),
   };

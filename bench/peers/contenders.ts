@@ -44,14 +44,20 @@ const threadsOf = (threads: number) => ({
 function systemBlas({ threads }: Setting): Contender {
   const command = deno(path("../../deno.json"), "system_blas.ts", String(threads));
   return {
-    ...{ name: "system-blas", device: "cpu", ours: false, only: MATRICES },
+    name: "system-blas",
+    device: "cpu",
+    ours: false,
+    only: MATRICES,
     command: { ...command, env: threadsOf(threads) },
   };
 }
 
 function python(name: string, { python, threads }: Setting, only: readonly string[]): Contender {
   return {
-    ...{ name, device: "cpu", ours: false, only },
+    name,
+    device: "cpu",
+    ours: false,
+    only,
     command: {
       program: python,
       args: [path("pytorch.py"), name, String(threads)],

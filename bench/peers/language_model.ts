@@ -84,7 +84,14 @@ export function createLanguageModelWorkload(sizeName: SizeName): Workload {
     about:
       `Training step of the model "${sizeName}": ${T} tokens, D = ${D}, ${blocks} blocks, Switch over ${E} experts`,
     sizes: {
-      ...{ T, length, D, heads, blocks, moeEvery, F, E },
+      T,
+      length,
+      D,
+      heads,
+      blocks,
+      moeEvery,
+      F,
+      E,
       capacity: capacityRules.switch({ T, E, K: 1, factor: switchRouter.options.parse({}).capacityFactor }),
       balance: switchRouter.options.parse({}).balance,
       learningRate: LEARNING_RATE,

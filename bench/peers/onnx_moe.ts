@@ -58,7 +58,10 @@ export function forward(
     const units = g.node("Relu", [hidden]);
     const ofRow = g.node("GatherND", [weight, g.node("Transpose", [found], { perm: [1, 0] })]);
     return {
-      ...{ token, rows, hidden, units },
+      token,
+      rows,
+      hidden,
+      units,
       weight: g.node("Unsqueeze", [ofRow, g.constant([1], [1])]),
       out: g.node("MatMul", [units, second[e]]),
     };
@@ -123,6 +126,7 @@ export function backward(
     loss,
     dx: g.node("Add", [viaExperts, viaRouter]),
     drouter: g.node("Gemm", [values.x, dlogit], { transA: 1 }),
-    ...{ dfirst, dsecond },
+    dfirst,
+    dsecond,
   };
 }

@@ -93,7 +93,10 @@ function moe(backend: Backend, task: Task, activation: "relu" | "gelu" | "swiglu
   const x_TD = keep(backend, task, "x");
   const target_TD = keep(backend, task, "target");
   const step: RouteStep = {
-    ...{ training: true, step: 0, random: random(0), sequences: equalSequences(1, T) },
+    training: true,
+    step: 0,
+    random: random(0),
+    sequences: equalSequences(1, T),
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
   };
   kept.push(step.tokenId_T);

@@ -34,8 +34,11 @@ export async function start({ program, args, env }: Command, seconds: number): P
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(program, {
-      ...{ args: [...args], env: { ...env } },
-      ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+      args: [...args],
+      env: { ...env },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
     }).spawn();
   } catch (error) {
     throw new Refused(`${program} cannot be started: ${(error as Error).message}`);

@@ -218,7 +218,10 @@ export function moe(inputs: MoeInputs, sizes: MoeSizes, want: "forward" | "gradi
   const viaRouter = product(dlogit, transposed(router, D, E), T, E, D);
   for (let at = 0; at < T * D; at++) dx[at] += viaRouter[at];
   return {
-    ...{ y, loss, largestLoad, leastGap },
+    y,
+    loss,
+    largestLoad,
+    leastGap,
     gradients: { x: dx, router: drouter, first: dfirst, second: dsecond, third: dthird },
     undecided: decided === 0 ? 0 : Math.sqrt(undecided / decided),
   };

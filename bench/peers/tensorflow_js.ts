@@ -128,7 +128,7 @@ function prepare(tf: Tf, task: Task): Prepared {
           const { value, grads: [dx, drouter, dfirst, dsecond] } = tf.tidy(() =>
             tf.valueAndGrads(loss)(inputs)
           );
-          return { loss: value, ...{ dx, drouter, dfirst, dsecond } };
+          return { loss: value, dx, drouter, dfirst, dsecond };
         } finally {
           tf.dispose([found.chosen, found.place, ...found.tokens.filter((tokens) => tokens !== null)]);
         }

@@ -33,7 +33,9 @@ export function axesOf(quick: boolean, threads: number): Axis[] {
     values: readonly number[],
     at: (value: number) => LayerSize & { readonly threads?: number },
   ): Axis => ({
-    ...{ name, about, expected },
+    name,
+    about,
+    expected,
     points: values.map((value) => {
       const { threads: own = threads, ...size } = at(value);
       return { value, size, threads: own };

@@ -58,13 +58,18 @@ export async function measureCurve(
     }
   }
   const found = turns.map(({ value, taken, flop, seconds }): CurvePoint => ({
-    ...{ value, ...taken, seconds: spread(seconds) },
+    value,
+    ...taken,
+    seconds: spread(seconds),
     flopPerSecond: flop / spread(seconds).median,
   }));
   const fitted = (of: (point: CurvePoint) => number) =>
     found.length < 2 ? null : exponentOf(found.map((point) => ({ x: point.value, y: of(point) })));
   return {
-    ...{ name, about, expected, points: found },
+    name,
+    about,
+    expected,
+    points: found,
     time: fitted(({ seconds }) => seconds.median),
     memory: fitted(({ peakBytes }) => peakBytes),
   };

@@ -79,7 +79,8 @@ export async function layerOverFewest(
     }
   }
   return experts.map((E, at) => ({
-    ...{ E, skew: 0 },
+    E,
+    skew: 0,
     ratio: spread(seconds[at].map((each, round) => each / seconds[0][round]).slice(1)),
   }));
 }

@@ -57,7 +57,10 @@ async function measure(
     const config = benchConfig(sizeName, router, 4);
     const T = config.train.batch * config.train.length;
     memory.push({
-      ...{ size: sizeName, router: name, peakBytes: fresh.peakBytes(), heldBytes: fresh.heldBytes() },
+      size: sizeName,
+      router: name,
+      peakBytes: fresh.peakBytes(),
+      heldBytes: fresh.heldBytes(),
       byHand: memoryByHand(specOf(config, data), T, header.parameters.total),
     });
   }

@@ -25,8 +25,11 @@ export const scalingSchema = z.strictObject({
     expected: z.number(),
     points: z.array(
       z.strictObject({
-        ...{ value: figure, seconds: spreadSchema, flopPerSecond: figure },
-        ...{ peakBytes: figure, heldBytes: figure },
+        value: figure,
+        seconds: spreadSchema,
+        flopPerSecond: figure,
+        peakBytes: figure,
+        heldBytes: figure,
       }),
     ).readonly(),
     time: exponent,

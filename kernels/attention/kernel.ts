@@ -248,7 +248,10 @@ export const attention: Kernel<AttentionParams> = {
     attentionCase("apart", [5, 12], { heads: 2, width: 8, packed: false }),
     attentionCase("grouped heads", [70, 9], { heads: 6, keyValueHeads: 2, width: 5 }),
     attentionCase("one head of keys, apart, a wide one", [20, 3], {
-      ...{ heads: 3, keyValueHeads: 1, width: 72, packed: false },
+      heads: 3,
+      keyValueHeads: 1,
+      width: 72,
+      packed: false,
     }),
     attentionCase("one element", [1], { heads: 1, width: 1 }),
     attentionCase("no rows", [0], { heads: 2, width: 4 }),

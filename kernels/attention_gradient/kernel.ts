@@ -173,7 +173,10 @@ export const attentionGradient: Kernel<AttentionGradientParams> = {
     gradientCase("apart", [5, 12], { heads: 2, width: 8, packed: false }),
     gradientCase("grouped heads", [70, 9], { heads: 6, keyValueHeads: 2, width: 5 }),
     gradientCase("one head of keys, apart, a wide one", [20, 3], {
-      ...{ heads: 3, keyValueHeads: 1, width: 72, packed: false },
+      heads: 3,
+      keyValueHeads: 1,
+      width: 72,
+      packed: false,
     }),
     gradientCase("one element", [1], { heads: 1, width: 1 }),
     gradientCase("no rows", [0], { heads: 2, width: 4 }),

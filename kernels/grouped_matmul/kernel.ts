@@ -31,6 +31,8 @@ const mixedPrograms = productPrograms("grouped_matmul", own, math + activation +
 /** How a factor is taken. */
 export type Factor = "positive" | "value";
 
+/** What two cases share. */
+const biasedGelu = { transposeB: false, biased: true, activation: "gelu" } as const;
 const factors: readonly Factor[] = ["positive", "value"];
 
 /**
@@ -88,7 +90,11 @@ function bind(inputs: readonly ArrayType[], params: GroupedMatmulParams): Bound 
     throw new RangeError(`Cannot run grouped_matmul: ${E} groups need ${E + 1} offsets, not ${O}`);
   }
   return {
-    ...{ N, E, K, M, R },
+    N,
+    E,
+    K,
+    M,
+    R,
     activation: activationNumber("grouped_matmul", activation),
     factor: factor === undefined ? -1 : factors.indexOf(factor),
     keeps: activation !== undefined && activation !== "relu",
@@ -185,7 +191,8 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
           reads: [0, 1, 2, index, bias, at],
           writes: plain || keeps ? sums : [sums[0], sums[0] + 1],
           constants: {
-            ...{ TRANSPOSE_A: 0, TRANSPOSE_B: Number(transposeB) },
+            TRANSPOSE_A: 0,
+            TRANSPOSE_B: Number(transposeB),
             ...(plain ? {} : {
               GATHERED: Number(each !== undefined),
               BIASED: Number(biased ?? false),
@@ -241,7 +248,11 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
       groupedCase("64 groups of few rows", threes(64), 195, 16, 40, { transposeB }),
       groupedCase("long and wide", [0, 3, 200, 210], 215, 300, 270, { transposeB }),
       groupedCase("all at once", [0, 7, 50], 60, 21, 270, {
-        ...{ transposeB, each: 1, biased: true, activation: "silu", factor: "value" },
+        transposeB,
+        each: 1,
+        biased: true,
+        activation: "silu",
+        factor: "value",
       }),
     ]),
     groupedCase("gathered", [0, 5, 11], 20, 12, 33, { transposeB: false, each: 1 }),
@@ -255,21 +266,31 @@ export const groupedMatmul: Kernel<GroupedMatmulParams> = {
       groupedCase(`factor ${factor}`, [0, 29, 29, 100, 131], 140, 12, 20, { transposeB: true, factor })
     ),
     groupedCase("gathered, biased, gelu, whole vectors", [0, 100, 190], 200, 64, 136, {
-      ...{ transposeB: false, each: 3, biased: true, activation: "gelu" },
+      ...biasedGelu,
+      each: 3,
     }),
     ...[false, true].map((transposeB) =>
       groupedCase("f16, long and wide", [0, 3, 200, 210], 215, 300, 268, { transposeB }, ["rows", "matrices"])
     ),
     groupedCase("f16, odd", [0, 29, 29, 100, 131], 140, 41, 19, { transposeB: false }, ["rows", "matrices"]),
     groupedCase("f16, whole vectors, all at once", [0, 7, 50], 60, 20, 72, {
-      ...{ transposeB: false, each: 1, biased: true, activation: "gelu", factor: "positive", half: true },
+      ...biasedGelu,
+      each: 1,
+      factor: "positive",
+      half: true,
     }, ["rows", "matrices", "factors"]),
     groupedCase("f16, odd, all at once", [0, 7, 50], 60, 21, 75, {
-      ...{ transposeB: false, each: 1, biased: true, activation: "silu", factor: "value", half: true },
+      transposeB: false,
+      each: 1,
+      biased: true,
+      activation: "silu",
+      factor: "value",
+      half: true,
     }, ["rows", "matrices", "factors"]),
     groupedCase("f16 of f32", [0, 5, 11], 20, 12, 32, { transposeB: false, half: true }),
     groupedCase("f32 rows, f16 matrices and factors", [0, 29, 29, 100, 131], 140, 12, 20, {
-      ...{ transposeB: true, factor: "positive" },
+      transposeB: true,
+      factor: "positive",
     }, ["matrices", "factors"]),
     // What is gathered is cut along the depth, see cpu.as.ts.
     groupedCase("gathered, deep", [0, 3, 40], 40, 2100, 20, { transposeB: false, each: 1 }),

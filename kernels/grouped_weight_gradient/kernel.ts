@@ -90,7 +90,8 @@ export const groupedWeightGradient: Kernel<GroupedWeightGradientParams> = {
         // Bindings 5 and 6 are for grouped_matmul, which shares the files that load and store.
         reads: [0, 1, 2, params.each ? 3 : 2, 1, 1],
         constants: {
-          ...{ TRANSPOSE_A: 1, TRANSPOSE_B: 0 },
+          TRANSPOSE_A: 1,
+          TRANSPOSE_B: 0,
           ...(mixed ? { HALF_A: Number(halves[0]), HALF_B: Number(halves[1]) } : {}),
         },
         integers: [E, K, M, R, params.each ?? 1],

@@ -125,7 +125,8 @@ function lossOfShares(
   const mask = real_T ? [real_T] : [];
   const scope = Math.max(1, size);
   const [loss_S, slope_SE] = apply(kernels.shareLoss, [probability_TE, laid, ...mask], {
-    ...{ scope, scale: weight / Math.max(1, counted ?? 1) },
+    scope,
+    scale: weight / Math.max(1, counted ?? 1),
     ...choices,
   });
   const loss = differentiable(loss_S, [[
