@@ -9,6 +9,7 @@ import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
 import { recordRows, recordText } from "../training/record_text.ts";
 import { specOf } from "../training/spec_of.ts";
+import { claimFor } from "./claim.ts";
 import { type Command, readCommand } from "./command.ts";
 import { readConfigFile } from "./config_file.ts";
 import { type Device, openDevice } from "./device.ts";
@@ -19,6 +20,7 @@ import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folde
 import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
 import { outlineRuns, type PlannedRuns, planRuns } from "./plan_runs.ts";
 import { loadPlugins } from "./plugin.ts";
+import { pluginDigests } from "./plugin_digest.ts";
 import { createProgress, duration, type Progress, showCursor } from "./progress.ts";
 import { type Finished, runAll, type RunSetting } from "./run.ts";
 import {
@@ -43,7 +45,8 @@ async function main(given: Words): Promise<void> {
   const experiment = command.experiment.name;
   const outlines = outlineRuns(command);
   const asked = await askedFolder({ ...command, experiment });
-
+  using _asked = asked === null ? null : await claimFor(asked, taskCommand(words));
+  const plugins = await pluginDigests(split.values.plugin);
   const start = performance.now();
   console.log(`${experiment}: ${command.experiment.about}`);
   console.log(`Loading ${command.tasks.map(({ label }) => label).join("; ")} ...`);
@@ -57,6 +60,7 @@ async function main(given: Words): Promise<void> {
   checkPlans(planned, device);
   if (command.resume && asked !== null) await checkNoOthers(asked, namesOfRuns(command, planned));
   const own = asked ?? await nextFolder(experiment);
+  using _own = asked === null ? await claimFor(own, taskCommand(words)) : null;
   const folder = stands === null ? own : resolve(own);
   const runFolder = `${folder}/runs`;
   await prepareFolder(runFolder, neededBytes(planned));
@@ -66,6 +70,7 @@ async function main(given: Words): Promise<void> {
     tasks: command.tasks.map(({ label }) => label).join("; "),
     size: command.size,
     data: [...planned.data.values()].map(({ digest }) => digest).join(" "),
+    plugins,
   });
   const side = jobs > 1 ? `, ${jobs} side by side` : "";
   console.log(

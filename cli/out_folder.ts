@@ -19,6 +19,8 @@ export interface Facts {
   readonly size: string;
   /** Digests of the tasks' data. */
   readonly data: string;
+  /** Digests of the modules given with `--plugin`. */
+  readonly plugins: string;
 }
 
 /**
@@ -63,6 +65,15 @@ function numbered(experiment: string, number: number): string {
   return `results/${experiment}${number === 1 ? "" : `-${number}`}`;
 }
 
+/** What refusals call a fact. */
+const words: Readonly<Record<keyof Facts, string>> = {
+  experiment: "its experiment",
+  tasks: "its tasks",
+  size: "its size",
+  data: "the digest of its text or data",
+  plugins: "the digest of its plugins' code",
+};
+
 /** Writes a new folder's facts, or checks them against what is there. @throws {RangeError} when they differ. */
 export async function settleFacts(folder: string, facts: Facts): Promise<void> {
   const path = `${folder}/${FACTS}`;
@@ -70,12 +81,11 @@ export async function settleFacts(folder: string, facts: Facts): Promise<void> {
     await writeAtomic(path, JSON.stringify(facts, null, 2) + "\n");
     return;
   }
-  const found = await readFacts(path);
-  for (const name of Object.keys(facts) as (keyof Facts)[]) {
+  const found = { plugins: "", ...await readFacts(path) };
+  for (const [name, what] of Object.entries(words) as [keyof Facts, string][]) {
     if (found[name] !== facts[name]) {
-      throw new RangeError(
-        `Cannot resume ${folder}: its ${name} was ${found[name]} and is now ${facts[name]}`,
-      );
+      const [before, now] = [found[name] || "none", facts[name] || "none"];
+      throw new RangeError(`Cannot resume ${folder}: ${what} was ${before} and is now ${now}`);
     }
   }
 }

@@ -4,7 +4,7 @@ import type { Experiment } from "./experiment.ts";
 
 /** Dropless top-any, so that neither capacity nor drops have a part in it. */
 function topAny(k: number, noise: number): Record<string, unknown> {
-  return { router: { name: "top-any", k, capacity: 0, noise } };
+  return { router: { name: "top-any", k, capacityFactor: 0, noise } };
 }
 
 export const topOneOrTwo: Experiment = {

@@ -6,7 +6,7 @@ const CHUNK_BYTES = 2 ** 20;
 const PIECE_BYTES = 256 * 2 ** 10;
 
 /** Says in a few words why the system refused. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) {
     return "Deno was not permitted to";
   }

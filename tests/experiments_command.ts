@@ -1,4 +1,5 @@
 // Runs `deno task experiments` as a user's shell would: the words and the permissions are those that deno.json gives.
+import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
@@ -107,7 +108,7 @@ export function filesIn(folder: string, below = ""): Map<string, string> {
   for (const { name, isDirectory } of Deno.readDirSync(`${folder}/${below}`)) {
     const path = `${below}${name}`;
     if (isDirectory) { for (const [inner, text] of filesIn(folder, `${path}/`)) found.set(inner, text); }
-    else found.set(path, new TextDecoder("latin1").decode(Deno.readFileSync(`${folder}/${path}`)));
+    else found.set(path, Buffer.from(Deno.readFileSync(`${folder}/${path}`)).toString("latin1"));
   }
   return found;
 }

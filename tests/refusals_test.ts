@@ -368,7 +368,7 @@ Deno.test("results are never written over, and only what was started can be resu
         [...started, "--set", "switch.capacityFactor=2"],
         "routerOptions.capacityFactor was 1.25 and is now 2",
       ],
-      [[...started, "--vocabulary", "20"], "its data was "],
+      [[...started, "--vocabulary", "20"], "digest of its text or data was "],
       [
         ["capacity-factor", ...started],
         "it holds runs that this command does not ask for (switch-seed0, switch-seed1)",
@@ -382,7 +382,7 @@ Deno.test("results are never written over, and only what was started can be resu
     const prose = await Deno.readTextFile(`${folder}/text.txt`);
     await Deno.writeTextFile(`${folder}/text.txt`, prose + "Baba.\n");
     const changed = await experiments(...started, ...text, ...out, "--resume");
-    assertRefused(changed, ["Cannot resume", "its data was "], "a text changed in between");
+    assertRefused(changed, ["Cannot resume", "digest of its text or data was "], "a text changed in between");
     assertEquals(filesIn(`${folder}/out`), before, "a refused command changed results");
 
     await Deno.writeTextFile(`${folder}/text.txt`, prose);

@@ -2,6 +2,7 @@
 // run stopped between the two resumes from the older step and writes the same rows again.
 import { type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 import { isMissing, readBytes, readText, removeIfThere, writeAtomic } from "../formats/files.ts";
+import { runningDigest } from "../tasks/digest.ts";
 import type { RecordRow, RunHeader, RunRecord, TimingRecord } from "./record.ts";
 import { parseRecord, recordText } from "./record_text.ts";
 
@@ -67,7 +68,8 @@ export function openRunStore(folder: string, run: string): RunStore {
     checkpointPath,
     async save(rows, timing, tensors, metadata) {
       await write(rows, timing);
-      await writeAtomic(checkpointPath, encodeCheckpoint(tensors, metadata));
+      const checksum = checksumOf(run, tensors, metadata);
+      await writeAtomic(checkpointPath, encodeCheckpoint(tensors, { ...metadata, run, checksum }));
     },
     async finish(rows, timing) {
       await write(rows, timing);
@@ -87,9 +89,45 @@ export function openRunStore(folder: string, run: string): RunStore {
       if (await isMissing(checkpointPath)) return null;
       const found = await load();
       if (!found) return null;
-      return { ...found, ...decodeCheckpoint(await readBytes(checkpointPath), checkpointPath) };
+      const { tensors, metadata } = decodeCheckpoint(await readBytes(checkpointPath), checkpointPath);
+      return { ...found, tensors, metadata: checkedMetadata(run, tensors, metadata, checkpointPath) };
     },
   };
+}
+
+/** SHA-256 over everything a checkpoint holds. */
+function checksumOf(
+  run: string,
+  tensors: Readonly<Record<string, CheckpointTensor>>,
+  metadata: Readonly<Record<string, string>>,
+): string {
+  const digest = runningDigest();
+  digest.add(run);
+  for (const name of Object.keys(metadata).sort()) {
+    for (const text of [name, metadata[name]]) digest.add(text);
+  }
+  for (const name of Object.keys(tensors).sort()) {
+    const { values, shape } = tensors[name];
+    digest.add(`${name} [${shape.join()}]`);
+    digest.add(values);
+  }
+  return digest.hexadecimal();
+}
+
+/** A checkpoint's own metadata. @throws {RangeError} when it is another run's, or not what was written. */
+function checkedMetadata(
+  run: string,
+  tensors: Readonly<Record<string, CheckpointTensor>>,
+  { run: found, checksum, ...metadata }: Readonly<Record<string, string>>,
+  path: string,
+): Readonly<Record<string, string>> {
+  const refuse = (why: string): never => {
+    throw new RangeError(`Cannot resume ${run}: ${path} ${why}; remove it to train the run anew`);
+  };
+  if (found !== undefined && found !== run) refuse(`is the checkpoint of "${found}"`);
+  if (checksum === undefined) refuse("has lost its metadata: it has no checksum");
+  if (checksum !== checksumOf(run, tensors, metadata)) refuse("is damaged: its checksum does not fit");
+  return metadata;
 }
 
 function parseTiming(text: string, path: string): TimingRecord {
