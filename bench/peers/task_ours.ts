@@ -13,7 +13,7 @@ export const arms: Readonly<Record<string, Readonly<Record<string, unknown>>>> =
   "best": { "control": "best known routing" },
   "dense": { "control": "dense, equal FLOPs" },
   "switch": { "router.name": "switch" },
-  "top-2": { "router.name": "top-any", "router.k": 2, "router.capacity": 0, "model.equalCost": true },
+  "top-2": { "router.name": "top-any", "router.k": 2, "router.capacityFactor": 0, "model.equalCost": true },
   "no experts": { "control": "no experts" },
   "wide": { "control": "dense, equal parameters" },
   "switch dropless": { "router.name": "switch", "router.capacityRule": "dropless" },
