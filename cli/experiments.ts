@@ -194,10 +194,13 @@ function checkPlans({ plans, data }: PlannedRuns, device: Device): void {
   }
 }
 
-/** Room for a checkpoint beside the one it replaces, about 4 KiB of records a step, and the report. */
+/** Room for a checkpoint beside the one it replaces, about 4 KiB a row of records, and the report. */
 function neededBytes({ plans, data }: PlannedRuns): number {
   const checkpoints = plans.map(({ config, dataKey }) => checkpointBytes(specOf(config, data.get(dataKey)!)));
-  const records = plans.reduce((sum, { config }) => sum + 4096 * config.train.steps, 0);
+  const records = plans.reduce(
+    (sum, { config }) => sum + 4096 * config.train.steps / config.train.recordEvery,
+    0,
+  );
   return 2 * Math.max(...checkpoints) + records + 2 ** 20;
 }
 

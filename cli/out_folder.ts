@@ -9,6 +9,7 @@ import {
   readText,
   writeAtomic,
 } from "../formats/files.ts";
+import { UNFINISHED } from "../training/run_store.ts";
 
 const FACTS = "experiment.json";
 
@@ -110,9 +111,8 @@ async function readFacts(path: string): Promise<Partial<Facts>> {
  */
 export async function checkNoOthers(folder: string, planned: readonly string[]): Promise<void> {
   const files = await filesUnder(`${folder}/runs`) ?? [];
-  const others = files.filter((file) => file.endsWith(".jsonl")).map((file) =>
-    file.slice(0, -".jsonl".length)
-  )
+  const others = files.filter((file) => file.endsWith(".jsonl") && !file.endsWith(".timing.jsonl"))
+    .map((file) => file.slice(0, -".jsonl".length).replace(UNFINISHED, ""))
     .filter((run) => !planned.includes(run));
   if (others.length === 0) return;
   const more = others.length > 3 ? ` and ${others.length - 3} more` : "";

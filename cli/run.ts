@@ -62,7 +62,8 @@ export async function runAll({ plans, data }: PlannedRuns, setting: RunSetting):
   }));
   if (resume) {
     for (const { plan: { config, names }, data, store } of all) {
-      const found = await store.header();
+      // Reads all of a finished run, so that a damaged file is refused before anything is trained.
+      const found = (await store.finished())?.record.header ?? await store.header();
       if (found) {
         checkSameRun(found, await plannedHeader(config, { data, backend: device.backend, version, names }));
       }

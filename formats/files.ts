@@ -69,6 +69,55 @@ export async function writeAtomic(path: string | URL, contents: Uint8Array | str
   }
 }
 
+/**
+ * Writes behind a file's first `length` bytes until the disk has it; what was there is cut off. The file is made where
+ * there is none.
+ * @throws {Error} when it cannot be written, saying why; the file then ends after `length` bytes.
+ */
+export async function appendAt(path: string, length: number, bytes: Uint8Array): Promise<void> {
+  try {
+    using file = await Deno.open(path, { write: true, create: true });
+    await file.truncate(length);
+    try {
+      await file.seek(length, Deno.SeekMode.Start);
+      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+      await file.sync();
+    } catch (error) {
+      await file.truncate(length);
+      throw error;
+    }
+  } catch (cause) {
+    throw new Error(`Cannot write ${path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/**
+ * Gives a file another name, in place of what has it.
+ * @throws {Error} when the system refuses, saying why.
+ */
+export async function rename(from: string, to: string): Promise<void> {
+  try {
+    await Deno.rename(from, to);
+  } catch (cause) {
+    throw new Error(`Cannot write ${to}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/**
+ * A file's first line, without its end.
+ * @throws {Error} when the file cannot be read, saying why.
+ */
+export async function firstLine(path: string): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of piecesOf(await lookAt(path))) {
+    text += decoder.decode(piece, { stream: true });
+    const end = text.indexOf("\n");
+    if (end >= 0) return text.slice(0, end);
+  }
+  return text;
+}
+
 /** Zeros, a chunk at a time, so that a large probe needs little memory. */
 function* zeros(bytes: number): Iterable<Uint8Array> {
   const chunk = new Uint8Array(Math.min(bytes, CHUNK_BYTES));

@@ -3,6 +3,7 @@ import type { RunHeader } from "../training/record.ts";
 import type { Comparison } from "./comparison.ts";
 import { areEqual, costOf, equalWithin } from "./cost.ts";
 import { compact, counted, list } from "./numbers.ts";
+import { placesOf } from "./timings.ts";
 import type { FinishedRun, Series } from "./series.ts";
 
 export interface Check {
@@ -86,13 +87,13 @@ function gradients(runs: readonly FinishedRun[]): Check {
 function machines(series: readonly Series[]): Check[] {
   const timings = series.flatMap((each) => each.timings);
   if (timings.length === 0) return [];
-  const where = [
-    ...new Set(timings.map(({ machine, threads }) => `${machine}, ${counted(threads, "thread")}`)),
-  ];
+  const where = placesOf(timings);
   return [{
     about: "Timings from one machine with one number of threads",
     holds: where.length === 1,
-    detail: list(where),
+    detail: timings.some(({ resumed }) => resumed)
+      ? `${list(where)}; runs that went on elsewhere have no seconds a step`
+      : list(where),
   }];
 }
 

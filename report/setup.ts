@@ -1,4 +1,5 @@
 // What was run, so that it can be judged and run again: checks, facts every run shares, and what sets routers apart.
+import { placesOf } from "./timings.ts";
 import { checks } from "./checks.ts";
 import type { Comparison } from "./comparison.ts";
 import { type Content, type Markup, markup, table } from "./markup.ts";
@@ -126,13 +127,7 @@ export function setup(all: readonly Comparison[], command: string): Markup {
   const names = [...new Set(facts.flatMap((each) => [...each.keys()]))];
   const differing = names.filter((name) => new Set(facts.map((each) => each.get(name))).size > 1);
   const shared = names.filter((name) => !differing.includes(name));
-  const machines = [
-    ...new Set(
-      series.flatMap(({ timings }) =>
-        timings.map(({ machine, threads }) => `${machine} (threads: ${threads})`)
-      ),
-    ),
-  ];
+  const machines = placesOf(series.flatMap(({ timings }) => timings));
   const done = all.filter(({ routers }) => routers.length > 0);
   return markup`${done.map(checkList)}
 <h3>Run it again</h3>

@@ -1,5 +1,6 @@
 // The numbers of the summary, worked out once for the page and the terminal. Load measures are taken from the last
 // quarter of training, where a router's balance has settled; dropped work counts all of training.
+import { secondsPerStep } from "./timings.ts";
 import type { LayerLoad } from "../training/record.ts";
 import type { Comparison } from "./comparison.ts";
 import { type Cost, costOf, tokensPerStep } from "./cost.ts";
@@ -17,7 +18,7 @@ import {
 import type { Ratio } from "./ratio.ts";
 import { scores } from "./score.ts";
 import { finalLoss, type FinishedRun, type Series } from "./series.ts";
-import { type Estimate, estimate, mean, median, pairedDifference } from "./statistics.ts";
+import { type Estimate, estimate, mean, pairedDifference } from "./statistics.ts";
 import type { Worth } from "./worth.ts";
 
 export interface SummaryRow {
@@ -38,13 +39,6 @@ export interface SummaryRow {
   readonly localShare: number | null;
   readonly secondsPerStep: number | null;
   readonly tokensPerSecond: number | null;
-}
-
-/** Median seconds of a step, then the mean over seeds; null without timings. */
-export function secondsPerStep({ timings }: Series): number | null {
-  const timed = timings.filter(({ steps }) => steps.length > 0);
-  if (timed.length === 0) return null;
-  return mean(timed.map(({ steps }) => median(steps.map(({ seconds }) => seconds))));
 }
 
 function late(run: FinishedRun, valueOf: (load: LayerLoad) => number): number[] {

@@ -8,11 +8,11 @@ import { fixed, list, missing } from "./numbers.ts";
 import { seriesColor } from "./palette.ts";
 import type { Series } from "./series.ts";
 import { median } from "./statistics.ts";
-import { secondsPerStep } from "./summary.ts";
+import { ownTimings, secondsPerStep } from "./timings.ts";
 
 /** Median seconds of each stage over steps and seeds: the known stages first, then others by name. */
-export function stageMedians({ timings }: Series): Map<string, number> {
-  const steps = timings.flatMap((timing) => timing.steps);
+export function stageMedians(series: Series): Map<string, number> {
+  const steps = ownTimings(series).flatMap((timing) => timing.steps);
   const known: readonly string[] = stages;
   const others = [...new Set(steps.flatMap((step) => Object.keys(step.stages)))].filter((name) =>
     !known.includes(name)

@@ -138,7 +138,9 @@ export function replay(recording: Recording): RouterPlugin<Record<string, never>
               `Cannot replay call ${call + 1} of layer ${
                 layer + 1
               } for ${T} tokens and ${E} experts: it was recorded ` +
-                `for ${found.tokens} tokens and experts up to ${Math.max(...found.wanted)}`,
+                `for ${found.tokens} tokens and experts up to ${
+                  found.wanted.reduce((most, each) => Math.max(most, each))
+                }`,
             );
           }
           const N = found.token.length;

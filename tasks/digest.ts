@@ -4,7 +4,7 @@
 /** What a digest is taken over. */
 export type DigestPart = string | Int32Array | Float32Array;
 
-function bytesOf(part: DigestPart): Uint8Array {
+function bytesOf(part: DigestPart | Uint8Array): Uint8Array {
   if (typeof part === "string") return new TextEncoder().encode(part);
   return new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
 }
@@ -38,7 +38,9 @@ export interface RunningDigest {
   add(part: DigestPart): void;
   /** Begins an Int32Array of `length` values, whose values follow in pieces. */
   begin(length: number): void;
-  piece(values: Int32Array): void;
+  piece(values: Int32Array | Uint8Array): void;
+  /** Of what was added so far; more may follow. */
+  soFar(): string;
   hexadecimal(): string;
 }
 
@@ -49,6 +51,7 @@ interface NodeCrypto {
 
 interface NodeHash {
   update(bytes: Uint8Array): NodeHash;
+  copy(): NodeHash;
   digest(encoding: "hex"): string;
 }
 
@@ -71,6 +74,7 @@ export function runningDigest(): RunningDigest {
     },
     begin: (length) => void hash.update(headOf("Int32Array", 4 * length)),
     piece: (values) => void hash.update(bytesOf(values)),
+    soFar: () => hash.copy().digest("hex"),
     hexadecimal: () => hash.digest("hex"),
   };
 }

@@ -43,7 +43,8 @@ function records(folder: string): Map<string, string> {
 /** Reads every file that bears its final name and fails on half of one. */
 function checkWhole(folder: string): void {
   for (const [path, text] of readWhatIsThere(folder)) {
-    if (path.endsWith(".partial") || path === ".claim") continue;
+    // Files that grow end where the last checkpoint says.
+    if (path.endsWith(".partial") || path.includes(".unfinished.") || path === ".claim") continue;
     if (path.endsWith(".safetensors")) {
       decodeCheckpoint(Uint8Array.from(text, (letter) => letter.charCodeAt(0)), path);
     } else if (path.endsWith(".jsonl")) {

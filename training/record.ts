@@ -185,6 +185,8 @@ export interface TimingRecord {
   readonly run: string;
   readonly threads: number;
   readonly machine: string;
+  /** Where a run went on that was stopped, from which step; absent where that is where it began. */
+  readonly resumed?: readonly { readonly step: number; readonly threads: number; readonly machine: string }[];
   readonly steps: readonly StepTiming[];
 }
 

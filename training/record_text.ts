@@ -2,8 +2,28 @@
 import { fromOlder } from "./older_records.ts";
 import type { RecordRow, RunRecord } from "./record.ts";
 
+/** A row as a line. JSON has no NaN and no infinity: they stand as the texts "NaN", "Infinity" and "-Infinity". */
+export function rowText(row: RecordRow): string {
+  const text = JSON.stringify(
+    row,
+    (_, value) => typeof value === "number" && !Number.isFinite(value) ? String(value) : value,
+  );
+  return text + "\n";
+}
+
+/** A line as a row. @throws {SyntaxError} when it is no JSON. */
+function parseRow(line: string): RecordRow {
+  const row = JSON.parse(line);
+  // Rows of numbers; a run's settings hold texts of any kind.
+  if (row?.kind === "run" || !/"(NaN|-?Infinity)"/.test(line)) return row;
+  return JSON.parse(
+    line,
+    (_, value) => value === "NaN" || value === "Infinity" || value === "-Infinity" ? Number(value) : value,
+  );
+}
+
 /**
- * A record as JSON Lines: a row a line.
+ * A record as JSON Lines: a row a line, with NaN and infinities as texts.
  * @example
  * ```ts
  * import { recordText, type RunHeader } from "@switchyard/moe/training";
@@ -13,13 +33,21 @@ import type { RecordRow, RunRecord } from "./record.ts";
  * ```
  */
 export function recordText(rows: readonly RecordRow[]): string {
-  return rows.map((row) => JSON.stringify(row) + "\n").join("");
+  return rows.map(rowText).join("");
 }
 
 /** A record's rows in the order they were written. */
 export function recordRows({ header, steps, evaluations, end }: RunRecord): RecordRow[] {
-  const rows: RecordRow[] = [header, ...evaluations.filter(({ step }) => step === 0)];
-  for (const row of steps) rows.push(row, ...evaluations.filter(({ step }) => step === row.step + 1));
+  const rows: RecordRow[] = [header];
+  let next = 0;
+  const pointsUpTo = (step: number) => {
+    for (; next < evaluations.length && evaluations[next].step <= step; next++) rows.push(evaluations[next]);
+  };
+  for (const row of steps) {
+    pointsUpTo(row.step);
+    rows.push(row);
+  }
+  pointsUpTo(Infinity);
   if (end) rows.push(end);
   return rows;
 }
@@ -42,7 +70,7 @@ export function parseRecord(text: string, name: string): RunRecord {
   const rows = text.split("\n").filter((line) => line !== "").map((line, at): RecordRow => {
     let row: RecordRow | undefined;
     try {
-      row = JSON.parse(line);
+      row = parseRow(line);
     } catch {
       // reported below with the line
     }

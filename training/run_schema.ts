@@ -51,6 +51,7 @@ export interface TrainSettings {
   readonly maximumNorm: number;
   readonly evaluations: number;
   readonly evaluationBatches: number | null;
+  readonly recordEvery: number;
   /** Which held-out batches are looked at, by their place: tuning sees odd ones, and even ones judge. */
   readonly evaluationPart: "all" | "even" | "odd";
 }
@@ -144,6 +145,9 @@ const train = z.strictObject({
   ),
   evaluationPart: z.enum(["all", "even", "odd"]).default("all").describe(
     "held-out batches to look at, by their place: tuning sees odd ones, and even ones judge",
+  ),
+  recordEvery: whole(1).default(1).describe(
+    "steps from one row of the record to the next; a row takes 1 to 4 KB, in memory too",
   ),
 }).prefault({});
 

@@ -1,10 +1,23 @@
-// The files of one run: its record, its timings and its checkpoint. The record is written before the checkpoint, so a
-// run stopped between the two resumes from the older step and writes the same rows again.
+// The files of one run: its record, its timings and its checkpoint. Rows are added to unfinished files before the
+// checkpoint that names how many there are, so a run stopped between the two resumes from the older step and writes the
+// same rows again; at the end the rows get the record's name.
 import { type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
-import { isMissing, readBytes, readText, removeIfThere, writeAtomic } from "../formats/files.ts";
+import {
+  firstLine,
+  isMissing,
+  readBytes,
+  readText,
+  removeIfThere,
+  rename,
+  writeAtomic,
+} from "../formats/files.ts";
 import { runningDigest } from "../tasks/digest.ts";
 import type { RecordRow, RunHeader, RunRecord, TimingRecord } from "./record.ts";
-import { parseRecord, recordText } from "./record_text.ts";
+import { parseRecord, rowText } from "./record_text.ts";
+import { type LogMark, type RowLog, rowLog } from "./row_log.ts";
+
+/** What stands in the names of files that grow until their run is finished. */
+export const UNFINISHED = ".unfinished";
 
 /** What a stopped run left. */
 export interface SavedRun {
@@ -18,7 +31,10 @@ export interface SavedRun {
 export interface RunStore {
   /** Where a checkpoint is, while there is one. */
   readonly checkpointPath: string;
-  /** Saves rows so far and a checkpoint. */
+  /**
+   * Saves a checkpoint and the rows that came since the last one: `rows` and `timing` hold all, as they were before and
+   * with new ones at their ends.
+   */
   save(
     rows: readonly RecordRow[],
     timing: TimingRecord,
@@ -52,57 +68,76 @@ export function openRunStore(folder: string, run: string): RunStore {
   const recordPath = `${folder}/${run}.jsonl`;
   const timingPath = `${folder}/${run}.timing.json`;
   const checkpointPath = `${folder}/${run}.safetensors`;
+  const rowsSoFar = rowLog(`${folder}/${run}${UNFINISHED}.jsonl`);
+  const stepsSoFar = rowLog(`${folder}/${run}${UNFINISHED}.timing.jsonl`);
 
-  async function write(rows: readonly RecordRow[], timing: TimingRecord): Promise<void> {
-    await writeAtomic(timingPath, JSON.stringify(timing) + "\n");
-    await writeAtomic(recordPath, recordText(rows));
+  async function append(rows: readonly RecordRow[], { steps }: TimingRecord): Promise<void> {
+    await stepsSoFar.append(steps, (step) => JSON.stringify(step) + "\n");
+    await rowsSoFar.append(rows, (row) => rowText(row as RecordRow));
   }
-  async function load(): Promise<{ record: RunRecord; timing: TimingRecord } | null> {
-    if (await isMissing(recordPath)) return null;
-    return {
-      record: parseRecord(await readText(recordPath), recordPath),
-      timing: parseTiming(await readText(timingPath), timingPath),
-    };
+  async function backTo(log: RowLog, mark: LogMark): Promise<string> {
+    const text = await log.backTo(mark);
+    if (text !== null) return text;
+    throw new RangeError(
+      `Cannot resume ${run}: ${log.path} is damaged: it is not what was written up to the last checkpoint; ` +
+        "remove the run's files to train it anew",
+    );
   }
   return {
     checkpointPath,
     async save(rows, timing, tensors, metadata) {
-      await write(rows, timing);
-      const checksum = checksumOf(run, tensors, metadata);
-      await writeAtomic(checkpointPath, encodeCheckpoint(tensors, { ...metadata, run, checksum }));
+      await append(rows, timing);
+      const { steps: _, ...place } = timing;
+      const all = {
+        ...metadata,
+        run,
+        rows: JSON.stringify(rowsSoFar.mark),
+        timing: JSON.stringify({ ...place, steps: stepsSoFar.mark }),
+      };
+      const checksum = checksumOf(tensors, all);
+      await writeAtomic(checkpointPath, encodeCheckpoint(tensors, { ...all, checksum }));
     },
     async finish(rows, timing) {
-      await write(rows, timing);
+      await append(rows, timing);
+      await writeAtomic(timingPath, JSON.stringify(timing) + "\n");
+      await rename(rowsSoFar.path, recordPath);
+      await removeIfThere(stepsSoFar.path);
       await removeIfThere(checkpointPath);
     },
     async header() {
-      return (await load())?.record.header ?? null;
+      for (const path of [recordPath, rowsSoFar.path]) {
+        if (!await isMissing(path)) return parseRecord(await firstLine(path), path).header;
+      }
+      return null;
     },
     async finished() {
-      const found = await load();
-      if (!found?.record.end) return null;
+      if (await isMissing(recordPath)) return null;
+      const record = parseRecord(await readText(recordPath), recordPath);
+      const timing = parseTiming(await readText(timingPath), timingPath);
       // A run stopped between its record and this leaves its last checkpoint behind.
+      await removeIfThere(stepsSoFar.path);
       await removeIfThere(checkpointPath);
-      return found;
+      return { record, timing };
     },
     async saved() {
       if (await isMissing(checkpointPath)) return null;
-      const found = await load();
-      if (!found) return null;
       const { tensors, metadata } = decodeCheckpoint(await readBytes(checkpointPath), checkpointPath);
-      return { ...found, tensors, metadata: checkedMetadata(run, tensors, metadata, checkpointPath) };
+      const { rows, timing, ...own } = checkedMetadata(run, tensors, metadata, checkpointPath);
+      const { steps, ...place } = JSON.parse(timing);
+      const record = parseRecord(await backTo(rowsSoFar, JSON.parse(rows)), rowsSoFar.path);
+      const lines = (await backTo(stepsSoFar, steps)).split("\n").filter((line) => line !== "");
+      const timings = lines.map((line) => JSON.parse(line));
+      return { record, timing: { ...place, steps: timings }, tensors, metadata: own };
     },
   };
 }
 
 /** SHA-256 over everything a checkpoint holds. */
 function checksumOf(
-  run: string,
   tensors: Readonly<Record<string, CheckpointTensor>>,
   metadata: Readonly<Record<string, string>>,
 ): string {
   const digest = runningDigest();
-  digest.add(run);
   for (const name of Object.keys(metadata).sort()) {
     for (const text of [name, metadata[name]]) digest.add(text);
   }
@@ -114,19 +149,20 @@ function checksumOf(
   return digest.hexadecimal();
 }
 
-/** A checkpoint's own metadata. @throws {RangeError} when it is another run's, or not what was written. */
+/** A checkpoint's metadata but for its name and checksum. @throws {RangeError} when it is another run's, or damaged. */
 function checkedMetadata(
   run: string,
   tensors: Readonly<Record<string, CheckpointTensor>>,
-  { run: found, checksum, ...metadata }: Readonly<Record<string, string>>,
+  { checksum, ...all }: Readonly<Record<string, string>>,
   path: string,
 ): Readonly<Record<string, string>> {
   const refuse = (why: string): never => {
     throw new RangeError(`Cannot resume ${run}: ${path} ${why}; remove it to train the run anew`);
   };
+  const { run: found, ...metadata } = all;
   if (found !== undefined && found !== run) refuse(`is the checkpoint of "${found}"`);
   if (checksum === undefined) refuse("has lost its metadata: it has no checksum");
-  if (checksum !== checksumOf(run, tensors, metadata)) refuse("is damaged: its checksum does not fit");
+  if (checksum !== checksumOf(tensors, all)) refuse("is damaged: its checksum does not fit");
   return metadata;
 }
 

@@ -103,11 +103,8 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
   const state = createProgressState(model, optimizer, train.length);
   const rows: RecordRow[] = [];
   const timings: StepTiming[] = [];
-  const timing = (): TimingRecord => ({
-    run: header.run,
-    ...(options.machine ?? { threads: 1, machine: "" }),
-    steps: timings,
-  });
+  let place: Omit<TimingRecord, "run" | "steps"> = options.machine ?? { threads: 1, machine: "" };
+  const timing = (): TimingRecord => ({ run: header.run, ...place, steps: timings });
   let header: RunHeader;
   try {
     header = await headerOf(config, { ...options, backend }, model);
@@ -116,8 +113,9 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
     if (saved) {
       checkSameRun(saved.record.header, header);
       restoreProgress(state, saved);
-      rows.push(...recordRows(saved.record).slice(1).filter((row) => rowIsBefore(row, state.step)));
-      timings.push(...saved.timing.steps.filter(({ step }) => step < state.step));
+      for (const row of recordRows(saved.record).slice(1)) rows.push(row);
+      for (const step of saved.timing.steps) timings.push(step);
+      place = placesOf(saved.timing, place, state.step);
     }
   } catch (error) {
     state.free();
@@ -180,9 +178,11 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       const seconds = (performance.now() - start) / 1000;
       const passes = takePassSeconds(backend);
       const stepTiming = { step, seconds, stages: sumOfPasses(passes), passes, ...queued(seconds) };
-      rows.push(row);
-      timings.push(stepTiming);
       state.step++;
+      if (step % train.recordEvery === 0 || state.step === train.steps) {
+        rows.push(row);
+        timings.push(stepTiming);
+      }
       if (evaluationIsDue(state.step, train)) await point();
       return { row, timing: stepTiming };
     },
@@ -210,9 +210,16 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
   return trainer;
 }
 
-/** True for what a run had written when it had taken `step` steps. */
-function rowIsBefore(row: RecordRow, step: number): boolean {
-  return row.kind === "step" ? row.step < step : row.kind === "evaluation" && row.step <= step;
+/** Where a run went on is kept beside where it began, when that is another place. */
+function placesOf(
+  { threads, machine, resumed = [] }: TimingRecord,
+  now: Pick<TimingRecord, "threads" | "machine">,
+  step: number,
+): Omit<TimingRecord, "run" | "steps"> {
+  const last = resumed.at(-1) ?? { threads, machine };
+  if (last.threads === now.threads && last.machine === now.machine) resumed = [...resumed];
+  else resumed = [...resumed, { step, ...now }];
+  return resumed.length === 0 ? { threads, machine } : { threads, machine, resumed };
 }
 
 function recordOf(header: RunHeader, rows: readonly RecordRow[]): RunRecord {
