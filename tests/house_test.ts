@@ -79,6 +79,14 @@ Deno.test("dependencies point one way", () => {
   assertEquals(wrong, []);
 });
 
+Deno.test("no file imports the package it is a part of, which would be an import upwards", () => {
+  const wrong = sources.filter(([path, text]) =>
+    !above.has(folderOf(path)) && folderOf(path) !== "examples" &&
+    /\b(?:from|import)\s*\(?\s*["'`](?:jsr:|npm:)?@switchyard\//.test(code(text))
+  );
+  assertEquals(wrong.map(([path]) => path), []);
+});
+
 Deno.test("only moe/layer.ts knows routers and experts both", () => {
   const both = sources.filter(([path, text]) => {
     const folders = new Set(imports(path, text).map(folderOf));

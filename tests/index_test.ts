@@ -1,17 +1,19 @@
 // Written lists are fresh, and the scaffolds write plugins that fit them.
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import configuration from "../deno.json" with { type: "json" };
 import { findRouter, parseOptions, registerRouter } from "../routers/registry.ts";
 import { formula } from "../tools/formula.ts";
+import { exportedNames } from "../tools/exported_names.ts";
 import { expertFiles } from "../tools/new_expert.ts";
 import { createPlugin, skeletonOf } from "../tools/new_plugin.ts";
 import { routerFiles } from "../tools/new_router.ts";
-import { indexFiles } from "../tools/write_index.ts";
+import { listFiles, pageFiles } from "../tools/write_index.ts";
 
 const root = new URL("../", import.meta.url);
 const routers = routerFiles(2026);
 
 Deno.test("every index is what `deno task index` writes", async () => {
-  const files = await indexFiles(root);
+  const files = { ...await listFiles(root), ...await pageFiles(root) };
   assert(Object.keys(files).length >= 5);
   for (const [path, text] of Object.entries(files)) {
     assertEquals(Deno.readTextFileSync(new URL(path, root)), text, `${path} is stale: run deno task index`);
@@ -19,7 +21,7 @@ Deno.test("every index is what `deno task index` writes", async () => {
 });
 
 Deno.test("the routers' page shows names, papers, traits and options", async () => {
-  const page = (await indexFiles(root))["routers/README.md"];
+  const page = (await pageFiles(root))["routers/README.md"];
   assertStringIncludes(page, "[`switch`](switch.ts)");
   assertStringIncludes(page, "[arXiv:2101.03961](https://arxiv.org/abs/2101.03961)");
   assertStringIncludes(page, "### switch");
@@ -35,7 +37,7 @@ Deno.test("a folder with a badly formed variant is refused by name", async () =>
     const two = "export const a: RouterPlugin<A> = {};\nexport const b: RouterPlugin<B> = {};\n";
     Deno.writeTextFileSync(`${folder}/routers/two.ts`, two);
     Deno.writeTextFileSync(`${folder}/kernels/odd_one/kernel.ts`, "export const other: Kernel<P> = {};\n");
-    const failed = async () => await indexFiles(at).then(() => "", (error: Error) => error.message);
+    const failed = async () => await listFiles(at).then(() => "", (error: Error) => error.message);
     assertStringIncludes(await failed(), "Cannot index routers/two.ts: it exports a, b");
     Deno.removeSync(`${folder}/routers/two.ts`);
     assertStringIncludes(
@@ -48,7 +50,7 @@ Deno.test("a folder with a badly formed variant is refused by name", async () =>
 });
 
 Deno.test("the experts' page shows costs as formulas and options", async () => {
-  const page = (await indexFiles(root))["experts/README.md"];
+  const page = (await pageFiles(root))["experts/README.md"];
   assert(/\| \[`swiglu`\]\(swiglu.ts\) +\| 3 D F +\| 6 D F +\| D \+ 3 F +\|/.test(page));
   assert(/\| `bias` +\| `false` +\| `true`, `false` +\| a bias, starting at 0 +\|/.test(page));
 });
@@ -68,6 +70,7 @@ for (const files of [routers, expertFiles]) {
     try {
       const at = new URL(`file://${folder}/`);
       Deno.mkdirSync(`${folder}/${files.folder}`);
+      Deno.writeTextFileSync(`${folder}/mod.ts`, "");
       const name = "my-own-2";
       const path = createPlugin(at, files, name);
       assertEquals(path, `${files.folder}/my_own_2.ts`);
@@ -103,6 +106,70 @@ for (const files of [routers, expertFiles]) {
 Deno.test("a name that a new file imports gets an ending", () => {
   assertStringIncludes(skeletonOf(routers, "top-k"), "export const topKRouter: RouterPlugin<TopKOptions>");
   assertStringIncludes(skeletonOf(expertFiles, "units-in"), "export const unitsInExperts: ExpertPlugin<");
+});
+
+Deno.test("a name that the package exports already gets an ending, and a hand-written one is refused", async () => {
+  const names = exportedNames(new URL("mod.ts", root));
+  for (const name of ["tensor", "swiglu", "switchRouter", "Router", "kernels", "HashOptions", "cpu"]) {
+    assert(names.has(name), `${name} was not found among what mod.ts exports`);
+  }
+  assert(!names.has("expertFiles"), "a name of tools/");
+  assertStringIncludes(skeletonOf(routers, "tensor", names), "export const tensorRouter: ");
+  const swiglu = skeletonOf(routers, "swiglu", names);
+  assertStringIncludes(swiglu, "export const swigluRouter: RouterPlugin<SwigluRouterOptions>");
+
+  const folder = await Deno.makeTempDir();
+  try {
+    Deno.mkdirSync(`${folder}/routers`);
+    Deno.writeTextFileSync(`${folder}/mod.ts`, 'export * from "./tensor.ts";\n');
+    Deno.writeTextFileSync(`${folder}/tensor.ts`, "export function tensor() {}\n");
+    Deno.writeTextFileSync(`${folder}/routers/mine.ts`, "export const tensor: RouterPlugin<A> = {};\n");
+    await assertRejects(
+      () => listFiles(new URL(`file://${folder}/`)),
+      Error,
+      "Cannot index routers/mine.ts: it exports tensor, and so does mod.ts; rename it",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("an index that names a file which is no more mends itself", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { stdout } = await new Deno.Command("git", {
+      args: ["ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+      cwd: root,
+    }).output();
+    for (const path of new TextDecoder().decode(stdout).split("\0")) {
+      if (path === "" || /^(tests|bench)\//.test(path)) continue;
+      await Deno.mkdir(`${folder}/${path.slice(0, path.lastIndexOf("/") + 1)}`, { recursive: true });
+      await Deno.copyFile(new URL(path, root), `${folder}/${path}`).catch((error) => {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      });
+    }
+    const before = await Deno.readTextFile(`${folder}/routers/mod.ts`);
+    for (const list of ["routers", "experts", "tasks", "experiments"]) {
+      const path = `${folder}/${list}/mod.ts`;
+      await Deno.writeTextFile(path, await Deno.readTextFile(path) + 'export { gone } from "./gone.ts";\n');
+    }
+    const kernels = `${folder}/kernels/mod.ts`;
+    await Deno.writeTextFile(
+      kernels,
+      await Deno.readTextFile(kernels) + 'export { gone } from "./gone/kernel.ts";\n',
+    );
+    const [, ...words] = configuration.tasks.index.command.split(" ");
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), { args: words, cwd: folder })
+      .output();
+    assert(success, new TextDecoder().decode(stderr));
+    assertEquals(await Deno.readTextFile(`${folder}/routers/mod.ts`), before);
+    for (const list of ["kernels", "experts", "tasks", "experiments"]) {
+      const text = await Deno.readTextFile(`${folder}/${list}/mod.ts`);
+      assertEquals(text, await Deno.readTextFile(new URL(`${list}/mod.ts`, root)));
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("a new router's file is a router", async () => {

@@ -1,6 +1,8 @@
 // What writing the file of a new plugin takes, whatever it is a plugin of: a name that nothing else in the file has, a file
 // that is not there yet, and one sentence for what cannot be done.
 import { runTask } from "../cli/options.ts";
+import { reasonOf } from "../formats/files.ts";
+import { exportedNames } from "./exported_names.ts";
 import { kebabCase } from "../tensor/plugins.ts";
 
 /** Words that are no name of a const in a module, or of something every module has. */
@@ -38,14 +40,17 @@ export interface PluginNames {
   readonly title: string;
 }
 
-/** Text of a new plugin's file. */
-export function skeletonOf(files: PluginFiles, name: string): string {
+/** Text of a new plugin's file; where a name is taken, its const gets an ending. */
+export function skeletonOf(files: PluginFiles, name: string, taken: ReadonlySet<string> = new Set()): string {
   const camel = name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-  const type = `${camel[0].toUpperCase()}${camel.slice(1)}Options`;
+  const upper = `${camel[0].toUpperCase()}${camel.slice(1)}`;
+  const type = taken.has(`${upper}Options`) ? `${upper}${files.ending}Options` : `${upper}Options`;
   const title = name.replaceAll("-", " ").replace(/^\w/, (letter) => letter.toUpperCase());
   const text = (constant: string) => files.skeleton({ name, constant, type, title });
   const imported = new RegExp(`^import .*\\b${camel}\\b.* from`, "m");
-  return text(reserved.has(camel) || imported.test(text("")) ? `${camel}${files.ending}` : camel);
+  return text(
+    reserved.has(camel) || taken.has(camel) || imported.test(text("")) ? `${camel}${files.ending}` : camel,
+  );
 }
 
 /**
@@ -58,11 +63,12 @@ export function createPlugin(root: URL, files: PluginFiles, name: string): strin
     throw new RangeError(`Cannot make ${word} "${name}": a name is kebab-case, like "${example}"`);
   }
   const path = `${folder}/${name.replaceAll("-", "_")}.ts`;
+  const text = skeletonOf(files, name, exportedNames(new URL("mod.ts", root)));
   try {
-    Deno.writeTextFileSync(new URL(path, root), skeletonOf(files, name), { createNew: true });
+    Deno.writeTextFileSync(new URL(path, root), text, { createNew: true });
   } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    throw new RangeError(`Cannot make ${word} "${name}": ${path} is there already`);
+    const why = error instanceof Deno.errors.AlreadyExists ? `${path} is there already` : reasonOf(error);
+    throw new RangeError(`Cannot make ${word} "${name}": ${why}`, { cause: error });
   }
   return path;
 }

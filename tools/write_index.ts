@@ -4,6 +4,8 @@ import * as z from "zod";
 import type { ExpertPlugin } from "../experts/expert.ts";
 import type { RouterPlugin } from "../routers/router.ts";
 import type { TaskPlugin } from "../tasks/task.ts";
+import { isMissing, readText, writeAtomic } from "../formats/files.ts";
+import { exportedNames } from "./exported_names.ts";
 import { formula } from "./formula.ts";
 import { runTask } from "../cli/options.ts";
 
@@ -200,34 +202,73 @@ function between(page: string, path: string, written: string): string {
   return `${page.slice(0, start + START.length)}\n\n${written}\n${page.slice(end)}`;
 }
 
-/** Text of every index, by path from the root. Reads plugins, writes nothing. */
-export async function indexFiles(root: URL): Promise<Record<string, string>> {
-  const routers = variants(root, "routers", "RouterPlugin");
-  const experts = variants(root, "experts", "ExpertPlugin");
-  const tasks = variants(root, "tasks", "TaskPlugin");
-  const experiments = variants(root, "experiments", "Experiment");
+/** Folders of plugins, what their lists are of, and the file that describes a plugin. */
+const lists = [
+  { folder: "routers", type: "RouterPlugin", about: "Every router of this package", seam: "router.ts" },
+  {
+    folder: "experts",
+    type: "ExpertPlugin",
+    about: "Every kind of expert of this package",
+    seam: "expert.ts",
+  },
+  { folder: "tasks", type: "TaskPlugin", about: "Every task of this package", seam: "task.ts" },
+  { folder: "experiments", type: "Experiment", about: "Every experiment", seam: null },
+] as const;
+
+/** Refuses a plugin that is called like something else the package exports: a list of both would export neither. */
+function checkNames(root: URL, all: ReadonlyMap<string, readonly Variant[]>): void {
+  const known = new Map<string, string>();
+  const skipped = new Set(lists.map(({ folder }) => new URL(`${folder}/mod.ts`, root).href));
+  if (entries(root).includes("mod.ts")) {
+    for (const name of exportedNames(new URL("mod.ts", root), skipped)) known.set(name, "mod.ts");
+  }
+  for (const [folder, found] of all) {
+    if (folder === "experiments") continue;
+    for (const { file, name, types } of found) {
+      for (const each of [name, ...types]) {
+        const first = known.get(each);
+        if (first !== undefined) {
+          throw new Error(
+            `Cannot index ${folder}/${file}: it exports ${each}, and so does ${first}; rename it`,
+          );
+        }
+        known.set(each, `${folder}/${file}`);
+      }
+    }
+  }
+}
+
+/**
+ * Text of every mod.ts that lists a folder, by path from the root. Files are read, and none is run: a list that names a
+ * file which is no more does not stand in the way.
+ */
+export async function listFiles(root: URL): Promise<Record<string, string>> {
+  const found = new Map(lists.map(({ folder, type }) => [folder, variants(root, folder, type)]));
+  checkNames(root, found);
   const files: Record<string, string> = { "kernels/mod.ts": await kernelIndex(root) };
-  const lists = [
-    ["routers", "Every router of this package", "router.ts", routers],
-    ["experts", "Every kind of expert of this package", "expert.ts", experts],
-    ["tasks", "Every task of this package", "task.ts", tasks],
-    ["experiments", "Every experiment", null, experiments],
-  ] as const;
-  for (const [folder, about, types, found] of lists) {
-    if (found.length === 0) continue;
+  for (const { folder, about, seam } of lists) {
+    const inFolder = found.get(folder)!;
+    if (inFolder.length === 0) continue;
     // Plugins are the only values: registries take every value of the module.
-    const seam = types === null ? "" : `\nexport type * from "./${types}";\n`;
-    const text = [`// ${about}. ${WRITTEN}\n`, seam, ...found.map(exportLine)].join("");
+    const types = seam === null ? "" : `\nexport type * from "./${seam}";\n`;
+    const text = [`// ${about}. ${WRITTEN}\n`, types, ...inFolder.map(exportLine)].join("");
     files[`${folder}/mod.ts`] = await format(root, "ts", text);
   }
-  // It runs kernels and plugins, so their lists have to be there before it can be read.
+  return files;
+}
+
+/** Text of every page with a table, by path from the root. It runs plugins and kernels, so their lists have to be right. */
+export async function pageFiles(root: URL): Promise<Record<string, string>> {
   const { rooflinePage } = await import("./roofline.ts");
+  const loaded = <Plugin>(folder: string, type: string) =>
+    load<Plugin>(root, folder, variants(root, folder, type));
   const pages = [
     ["docs/webgpu.md", await rooflinePage()],
-    ["routers/README.md", routerTable(await load(root, "routers", routers))],
-    ["experts/README.md", expertTable(await load(root, "experts", experts))],
-    ["tasks/README.md", taskTable(await load(root, "tasks", tasks))],
+    ["routers/README.md", routerTable(await loaded("routers", "RouterPlugin"))],
+    ["experts/README.md", expertTable(await loaded("experts", "ExpertPlugin"))],
+    ["tasks/README.md", taskTable(await loaded("tasks", "TaskPlugin"))],
   ] as const;
+  const files: Record<string, string> = {};
   for (const [path, table] of pages) {
     const page = Deno.readTextFileSync(new URL(path, root));
     files[path] = await format(root, "md", between(page, path, table));
@@ -235,19 +276,19 @@ export async function indexFiles(root: URL): Promise<Record<string, string>> {
   return files;
 }
 
+async function write(root: URL, files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [path, text] of Object.entries(files)) {
+    const url = new URL(path, root);
+    if (!await isMissing(url) && await readText(url) === text) continue;
+    await writeAtomic(url, text);
+    console.log(`wrote ${path}`);
+  }
+}
+
 async function main(): Promise<void> {
   const root = new URL("../", import.meta.url);
-  const write = (path: string, text: string) => {
-    const url = new URL(path, root);
-    if (entries(new URL("./", url)).includes(path.split("/")[1]) && Deno.readTextFileSync(url) === text) {
-      return;
-    }
-    Deno.writeTextFileSync(url, text);
-    console.log(`wrote ${path}`);
-  };
-  // Plugins import kernels, so this list has to be there before they can be read.
-  write("kernels/mod.ts", await kernelIndex(root));
-  for (const [path, text] of Object.entries(await indexFiles(root))) write(path, text);
+  await write(root, await listFiles(root));
+  await write(root, await pageFiles(root));
 }
 
 if (import.meta.main) {
