@@ -8,9 +8,6 @@ export interface BalancedAssignmentParams {
   readonly scope: number;
 }
 
-/** Most memory that a thread is given. */
-const MOST_BYTES = 4 << 20;
-
 function bind(inputs: readonly ArrayType[], { scope }: BalancedAssignmentParams) {
   if (inputs.length !== 1 && inputs.length !== 2) {
     throw new TypeError(`Cannot run balanced_assignment: it takes 1 or 2 inputs, not ${inputs.length}`);
@@ -25,12 +22,6 @@ function bind(inputs: readonly ArrayType[], { scope }: BalancedAssignmentParams)
   }
   const tokens = Math.min(scope, T);
   const bytes = 12 * (E + 1) ** 2 + 64 * (E + 8) + 4 * (3 * tokens + E);
-  if (bytes > MOST_BYTES) {
-    throw new RangeError(
-      `Cannot run balanced_assignment: ${tokens} tokens on ${E} experts need ${bytes} bytes of a thread's memory, ` +
-        `at most ${MOST_BYTES} are there`,
-    );
-  }
   return { T, E, hasReal, bytes };
 }
 

@@ -17,8 +17,6 @@ export interface CountToShareParams {
   readonly share: number;
 }
 
-/** What fits, sorted, in a thread's private memory. */
-const MOST_ENTRIES = 524288;
 const MOST_GROUPS = 65536;
 
 function bind(
@@ -38,18 +36,13 @@ function bind(
     throw new RangeError(`Cannot run count_to_share: share is ${share}, it must be above 0 and at most 1`);
   }
   const tokens = Math.min(scope, T);
-  if (tokens * K > MOST_ENTRIES) {
-    throw new RangeError(
-      `Cannot run count_to_share: a scope has ${tokens * K} entries, at most ${MOST_ENTRIES} can be counted`,
-    );
-  }
   return { T, K, tokens };
 }
 
 /** Least m whose first m scores, less the lowest where that is negative, sum to `share` of all of them. */
 function countOf(scores: readonly number[], share: number): number {
   const finite = scores.map((score) => Number.isNaN(score) ? 0 : score);
-  const least = Math.min(0, ...finite);
+  const least = finite.reduce((low, score) => Math.min(low, score), 0);
   const shifted = finite.map((score) => Math.fround(score - least));
   const total = shifted.reduce((sum, score) => Math.fround(sum + score), 0);
   if (total === 0) return Math.ceil(Math.fround(share * scores.length));

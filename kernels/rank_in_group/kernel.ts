@@ -17,8 +17,6 @@ export interface RankInGroupParams {
   readonly choiceMajor: boolean;
 }
 
-/** Longest list that one thread is given to sort. */
-const MOST_SORTED = 131072;
 const MOST_GROUPS = 65536;
 /** Trips of loops for 256 assignments: 64 to compare them with each other, and the loop around for going on. */
 const TRIPS_A_ROUND = 66;
@@ -45,11 +43,6 @@ function bind(inputs: readonly ArrayType[], { groups, scope }: RankInGroupParams
     throw new RangeError(`Cannot run rank_in_group: scope is ${scope}, it must be a whole number from 1`);
   }
   const tokens = Math.min(scope, T);
-  if (hasPriority && tokens * K > MOST_SORTED) {
-    throw new RangeError(
-      `Cannot run rank_in_group: a scope has ${tokens * K} assignments, at most ${MOST_SORTED} can be sorted`,
-    );
-  }
   return { T, K, tokens, hasPriority };
 }
 
