@@ -225,9 +225,11 @@ export function normalCdf(x: Tensor): Tensor {
     1 / Math.sqrt(2 * Math.PI),
     0,
   );
-  const ones = affine(stopGradient(x), 0, 1);
+  const ones = affine(density, 0, 1);
   const [slope] = apply(kernels.unaryGradient, [x, ones], { op: "gelu" });
-  const [bell] = apply(kernels.binary, [x, density], { op: "multiply" });
+  const [product] = apply(kernels.binary, [x, density], { op: "multiply" });
+  // At infinity x times 0 is not 0.
+  const [bell] = apply(kernels.where, [density, product, density], {});
   return differentiable(binary("subtract", slope, bell), [
     [x, (gradient) => binary("multiply", gradient, density)],
   ]);

@@ -169,10 +169,10 @@ export function logsumexp(x: Tensor): Tensor {
  * ```
  */
 export function crossEntropy(logits_TV: Tensor, target_T: Tensor): Tensor {
-  const [loss_T, logsumexp_T] = apply(kernels.crossEntropy, [logits_TV, target_T], {});
+  const [loss_T, normalizer_T2] = apply(kernels.crossEntropy, [logits_TV, target_T], {});
   return differentiable(loss_T, [[
     logits_TV,
-    (gradient) => apply(kernels.crossEntropyGradient, [logits_TV, target_T, logsumexp_T, gradient], {})[0],
+    (gradient) => apply(kernels.crossEntropyGradient, [logits_TV, target_T, normalizer_T2, gradient], {})[0],
   ]]);
 }
 

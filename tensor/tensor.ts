@@ -256,8 +256,8 @@ export function apply<P>(kernel: Kernel<P>, inputs: readonly Tensor[], params: P
  * import { assertAlmostEquals, assertEquals } from "@std/assert";
  * const backend = await cpu({ threads: 1 });
  * const [logits_TV, target_T] = [tensor(backend, [0, 0], [1, 2]), tensor(backend, Int32Array.of(1), [1])];
- * const [logsumexp_T, one_T] = [tensor(backend, [Math.log(2)], [1]), tensor(backend, [1], [1])];
- * const inputs = [logits_TV, target_T, logsumexp_T, one_T];
+ * const [normalizer_T2, one_T] = [tensor(backend, [0, Math.log(2)], [1, 2]), tensor(backend, [1], [1])];
+ * const inputs = [logits_TV, target_T, normalizer_T2, one_T];
  * const { usedBytes } = backend.statistics();
  * const [slope_TV] = applyOver(kernels.crossEntropyGradient, inputs, {}); // where the logits were
  * assertAlmostEquals((await slope_TV.read())[0], 0.5, 1e-6);

@@ -146,8 +146,8 @@ function attend(inputs: readonly [Tensor, Tensor, Tensor], shape: AttentionShape
   const { longest, pairs } = sequences;
   const params = { heads, keyValueHeads, longest, pairs, packed };
   const given = [...inputs, offsetsOn(inputs[0].backend, sequences)];
-  const [o_TD, logsumexp] = apply(kernels.attention, given, params);
-  const gradients = (g: Tensor) => apply(kernels.attentionGradient, [...given, o_TD, logsumexp, g], params);
+  const [o_TD, normalizer] = apply(kernels.attention, given, params);
+  const gradients = (g: Tensor) => apply(kernels.attentionGradient, [...given, o_TD, normalizer, g], params);
   return differentiable(
     o_TD,
     packed ? [[inputs[0], (g) => gradients(g)[0]]] : together(inputs, gradients),

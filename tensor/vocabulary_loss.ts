@@ -31,7 +31,7 @@ export function vocabularyLoss(x_TD: Tensor, weight_VD: Tensor, target_T: Tensor
   const product = (a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean) =>
     apply(kernels.matmul, [a, b], { transposeA, transposeB })[0];
   const score_TV = product(x_TD, weight_VD, false, true);
-  const [loss_T, logsumexp_T] = apply(kernels.crossEntropy, [score_TV, target_T], {});
+  const [loss_T, normalizer_T2] = apply(kernels.crossEntropy, [score_TV, target_T], {});
   let spent = false;
   return differentiable(
     loss_T,
@@ -42,7 +42,7 @@ export function vocabularyLoss(x_TD: Tensor, weight_VD: Tensor, target_T: Tensor
         );
       }
       spent = true;
-      const inputs = [score_TV, target_T, logsumexp_T, gradient_T];
+      const inputs = [score_TV, target_T, normalizer_T2, gradient_T];
       const [slope_TV] = applyOver(kernels.crossEntropyGradient, inputs, {});
       release(score_TV);
       return [product(slope_TV, weight_VD, false, false), product(slope_TV, x_TD, true, false)];

@@ -2,11 +2,12 @@
 // plain softmax a row does; sums of values are divided by the row's sum of weights only after they are made.
 import { address, float, integer, scratch } from "../parts/arguments.as";
 import { causalScores, causalSum } from "../parts/causal.as";
+import { storeNormalizer } from "../parts/exponentials.as";
 import { exp4, largestLane, log1, sumLanes } from "../parts/math.as";
 
 export function attention(from: i32, to: i32, list: usize): void {
   const qs = address(list, 0), ks = address(list, 1), vs = address(list, 2), offset = address(list, 3);
-  const o = address(list, 4), logsumexp = address(list, 5);
+  const o = address(list, 4), normalizer = address(list, 5);
   const heads = integer(list, 6), keyValueHeads = integer(list, 7), width = integer(list, 8);
   const strideQ = integer(list, 9), strideK = integer(list, 10), strideV = integer(list, 11);
   const keyColumn = integer(list, 12), valueColumn = integer(list, 13), blocks = integer(list, 14);
@@ -37,7 +38,8 @@ export function attention(from: i32, to: i32, list: usize): void {
       const largest = largestOf(scores, first + i + 1);
       const sum = weigh(scores, first + i + 1, first + strip, largest, scale);
       store<f32>(sums + (<usize>i << 2), sum);
-      store<f32>(logsumexp + (((row + <usize>i) * <usize>heads + <usize>head) << 2), largest * scale + log1(sum));
+      const log = log1(sum), own = normalizer + (((row + <usize>i) * <usize>heads + <usize>head) << 3);
+      storeNormalizer(own, largest, log, largest * scale + log);
     }
     causalSum(queries, first, width, S, stride, v, strideV, target, D);
     for (let i = 0; i < queries; i++) {

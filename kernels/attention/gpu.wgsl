@@ -1,5 +1,5 @@
-// o = softmax(q k^T scale) v over each row's past in its sequence, and the softmax's logsumexp. q, k and v are rows of heads
-// side by side, from a column of their array on; offset [sequences + 1], o [rows, width], logsumexp [rows, heads].
+// o = softmax(q k^T scale) v over each row's past in its sequence, and the softmax's normalizer. q, k and v are rows of heads
+// side by side, from a column of their array on; offset [sequences + 1], o [rows, width], normalizer [rows, heads].
 // A workgroup takes 8 queries of a head and 64 columns of its values: 64 keys at a time, one an invocation, with the running
 // maximum and sum of Dao et al. 2022 (arXiv:2205.14135, algorithm 1); then an invocation owns a column of the result.
 // Numbers of 8 queries stand in two vectors, so that all of them stay in registers.
@@ -26,7 +26,7 @@ struct Given {
 @group(0) @binding(3) var<storage, read> v: array<f32>;
 @group(0) @binding(4) var<storage, read> offset: array<u32>;
 @group(0) @binding(5) var<storage, read_write> o: array<f32>;
-@group(0) @binding(6) var<storage, read_write> logsumexp: array<f32>;
+@group(0) @binding(6) var<storage, read_write> normalizer: array<vec2f>;
 
 const QUERIES = 8u;
 const KEYS = 64u;
@@ -114,8 +114,8 @@ fn main(
     }
     let seen = vec4u(start + lane) <= vec4u(first) + ahead;
     let highSeen = vec4u(start + lane) <= vec4u(first + 4u) + ahead;
-    lowScore = select(vec4f(HIDDEN), lowScore * given.scale, seen);
-    highScore = select(vec4f(HIDDEN), highScore * given.scale, highSeen);
+    lowScore = select(vec4f(HIDDEN), lowScore, seen);
+    highScore = select(vec4f(HIDDEN), highScore, highSeen);
 
     // Largest scores: of an eighth of the keys by 16 invocations, then of all by all.
     weight[2u * lane] = lowScore;
@@ -135,12 +135,12 @@ fn main(
       newLow = max(newLow, partial[2u * eighth]);
       newHigh = max(newHigh, partial[2u * eighth + 1u]);
     }
-    let lowFactor = exponentials(lowMost - newLow);
-    let highFactor = exponentials(highMost - newHigh);
+    let lowFactor = exponentials((lowMost - newLow) * given.scale);
+    let highFactor = exponentials((highMost - newHigh) * given.scale);
     lowMost = newLow;
     highMost = newHigh;
-    weight[2u * lane] = exponentials(lowScore - lowMost);
-    weight[2u * lane + 1u] = exponentials(highScore - highMost);
+    weight[2u * lane] = exponentials((lowScore - lowMost) * given.scale);
+    weight[2u * lane + 1u] = exponentials((highScore - highMost) * given.scale);
     workgroupBarrier();
 
     lowSum *= lowFactor;
@@ -165,15 +165,17 @@ fn main(
 
   low /= lowSum;
   high /= highSum;
-  let lowLog = lowMost + logarithms(lowSum);
-  let highLog = highMost + logarithms(highSum);
+  let lowLog = logarithms(lowSum);
+  let highLog = logarithms(highSum);
   for (var query = 0u; first + query < end; query++) {
     let row = sequence + first + query;
     if (column < given.headWidth) {
       o[row * given.heads * given.headWidth + queries + column] = select(low, high, query >= 4u)[query % 4u];
     }
     if (column == 0u) {
-      logsumexp[row * given.heads + head] = select(lowLog, highLog, query >= 4u)[query % 4u];
+      let most = select(lowMost, highMost, query >= 4u)[query % 4u];
+      let logOfSum = select(lowLog, highLog, query >= 4u)[query % 4u];
+      normalizer[row * given.heads + head] = normalizerOf(most, logOfSum, most * given.scale + logOfSum);
     }
   }
 }

@@ -1,4 +1,4 @@
-// o = softmax(q k^T scale) v over each row's past in its sequence, and the softmax's logsumexp, for adapters that compute
+// o = softmax(q k^T scale) v over each row's past in its sequence, and the softmax's normalizer, for adapters that compute
 // on the CPU, where barriers and loads cost most: the same arrays as in gpu.wgsl.
 // One invocation for four queries of a head, key by key, with the running maximum and sum of Dao et al. 2022
 // (arXiv:2205.14135, algorithm 1).
@@ -25,7 +25,7 @@ struct Given {
 @group(0) @binding(3) var<storage, read> v: array<f32>;
 @group(0) @binding(4) var<storage, read> offset: array<u32>;
 @group(0) @binding(5) var<storage, read_write> o: array<f32>;
-@group(0) @binding(6) var<storage, read_write> logsumexp: array<f32>;
+@group(0) @binding(6) var<storage, read_write> normalizer: array<vec2f>;
 
 // Columns of the widest head by fours, of four rows.
 const MOST_OF_FOUR = 32u;
@@ -86,7 +86,7 @@ fn main(
   var total: array<vec4f, MOST_OF_FOUR>;
   for (var row = first; row < end; row++) {
     for (var quad = 0u; quad < quads; quad++) {
-      query[4u * quad + row - first] = fourOfQ(startQ + row * given.strideQ, quad) * given.scale;
+      query[4u * quad + row - first] = fourOfQ(startQ + row * given.strideQ, quad);
     }
   }
   var most = vec4f(HIDDEN);
@@ -105,8 +105,8 @@ fn main(
     }
     score = select(vec4f(HIDDEN), score, vec4u(key) <= queries);
     let newMost = max(most, score);
-    let factor = exponentials(most - newMost);
-    let weight = exponentials(score - newMost);
+    let factor = exponentials((most - newMost) * given.scale);
+    let weight = exponentials((score - newMost) * given.scale);
     most = newMost;
     sum = sum * factor + weight;
     for (var quad = 0u; quad < quads; quad++) {
@@ -121,7 +121,8 @@ fn main(
 
   for (var row = first; row < end; row++) {
     let i = row - first;
-    logsumexp[(sequence + row) * given.heads + head] = most[i] + logarithm(sum[i]);
+    let logOfSum = logarithm(sum[i]);
+    normalizer[(sequence + row) * given.heads + head] = normalizerOf(most[i], logOfSum, most[i] * given.scale + logOfSum);
     for (var column = 0u; column < given.headWidth; column++) {
       let at = ((sequence + row) * given.heads + head) * given.headWidth + column;
       o[at] = total[4u * (column / 4u) + i][column % 4u] / sum[i];

@@ -1,6 +1,6 @@
 // Causal self-attention within sequences that lie end to end, head by head. Queries, keys and values come apart, or as
-// column ranges of one array that is given three times, so that one product can make them. The logarithm of each softmax's
-// sum is a second output, so that the gradient can make the weights again.
+// column ranges of one array that is given three times, so that one product can make them. What each softmax
+// is made again from is a second output, so that the gradient need not be given the weights.
 import {
   type ArrayType,
   bytesOf,
@@ -12,6 +12,7 @@ import {
   match,
 } from "../kernel.ts";
 import { grid, MOST_TRIPS } from "../parts/grid.ts";
+import { normalizerOf } from "../parts/normalizer.ts";
 import { packedBytes } from "../parts/tiling.ts";
 import { QUOTIENT } from "../parts/accuracy.ts";
 import program from "./gpu.wgsl" with { type: "text" };
@@ -137,12 +138,12 @@ export function causalBytes(longest: number, width: number): number {
 export const attention: Kernel<AttentionParams> = {
   name: "attention",
   about:
-    "o = softmax(q k^T / sqrt(head width)) v over each row's past in its sequence, and the softmax's logsumexp.",
+    "o = softmax(q k^T / sqrt(head width)) v over each row's past in its sequence; and [T,H,2]: weights = e^((q k^T - first) / sqrt(head width) - second).",
   outputs(inputs, params) {
     const { T, D } = attentionShape("attention", inputs, params);
-    return [f32(T, D), f32(T, params.heads)];
+    return [f32(T, D), f32(T, params.heads, 2)];
   },
-  reference([q, k, v, offset], [o, logsumexp], types, params) {
+  reference([q, k, v, offset], [o, normalizer], types, params) {
     const shape = attentionShape("attention", types, params);
     const { D, width, sequences, strides, keyColumn, valueColumn } = shape;
     const share = params.heads / params.keyValueHeads;
@@ -156,15 +157,17 @@ export const attention: Kernel<AttentionParams> = {
             for (let c = 0; c < width; c++) {
               dot += q[t * strides[0] + head * width + c] * k[u * strides[1] + keyColumn + column + c];
             }
-            score.push(dot / Math.sqrt(width));
+            score.push(dot);
           }
-          const largest = Math.max(...score);
-          const sum = score.reduce((total, each) => total + Math.exp(each - largest), 0);
-          logsumexp[t * params.heads + head] = largest + Math.log(sum);
+          const largest = score.reduce((most, each) => Math.max(most, each), -Infinity);
+          const weigh = (each: number) => Math.exp((each - largest) / Math.sqrt(width));
+          const sum = score.reduce((total, each) => total + weigh(each), 0);
+          const pair = normalizerOf(largest, Math.log(sum), 1 / Math.sqrt(width));
+          normalizer.set(pair, 2 * (t * params.heads + head));
           score.forEach((each, at) => {
             const row = (offset[s] + at) * strides[2] + valueColumn + column;
             for (let c = 0; c < width; c++) {
-              o[t * D + head * width + c] += Math.exp(each - largest) / sum * v[row + c];
+              o[t * D + head * width + c] += weigh(each) / sum * v[row + c];
             }
           });
         }
@@ -220,7 +223,7 @@ export const attention: Kernel<AttentionParams> = {
     const { T, D, width } = attentionShape("attention", inputs, params);
     const { heads, keyValueHeads, pairs } = params;
     const given = f32(T, D + 2 * keyValueHeads * width);
-    return { flop: 4 * pairs * D, bytes: bytesOf(given, inputs[3], f32(T, D), f32(T, heads)) };
+    return { flop: 4 * pairs * D, bytes: bytesOf(given, inputs[3], f32(T, D), f32(T, heads, 2)) };
   },
   rounding(inputs, params) {
     // A score sums `width` products; for entries around 1 their sizes add to sqrt(width) after scaling. Its error is

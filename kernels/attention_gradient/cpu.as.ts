@@ -8,7 +8,7 @@ import { exp4, loadFirst, sumLanes } from "../parts/math.as";
 
 export function attentionGradient(from: i32, to: i32, list: usize): void {
   const qs = address(list, 0), ks = address(list, 1), vs = address(list, 2), offset = address(list, 3);
-  const o = address(list, 4), logsumexp = address(list, 5), g = address(list, 6);
+  const o = address(list, 4), normalizer = address(list, 5), g = address(list, 6);
   const heads = integer(list, 10), keyValueHeads = integer(list, 11), width = integer(list, 12);
   const strideQ = integer(list, 13), strideK = integer(list, 14), strideV = integer(list, 15);
   const keyColumn = integer(list, 16), valueColumn = integer(list, 17);
@@ -43,9 +43,9 @@ export function attentionGradient(from: i32, to: i32, list: usize): void {
         causalScores(queries, first, width, gradient, D, v, strideV, dS, stride);
         for (let i = 0; i < queries; i++) {
           const scores = (<usize>i * <usize>stride) << 2;
-          const sum = logsumexp + (((at + <usize>i) * <usize>heads + <usize>head) << 2);
+          const pair = normalizer + (((at + <usize>i) * <usize>heads + <usize>head) << 3);
           const mean = dot(gradient + <usize>i * row, result + <usize>i * row, width);
-          backward(P + scores, dS + scores, first + i + 1, keys, scale, load<f32>(sum), mean);
+          backward(P + scores, dS + scores, first + i + 1, keys, scale, pair, mean);
         }
         causalSum(queries, first, width, dS, stride, k, strideK, dqs + at * rowQ + column, strideQ);
         gemm(keys, width, queries, P, 1, stride, gradient, D, 1, dv, strideV, add);
@@ -68,12 +68,12 @@ function dot(a: usize, b: usize, width: i32): f32 {
 }
 
 /** Scores become weights, and gradients of weights become gradients of scores; both 0 from `count` to `end`. */
-function backward(P: usize, dS: usize, count: i32, end: i32, scale: f32, logsumexp: f32, mean: f32): void {
-  const by = f32x4.splat(scale), less = f32x4.splat(logsumexp), center = f32x4.splat(mean);
+function backward(P: usize, dS: usize, count: i32, end: i32, scale: f32, pair: usize, mean: f32): void {
+  const by = f32x4.splat(scale), first = v128.load_splat<f32>(pair), less = v128.load_splat<f32>(pair, 4), center = f32x4.splat(mean);
   for (let j = 0; j < end; j += 4) {
     const at = <usize>j << 2;
     const seen = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count - j));
-    const p = v128.and(exp4(f32x4.sub(f32x4.mul(v128.load(P + at), by), less)), seen);
+    const p = v128.and(exp4(f32x4.sub(f32x4.mul(f32x4.sub(v128.load(P + at), first), by), less)), seen);
     const d = f32x4.mul(f32x4.mul(p, f32x4.sub(v128.load(dS + at), center)), by);
     v128.store(P + at, p);
     v128.store(dS + at, v128.and(d, seen));

@@ -1,6 +1,6 @@
 // Gradients of attention's queries (`queries`), keys and values (`keysAndValues`), from weights made again as
-// e^(q k scale - logsumexp) (Dao et al. 2022, arXiv:2205.14135, algorithm 4). q, k and v are rows of heads side by side, from
-// a column of their array on, and so are their gradients; offset [sequences + 1], g [rows, width], facts (logsumexp and mean)
+// e^((q k - first) scale - second) (Dao et al. 2022, arXiv:2205.14135, algorithm 4). q, k and v are rows of heads side by side, from
+// a column of their array on, and so are their gradients; offset [sequences + 1], g [rows, width], facts (normalizer and mean)
 // [rows, heads]. With w the weight of query t for key s and b = w (g_t v_s - mean_t) scale:
 // dq_t = sum over s of b k_s, dk_s = sum over t of b q_t, dv_s = sum over t of w g_t.
 // A workgroup owns 8 rows of a head (queries, or keys with their values) and 64 of its columns. It goes through the other
@@ -29,7 +29,7 @@ struct Given {
 @group(0) @binding(3) var<storage, read> v: array<f32>;
 @group(0) @binding(4) var<storage, read> offset: array<u32>;
 @group(0) @binding(5) var<storage, read> g: array<f32>;
-@group(0) @binding(6) var<storage, read> facts: array<vec2f>;
+@group(0) @binding(6) var<storage, read> facts: array<vec4f>;
 
 const OWN = 8u;
 const OTHERS = 64u;
@@ -139,14 +139,15 @@ fn weightOf(query: u32, key: u32, end: u32, head: u32, score: f32) -> f32 {
   if (key > query || query >= end) {
     return 0.0;
   }
-  return exponential(score * given.scale - facts[query * given.heads + head].x);
+  let normalizer = facts[query * given.heads + head].xy;
+  return exponential((score - normalizer.x) * given.scale - normalizer.y);
 }
 
 fn meanOf(query: u32, end: u32, head: u32) -> f32 {
   if (query >= end) {
     return 0.0;
   }
-  return facts[query * given.heads + head].y;
+  return facts[query * given.heads + head].z;
 }
 
 @compute @workgroup_size(64)

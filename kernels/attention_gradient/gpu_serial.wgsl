@@ -24,7 +24,7 @@ struct Given {
 @group(0) @binding(3) var<storage, read> v: array<f32>;
 @group(0) @binding(4) var<storage, read> offset: array<u32>;
 @group(0) @binding(5) var<storage, read> g: array<f32>;
-@group(0) @binding(6) var<storage, read> facts: array<vec2f>;
+@group(0) @binding(6) var<storage, read> facts: array<vec4f>;
 
 // Columns of the widest head by fours, and those of four rows.
 const MOST_QUADS = 8u;
@@ -111,6 +111,7 @@ fn queries(
   var total: array<vec4f, MOST_OF_FOUR>;
   // Of the other row, [quad].
   var columns: array<vec4f, MOST_QUADS>;
+  var shifts = vec4f(0.0);
   var logs = vec4f(0.0);
   var means = vec4f(0.0);
   for (var row = place.first; row < end; row++) {
@@ -119,8 +120,10 @@ fn queries(
       query[4u * quad + i] = fourOfQ(row, head, quad);
       gradientOf[4u * quad + i] = fourOfG(row, head, quad);
     }
-    logs[i] = facts[row * given.heads + head].x;
-    means[i] = facts[row * given.heads + head].y;
+    let ofHead = facts[row * given.heads + head];
+    shifts[i] = ofHead.x;
+    logs[i] = ofHead.y;
+    means[i] = ofHead.z;
   }
   for (var key = place.start; key < end; key++) {
     var score = vec4f(0.0);
@@ -143,7 +146,7 @@ fn queries(
         dot(gradientOf[at + 3u], ofValue),
       );
     }
-    let weight = select(vec4f(0.0), exponentials(score * given.scale - logs), vec4u(key) <= own);
+    let weight = select(vec4f(0.0), exponentials((score - shifts) * given.scale - logs), vec4u(key) <= own);
     let back = weight * (through - means) * given.scale;
     for (var quad = 0u; quad < quads; quad++) {
       let at = 4u * quad;
@@ -221,8 +224,8 @@ fn keysAndValues(
         );
       }
       let ofHead = facts[query * given.heads + head];
-      let weight = select(vec4f(0.0), exponentials(score * given.scale - ofHead.x), own <= vec4u(query));
-      let back = weight * (through - ofHead.y) * given.scale;
+      let weight = select(vec4f(0.0), exponentials((score - ofHead.x) * given.scale - ofHead.y), own <= vec4u(query));
+      let back = weight * (through - ofHead.z) * given.scale;
       for (var quad = 0u; quad < quads; quad++) {
         let at = 4u * quad;
         ofKey[at] += back.x * columns[quad];

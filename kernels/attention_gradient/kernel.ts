@@ -1,4 +1,4 @@
-// Gradient of attention for queries, keys and values. Weights are made again from the scores and their logsumexp
+// Gradient of attention for queries, keys and values. Weights are made again from the scores and their normalizers
 // (Dao et al. 2022, arXiv:2205.14135, algorithm 4), so the forward pass need not keep them.
 import {
   type AttentionCase,
@@ -24,14 +24,15 @@ import serial from "./gpu_serial.wgsl" with { type: "text" };
 export type AttentionGradientParams = AttentionParams;
 
 function bind(inputs: readonly ArrayType[], params: AttentionGradientParams): AttentionShape {
-  const patterns = ["f32 TA", "f32 TB", "f32 TC", "i32 O", "f32 TD", "f32 TH", "f32 TD"];
-  const { D, H } = match("attention_gradient", inputs, patterns);
+  const patterns = ["f32 TA", "f32 TB", "f32 TC", "i32 O", "f32 TD", "f32 THP", "f32 TD"];
+  const { D, H, P } = match("attention_gradient", inputs, patterns);
   const shape = attentionShape("attention_gradient", inputs.slice(0, 4), params);
   if (D !== shape.D) {
     throw new RangeError(
       `Cannot run attention_gradient: input 4 has ${D} columns, ${shape.D} were expected`,
     );
   }
+  if (P !== 2) throw new RangeError(`Cannot run attention_gradient: input 5 has ${P} columns, not 2`);
   if (H !== params.heads) {
     throw new RangeError(`Cannot run attention_gradient: input 5 has ${H} columns for ${params.heads} heads`);
   }
@@ -51,12 +52,12 @@ function mostScores(longest: number): number {
 export const attentionGradient: Kernel<AttentionGradientParams> = {
   name: "attention_gradient",
   about:
-    "Gradient of attention: (q, k, v, offsets, o, logsumexp, gradient of o) to those of q, k and v, in one array if they came so.",
+    "Gradient of attention: (q, k, v, offsets, o, normalizer, gradient of o) to those of q, k and v, in one array if they came so.",
   outputs(inputs, params) {
     bind(inputs, params);
     return inputs.slice(0, params.packed ? 1 : 3);
   },
-  reference([q, k, v, offset, o, logsumexp, g], gradients, types, params) {
+  reference([q, k, v, offset, o, normalizer, g], gradients, types, params) {
     const { D, width, sequences, strides, keyColumn, valueColumn } = bind(types, params);
     const [dq, dk, dv] = params.packed ? [gradients[0], gradients[0], gradients[0]] : gradients;
     const scale = 1 / Math.sqrt(width);
@@ -65,6 +66,7 @@ export const attentionGradient: Kernel<AttentionGradientParams> = {
       for (let t = offset[s]; t < offset[s + 1]; t++) {
         for (let head = 0; head < params.heads; head++) {
           const own = t * D + head * width;
+          const pair = 2 * (t * params.heads + head);
           const query = t * strides[0] + head * width;
           const column = Math.floor(head / share) * width;
           let mean = 0;
@@ -78,7 +80,7 @@ export const attentionGradient: Kernel<AttentionGradientParams> = {
               score += q[query + c] * k[key + c];
               through += g[own + c] * v[value + c];
             }
-            const weight = Math.exp(score * scale - logsumexp[t * params.heads + head]);
+            const weight = Math.exp((score - normalizer[pair]) * scale - normalizer[pair + 1]);
             const back = weight * (through - mean) * scale;
             for (let c = 0; c < width; c++) {
               dq[query + c] += back * k[key + c];
@@ -133,7 +135,7 @@ export const attentionGradient: Kernel<AttentionGradientParams> = {
       };
     };
     return {
-      scratch: [f32(T, heads, 2)],
+      scratch: [f32(T, heads, 4)],
       passes: [
         {
           program: means,
@@ -198,7 +200,7 @@ function gradientCase(
     inputs: [
       ...inputs,
       { type: f32(T, D), fill: { kind: "normal" } },
-      { type: f32(T, params.heads), fill: { kind: "uniform", low, high: low + 1 } },
+      { type: f32(T, params.heads, 2), fill: { kind: "uniform", low: low / 2, high: low / 2 + 1 } },
       { type: f32(T, D), fill: { kind: "normal" } },
     ],
     params,

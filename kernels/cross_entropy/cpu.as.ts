@@ -1,6 +1,6 @@
 // A unit is a row: one token.
 import { address, integer } from "../parts/arguments.as";
-import { shiftOf, sumOfExp } from "../parts/exponentials.as";
+import { shiftOf, storeNormalizer, sumOfExp } from "../parts/exponentials.as";
 import { log1 } from "../parts/math.as";
 
 export function crossEntropy(from: i32, to: i32, list: usize): void {
@@ -14,7 +14,7 @@ export function crossEntropy(from: i32, to: i32, list: usize): void {
     let loss: f32 = 0;
     if (<u32>target < <u32>V) loss = logarithm - (load<f32>(x + (<usize>target << 2)) - shift);
     store<f32>(address(list, 2) + at, loss);
-    store<f32>(address(list, 3) + at, shift + logarithm);
+    storeNormalizer(address(list, 3) + (at << 1), shift, logarithm, shift + logarithm);
     x += <usize>V << 2;
   }
 }

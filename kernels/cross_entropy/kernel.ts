@@ -1,9 +1,10 @@
-// The language model's loss, one number per token, with the row's logsumexp for the gradient. Neither probabilities nor
-// their logarithms are stored: at [tokens, vocabulary] they would be the largest arrays of a step.
+// The language model's loss, one number per token, with what its gradient makes the row's softmax again from. Neither
+// probabilities nor their logarithms are stored: at [tokens, vocabulary] they would be the largest arrays of a step.
 import { bytesOf, type Case, f32, i32, type Kernel, match } from "../kernel.ts";
 import { grainFor } from "../parts/elementwise.ts";
 import { forRows } from "../parts/grid.ts";
 import { additionsInRow } from "../parts/accuracy.ts";
+import { normalizerOf } from "../parts/normalizer.ts";
 import program from "./gpu.wgsl" with { type: "text" };
 import lanes from "../parts/lanes.wgsl" with { type: "text" };
 import math from "../parts/math.wgsl" with { type: "text" };
@@ -17,12 +18,12 @@ const code = math + lanes + frame + program;
 export const crossEntropy: Kernel<Record<string, never>> = {
   name: "cross_entropy",
   about:
-    "loss[T] = logsumexp(logits[T,V]) - logits[T, target[T]]; a target outside 0..V-1, such as -1, costs 0.",
+    "loss[T] = logsumexp(logits[T,V]) - logits[T, target[T]]; a target outside 0..V-1, such as -1, costs 0. And [T,2]: softmax = e^((logits - first) - second).",
   outputs(inputs) {
     const { T } = match("cross_entropy", inputs, PATTERNS);
-    return [f32(T), f32(T)];
+    return [f32(T), f32(T, 2)];
   },
-  reference([logits, target], [loss, logsumexp], types) {
+  reference([logits, target], [loss, normalizer], types) {
     const { T, V } = match("cross_entropy", types, PATTERNS);
     for (let t = 0; t < T; t++) {
       let largest = -Infinity;
@@ -30,9 +31,10 @@ export const crossEntropy: Kernel<Record<string, never>> = {
       if (largest === -Infinity) largest = 0;
       let sum = 0;
       for (let v = 0; v < V; v++) sum += Math.exp(logits[t * V + v] - largest);
-      logsumexp[t] = largest + Math.log(sum);
+      const logsumexp = largest + Math.log(sum);
+      normalizer.set(normalizerOf(largest, Math.log(sum)), 2 * t);
       const counts = target[t] >= 0 && target[t] < V;
-      loss[t] = counts ? logsumexp[t] - logits[t * V + target[t]] : 0;
+      loss[t] = counts ? logsumexp - logits[t * V + target[t]] : 0;
     }
   },
   wasm: "crossEntropy",
@@ -47,7 +49,7 @@ export const crossEntropy: Kernel<Record<string, never>> = {
   },
   cost(inputs) {
     const { T, V } = match("cross_entropy", inputs, PATTERNS);
-    return { flop: T * V * (EXP_FLOP + 3), bytes: bytesOf(...inputs, f32(T), f32(T)) };
+    return { flop: T * V * (EXP_FLOP + 3), bytes: bytesOf(...inputs, f32(T), f32(T, 2)) };
   },
   // As for logsumexp. The loss is log(sum) - (logit - largest), so large logits do not cancel.
   rounding(inputs) {
@@ -64,6 +66,7 @@ export const crossEntropy: Kernel<Record<string, never>> = {
     crossEntropyCase("many tokens", 700, 17),
     crossEntropyCase("several blocks", 3, 2053),
     crossEntropyCase("large logits", 9, 31, 1e3),
+    crossEntropyCase("huge logits", 9, 31, 1e7),
   ],
 };
 

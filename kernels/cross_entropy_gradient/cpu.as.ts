@@ -14,14 +14,16 @@ export function crossEntropyGradient(from: i32, to: i32, list: usize): void {
       y += stride;
       continue;
     }
-    const shift = v128.load_splat<f32>(address(list, 2) + at), g = v128.load_splat<f32>(address(list, 3) + at);
+    const normalizer = address(list, 2) + (at << 1);
+    const shift = v128.load_splat<f32>(normalizer), log = v128.load_splat<f32>(normalizer, 4);
+    const g = v128.load_splat<f32>(address(list, 3) + at);
     const place = y + (<usize>target << 2);
     const end = x + whole;
     for (; x < end; x += 16, y += 16) {
-      v128.store(y, f32x4.mul(exp4(f32x4.sub(v128.load(x), shift)), g));
+      v128.store(y, f32x4.mul(exp4(f32x4.sub(f32x4.sub(v128.load(x), shift), log)), g));
     }
     if (rest) {
-      storeFirst(y, f32x4.mul(exp4(f32x4.sub(loadFirst(x, rest, shift), shift)), g), rest);
+      storeFirst(y, f32x4.mul(exp4(f32x4.sub(f32x4.sub(loadFirst(x, rest, shift), shift), log)), g), rest);
       x += <usize>rest << 2;
       y += <usize>rest << 2;
     }

@@ -1,4 +1,4 @@
-// dlogits[t, v] = g[t] (e^(logits[t, v] - logsumexp[t]) - [v = target[t]]); 0 where the target is outside the columns.
+// dlogits[t, v] = g[t] (e^((logits[t, v] - first[t]) - second[t]) - [v = target[t]]); 0 where the target is outside the columns.
 // logits [size / columns, columns]. One invocation for an element.
 
 struct Given {
@@ -17,7 +17,7 @@ fn main(
   }
   let t = i / given.columns;
   let word = u32(targets[t]);
-  let probability = exponential(logit(i) - sums[t]);
+  let probability = exponential((logit(i) - normalizer[t].x) - normalizer[t].y);
   let back = g[t] * (probability - select(0.0, 1.0, word == i % given.columns));
   dlogits[i] = select(0.0, back, word < given.columns);
 }

@@ -2,7 +2,7 @@
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<i32>;
-@group(0) @binding(3) var<storage, read> sums: array<f32>;
+@group(0) @binding(3) var<storage, read> normalizer: array<vec2f>;
 @group(0) @binding(4) var<storage, read> g: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dlogits: array<f32>;
 

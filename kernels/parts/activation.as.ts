@@ -2,12 +2,28 @@
 import { multiplyAdd } from "./gemm.as";
 import { bell4, exp4, loadFirst, normalCdf4, sigmoid4, storeFirst } from "./math.as";
 
+const MOST: f32 = 3.4028234663852886e38;
+
+/** x, where it multiplies what is 0 at infinity: the largest number in place of infinity, whose product would be NaN. */
+// @ts-ignore: decorator
+@inline
+function bounded(x: v128): v128 {
+  return f32x4.min(f32x4.max(x, f32x4.splat(-MOST)), f32x4.splat(MOST));
+}
+
+/** The same, of negative numbers alone. */
+// @ts-ignore: decorator
+@inline
+function boundedBelow(x: v128): v128 {
+  return f32x4.max(x, f32x4.splat(-MOST));
+}
+
 // @ts-ignore: decorator
 @inline
 export function activate4(op: i32, x: v128): v128 {
   if (op == 0) return f32x4.pmax(x, f32x4.splat(0));
-  if (op == 1) return f32x4.mul(x, normalCdf4(x, bell4(x)));
-  return f32x4.mul(x, sigmoid4(x));
+  if (op == 1) return f32x4.mul(boundedBelow(x), normalCdf4(x, bell4(x)));
+  return f32x4.mul(boundedBelow(x), sigmoid4(x));
 }
 
 // @ts-ignore: decorator
@@ -24,13 +40,13 @@ export function slopeAt4(op: i32, x: v128): v128 {
   const large = f32x4.div(one, f32x4.add(one, e)), small = f32x4.mul(e, large);
   const negative = f32x4.lt(x, zero);
   const here = v128.bitselect(small, large, negative), there = v128.bitselect(large, small, negative);
-  return f32x4.mul(here, multiplyAdd(x, there, one));
+  return f32x4.mul(here, multiplyAdd(bounded(x), there, one));
 }
 
 // @ts-ignore: decorator
 @inline
 function geluSlope(x: v128, bell: v128, cdf: v128): v128 {
-  return multiplyAdd(f32x4.mul(x, bell), f32x4.splat(0.3989422804), cdf);
+  return multiplyAdd(f32x4.mul(bounded(x), bell), f32x4.splat(0.3989422804), cdf);
 }
 
 /** Puts `count` values in the place of what they are of, and derivatives at `slope`. */
@@ -42,7 +58,7 @@ export function activateAndKeep(op: i32, x: usize, slope: usize, count: i32): vo
     if (op == 1) {
       const bell = bell4(here), cdf = normalCdf4(here, bell);
       v128.store(slope, geluSlope(here, bell, cdf));
-      v128.store(x, f32x4.mul(here, cdf));
+      v128.store(x, f32x4.mul(boundedBelow(here), cdf));
     } else {
       v128.store(slope, slopeAt4(op, here));
       v128.store(x, activate4(op, here));

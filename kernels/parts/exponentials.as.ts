@@ -4,6 +4,21 @@ import { exp4, largestLane, loadFirst, storeFirst, sumLanes } from "./math.as";
 
 const BLOCK: i32 = 1024;
 
+/**
+ * Past this size, the sum of a shift and the logarithm of a sum keeps too little of the logarithm, and both are kept apart.
+ * Below it they are one number, at most 2^-16 off.
+ */
+const APART: f32 = 256;
+
+/** Stores at `at` what a row's softmax is made again from, e^((x - first) - second); `both` is their sum. */
+// @ts-ignore: decorator
+@inline
+export function storeNormalizer(at: usize, shift: f32, logarithm: f32, both: f32): void {
+  const apart = abs(both) > APART;
+  store<f32>(at, apart ? shift : 0);
+  store<f32>(at, apart ? logarithm : both, 4);
+}
+
 /** What to subtract before exponentiating: the largest value, or 0 where there is nothing but -infinity. */
 export function shiftOf(x: usize, count: i32): f32 {
   const least = f32x4.splat(-Infinity);

@@ -21,6 +21,12 @@ fn powerOfTwo(n: i32) -> f32 {
   return bitcast<f32>(u32(n + 127) << 23u);
 }
 
+// What a row's softmax is made again from, e^((x - first) - second): the row's shift and the logarithm of its sum, apart
+// where their sum (`both`) is so large that f32 would lose the latter.
+fn normalizerOf(shift: f32, logOfSum: f32, both: f32) -> vec2f {
+  return select(vec2f(0.0, both), vec2f(shift, logOfSum), abs(both) > 256.0);
+}
+
 // e^x within 1 ulp: 0 below -104, infinity above 88.73, NaN for NaN. x = n ln 2 + r with |r| <= ln 2 / 2; n times the
 // first part of ln 2 is exact (9 + 8 bits), and 2^n comes in two factors so that neither leaves the range.
 fn exponential(x: f32) -> f32 {

@@ -27,14 +27,14 @@ const operations: readonly Operation[] = [
   { name: "relu", value: (x) => x < 0 ? 0 : x, derivative: (x) => x > 0 ? 1 : 0, flop: 1 },
   {
     name: "gelu",
-    value: (x) => x * normalCdf(x),
-    derivative: (x) => normalCdf(x) + x * density(x),
+    value: (x) => bounded(x, Infinity) * normalCdf(x),
+    derivative: (x) => normalCdf(x) + bounded(x) * density(x),
     flop: 40,
   },
   {
     name: "silu",
-    value: (x) => x * sigmoid(x),
-    derivative: (x) => sigmoid(x) * (1 + x * sigmoid(-x)),
+    value: (x) => bounded(x, Infinity) * sigmoid(x),
+    derivative: (x) => sigmoid(x) * (1 + bounded(x) * sigmoid(-x)),
     flop: 25,
   },
   { name: "exp", value: Math.exp, derivative: Math.exp, flop: 20 },
@@ -64,6 +64,11 @@ export function unaryOperation(kernel: string, op: UnaryOp): { operation: Operat
   return { operation: operations[number], number };
 }
 
+/** x, where it multiplies what is 0 at infinity: a large number in place of infinity, whose product would be NaN. */
+function bounded(x: number, most = 1e40): number {
+  return Math.min(Math.max(x, -1e40), most);
+}
+
 function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }
@@ -81,7 +86,7 @@ function normalCdf(x: number): number {
     return 0.5 + density(x) * sum;
   }
   let fraction = size;
-  for (let n = 100; n > 0; n--) fraction = size + n / fraction;
+  if (size < 40) { for (let n = 100; n > 0; n--) fraction = size + n / fraction; }
   const tail = size > 40 ? 0 : density(x) / fraction;
   return x < 0 ? tail : 1 - tail;
 }

@@ -30,5 +30,19 @@ fn main(
   if (MASKED) {
     factor *= real[t];
   }
-  dx[i] = factor * exponential(x[i] - z[t]);
+  var shift = 0.0;
+  var logOfSum = z[t];
+  if (abs(logOfSum) > 256.0) {
+    // z keeps too little of the logarithm: the row is summed anew.
+    shift = -infinity();
+    for (var at = t * given.columns; at < (t + 1u) * given.columns; at++) {
+      shift = max(shift, x[at]);
+    }
+    var sum = 0.0;
+    for (var at = t * given.columns; at < (t + 1u) * given.columns; at++) {
+      sum += exponential(x[at] - shift);
+    }
+    logOfSum = logarithm(sum);
+  }
+  dx[i] = factor * exponential((x[i] - shift) - logOfSum);
 }

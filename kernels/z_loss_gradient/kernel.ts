@@ -14,6 +14,14 @@ function bind(inputs: readonly ArrayType[]) {
   return bound;
 }
 
+/** Past this size, z keeps too little of the logarithm of the row's sum, and the row is summed anew. */
+const APART = 256;
+
+function ownNormalizer(row: Float64Array): [number, number] {
+  const shift = row.reduce((most, value) => Math.max(most, value), -Infinity);
+  return [shift, Math.log(row.reduce((sum, value) => sum + Math.exp(value - shift), 0))];
+}
+
 export const zLossGradient: Kernel<Record<string, never>> = {
   name: "z_loss_gradient",
   about: "dx[t,e] = g slope z[t] exp(x[t,e] - z[t]), times real[t] if there is a mask.",
@@ -25,7 +33,10 @@ export const zLossGradient: Kernel<Record<string, never>> = {
     const { T, E } = bind(types);
     for (let i = 0; i < T * E; i++) {
       const t = Math.floor(i / E);
-      dx[i] = g[0] * slope[0] * z[t] * (real ? real[t] : 1) * Math.exp(x[i] - z[t]);
+      const [shift, log] = Math.abs(z[t]) > APART
+        ? ownNormalizer(Float64Array.from(x.subarray(t * E, (t + 1) * E)))
+        : [0, z[t]];
+      dx[i] = g[0] * slope[0] * z[t] * (real ? real[t] : 1) * Math.exp(x[i] - shift - log);
     }
   },
   wasm: "zLossGradient",

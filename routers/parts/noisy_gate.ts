@@ -1,13 +1,32 @@
 // Noisy top-k gating, shared by the flat and the hierarchical router: noise, the k largest, softmax over those, and the
 // smooth probability of being among them. Noise is drawn on the host, so that every backend sees the same bits.
 import * as z from "zod";
-import { add, affine, divide, multiply, normalCdf, softplus, subtract } from "../../tensor/arithmetic.ts";
+import {
+  add,
+  affine,
+  divide,
+  exp,
+  multiply,
+  negate,
+  normalCdf,
+  softplus,
+  square,
+  subtract,
+} from "../../tensor/arithmetic.ts";
 import { constant, type Init } from "../../tensor/init.ts";
 import { matmul } from "../../tensor/products.ts";
 import type { Random } from "../../tensor/random.ts";
 import { softmax } from "../../tensor/reduce.ts";
 import { putAlong, takeAlong, topK, wholeNumbers } from "../../tensor/rows.ts";
-import { apply, type Parameter, reshape, type Tensor, tensor } from "../../tensor/tensor.ts";
+import {
+  apply,
+  differentiable,
+  type Parameter,
+  reshape,
+  stopGradient,
+  type Tensor,
+  tensor,
+} from "../../tensor/tensor.ts";
 import * as kernels from "../../kernels/mod.ts";
 
 /** Conventions of a noisy gate that published systems differ in. */
@@ -118,7 +137,32 @@ export function noisyTopK(
     const step_T1 = subtract(kth_T1, takeAlong(best_TK, column(K)));
     margin_TE = add(margin_TE, multiply(among_TE, step_T1));
   }
-  return { index_TK, weight_TK, gate_TE, selected_TE: normalCdf(divide(margin_TE, deviation)) };
+  return { index_TK, weight_TK, gate_TE, selected_TE: selectionProbability(margin_TE, deviation) };
+}
+
+/** Added to a deviation, so that none is 0; what is divided by it stays within the range of f32. */
+const LEAST_DEVIATION = 1e-30;
+
+/**
+ * Phi(margin / deviation). A deviation that is next to nothing leaves 0, 1/2 or 1, and gradients of 0 where autograd of a
+ * quotient would give 0 times infinity.
+ */
+function selectionProbability(margin_TE: Tensor, deviation: Tensor): Tensor {
+  const margin = stopGradient(margin_TE);
+  const own = stopGradient(deviation);
+  const share_TE = divide(margin, affine(own, 1, LEAST_DEVIATION));
+  const probability_TE = normalCdf(share_TE);
+  const density_TE = affine(exp(affine(square(share_TE), -0.5, 0)), 1 / Math.sqrt(2 * Math.PI), 0);
+  // Where the density is 0, so are all slopes.
+  const near_TE = apply(kernels.where, [density_TE, share_TE, density_TE], {})[0];
+  const slope_TE = divide(density_TE, affine(own, 1, LEAST_DEVIATION));
+  const ofMargin = [margin_TE, (gradient: Tensor) => multiply(gradient, slope_TE)] as const;
+  const ofDeviation = [
+    deviation,
+    (gradient: Tensor) => negate(multiply(gradient, multiply(slope_TE, near_TE))),
+  ] as const;
+  const varies = deviation.shape.length === margin_TE.shape.length;
+  return differentiable(probability_TE, varies ? [ofMargin, ofDeviation] : [ofMargin]);
 }
 
 /** Standard normal noise for each score, from the stream "noise". */
