@@ -27,16 +27,20 @@ export function reasonOf(error: unknown): string {
   }
 }
 
-function describe(path: string | URL): string {
+/** A file's path, of a path or a file's address. */
+export function pathOf(path: string | URL): string {
   return path instanceof URL && path.protocol === "file:" ? decodeURIComponent(path.pathname) : String(path);
 }
 
 /** Writes pieces to a file until the disk has them; takes the file away again when that fails. */
-async function writeThrough(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
+async function writeThrough(
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const file = await Deno.open(path, { write: true, create: true, truncate: true });
   try {
-    for (const piece of pieces) {
-      for (let at = 0; at < piece.length;) at += await file.write(piece.subarray(at));
+    for await (const piece of pieces) {
+      for (let at = 0; at < piece.length;) at += await file.write(piece.subarray(at, at + CHUNK_BYTES));
     }
     await file.sync();
   } catch (error) {
@@ -49,15 +53,21 @@ async function writeThrough(path: string, pieces: Iterable<Uint8Array>): Promise
 
 /**
  * Puts a file in its place whole or not at all.
- * @throws {Error} when the file cannot be written, saying why; nothing is left behind then.
+ * @param contents All of it, or pieces in order, each written before the next is asked for.
+ * @throws {Error} when the file cannot be written or a piece cannot be had, saying why; nothing is left behind then.
  */
-export async function writeAtomic(path: string | URL, contents: Uint8Array | string): Promise<void> {
-  const place = describe(path);
+export async function writeAtomic(
+  path: string | URL,
+  contents: Uint8Array | string | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const place = pathOf(path);
   const cut = place.lastIndexOf("/") + 1;
-  const partial = `${place.slice(0, cut)}.${place.slice(cut)}.${Deno.pid}.partial`;
+  // Two writers of one file, in one program too, each have a part of their own.
+  const writer = `${Deno.pid}.${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  const partial = `${place.slice(0, cut)}.${place.slice(cut)}.${writer}.partial`;
   const bytes = typeof contents === "string" ? new TextEncoder().encode(contents) : contents;
   try {
-    await writeThrough(partial, [bytes]);
+    await writeThrough(partial, bytes instanceof Uint8Array ? [bytes] : bytes);
     try {
       await Deno.rename(partial, place);
     } catch (error) {
@@ -132,7 +142,7 @@ function* zeros(bytes: number): Iterable<Uint8Array> {
  * @throws {Error} when the folder cannot be made or written to, or has too little room.
  */
 export async function prepareFolder(path: string | URL, neededBytes: number): Promise<void> {
-  const folder = describe(path).replace(/(?<=.)\/+$/, "");
+  const folder = pathOf(path).replace(/(?<=.)\/+$/, "");
   const probe = `${folder}/.probe.${Deno.pid}.partial`;
   try {
     await Deno.mkdir(folder, { recursive: true });
@@ -185,7 +195,7 @@ export async function readBytes(path: string | URL): Promise<Uint8Array<ArrayBuf
   try {
     return await Deno.readFile(path);
   } catch (cause) {
-    throw new Error(`Cannot read ${describe(path)}: ${reasonOf(cause)}`, { cause });
+    throw new Error(`Cannot read ${pathOf(path)}: ${reasonOf(cause)}`, { cause });
   }
 }
 
@@ -198,7 +208,7 @@ export async function readText(path: string | URL): Promise<string> {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new Error(`Cannot read ${describe(path)}: it is not UTF-8 text`, { cause });
+    throw new Error(`Cannot read ${pathOf(path)}: it is not UTF-8 text`, { cause });
   }
 }
 
@@ -271,6 +281,25 @@ export function readRange(seen: FileOnDisk, from: number, into: Uint8Array): voi
   }
 }
 
+/**
+ * Fills `into` with a file's bytes from `from` on, as readRange() does, while other work goes on.
+ * @throws {Error} when the file cannot be read, has changed or ends before, saying why.
+ */
+export async function fillFrom(seen: FileOnDisk, from: number, into: Uint8Array): Promise<void> {
+  try {
+    using file = await Deno.open(seen.path);
+    refuseChanged(seen, seenAs(seen.path, await file.stat()));
+    await file.seek(from, Deno.SeekMode.Start);
+    for (let at = 0; at < into.length;) {
+      const count = await file.read(into.subarray(at));
+      if (count === null) throw new Error(`it ends before byte ${from + into.length}`);
+      at += count;
+    }
+  } catch (cause) {
+    throw new Error(`Cannot read ${seen.path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
 /** True when nothing is at `path`. */
 export async function isMissing(path: string | URL): Promise<boolean> {
   try {
@@ -278,7 +307,7 @@ export async function isMissing(path: string | URL): Promise<boolean> {
     return false;
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) return true;
-    throw new Error(`Cannot look at ${describe(path)}: ${reasonOf(cause)}`, { cause });
+    throw new Error(`Cannot look at ${pathOf(path)}: ${reasonOf(cause)}`, { cause });
   }
 }
 
@@ -308,7 +337,7 @@ export async function removeIfThere(path: string | URL): Promise<void> {
     await Deno.remove(path);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) return;
-    throw new Error(`Cannot remove ${describe(path)}: ${reasonOf(cause)}`, { cause });
+    throw new Error(`Cannot remove ${pathOf(path)}: ${reasonOf(cause)}`, { cause });
   }
 }
 

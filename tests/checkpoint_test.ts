@@ -1,14 +1,12 @@
 // Checkpoints: the bytes of the format, round trips, and every way a file can be damaged.
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { decodeCheckpoint, encodeCheckpoint } from "../training/checkpoint.ts";
-
-function withHeader(header: unknown, data: number): Uint8Array {
-  const text = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
-  const bytes = new Uint8Array(8 + text.length + data);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
-  bytes.set(text, 8);
-  return bytes;
-}
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  decodeCheckpoint,
+  encodeCheckpoint,
+  readCheckpoint,
+  writeCheckpoint,
+} from "../training/checkpoint.ts";
+import { entry, fileOf } from "./safetensors_bytes.ts";
 
 Deno.test("the bytes are those of the format", () => {
   const bytes = encodeCheckpoint(
@@ -60,31 +58,22 @@ Deno.test("a file cut short anywhere is refused by name", () => {
 });
 
 Deno.test("damage is named", () => {
-  const tensor = (dtype: string, shape: unknown, from: number, to: number) => ({
-    dtype,
-    shape,
-    data_offsets: [from, to],
-  });
+  // What else the format refuses: safetensors_test.ts.
   const cases: [header: unknown, data: number, message: string][] = [
     ["not json", 0, "its header is not JSON"],
-    ["[1]", 0, "its header is not a JSON object"],
     [{ __metadata__: { step: 1 } }, 0, 'its "__metadata__" is not a map of texts'],
-    [{ a: { dtype: "F32" } }, 4, 'the header\'s entry for "a" is malformed'],
-    [{ a: tensor("F32", [-1], 0, 4) }, 4, 'the header\'s entry for "a" is malformed'],
-    [{ a: tensor("F32", [0.5], 0, 2) }, 2, 'the header\'s entry for "a" is malformed'],
-    [{ a: tensor("BF16", [2], 0, 4) }, 4, '"a" is stored as BF16; known are F32 and I32'],
-    [{ a: tensor("F32", [2], 0, 4) }, 4, '"a" has 4 bytes for a shape [2] of 2 values'],
-    [{ a: tensor("F32", [1], 4, 8) }, 8, '"a" should start at byte 0 of the data, not 4'],
-    [{ a: tensor("F32", [1], 0, 4), b: tensor("F32", [1], 0, 4) }, 8, '"b" should start at byte 4'],
-    [{ a: tensor("F32", [2], 0, 8) }, 4, '"a" should end at byte 8 of the data, and 4 are there'],
-    [{ a: tensor("F32", [1], 0, 4) }, 5, "it has 1 bytes after its last tensor"],
+    [{ a: entry("BF16", [2], 0, 4) }, 4, 'tensor "a" is stored as BF16; checkpoints hold F32 and I32'],
+    [{ a: entry("F32", [2], 0, 4) }, 4, 'tensor "a" has 4 bytes, and its shape [2] of F32 takes 8'],
+    [{ a: entry("F32", [2], 0, 8) }, 4, 'tensor "a" ends at byte 8 of the data, and 4 are there'],
+    [{ a: entry("F32", [1], 0, 4) }, 5, "it has 1 bytes after its last tensor"],
   ];
   for (const [header, data, message] of cases) {
-    assertThrows(() => decodeCheckpoint(withHeader(header, data), "x"), RangeError, message);
+    const refused = `Cannot read checkpoint x: ${message}`;
+    assertThrows(() => decodeCheckpoint(fileOf(header, data), "x"), RangeError, refused);
   }
   const huge = new Uint8Array(16).fill(255);
   assertThrows(() => decodeCheckpoint(huge, "x"), RangeError, "cut short or damaged");
-  const unusual = decodeCheckpoint(withHeader({ ["__proto__x"]: tensor("I32", [], 0, 4) }, 4), "x");
+  const unusual = decodeCheckpoint(fileOf({ ["__proto__x"]: entry("I32", [], 0, 4) }, 4), "x");
   assert(unusual.tensors["__proto__x"].values instanceof Int32Array);
 });
 
@@ -93,8 +82,31 @@ Deno.test("what cannot be saved is refused", () => {
   assertThrows(
     () => encodeCheckpoint(wrong, {}),
     RangeError,
-    'Cannot save tensor "a": shape [3] does not hold 2 values',
+    'Cannot save tensors: tensor "a" has 8 bytes, and its shape [3] of F32 takes 12',
   );
   const taken = { __metadata__: { values: Float32Array.of(1), shape: [1] } };
   assertThrows(() => encodeCheckpoint(taken, {}), RangeError, "__metadata__");
+});
+
+Deno.test("as a file: the same bytes, read back; a file that sorts by name alone, as this package once wrote them", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/run.safetensors`;
+    const tensors = {
+      b: { values: Float32Array.of(1, 2), shape: [2] },
+      a: { values: Int32Array.of(-7), shape: [] },
+    };
+    await writeCheckpoint(path, tensors, { step: "7" });
+    assertEquals(await Deno.readFile(path), encodeCheckpoint(tensors, { step: "7" }));
+    assertEquals(await readCheckpoint(path), { tensors, metadata: { step: "7" } });
+    const header = { __metadata__: { step: "7" }, a: entry("I32", [], 0, 4), b: entry("F32", [2], 4, 12) };
+    const older = fileOf(header, Uint8Array.of(0xF9, 0xFF, 0xFF, 0xFF, 0, 0, 0x80, 0x3F, 0, 0, 0, 0x40));
+    await Deno.writeFile(path, older);
+    assertEquals(await readCheckpoint(path), { tensors, metadata: { step: "7" } });
+    await Deno.writeFile(path, fileOf({ a: entry("F16", [1], 0, 2) }, 2));
+    const message = `Cannot read checkpoint ${path}: tensor "a" is stored as F16`;
+    await assertRejects(() => readCheckpoint(path), RangeError, message);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -1,6 +1,9 @@
-// Checkpoints in the safetensors format: 8 bytes with the header's length, the header in JSON, the numbers. Any tool of
-// the field opens them, and equal tensors give equal bytes: names are sorted and the header is padded with spaces.
-import * as z from "zod";
+// Checkpoints: safetensors files of 32-bit numbers and texts, which any tool of the field opens. Equal tensors and texts give
+// equal bytes.
+import type { Dtype } from "../formats/number_formats.ts";
+import { headerOf } from "../formats/safetensors_header.ts";
+import { readSafetensors } from "../formats/safetensors.ts";
+import { encodeSafetensors, type TensorToWrite, writeSafetensors } from "../formats/safetensors_write.ts";
 
 /** One array of a checkpoint. */
 export interface CheckpointTensor {
@@ -15,15 +18,8 @@ export interface Checkpoint {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-const METADATA = "__metadata__";
-const whole = z.number().int().min(0);
-const entry = z.object({ dtype: z.string(), shape: z.array(whole), data_offsets: z.tuple([whole, whole]) });
-const headerOf = z.record(z.string(), z.unknown());
-const metadataOf = z.record(z.string(), z.string());
-
-function elements(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
-}
+type Tensors = Checkpoint["tensors"];
+type Texts = Checkpoint["metadata"];
 
 /**
  * Writes tensors and texts as safetensors.
@@ -37,43 +33,8 @@ function elements(shape: readonly number[]): number {
  * assertEquals(decodeCheckpoint(bytes, "mine"), { tensors: { gate }, metadata: { note: "mine" } });
  * ```
  */
-export function encodeCheckpoint(
-  tensors: Readonly<Record<string, CheckpointTensor>>,
-  metadata: Readonly<Record<string, string>>,
-): Uint8Array<ArrayBuffer> {
-  const names = Object.keys(tensors).sort();
-  const header: [string, unknown][] = [[METADATA, metadata]];
-  let size = 0;
-  for (const name of names) {
-    const { values, shape } = tensors[name];
-    if (name === METADATA) {
-      throw new RangeError(`Cannot save tensor "${name}": the format keeps that name for texts`);
-    }
-    if (elements(shape) !== values.length) {
-      throw new RangeError(
-        `Cannot save tensor "${name}": shape [${shape}] does not hold ${values.length} values`,
-      );
-    }
-    header.push([name, {
-      dtype: values instanceof Float32Array ? "F32" : "I32",
-      shape,
-      data_offsets: [size, size + values.byteLength],
-    }]);
-    size += values.byteLength;
-  }
-  const text = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
-  const length = Math.ceil(text.length / 8) * 8;
-  const bytes = new Uint8Array(8 + length + size);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
-  bytes.set(text, 8);
-  bytes.fill(0x20, 8 + text.length, 8 + length);
-  let at = 8 + length;
-  for (const name of names) {
-    const { values } = tensors[name];
-    bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at);
-    at += values.byteLength;
-  }
-  return bytes;
+export function encodeCheckpoint(tensors: Tensors, metadata: Texts): Uint8Array<ArrayBuffer> {
+  return encodeSafetensors(toWrite(tensors), metadata);
 }
 
 /**
@@ -90,52 +51,64 @@ export function encodeCheckpoint(
  * ```
  */
 export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
-  const refuse = (found: string): never => {
-    throw new RangeError(`Cannot read checkpoint ${name}: ${found}`);
-  };
-  if (bytes.length < 8) refuse(`it has ${bytes.length} bytes, too few for a header`);
-  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  if (length > bytes.length - 8) {
-    refuse(
-      `its header should have ${length} bytes, and ${bytes.length - 8} are there; it is cut short or damaged`,
-    );
-  }
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length)));
-  } catch {
-    refuse("its header is not JSON; the file is damaged or no checkpoint");
-  }
-  const { [METADATA]: texts, ...rest } = headerOf.safeParse(json).data ??
-    refuse("its header is not a JSON object");
-  const metadata = metadataOf.safeParse(texts ?? {}).data ??
-    refuse(`its "${METADATA}" is not a map of texts`);
-  const data = bytes.subarray(8 + length);
-  const entries = Object.entries(rest).map(([tensor, value]) => {
-    const found = entry.safeParse(value).data ?? refuse(`the header's entry for "${tensor}" is malformed`);
-    return { tensor, ...found };
-  }).sort((a, b) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1]);
-  let end = 0;
-  const tensors = entries.map(({ tensor, dtype, shape, data_offsets: [from, to] }) => {
-    if (dtype !== "F32" && dtype !== "I32") {
-      refuse(`"${tensor}" is stored as ${dtype}; known are F32 and I32`);
-    }
-    if (from !== end) refuse(`"${tensor}" should start at byte ${end} of the data, not ${from}`);
-    if (to - from !== 4 * elements(shape)) {
-      refuse(`"${tensor}" has ${to - from} bytes for a shape [${shape}] of ${elements(shape)} values`);
-    }
-    if (to > data.length) {
-      refuse(
-        `"${tensor}" should end at byte ${to} of the data, and ${data.length} are there; it is cut short`,
-      );
-    }
-    end = to;
-    const { buffer } = data.slice(from, to);
-    return [tensor, {
-      values: dtype === "F32" ? new Float32Array(buffer) : new Int32Array(buffer),
-      shape,
-    }] as const;
+  const refuse = refusal(`checkpoint ${name}`);
+  const { tensors, metadata, dataStart } = headerOf(bytes, refuse);
+  const found = [...tensors].map(([tensor, { dtype, shape, from, bytes: size }]) => {
+    const { buffer } = bytes.slice(dataStart + from, dataStart + from + size);
+    return [tensor, { values: valuesOf(tensor, dtype, buffer, refuse), shape }] as const;
   });
-  if (end !== data.length) refuse(`it has ${data.length - end} bytes after its last tensor`);
-  return { tensors: Object.fromEntries(tensors), metadata };
+  return { tensors: Object.fromEntries(found), metadata };
+}
+
+/**
+ * Writes a checkpoint as a file, a tensor at a time; a failure leaves the file that was there.
+ * @throws {RangeError} as encodeCheckpoint() does.
+ * @throws {Error} when the file cannot be written, saying why.
+ */
+export async function writeCheckpoint(path: string, tensors: Tensors, metadata: Texts): Promise<void> {
+  await writeSafetensors(path, toWrite(tensors), metadata);
+}
+
+/**
+ * Reads a checkpoint's file, a tensor at a time.
+ * @throws {RangeError} as decodeCheckpoint() does.
+ * @throws {Error} when the file cannot be read, saying why.
+ */
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  const file = await readSafetensors(path, `checkpoint ${path}`);
+  const refuse = refusal(file.name);
+  const found: [string, CheckpointTensor][] = [];
+  for (const [tensor, { dtype, shape }] of file.tensors) {
+    const { buffer } = await file.bytes(tensor);
+    found.push([tensor, { values: valuesOf(tensor, dtype, buffer, refuse), shape }]);
+  }
+  return { tensors: Object.fromEntries(found), metadata: file.metadata };
+}
+
+function refusal(name: string): (why: string) => never {
+  return (why) => {
+    throw new RangeError(`Cannot read ${name}: ${why}`);
+  };
+}
+
+function toWrite(tensors: Tensors): Record<string, TensorToWrite> {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, { values, shape }]) => [name, {
+      dtype: values instanceof Float32Array ? "F32" : "I32",
+      shape,
+      data: values,
+    }]),
+  );
+}
+
+function valuesOf(
+  tensor: string,
+  dtype: Dtype,
+  bytes: ArrayBuffer,
+  refuse: (why: string) => never,
+): CheckpointTensor["values"] {
+  if (dtype === "F32") return new Float32Array(bytes);
+  return dtype === "I32"
+    ? new Int32Array(bytes)
+    : refuse(`tensor "${tensor}" is stored as ${dtype}; checkpoints hold F32 and I32`);
 }

@@ -1,16 +1,8 @@
 // The files of one run: its record, its timings and its checkpoint. Rows are added to unfinished files before the
 // checkpoint that names how many there are, so a run stopped between the two resumes from the older step and writes the
 // same rows again; at the end the rows get the record's name.
-import { type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
-import {
-  firstLine,
-  isMissing,
-  readBytes,
-  readText,
-  removeIfThere,
-  rename,
-  writeAtomic,
-} from "../formats/files.ts";
+import { type CheckpointTensor, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { firstLine, isMissing, readText, removeIfThere, rename, writeAtomic } from "../formats/files.ts";
 import { runningDigest } from "../tasks/digest.ts";
 import type { RecordRow, RunHeader, RunRecord, TimingRecord } from "./record.ts";
 import { parseRecord, rowText } from "./record_text.ts";
@@ -95,7 +87,7 @@ export function openRunStore(folder: string, run: string): RunStore {
         timing: JSON.stringify({ ...place, steps: stepsSoFar.mark }),
       };
       const checksum = checksumOf(tensors, all);
-      await writeAtomic(checkpointPath, encodeCheckpoint(tensors, { ...all, checksum }));
+      await writeCheckpoint(checkpointPath, tensors, { ...all, checksum });
     },
     async finish(rows, timing) {
       await append(rows, timing);
@@ -121,7 +113,7 @@ export function openRunStore(folder: string, run: string): RunStore {
     },
     async saved() {
       if (await isMissing(checkpointPath)) return null;
-      const { tensors, metadata } = decodeCheckpoint(await readBytes(checkpointPath), checkpointPath);
+      const { tensors, metadata } = await readCheckpoint(checkpointPath);
       const { rows, timing, ...own } = checkedMetadata(run, tensors, metadata, checkpointPath);
       const { steps, ...place } = JSON.parse(timing);
       const record = parseRecord(await backTo(rowsSoFar, JSON.parse(rows)), rowsSoFar.path);

@@ -1,0 +1,18 @@
+// Files of tensors, read by range and written whole or not at all.
+/**
+ * Safetensors: read by range from a path, an address, a Blob or memory, checked as strictly as by the format's reference
+ * reader, and written a tensor at a time.
+ * @module
+ */
+export {
+  encodeSafetensors,
+  type TensorToMake,
+  type TensorToWrite,
+  writeSafetensors,
+} from "./safetensors_write.ts";
+export { type ElementRange, readSafetensors, type Safetensors } from "./safetensors.ts";
+export type { TensorInfo } from "./safetensors_header.ts";
+export { readShardedSafetensors } from "./safetensors_index.ts";
+export type { ByteSource } from "./byte_source.ts";
+export type { Place } from "./open_source.ts";
+export { type Dtype } from "./number_formats.ts";
