@@ -15,4 +15,4 @@ export type { TensorInfo } from "./safetensors_header.ts";
 export { readShardedSafetensors } from "./safetensors_index.ts";
 export type { ByteSource } from "./byte_source.ts";
 export type { Place } from "./open_source.ts";
-export { type Dtype } from "./number_formats.ts";
+export type { SafetensorsDtype } from "./number_formats.ts";

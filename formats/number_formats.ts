@@ -11,11 +11,36 @@ interface NumberFormat {
   readonly floats: Floats | null;
 }
 
+/** A kind of number by the name that safetensors files give it. */
+export type SafetensorsDtype =
+  | "BOOL"
+  | "F4"
+  | "F6_E2M3"
+  | "F6_E3M2"
+  | "U8"
+  | "I8"
+  | "F8_E5M2"
+  | "F8_E4M3"
+  | "F8_E8M0"
+  | "F8_E4M3FNUZ"
+  | "F8_E5M2FNUZ"
+  | "I16"
+  | "U16"
+  | "F16"
+  | "BF16"
+  | "I32"
+  | "U32"
+  | "F32"
+  | "C64"
+  | "F64"
+  | "I64"
+  | "U64";
+
 /**
  * Kinds of numbers, narrow ones first: files begin with the last kind here, so that every tensor is aligned to its numbers.
  * Order and names are those of the reference.
  */
-const formats = {
+const formats: Readonly<Record<SafetensorsDtype, NumberFormat>> = {
   BOOL: { bits: 8, floats: byCode((code) => Math.min(code, 1)) },
   F4: { bits: 4, floats: null },
   F6_E2M3: { bits: 6, floats: null },
@@ -38,21 +63,18 @@ const formats = {
   F64: { bits: 64, floats: rounded },
   I64: { bits: 64, floats: (bytes, refuse) => exactly(new BigInt64Array(bytes), refuse) },
   U64: { bits: 64, floats: (bytes, refuse) => exactly(new BigUint64Array(bytes), refuse) },
-} as const satisfies Record<string, NumberFormat>;
-
-/** A kind of number by the name that safetensors files give it. */
-export type Dtype = keyof typeof formats;
+};
 
 /** Every kind of number, narrow ones first. */
-export const dtypes = Object.keys(formats) as readonly Dtype[];
+export const dtypes: readonly SafetensorsDtype[] = Object.keys(formats) as SafetensorsDtype[];
 
 /** True for the name of a kind of number. */
-export function isDtype(name: unknown): name is Dtype {
+export function isDtype(name: unknown): name is SafetensorsDtype {
   return typeof name === "string" && Object.hasOwn(formats, name);
 }
 
 /** Bits of one number. */
-export function bitsOf(dtype: Dtype): number {
+export function bitsOf(dtype: SafetensorsDtype): number {
   return formats[dtype].bits;
 }
 
@@ -61,8 +83,12 @@ export function bitsOf(dtype: Dtype): number {
  * @param bytes Little-endian. F32 is not copied.
  * @param refuse Called for values that 32-bit floats do not hold: whole numbers past 24 bits, F64 past 3.4e38, F4, F6 and C64.
  */
-export function floatsOf(dtype: Dtype, bytes: ArrayBuffer, refuse: Refuse): Float32Array<ArrayBuffer> {
-  const { floats } = formats[dtype] as NumberFormat;
+export function floatsOf(
+  dtype: SafetensorsDtype,
+  bytes: ArrayBuffer,
+  refuse: Refuse,
+): Float32Array<ArrayBuffer> {
+  const { floats } = formats[dtype];
   return floats ? floats(bytes, refuse) : refuse(`${dtype} has no values as 32-bit floats; read its bytes`);
 }
 

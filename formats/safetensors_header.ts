@@ -1,6 +1,6 @@
 // The header of a safetensors file, read as strictly as the reference reader does and written as the reference writer does: 8
 // bytes with its length, its JSON, spaces up to a multiple of 8 bytes. The numbers of all tensors follow without gaps.
-import { bitsOf, type Dtype, dtypes, isDtype } from "./number_formats.ts";
+import { bitsOf, dtypes, isDtype, type SafetensorsDtype } from "./number_formats.ts";
 import {
   isObject,
   isSame,
@@ -13,7 +13,7 @@ import {
 
 /** A tensor of a file, as its header describes it. */
 export interface TensorInfo {
-  readonly dtype: Dtype;
+  readonly dtype: SafetensorsDtype;
   /** Sizes of its dimensions; none for a single number. */
   readonly shape: readonly number[];
   /** Bytes of its numbers. */
@@ -147,7 +147,7 @@ function isWholeNumbers(value: Json | undefined): value is readonly bigint[] {
 }
 
 /** Bytes that a shape takes, computed in 64 bits as the reference does. */
-function bytesOf(tensor: string, dtype: Dtype, shape: readonly bigint[], refuse: Refuse): bigint {
+function bytesOf(tensor: string, dtype: SafetensorsDtype, shape: readonly bigint[], refuse: Refuse): bigint {
   let bits = 1n;
   const grow = (factor: bigint) => {
     bits *= factor;

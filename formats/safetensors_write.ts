@@ -1,13 +1,13 @@
 // Safetensors files as the reference writes them: wide kinds of numbers first, then by name, so that every tensor is aligned
 // and equal tensors give equal bytes. A file is written a tensor at a time, and appears once it is whole.
 import { writeAtomic } from "./files.ts";
-import { bitsOf, type Dtype, dtypes } from "./number_formats.ts";
+import { bitsOf, dtypes, type SafetensorsDtype } from "./number_formats.ts";
 import { HEADER_LIMIT, LENGTH_BYTES, METADATA, parseHeader } from "./safetensors_header.ts";
 import { quoted } from "./strict_json.ts";
 
 /** A tensor to be written. */
 export interface TensorToWrite {
-  readonly dtype: Dtype;
+  readonly dtype: SafetensorsDtype;
   /** Sizes of its dimensions; none for a single number. */
   readonly shape: readonly number[];
   /** Its numbers as they are stored, little-endian: a view of their bytes and no others. */
@@ -16,7 +16,7 @@ export interface TensorToWrite {
 
 /** A tensor whose numbers are made when it is their turn to be written, and let go then. */
 export interface TensorToMake {
-  readonly dtype: Dtype;
+  readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
   readonly data: () => ArrayBufferView | Promise<ArrayBufferView>;
 }
@@ -140,7 +140,7 @@ function member(name: string, value: unknown): string {
   return `${JSON.stringify(name)}:${JSON.stringify(value)}`;
 }
 
-function sizeOf(dtype: Dtype, shape: readonly number[]): number {
+function sizeOf(dtype: SafetensorsDtype, shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1) * bitsOf(dtype) / 8;
 }
 

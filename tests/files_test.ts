@@ -91,9 +91,14 @@ Deno.test("a size limit met halfway leaves the old file and no part of the new o
       "trap '' XFSZ; ulimit -f 1000",
       `await writeAtomic("${folder}/a", "old");
        await writeAtomic("${folder}/a", new Uint8Array(2 ** 20)).catch(say);
+       const pieces = async function* () {
+         for (const size of [9, 20]) yield new Uint8Array(2 ** size);
+       };
+       await writeAtomic("${folder}/b", pieces()).catch(say);
        await prepareFolder("${folder}", 2 ** 20).catch(say);`,
     );
     assertStringIncludes(output, `Cannot write ${folder}/a: File too large`);
+    assertStringIncludes(output, `Cannot write ${folder}/b: File too large`);
     assertStringIncludes(
       output,
       `Cannot write results to ${folder}: File too large`,

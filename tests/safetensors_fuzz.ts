@@ -1,7 +1,7 @@
 // Damaged safetensors files without end, a function of their number alone, and what must come of each: a refusal in one
 // sentence, or what a second, simpler reader here finds. No reader asks for more bytes than the file has.
 import { assert, assertEquals } from "@std/assert";
-import { bitsOf, type Dtype, dtypes } from "../formats/number_formats.ts";
+import { bitsOf, dtypes } from "../formats/number_formats.ts";
 import { readSafetensors } from "../formats/safetensors.ts";
 import { encodeSafetensors, type TensorToWrite } from "../formats/safetensors_write.ts";
 import { random } from "../tensor/random.ts";
@@ -168,7 +168,7 @@ export async function check(seed: number): Promise<boolean> {
     const { data_offsets: [from, to], ...rest } = entries[name];
     assertEquals([rest.dtype, rest.shape, to - from], [dtype, [...shape], size], `seed ${seed}`);
     assertEquals(
-      shape.reduce((product, one) => product * one, bitsOf(dtype as Dtype)),
+      shape.reduce((product, one) => product * one, bitsOf(dtype)),
       8 * size,
       `seed ${seed}`,
     );

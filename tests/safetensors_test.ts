@@ -1,7 +1,7 @@
 // Safetensors beside what PyTorch and the reference reader (Rust, through its Python package) make of the same bytes, and
 // back: what is written is what the reference writes.
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import { bitsOf, type Dtype, dtypes, floatsOf } from "../formats/number_formats.ts";
+import { bitsOf, dtypes, floatsOf, type SafetensorsDtype } from "../formats/number_formats.ts";
 import { readSafetensors } from "../formats/safetensors.ts";
 import { encodeSafetensors, type TensorToMake, writeSafetensors } from "../formats/safetensors_write.ts";
 import { random } from "../tensor/random.ts";
@@ -49,7 +49,7 @@ Deno.test("the same tensors are written to the bytes of PyTorch's file", async (
 
 Deno.test("all codes of the formats of 8 bits that PyTorch's file lacks", () => {
   const codes = Uint8Array.from({ length: 256 }, (_, code) => code).buffer;
-  for (const [dtype, values] of Object.entries(oracle.codes) as [Dtype, (number | string)[]][]) {
+  for (const [dtype, values] of Object.entries(oracle.codes) as [SafetensorsDtype, (number | string)[]][]) {
     assertEquals(
       [...floatsOf(dtype, codes, (why) => assert(false, why) as never)],
       values.map(numberOf),
@@ -337,7 +337,7 @@ Deno.test("names go by their bytes, texts by name, and wide numbers first", () =
 
 Deno.test("what the format does not hold is not written", () => {
   const a = (shape: number[], dtype = "F32") => ({
-    a: { dtype: dtype as Dtype, shape, data: Float32Array.of(1, 2) },
+    a: { dtype: dtype as SafetensorsDtype, shape, data: Float32Array.of(1, 2) },
   });
   const refused = (...[tensors, metadata, message]: [...Parameters<typeof encodeSafetensors>, string]) =>
     assertThrows(() => encodeSafetensors(tensors, metadata), RangeError, `Cannot save tensors: ${message}`);

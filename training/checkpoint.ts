@@ -1,6 +1,6 @@
 // Checkpoints: safetensors files of 32-bit numbers and texts, which any tool of the field opens. Equal tensors and texts give
 // equal bytes.
-import type { Dtype } from "../formats/number_formats.ts";
+import type { SafetensorsDtype } from "../formats/number_formats.ts";
 import { headerOf } from "../formats/safetensors_header.ts";
 import { readSafetensors } from "../formats/safetensors.ts";
 import { encodeSafetensors, type TensorToWrite, writeSafetensors } from "../formats/safetensors_write.ts";
@@ -103,7 +103,7 @@ function toWrite(tensors: Tensors): Record<string, TensorToWrite> {
 
 function valuesOf(
   tensor: string,
-  dtype: Dtype,
+  dtype: SafetensorsDtype,
   bytes: ArrayBuffer,
   refuse: (why: string) => never,
 ): CheckpointTensor["values"] {
