@@ -19,7 +19,8 @@ import { checkMemory, checkpointBytes } from "./memory_check.ts";
 import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folder.ts";
 import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
 import { outlineRuns, type PlannedRuns, planRuns } from "./plan_runs.ts";
-import { loadPlugins } from "./plugin.ts";
+import { type Brought, loadPlugins } from "./plugin.ts";
+import { mistakeIn } from "./plugin_check.ts";
 import { pluginDigests } from "./plugin_digest.ts";
 import { createProgress, duration, type Progress, showCursor } from "./progress.ts";
 import { type Finished, runAll, type RunSetting } from "./run.ts";
@@ -38,7 +39,7 @@ async function main(given: Words): Promise<void> {
   const words = Deno.args;
   const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
   const split = fromWhereTheUserStands(given, stands);
-  const brought = await loadPlugins(split.values.plugin);
+  const brought = await loadChecked(split.values.plugin);
   if (split.flags.list) return console.log(listText());
   const configPath = valueOf(split, "config");
   const command = readCommand(split, brought, configPath === null ? null : await readConfigFile(configPath));
@@ -159,6 +160,16 @@ async function tune(
   }));
   await writeAtomic(`${folder}/tuning.json`, JSON.stringify(kept, null, 2) + "\n");
   return tuned;
+}
+
+/** What modules bring; routers that break their contract on one batch are named at once, and left out once they run. */
+async function loadChecked(paths: readonly string[]): Promise<Brought> {
+  const brought = await loadPlugins(paths);
+  for (const plugin of brought.routers) {
+    const mistake = await mistakeIn(plugin);
+    if (mistake !== null) console.log(`Router "${plugin.name}" will be left out. ${mistake}.`);
+  }
+  return brought;
 }
 
 function progressOf(planned: PlannedRuns): Progress {

@@ -37,7 +37,8 @@ async function loadPlugin(path: string): Promise<Found[]> {
   try {
     exported = await import(/^(https?|file|jsr|npm|data):/.test(path) ? path : pathToFileURL(path).href);
   } catch (cause) {
-    const [reason] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
+    const [line] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
+    const reason = line.replace(/\.? at ext:.*$/, "");
     throw new RangeError(`Cannot load plugin ${path}: ${reason}`, { cause });
   }
   // A module may export one plugin twice: by name and as its default.

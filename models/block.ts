@@ -1,5 +1,6 @@
 // One layer: x + attention(norm(x)), then x + feed-forward(norm(x)), where the feed-forward part is a dense network, a
 // mixture of experts, or nothing.
+import { asAuthored } from "../moe/author.ts";
 import { createMoeLayer, type MoeLayer, type MoeOutput } from "../moe/layer.ts";
 import type { Router, RouteStep } from "../routers/router.ts";
 import { add, relu } from "../tensor/arithmetic.ts";
@@ -133,12 +134,15 @@ function createMoe(
   const V = rowsOf(input);
   // Rows of frozen vectors are drawn evenly.
   const tokenCount_V = input.kind === "tokens" ? input.tokenCount_V : new Int32Array(V).fill(1);
-  const router = spec.router.create(
-    { D, E, V, length, tokenCount_V },
-    spec.routerOptions,
-    init.part("router"),
-  );
-  const experts = spec.experts.create({ D, F, E }, spec.expertOptions, init.part("experts"));
   const called = `router "${spec.router.name}"`;
+  const dims = { D, E, V, length, tokenCount_V };
+  const router = asAuthored(
+    called,
+    () => spec.router.create(dims, spec.routerOptions, init.part("router")),
+  );
+  const experts = asAuthored(
+    `experts "${spec.experts.name}"`,
+    () => spec.experts.create({ D, F, E }, spec.expertOptions, init.part("experts")),
+  );
   return { layer: createMoeLayer({ D, E, router, experts, called }), router };
 }

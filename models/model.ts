@@ -83,6 +83,8 @@ export interface LayerOutput {
 export interface PlacedRouter {
   readonly layer: number;
   readonly router: Router;
+  /** What errors call it: `router "switch"`. */
+  readonly called: string;
   /** Paths of its parameters among the model's. */
   readonly params: readonly string[];
 }
@@ -178,7 +180,8 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
       const { layer: moe, router } = block.moe;
       const paths = enter(`blocks.${at}.router.`, moe.params.router);
       enter(`blocks.${at}.experts.`, moe.params.experts);
-      routers[`blocks.${at}.router`] = { layer: at, router, params: paths };
+      const called = `router "${block.moe.spec.router.name}"`;
+      routers[`blocks.${at}.router`] = { layer: at, router, called, params: paths };
     }
     return block;
   });

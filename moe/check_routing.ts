@@ -38,6 +38,14 @@ export function checkRouting(routing: Routing, { T, E, called }: RoutingCheck): 
     refuse("losses", String(losses), "losses by name, {} for none");
   }
   for (const [name, loss] of Object.entries(losses)) fits(`losses.${name}`, loss, "f32", [1], "[1]");
+  const { scalars = {}, estimator } = routing;
+  for (const [name, value] of Object.entries(scalars)) fits(`scalars.${name}`, value, "f32", [1], "[1]");
+  if (!estimator) return;
+  fits("estimator.logProbability_T", estimator.logProbability_T, "f32", [T], "[T]");
+  fits("estimator.importance_T", estimator.importance_T, "f32", [T], "[T]");
+  if (typeof estimator.baseline !== "number") {
+    refuse("estimator.baseline", String(estimator.baseline), "a number");
+  }
 }
 
 function isTensor(value: unknown): value is Tensor {

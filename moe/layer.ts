@@ -6,6 +6,7 @@ import type { Params } from "../tensor/init.ts";
 import { assignmentsOf, combineRows, groupBy, sortRows } from "../tensor/rows.ts";
 import { stage } from "../tensor/stage.ts";
 import { dims, type Tensor } from "../tensor/tensor.ts";
+import { asAuthored } from "./author.ts";
 import { checkRouting } from "./check_routing.ts";
 import { checkMixture, throughSlots } from "./soft.ts";
 import { throughTokens } from "./transport.ts";
@@ -83,7 +84,7 @@ export function createMoeLayer(
         );
       }
       checkTopology(step, T, E);
-      const routing = await stage(backend, "route", () => router.route(x_TD, step));
+      const routing = await stage(backend, "route", () => asAuthored(called, () => router.route(x_TD, step)));
       checkRouting(routing, { T, E, called });
       const { mixture } = routing;
       if (mixture) checkMixture(mixture, T, E);

@@ -50,15 +50,13 @@ export function recordDecisions(
   let expertsPerToken = 0;
   return {
     recording: () => ({ expertsPerToken, layers: layers.map((calls) => [...calls]) }),
-    plugin: {
-      ...plugin,
+    plugin: inPlaceOf(plugin, {
       create(dims, options, init) {
         expertsPerToken = plugin.expertsPerToken(options);
         const router = plugin.create(dims, options, init);
         const calls: Decisions[] = [];
         layers.push(calls);
-        return {
-          ...router,
+        return inPlaceOf(router, {
           async route(x_TD, step) {
             const routing = await router.route(x_TD, step);
             if (routing.mixture) {
@@ -76,10 +74,21 @@ export function recordDecisions(
             });
             return routing;
           },
-        };
+        });
       },
-    },
+    }),
   };
+}
+
+/** An object with some members of its own; all others act on the first, wherever its class keeps them. */
+function inPlaceOf<T extends object>(of: T, members: Partial<T>): T {
+  return new Proxy(of, {
+    get(target, name) {
+      if (Object.hasOwn(members, name)) return members[name as keyof T];
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 /**

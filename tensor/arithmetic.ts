@@ -2,7 +2,7 @@
 // (last axis) or one per row; its gradient is summed back to its shape.
 import { shapeText, sizeOf } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
-import { apply, differentiable, reshape, stopGradient, type Tensor } from "./tensor.ts";
+import { apply, differentiable, reshape, type Tensor } from "./tensor.ts";
 import { together } from "./together.ts";
 
 type UnaryOp = Parameters<typeof kernels.unary.outputs>[1]["op"];

@@ -56,8 +56,8 @@ Deno.test("a mistyped word is told its neighbour, a strange one is not", () => {
   assertEquals(nearest("--x", ["--routers", "--rounds", "--y"]), null);
 });
 
-/** Tasks that hand their words on to `deno test`. */
-const passOn = ["test", "test:long", "test:slowest"];
+/** Tasks that hand their words on to `deno test` or `deno install`. */
+const passOn = ["packages", "test", "test:long", "test:slowest"];
 
 for (const task of Object.keys(config.tasks).filter((task) => !passOn.includes(task))) {
   Deno.test(`deno task ${task} answers --help, prints its version, and refuses what it does not know`, async () => {

@@ -5,11 +5,13 @@ import {
   assertAlmostEquals,
   assertEquals,
   assertInstanceOf,
+  AssertionError,
   assertMatch,
   assertNotEquals,
 } from "@std/assert";
 import { feedForward } from "../experts/feed_forward.ts";
 import type { Backend } from "../kernels/kernel.ts";
+import { checkRouting } from "../moe/check_routing.ts";
 import { createMoeLayer } from "../moe/layer.ts";
 import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
 import type { Router, RouterLoad, RouteStep, Routing, Traits } from "../routers/router.ts";
@@ -54,6 +56,8 @@ export interface Subject {
 /** One promise of the contract. */
 export interface Check {
   readonly name: string;
+  /** What to do about a breach, for the router's author. */
+  readonly means: string;
   /** Absent: every router makes this promise. */
   readonly applies?: (subject: Subject) => boolean;
   /** Kept or broken without a backend, or a matter of WebGPU beside the CPU. Absent: checked on both backends. */
@@ -62,6 +66,33 @@ export interface Check {
 }
 
 const one = onCpu.backend;
+
+/** Deep equality, said in words: what the values mean, then the first that differ. */
+function assertAlike(found: unknown, wanted: unknown, about: string): void {
+  try {
+    assertEquals(found, wanted);
+  } catch (cause) {
+    throw new AssertionError(`${about}: ${firstDifference(found, wanted, "") ?? "in type"}`, { cause });
+  }
+}
+
+/** Where two values differ first, with both: `wanted[3] is 2 and was 1`; null where they do not. */
+function firstDifference(found: unknown, wanted: unknown, path: string): string | null {
+  const inner = (value: unknown) =>
+    typeof value === "object" && value !== null ? Object.entries(value) : null;
+  const [a, b] = [inner(found), inner(wanted)];
+  if (a === null || b === null) {
+    return Object.is(found, wanted) ? null : `${path || "it"} is ${found} and was ${wanted}`;
+  }
+  if (a.length !== b.length) return `${path || "it"} has ${a.length} values and had ${b.length}`;
+  const known = new Map(b);
+  for (const [name, value] of a) {
+    const at = /^\d+$/.test(name) ? `${path}[${name}]` : path === "" ? name : `${path}.${name}`;
+    const difference = firstDifference(value, known.get(name), at);
+    if (difference !== null) return difference;
+  }
+  return null;
+}
 
 const V = 100;
 const E = 8;
@@ -165,20 +196,16 @@ async function route(subject: Subject, tokens: Tokens, how: How = {}): Promise<R
 
 async function read(routing: Routing, tokens: Tokens, experts: number): Promise<Routed> {
   const { token_N, expert_N, wanted_N, weight_N, gradientWeight_N, probability_TE, estimator } = routing;
-  const shape = token_N.shape;
-  assertEquals(shape.length, 1);
-  assertEquals([expert_N.shape, wanted_N.shape, weight_N.shape], [shape, shape, shape]);
-  assertEquals([token_N.dtype, expert_N.dtype, wanted_N.dtype, weight_N.dtype], ["i32", "i32", "i32", "f32"]);
+  checkRouting(routing, { T: tokens.T, E: experts, called: "this router" });
   if (gradientWeight_N) {
-    assertEquals([gradientWeight_N.shape, carriesGradient(gradientWeight_N)], [shape, false]);
+    assert(
+      !carriesGradient(gradientWeight_N),
+      "gradientWeight_N carries a gradient; pass it through stopGradient",
+    );
   }
-  if (probability_TE) assertEquals(probability_TE.shape, [tokens.T, experts]);
   if (estimator) {
-    const { logProbability_T, importance_T } = estimator;
-    assertEquals([logProbability_T.shape, importance_T.shape], [[tokens.T], [tokens.T]]);
-    assert(!carriesGradient(importance_T), "importance weights carry a gradient");
+    assert(!carriesGradient(estimator.importance_T), "estimator.importance_T carries a gradient");
   }
-  for (const [name, loss] of Object.entries(routing.losses)) assertEquals(loss.shape, [1], `loss "${name}"`);
   const whole = (values: Tensor) => values.read() as Promise<Int32Array>;
   const floats = (values: Tensor) => values.read() as Promise<Float32Array>;
   // Asked for together: a GPU is waited for once.
@@ -288,11 +315,20 @@ function assertSound(routed: Routed, tokens: Tokens, subject: Subject, experts =
         `${at}: padding has expert ${expert[n]}`,
       );
     }
-    if (tokens.real?.[token[n]] === 0) assertEquals(wanted[n], -1, `${at}: padding wants an expert`);
+    const isPadding = tokens.real?.[token[n]] === 0;
+    assert(!isPadding || wanted[n] === -1, `${at}: padding wants expert ${wanted[n]}`);
   }
   if (choices !== null) {
-    assertEquals(choices, subject.plugin.expertsPerToken(subject.options as never));
-    assertEquals([...token], Array.from({ length: tokens.T * choices }, (_, n) => Math.floor(n / choices)));
+    const K = subject.plugin.expertsPerToken(subject.options as never);
+    assert(choices === K, `choices is ${choices}, and expertsPerToken(options) is ${K}`);
+    const n = token.findIndex((found, at) => found !== Math.floor(at / choices));
+    assert(
+      n < 0,
+      `token_N is ${
+        token[n]
+      } for assignment ${n}; with choices = ${choices}, token t has assignments ${choices} t to ` +
+        `${choices} t + ${choices - 1}`,
+    );
   }
   for (const [name, loss] of Object.entries(losses)) {
     assert(Number.isFinite(loss), `loss "${name}" is ${loss}`);
@@ -472,6 +508,8 @@ const both = [false, true];
 export const routerChecks: readonly Check[] = [
   {
     name: "says what it is, and describes every option",
+    means:
+      "Give name (kebab-case), about (one sentence), paper, and .describe() and .default() to every option.",
     where: "on paper",
     run({ plugin }) {
       assertMatch(plugin.name, /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/);
@@ -484,6 +522,7 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "options survive JSON, and defaults need nothing",
+    means: "Options are numbers, texts, booleans and null; each has a default.",
     where: "on paper",
     run({ plugin, options }) {
       assertSurviveJson(options, (given) => parseOptions(plugin, given));
@@ -491,6 +530,7 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "bad options are refused by the names of router and option",
+    means: "Use z.strictObject with ranges, so that a wrong name or value is refused.",
     where: "on paper",
     run({ plugin }) {
       assertBadOptionsRefused(plugin, (given) => parseOptions(plugin, given));
@@ -498,6 +538,8 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "experts, tokens and weights are in range, padded or not",
+    means:
+      "expert_N and wanted_N hold 0 to E - 1, or -1 where a token has none, as padding has (step.real_T is 0 there); weights are finite and not negative.",
     async run(subject) {
       const tokens = tokensOf({});
       for (const training of both) {
@@ -509,31 +551,41 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "every token has exactly K distinct experts",
+    means:
+      'traits.perToken is "exactly K": give every real token expertsPerToken(options) different experts, or declare "up to K" or "varies".',
     applies: ({ traits }) => traits.perToken === "exactly K",
     async run(subject) {
       const tokens = tokensOf({});
       const K = subject.plugin.expertsPerToken(subject.options as never);
       for (const training of both) {
-        for (const found of expertsByToken(await route(subject, tokens, { training }), tokens.T, "expert")) {
-          assertEquals([found.length, new Set(found).size], [K, K]);
-        }
+        const byToken = expertsByToken(await route(subject, tokens, { training }), tokens.T, "expert");
+        byToken.forEach((found, t) => {
+          const has = `token ${t} has ${found.length === 0 ? "no expert" : `experts ${found.join(", ")}`}`;
+          assert(found.length === K && new Set(found).size === K, `${has}; K = ${K}`);
+        });
       }
     },
   },
   {
     name: "no token has more than K experts",
+    means:
+      'traits.perToken is "up to K": give no token more than expertsPerToken(options) experts, or declare "varies".',
     applies: ({ traits }) => traits.perToken === "up to K",
     async run(subject) {
       const tokens = tokensOf({});
       const K = subject.plugin.expertsPerToken(subject.options as never);
       for (const training of both) {
         const routed = await route(subject, tokens, { training });
-        for (const found of expertsByToken(routed, tokens.T, "wanted")) assert(found.length <= K);
+        expertsByToken(routed, tokens.T, "wanted").forEach((found, t) =>
+          assert(found.length <= K, `token ${t} has experts ${found.join(", ")}; K = ${K}`)
+        );
       }
     },
   },
   {
     name: "causal: later tokens never change an earlier token's experts",
+    means:
+      "traits.causal is true: decide for a token from it and those before it alone, or declare causal: false.",
     applies: ({ traits }) => traits.causal,
     async run(subject) {
       const tokens = tokensOf({});
@@ -552,7 +604,11 @@ export const routerChecks: readonly Check[] = [
             };
             const after = await route(subject, changed, { training });
             const isEarlier = (t: number) => t < from;
-            assertEquals(decisions(after, isEarlier), decisions(before, isEarlier));
+            assertAlike(
+              decisions(after, isEarlier),
+              decisions(before, isEarlier),
+              `tokens from ${from} on were changed, and earlier ones got other experts`,
+            );
           }
         }
       }
@@ -560,6 +616,8 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "balanced by construction: in training, loads differ by one at most",
+    means:
+      'traits.balancedBy is "construction": in training every expert takes as many assignments as any other, or one fewer.',
     applies: ({ traits }) => traits.balancedBy === "construction",
     // Assignment routers (BASE) promise balance in training only: alone, a token cannot be balanced against others.
     async run(subject) {
@@ -577,6 +635,8 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "balanced by a loss: it has one, and its gradient reaches every parameter",
+    means:
+      'traits.balancedBy is "loss": return one in losses, made of differentiable ops from every parameter.',
     applies: ({ traits }) => traits.balancedBy === "loss",
     async run(subject) {
       const { losses } = await route(subject, tokensOf({}), { training: true });
@@ -587,6 +647,8 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "gradients reach every parameter through weights and the layer's output",
+    means:
+      'traits.gradient is "through weight": make weight_N with differentiable ops from every parameter; selection alone passes no gradient on.',
     applies: ({ traits }) => traits.gradient === "through weight",
     async run(subject) {
       for (const effect of ["weights", "output"] as const) {
@@ -601,16 +663,19 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "no gradient: nothing travels through weights",
+    means: 'traits.gradient is "none": weight_N depends on no parameter and not on x_TD.',
     applies: ({ traits }) => traits.gradient === "none",
     async run(subject) {
       const byWeight = await gradientOf(subject, tokensOf({}), "weights");
       for (const [name, gradient] of Object.entries(byWeight)) {
-        assertEquals(gradient, null, `a gradient reaches ${name}`);
+        assert(gradient === null, `a gradient reaches ${name}`);
       }
     },
   },
   {
     name: "score function: training has an estimator, whose gradient reaches every parameter",
+    means:
+      'traits.gradient is "score function": in training return estimator, with log probabilities made of every parameter.',
     applies: ({ traits }) => traits.gradient === "score function",
     async run(subject) {
       const { estimator } = await route(subject, tokensOf({}), { training: true });
@@ -622,13 +687,16 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "no score function: it has no estimator",
+    means: 'Return estimator only with traits.gradient "score function".',
     applies: ({ traits }) => traits.gradient !== "score function",
     async run(subject) {
-      assertEquals((await route(subject, tokensOf({}), { training: true })).estimator, null);
+      const { estimator } = await route(subject, tokensOf({}), { training: true });
+      assert(estimator === null, "it returns an estimator");
     },
   },
   {
     name: "balanced by a bias: told the loads, it evens them out",
+    means: 'traits.balancedBy is "bias": observe(load) moves a bias so that the fullest expert loses tokens.',
     applies: ({ traits }) => traits.balancedBy === "bias",
     async run(subject) {
       const largest = await withRouter(subject, async (router, step) => {
@@ -648,13 +716,15 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "what it carries beyond parameters survives a checkpoint",
+    means:
+      "state() gives a copy of all that observe() changes, restore() takes it back, and the run goes on as if it had not been stopped.",
     async run(subject) {
       const after = (saved?: Readonly<Record<string, Float32Array>>) =>
         withRouter(subject, async (router, step) => {
-          assertEquals(
-            router.restore === undefined,
-            router.state === undefined,
-            "state without restore, or the reverse",
+          const [saves, restores] = [router.state !== undefined, router.restore !== undefined];
+          assert(
+            saves === restores,
+            saves ? "it has state() and no restore()" : "it has restore() and no state()",
           );
           if (saved) router.restore?.(saved);
           for (let at = saved ? 5 : 0; at < 5; at++) {
@@ -668,11 +738,11 @@ export const routerChecks: readonly Check[] = [
           );
           const next = await step(9);
           router.observe?.(loadOf(next));
-          assertEquals(state, copy, "the state handed out changed afterwards");
+          assertAlike(state, copy, "the arrays that state() gave changed afterwards");
           return { state: copy, next, then: { ...router.state?.() } };
         });
       const first = await after();
-      assertEquals(await after(first.state), first);
+      assertAlike(await after(first.state), first, "restored, it went on otherwise than it would have");
       // An observer without a state would come back from a checkpoint as another router.
       await withRouter(subject, (router) => {
         assert(!router.observe || router.state, "it observes loads and has no state");
@@ -682,24 +752,31 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "what padding holds changes nothing, bit for bit",
+    means: "Leave tokens whose step.real_T is 0 out of every sum, mean and capacity.",
     async run(subject) {
       for (const training of both) {
         const with50 = await route(subject, padded(tokensOf({}), (t) => t % 16 < 11, 50), { training });
         const with51 = await route(subject, padded(tokensOf({}), (t) => t % 16 < 11, 51), { training });
         const isReal = (t: number) => t % 16 < 11;
-        assertEquals(decisions(with51, isReal), decisions(with50, isReal));
-        assertEquals(with51.losses, with50.losses);
+        const about = "what padding holds was changed";
+        assertAlike(
+          decisions(with51, isReal),
+          decisions(with50, isReal),
+          `${about}, and real tokens got other experts`,
+        );
+        assertAlike(with51.losses, with50.losses, `${about}, and losses changed`);
         const ofReal = ({ token, weight, estimator }: Routed) => [
           [...weight].filter((_, n) => isReal(token[n])),
           [...estimator?.logProbability ?? []].filter((_, t) => isReal(t)),
           [...estimator?.importance ?? []].filter((_, t) => isReal(t)),
         ];
-        assertEquals(ofReal(with51), ofReal(with50));
+        assertAlike(ofReal(with51), ofReal(with50), `${about}, and weights of real tokens changed`);
       }
     },
   },
   {
     name: "a batch with padding is routed like the batch without it",
+    means: "Capacities, means and losses count real tokens alone (step.real_T).",
     async run(subject) {
       const some = padded(tokensOf({}), (t) => t % 16 < 12);
       const none = withoutPadding(some, 12);
@@ -710,15 +787,24 @@ export const routerChecks: readonly Check[] = [
         const moved: Routed = { ...a, token: a.token.map(place) };
         const isReal = (n: number) => some.real![a.token[n]] === 1;
         const only = { ...moved, wanted: moved.wanted.map((e, n) => isReal(n) ? e : -1) };
-        assertEquals(decisions(only, () => true), decisions(b, () => true));
-        assertEquals(Object.keys(a.losses), Object.keys(b.losses));
+        const about = training ? "in training" : "in evaluation";
+        assertAlike(
+          decisions(only, () => true),
+          decisions(b, () => true),
+          `${about}, padding changes experts`,
+        );
+        assertAlike(
+          Object.keys(a.losses),
+          Object.keys(b.losses),
+          `${about}, padding changes which losses there are`,
+        );
         for (const [name, loss] of Object.entries(a.losses)) {
           // Means of T terms over E experts, none above 1 in size: a rounding a term on both sides.
           assertAlmostEquals(
             loss,
             b.losses[name],
             2 * (48 + E) * 2 ** -24 * Math.max(1, Math.abs(loss)),
-            name,
+            `${about}, padding changes losses.${name}`,
           );
         }
       }
@@ -726,17 +812,19 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "evaluation is free of noise, bit for bit",
+    means: "Draw random numbers only where step.training is true.",
     async run(subject) {
       const tokens = tokensOf({});
       const [a, b] = [
         await route(subject, tokens, { stream: 1 }),
         await route(subject, tokens, { stream: 2 }),
       ];
-      assertEquals(a, b);
+      assertAlike(a, b, "two evaluations of one batch differ");
     },
   },
   {
     name: "training draws random numbers if, and only if, it says so",
+    means: "The variant's noisy says whether training draws random numbers.",
     applies: ({ noisy }) => noisy !== undefined,
     async run(subject) {
       const tokens = tokensOf({});
@@ -748,18 +836,22 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "same seed, same routing, on any number of threads, bit for bit",
+    means: "Draw from step.random alone, and keep nothing between calls but what observe() is told.",
     async run(subject) {
       const tokens = tokensOf({ T: 600, width: 64, length: 100 });
       for (const training of both) {
         const first = await route(subject, tokens, { training });
         for (const backend of subject.place.alike) {
-          assertEquals(await route(subject, tokens, { training, backend }), first);
+          const again = await route(subject, tokens, { training, backend });
+          assertAlike(again, first, "routed again, with other threads, a batch came out otherwise");
         }
       }
     },
   },
   {
     name: "same seed, same routing, on WebGPU as on the CPU: the same experts, and numbers apart by rounding",
+    means:
+      "Scores that decide between experts must not hang on the last bit; ops of this package choose alike on both backends.",
     where: "webgpu",
     async run(subject) {
       for (const tokens of [tokensOf({}), padded(tokensOf({ seed: 2 }), (t) => t % 16 < 11)]) {
@@ -784,6 +876,7 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "the caller's tensors are never changed, and nothing made is left behind",
+    means: "Make new tensors, assign to none you were given, and keep none from call to call.",
     async run(subject) {
       const tokens = padded(tokensOf({}), (t) => t % 16 < 11);
       const { backend, usedBytes } = subject.place;
@@ -798,14 +891,15 @@ export const routerChecks: readonly Check[] = [
           Promise.all([x_TD, step.tokenId_T, step.real_T!, ...params].map((values) => values.read()));
         const held = await values();
         await router.route(x_TD, step);
-        assertEquals(await values(), held);
+        assertAlike(await values(), held, "a tensor that it was given, or a parameter, was changed");
         free(router.params);
       }
-      assertEquals(usedBytes(), before);
+      assert(usedBytes() === before, `${usedBytes() - before} bytes of what it made are still there`);
     },
   },
   {
     name: "ties go to the lower expert index",
+    means: "Choose with topK, which gives equal scores to the lower index.",
     applies: ({ traits, ties }) =>
       traits.gradient !== "none" && traits.balancedBy !== "construction" && ties !== null,
     async run(subject) {
@@ -819,25 +913,30 @@ export const routerChecks: readonly Check[] = [
       ) {
         if (routed.choices === null) continue; // experts choose: tokens tie, not experts
         const lowest = [...subject.ties ?? Array.from({ length: routed.choices }, (_, choice) => choice)];
-        for (const found of expertsByToken(routed, tokens.T, "wanted")) assertEquals(found, lowest);
+        for (const found of expertsByToken(routed, tokens.T, "wanted")) {
+          assertAlike(found, lowest, "all scores are equal");
+        }
       }
     },
   },
   {
     name: "no tokens: nothing is assigned, losses and gradients are 0",
+    means: "With T = 0, return empty arrays and losses of 0 (divide by the larger of 1 and the count).",
     async run(subject) {
       const tokens = tokensOf({ T: 0, length: 0 });
       for (const training of both) {
         const { token, losses } = await route(subject, tokens, { training });
-        assertEquals([token.length, Object.values(losses).filter((loss) => loss !== 0)], [0, []]);
+        assert(token.length === 0, `${token.length} assignments of no token`);
+        for (const [name, loss] of Object.entries(losses)) assert(loss === 0, `losses.${name} is ${loss}`);
       }
       for (const gradient of Object.values(await gradientOf(subject, tokens, "output", {}))) {
-        assert(gradient === null || gradient.every((value) => value === 0));
+        assert(gradient === null || gradient.every((value) => value === 0), "a gradient is not 0");
       }
     },
   },
   ...shapes.map(({ about, tokens, E: experts, zeroed = false }): Check => ({
     name: `${about}: a defined result, or one clear error`,
+    means: "Return finite weights and losses, or throw one RangeError that says what the router cannot do.",
     async run(subject) {
       const how = {
         E: experts === "K" ? subject.plugin.expertsPerToken(subject.options as never) : experts ?? E,
@@ -861,6 +960,7 @@ export const routerChecks: readonly Check[] = [
   {
     name:
       "NaN in one token: experts are defined, alike on every backend, and other tokens keep their weights",
+    means: "A NaN score must not reach other tokens: no sums over tokens in scores, and topK for choosing.",
     async run(subject) {
       const tokens = tokensOf({});
       const bad = 20;
@@ -868,7 +968,7 @@ export const routerChecks: readonly Check[] = [
       for (const training of both) {
         const routed = await route(subject, { ...tokens, x }, { training });
         const pairs = decisions(routed, () => true);
-        assertEquals(new Set(pairs).size, pairs.length);
+        assert(new Set(pairs).size === pairs.length, `token ${bad}, which is NaN, goes to an expert twice`);
         routed.wanted.forEach((expert, n) => {
           assert(expert >= -1 && expert < E, `expert ${expert} wanted, of ${E}`);
           assert(
@@ -879,12 +979,13 @@ export const routerChecks: readonly Check[] = [
           if (routed.token[n] !== bad) assert(weight >= 0 && weight < Infinity, `weight ${weight} of ${n}`);
         });
         const again = await route(subject, { ...tokens, x }, { training, backend: one });
-        assertEquals(pairs, decisions(again, () => true));
+        assertAlike(pairs, decisions(again, () => true), "backends route a NaN differently");
       }
     },
   },
   {
     name: "what it was not told of the corpus is refused in one clear sentence, or not needed",
+    means: "create() may be called without tokenCount_V and length.",
     async run({ plugin, options, place }) {
       await definedOrRefused(async () => {
         free(

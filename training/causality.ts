@@ -7,6 +7,7 @@ import { traitsOf } from "../routers/registry.ts";
 import type { EvaluationExamples } from "../tasks/task.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
+import { checkAssignments } from "./contract.ts";
 import { batchOf } from "./evaluate.ts";
 
 /**
@@ -74,8 +75,13 @@ async function passOver(
   });
   const [losses, ...routed] = await Promise.all([
     loss_T!.read(),
-    ...layers.map(async ({ routing: { token_N, expert_N } }) => {
-      const [token, expert] = await Promise.all([token_N.read(), expert_N.read()]);
+    ...layers.map(async ({ layer, routing }) => {
+      const { token_N, expert_N } = routing;
+      const [token, expert] = await Promise.all([token_N.read(), expert_N.read()]) as Int32Array[];
+      // What is no routing at all would pass for one that looks ahead.
+      const { moe: spec } = moeLayers(model.spec).find(({ at }) => at === layer)!;
+      const T = examples.tokenId.length;
+      checkAssignments({ layer, spec, routing, T, token_N: token, wanted_N: expert, expert_N: expert });
       // By token and expert, since assignments of other layouts may change places.
       return [...token].flatMap((t, n) => t < half && expert[n] >= 0 ? [t * 65536 + expert[n]] : []).sort((
         a,

@@ -23,7 +23,7 @@ export interface ReadRouting {
  * @throws {RangeError} naming the router, what it declares, and what it did.
  */
 export function checkContract(read: ReadRouting): void {
-  checkRanges(read);
+  checkAssignments(read);
   // A mixture's assignments are for reports: its experts see slots.
   if (read.routing.mixture) return checkSlots(read, read.routing.mixture);
   checkPerToken(read);
@@ -32,6 +32,15 @@ export function checkContract(read: ReadRouting): void {
 
 function refuse({ spec: { router }, layer }: ReadRouting, found: string): never {
   throw new RangeError(`Cannot go on with router "${router.name}": in layer ${layer} ${found}`);
+}
+
+/**
+ * Checks that assignments name tokens and experts that are there, in the order that `choices` says.
+ * @throws {RangeError} naming the router, the field, and what was found.
+ */
+export function checkAssignments(read: ReadRouting): void {
+  checkRanges(read);
+  checkLayout(read);
 }
 
 function checkRanges(read: ReadRouting): void {
@@ -46,6 +55,21 @@ function checkRanges(read: ReadRouting): void {
       refuse(read, `token_N is ${token_N[n]} for assignment ${n}; tokens are 0 to ${T - 1}`);
     }
   }
+}
+
+/** With K choices a token, assignments stand token by token. */
+function checkLayout(read: ReadRouting): void {
+  const { choices } = read.routing;
+  if (choices === null) return;
+  const n = read.token_N.findIndex((token, at) => token !== Math.floor(at / choices));
+  if (n < 0) return;
+  refuse(
+    read,
+    `token_N is ${
+      read.token_N[n]
+    } for assignment ${n}, and choices = ${choices} means that token t has assignments ` +
+      `${choices} t to ${choices} t + ${choices - 1}; order them so, or return choices: null`,
+  );
 }
 
 function checkPerToken(read: ReadRouting): void {

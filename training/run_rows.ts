@@ -167,6 +167,9 @@ export interface EndParts {
   readonly plan: readonly EvaluationExamples[];
 }
 
+/** Share of the largest gradient of a router's parameters, below which another's is what rounding leaves. */
+const ROUNDING = 1e-7;
+
 /**
  * Last rows of a run: the last evaluation, and what came out.
  * @throws {RangeError} when a parameter of a router that learns received no gradient, or routers that declare to be causal
@@ -178,7 +181,10 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
   const found = await evaluateInDetail(model, { backend, data, plan, step: steps });
   const { loss, perplexity, tokens, layers, specialisation, residualShare } = found;
   const gradient = state.leastRouterGradient();
-  const idle = Object.entries(state.routerGradients).find(([, norm]) => !(norm > 0));
+  const norms = Object.entries(state.routerGradients);
+  // What is left of terms that cancel is rounding, not a gradient.
+  const least = Math.max(0, ...norms.map(([, norm]) => norm)) * ROUNDING;
+  const idle = norms.find(([, norm]) => !(norm > least));
   const learns = moeLayers(model.spec).some(({ moe }) =>
     traitsOf(moe.router, moe.routerOptions).gradient !== "none"
   );

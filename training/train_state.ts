@@ -6,6 +6,7 @@ import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Model } from "../models/model.ts";
 import type { CheckpointTensor } from "./checkpoint.ts";
 import type { AdamW } from "./optimizer.ts";
+import { restoreRouters, routerState } from "./router_state.ts";
 import type { SavedRun } from "./run_store.ts";
 
 /** The moving part of a run. */
@@ -91,16 +92,6 @@ export function createProgressState(model: Model, optimizer: AdamW, length: numb
   return state;
 }
 
-/** Name in a checkpoint and values of everything routers carry beyond parameters. */
-function routerState(routers: Model["routers"]): [name: string, values: Float32Array][] {
-  return Object.entries(routers).flatMap(([path, { router }]) =>
-    Object.entries(router.state?.() ?? {}).map(([name, values]): [string, Float32Array] => [
-      `state.${path}.${name}`,
-      values,
-    ])
-  );
-}
-
 /** Steps and sums of a checkpoint. @throws {RangeError} when another tool saved it without them, or it is damaged. */
 function countsOf({ record: { header }, metadata }: SavedRun): Counts {
   try {
@@ -128,15 +119,11 @@ export function restoreProgress(state: ProgressState, saved: SavedRun): void {
     if (!found) throw new RangeError(`Cannot resume: the checkpoint has no "${name}"`);
     param.assign(tensor(param.backend, found.values, found.shape));
   }
-  for (const [path, { router }] of Object.entries(state.routers)) {
-    const names = Object.keys(router.state?.() ?? {});
-    if (names.length === 0) continue;
-    router.restore?.(Object.fromEntries(names.map((name) => {
-      const found = saved.tensors[`state.${path}.${name}`];
-      if (!found) throw new RangeError(`Cannot resume: the checkpoint has no "state.${path}.${name}"`);
-      return [name, Float32Array.from(found.values)];
-    })));
-  }
+  restoreRouters(state.routers, (name) => {
+    const found = saved.tensors[name];
+    if (!found) throw new RangeError(`Cannot resume: the checkpoint has no "${name}"`);
+    return Float32Array.from(found.values);
+  });
   state.step = counts.step;
   state.drops.wanted.set(counts.wanted);
   state.drops.dropped.set(counts.dropped);

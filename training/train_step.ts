@@ -2,6 +2,7 @@
 // it reads back is asked for together, at its end: on a GPU a wait costs the same for one number as for all.
 import type { Backend } from "../kernels/kernel.ts";
 import type { Model, ModelOutput } from "../models/model.ts";
+import { asAuthored } from "../moe/author.ts";
 import { countDropsByPosition, gateEntropy, loadOf, type RoutingValues } from "../moe/load.ts";
 import type { Examples } from "../tasks/task.ts";
 import { add, square } from "../tensor/arithmetic.ts";
@@ -88,7 +89,10 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
       `Cannot go on with ${run}: at step ${step} the loss is ${row.loss} and the gradient norm ${row.gradientNorm}`,
     );
   }
-  for (const { layer, ...load } of row.layers) model.routers[`blocks.${layer}.router`].router.observe?.(load);
+  for (const { layer, ...load } of row.layers) {
+    const { router, called } = model.routers[`blocks.${layer}.router`];
+    asAuthored(called, () => router.observe?.(load));
+  }
   sampled.forEach((estimator, at) => estimator.observeLoss?.(observed[at]));
   return row;
 }

@@ -25,6 +25,7 @@ import type {
 } from "./record.ts";
 import { recordRows } from "./record_text.ts";
 import { checkSameRun, endOf, headerOf, isOrdered, type RunNames } from "./run_rows.ts";
+import { routerState } from "./router_state.ts";
 import type { RunStore } from "./run_store.ts";
 import { learningRateAt } from "./schedule.ts";
 import { specOf } from "./spec_of.ts";
@@ -178,6 +179,8 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       const seconds = (performance.now() - start) / 1000;
       const passes = takePassSeconds(backend);
       const stepTiming = { step, seconds, stages: sumOfPasses(passes), passes, ...queued(seconds) };
+      // What no checkpoint could hold is said now, not when the first one is due.
+      if (step === 0) routerState(model.routers);
       state.step++;
       if (step % train.recordEvery === 0 || state.step === train.steps) {
         rows.push(row);
@@ -195,7 +198,11 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
           `Cannot finish ${header.run}: it has taken ${state.step} of its train.steps = ${train.steps}`,
         );
       }
-      rows.push(...await endOf({ config, run: header.run, data, backend, model, state, plan }));
+      const last = await endOf({ config, run: header.run, data, backend, model, state, plan });
+      for (const row of last) {
+        checkFinite(header.run, state.step, row.loss);
+        rows.push(row);
+      }
       if (store) await store.finish(rows, timing());
     },
     record: () => recordOf(header, rows),
@@ -220,6 +227,12 @@ function placesOf(
   if (last.threads === now.threads && last.machine === now.machine) resumed = [...resumed];
   else resumed = [...resumed, { step, ...now }];
   return resumed.length === 0 ? { threads, machine } : { threads, machine, resumed };
+}
+
+/** A model whose loss is no number has nothing to be compared by. */
+function checkFinite(run: string, steps: number, loss: number): void {
+  if (Number.isFinite(loss)) return;
+  throw new RangeError(`Cannot go on with ${run}: after ${steps} steps the validation loss is ${loss}`);
 }
 
 function recordOf(header: RunHeader, rows: readonly RecordRow[]): RunRecord {
