@@ -55,7 +55,8 @@ export type {
 /** Every kernel by name, for `apply`: what a router of your own needs beyond the ops. */
 export * as kernels from "./kernels/mod.ts";
 export { cpu, type CpuBackend, type CpuOptions } from "./cpu/backend.ts";
-export { type Blas, findBlas, type NoBlas } from "./cpu/blas.ts";
+export { startThread, threadProgram, type ThreadStart } from "./cpu/threads.ts";
+export { type Blas, type BlasStart, findBlas, type NoBlas } from "./cpu/blas.ts";
 export type { HeapStatistics } from "./cpu/heap.ts";
 export { webgpu, type WebgpuBackend, type WebgpuOptions, type WebgpuStatistics } from "./gpu/backend.ts";
 export { type AdapterChoice, type AdapterFacts, adapterFacts } from "./gpu/adapter.ts";

@@ -33,9 +33,16 @@ export function findDeviceKind(name: string): DeviceKind {
 /** `off`, `auto` or a library's path, as the backend takes it. */
 export type BlasChoice = NonNullable<CpuOptions["blas"]>;
 
-/** The CPU with so many threads. @throws {Error} when `blas` is a path and what is there cannot be used. */
+/**
+ * The CPU with so many threads.
+ * @throws {Error} when `blas` is a path and what is there cannot be used, or fewer threads come up: timings would be theirs.
+ */
 export async function openCpu(threads: number, blas: BlasChoice = "off"): Promise<Device> {
   const backend = await cpu({ threads, blas });
+  if (backend.threads < threads) {
+    backend.close();
+    throw new Error(`Cannot time ${threads} threads: ${backend.notes.join("; ")}`);
+  }
   // What the backend itself keeps for its threads is no array.
   const own = backend.statistics().usedBytes;
   let peakBytes = 0;

@@ -1,5 +1,6 @@
 // Where an experiment's arithmetic runs. Hardware is taken only when asked for: records of one command are equal byte
-// for byte on one kind of arithmetic, and a default that looks at the machine would make them differ by where they ran.
+// for byte on one kind of arithmetic and one JavaScript engine, and a default that looks at the machine would make them
+// differ by where they ran.
 import { cpu } from "../cpu/backend.ts";
 import { adapterFacts } from "../gpu/adapter.ts";
 import { webgpu } from "../gpu/backend.ts";
@@ -56,17 +57,15 @@ export async function openDevice(name: DeviceName, { threads, blas }: CpuChoice)
   }
   const backend = await cpu({ blas, ...(threads === null ? {} : { threads }) });
   const counted = `${backend.threads} thread${backend.threads === 1 ? "" : "s"}`;
+  const notes = backend.notes.map((note) => ` (${note})`).join("");
   return {
     backend,
     threads: backend.threads,
-    about: `the CPU with ${counted}${multiplyAdd(backend)}${blasOf(backend)}${why}`,
-    largestBytes: HEAP_BYTES,
-    heapBytes: HEAP_BYTES,
+    about: `the CPU with ${counted}${multiplyAdd(backend)}${blasOf(backend)}${notes}${why}`,
+    largestBytes: backend.heapBytes,
+    heapBytes: backend.heapBytes,
   };
 }
-
-/** What a WebAssembly memory can grow to. */
-const HEAP_BYTES = 2 ** 32;
 
 function multiplyAdd({ arithmetic }: Backend): string {
   return arithmetic.fusedMultiplyAdd ? ", fused multiply-add" : "";

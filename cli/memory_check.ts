@@ -14,7 +14,9 @@ export function checkMemory(
   const { least, largest } = stepBytes(spec, T);
   if (least > device.heapBytes) {
     throw new RangeError(
-      `Cannot ${what}: a step needs at least ${gibibytes(least)} and the CPU backend's heap ends at 4 GiB`,
+      `Cannot ${what}: a step needs at least ${gibibytes(least)} and the CPU backend's heap ends at ${
+        gibibytes(device.heapBytes)
+      }`,
     );
   }
   if (largest > device.largestBytes) {

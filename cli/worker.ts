@@ -33,7 +33,9 @@ function answer(message: WorkerAnswer): void {
 }
 
 async function trainHere(kept: Kept, task: WorkerTask): Promise<void> {
-  const { plan: { config, names }, folder, resume, machine, version } = task;
+  const { plan: { config, names }, folder, resume, version } = task;
+  // The threads that came up here, which timings name.
+  const machine = { ...task.machine, threads: kept.backend.threads };
   try {
     using trained = await train(config, {
       backend: kept.backend,

@@ -1,5 +1,5 @@
 // Runs side by side: each worker loads the task, opens a CPU backend of its own and trains what it is sent. What a run
-// computes does not depend on where it runs, so records are the same bytes.
+// computes does not depend on which worker it runs in, so records are the same bytes.
 import type { RunRecord, TimingRecord } from "../training/record.ts";
 import type { RunPlan } from "../experiments/run_plan.ts";
 

@@ -13,7 +13,8 @@ import {
 import { type Blas, findBlas, type NoBlas, openSgemm, originOf } from "./blas.ts";
 import { blockBytes, createHeap, type HeapStatistics } from "./heap.ts";
 import { type Exports, loadModule } from "./module.ts";
-import { startWorker } from "./threads.ts";
+import { type OpenMemory, sizeText } from "./memory.ts";
+import { startThreads, type ThreadStart } from "./threads.ts";
 import { programs } from "./wasm.ts";
 
 /** Choices for {@linkcode cpu}. */
@@ -22,8 +23,15 @@ export interface CpuOptions {
   readonly threads?: number;
   /** `false` runs the plain-SIMD programs even where the engine has relaxed multiply-add. */
   readonly relaxed?: boolean;
-  /** `false` runs without SharedArrayBuffer, on one thread. */
+  /** `false` runs without shared memory, on one thread; `true` is an error where there is none. Default: where there is. */
   readonly shared?: boolean;
+  /**
+   * Starts one thread, and is called for each beyond the first. Default: `startThread`, which opens a worker from here. In a
+   * worker of a page it can hand the job to the page, since not every browser lets a worker start workers reliably:
+   * `cpu({ startThread: (start) => postMessage(start) })` there, `worker.onmessage = ({ data }) => startThread(data)` in the
+   * page. What it throws is why the thread is missing.
+   */
+  readonly startThread?: (start: ThreadStart) => void | Promise<void>;
   /**
    * Matrix products on the system's BLAS (OpenBLAS, MKL, BLIS or Accelerate), which needs Deno's FFI permission: a path,
    * `auto` to look for one, or `off` (default). The last bits of results depend on it, but not on the number of threads.
@@ -36,8 +44,12 @@ export interface CpuOptions {
 /** A CPU backend: a {@linkcode Backend} that says what it uses. */
 export interface CpuBackend extends Backend, Disposable {
   readonly name: "cpu";
-  /** Threads at work, this one included. */
+  /** Threads at work, this one included: those that came up. */
   readonly threads: number;
+  /** Bytes that arrays may take together, at most. */
+  readonly heapBytes: number;
+  /** What is less than was asked for, and why, a sentence each: fewer threads, a smaller heap. */
+  readonly notes: readonly string[];
   /** Bytes in use now and at the peak. */
   statistics(): HeapStatistics;
   /** Ends the worker threads; nothing can be uploaded or run afterwards. `using` a backend closes it too. */
@@ -58,7 +70,8 @@ const NOWHERE = -64;
 /**
  * Opens the CPU backend; it needs no permission, unless it is to use BLAS.
  * @throws {RangeError} when `threads` or `leastBlasProduct` is out of range; {Error} when `blas` is a path and what is there
- * cannot be used. With `auto` there is no error: `arithmetic.blas` says what is used, or why nothing is.
+ * cannot be used, or `shared` is true and memory cannot be shared. With `auto` there is no error: `arithmetic.blas` says what
+ * is used, or why nothing is. Fewer threads than were asked for are no error either: `notes` says why.
  * @example
  * ```ts
  * import { cpu } from "@switchyard/moe";
@@ -79,16 +92,16 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   if (!Number.isInteger(wanted) || wanted < 1 || wanted > 64) {
     throw new RangeError(`Cannot start ${wanted} threads: choose a whole number from 1 to 64`);
   }
-  const { module, memory, fusedMultiplyAdd, shared } = await loadModule(options);
-  const threads = shared ? wanted : 1;
   const leastProduct = options.leastBlasProduct ?? LEAST_BLAS_PRODUCT;
   if (!Number.isInteger(leastProduct) || leastProduct < 0 || leastProduct >= 2 ** 31) {
     throw new RangeError(
       `Cannot use leastBlasProduct ${leastProduct}: choose a whole number from 0 to ${2 ** 31 - 1}`,
     );
   }
+  const loaded = await loadModule(options);
+  const { module, memory, fusedMultiplyAdd, shared, heapBytes } = loaded;
   const choice = options.blas ?? "off";
-  const found = choice === "off" ? null : chooseBlas(choice, threads, shared);
+  const found = choice === "off" ? null : chooseBlas(choice, shared ? wanted : 1, shared);
   const blas = found && !("why" in found) ? found : null;
   const origin = blas ? originOf(memory) : 0n;
   const imports = {
@@ -103,17 +116,15 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     },
   };
   const exports = (await WebAssembly.instantiate(module, imports)).exports as unknown as Exports;
-  const heap = createHeap(memory, exports.heapBase());
+  const heap = createHeap(memory, exports.heapBase(), heapBytes);
   const control = heap.allocate(CONTROL_BYTES);
   const list = heap.allocate(4 * LIST_WORDS);
   exports.attach(control, 0, origin, leastProduct);
-  if (threads > 1) {
-    const started = new SharedArrayBuffer(4);
-    const onThread = blas && { library: blas.library, setter: blas.setter, origin, leastProduct };
-    for (let thread = 1; thread < threads; thread++) {
-      startWorker({ module, memory, control, thread, blas: onThread, started });
-    }
-  }
+  const onThread = blas && { library: blas.library, setter: blas.setter, origin, leastProduct };
+  const { up, why } = shared && wanted > 1
+    ? await startThreads(wanted - 1, { module, memory, control, blas: onThread }, options.startThread)
+    : { up: 0, why: loaded.unsharedWhy };
+  const threads = 1 + up;
 
   const programNumber = new Map(programs.map((name, at) => [name, at]));
   let memoryBuffer = memory.buffer;
@@ -161,6 +172,8 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   return {
     name: "cpu",
     threads,
+    heapBytes,
+    notes: notesOn({ threads, wanted, why }, loaded),
     arithmetic: { device: "cpu", fusedMultiplyAdd, ...(found ? { blas: nameOf(found) } : {}) },
     dtypes: DTYPES,
     upload(values, shape) {
@@ -228,6 +241,25 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
 
 function address(buffer: Buffer): number {
   return (buffer as CpuBuffer).address;
+}
+
+/** What falls short of what was asked for. */
+function notesOn(
+  { threads, wanted, why }: {
+    readonly threads: number;
+    readonly wanted: number;
+    readonly why: string | null;
+  },
+  { heapBytes, smallWhy }: OpenMemory,
+): string[] {
+  const notes: string[] = [];
+  if (threads < wanted) {
+    notes.push(`${threads} thread${threads === 1 ? "" : "s"} instead of ${wanted}: ${why}`);
+  }
+  if (smallWhy !== null) {
+    notes.push(`arrays may take ${sizeText(heapBytes)} together instead of 4 GiB: ${smallWhy}`);
+  }
+  return notes;
 }
 
 /** @throws {Error} when a path cannot be used; `auto` answers with the reason. */

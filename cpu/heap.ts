@@ -4,7 +4,6 @@
 
 const PAGE = 65536;
 const ALIGN = 64;
-const LIMIT_PAGES = 65536;
 /** Growing copies nothing but takes time: at least so many pages at once. */
 const GROW_PAGES = 256;
 
@@ -34,8 +33,9 @@ interface Block {
   holders: number;
 }
 
-/** A heap on `memory` from `base` upwards; grows the memory when it must, up to its own maximum or 4 GiB. */
-export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
+/** A heap on `memory` from `base` upwards; grows the memory when it must, up to `most` bytes, which it may not pass. */
+export function createHeap(memory: WebAssembly.Memory, base: number, most: number): Heap {
+  const limitPages = Math.floor(most / PAGE);
   const start = Math.ceil(base / ALIGN) * ALIGN;
   /** Free spans by address: no two touch. */
   const from: number[] = [];
@@ -49,16 +49,22 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
     const have = memory.buffer.byteLength / PAGE;
     const missing = Math.ceil(end / PAGE) - have;
     if (missing <= 0) return true;
-    if (have + missing > LIMIT_PAGES) return false;
-    for (const pages of [Math.min(LIMIT_PAGES - have, Math.max(missing, GROW_PAGES)), missing]) {
+    if (have + missing > limitPages) return false;
+    for (const pages of [Math.min(limitPages - have, Math.max(missing, GROW_PAGES)), missing]) {
       try {
         memory.grow(pages);
         return true;
       } catch {
-        // It has a maximum of its own, or the system has no more.
+        // The system has no more.
       }
     }
     return false;
+  }
+
+  function whereItEnds(bytes: number): string {
+    return top + bytes > most
+      ? `this WebAssembly heap ends at ${most} bytes`
+      : `the system refuses memory past ${memory.buffer.byteLength} bytes`;
   }
 
   /** Makes the last span, which ends at the top, long enough; false where memory ends. */
@@ -111,7 +117,7 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
         if (!carve(bytes)) {
           throw new RangeError(
             `Cannot allocate ${wanted} bytes on the CPU backend: ${usedBytes} bytes are in use, no free piece is ` +
-              `large enough, and a WebAssembly heap ends at ${LIMIT_PAGES * PAGE} bytes`,
+              `large enough, and ${whereItEnds(bytes)}`,
           );
         }
         at = from.length - 1;

@@ -1,14 +1,13 @@
 // Chooses and unpacks the WebAssembly module that this engine can run: relaxed multiply-add where there is one, plain
-// SIMD otherwise; shared memory where there is SharedArrayBuffer.
+// SIMD otherwise; shared memory where the engine grants it.
+import { type OpenMemory, openMemory } from "./memory.ts";
 import { modules } from "./wasm.ts";
 
 /** What the engine offers and what is used of it. */
-export interface ModuleChoice {
+export interface ModuleChoice extends OpenMemory {
   readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
   /** True when multiply and add round once (relaxed SIMD), false when they round twice. */
   readonly fusedMultiplyAdd: boolean;
-  readonly shared: boolean;
 }
 
 /** Functions every variant exports. */
@@ -43,13 +42,12 @@ export function hasRelaxedSimd(): boolean {
 export async function loadModule(
   options: { shared?: boolean; relaxed?: boolean } = {},
 ): Promise<ModuleChoice> {
-  const shared = options.shared ?? typeof SharedArrayBuffer !== "undefined";
+  const opened = openMemory(options.shared);
   const fusedMultiplyAdd = options.relaxed ?? hasRelaxedSimd();
   const bytes = await unpack(
-    modules[`${fusedMultiplyAdd ? "relaxed" : "plain"}${shared ? "Shared" : "Single"}`],
+    modules[`${fusedMultiplyAdd ? "relaxed" : "plain"}${opened.shared ? "Shared" : "Single"}`],
   );
-  const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared });
-  return { module: await WebAssembly.compile(bytes), memory, fusedMultiplyAdd, shared };
+  return { ...opened, module: await WebAssembly.compile(bytes), fusedMultiplyAdd };
 }
 
 /** The bytes behind a base64 text of a gzipped module. */

@@ -2,53 +2,122 @@
 // Node) they are used, because such a worker can be unreferenced and then never keeps a finished program alive;
 // browsers get web workers. Both start from a text, so no consumer needs permission to read a worker file.
 import { type BlasStart, OPEN_SGEMM } from "./blas.ts";
+import { noteFailure, openRoll } from "./roll.ts";
 
-const BODY = `({ module, memory, control, thread, started, blas }) => {
+/** A thread's number is its place on the roll. */
+const BODY = `({ module, memory, control, blas, roll }) => {
   const sgemm = blas ? (${OPEN_SGEMM})(blas) : () => { throw new Error("no BLAS"); };
   const env = { memory, sgemm, abort() { throw new Error("abort"); } };
   const { exports } = new WebAssembly.Instance(module, { env });
+  const thread = Atomics.add(new Int32Array(roll), 0, 1) + 1;
+  if (thread < 1) return;
   exports.attach(control, thread, blas?.origin ?? 0n, blas?.leastProduct ?? 0);
-  const flag = new Int32Array(started);
-  Atomics.add(flag, 0, 1);
-  Atomics.notify(flag, 0);
   exports.work();
 }`;
 
-/** What a worker needs to join. */
-export interface WorkerStart {
+/**
+ * The program of a web worker that becomes a thread: what {@linkcode startThread} runs from a Blob. A site that forbids
+ * Blob workers serves this text as a file of its own.
+ */
+export const threadProgram: string =
+  `onmessage = (event) => { postMessage(0); (${BODY})(event.data); close(); };\n`;
+
+/** What a thread needs to join a backend. It can be sent from a worker to its page with `postMessage`. */
+export interface ThreadStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
+  /** Where in memory jobs are announced. */
   readonly control: number;
-  /** Its number, from 1. */
-  readonly thread: number;
   /** The system's BLAS, where products may run on it. */
   readonly blas: BlasStart | null;
-  /** A shared counter of workers that are up. */
-  readonly started: SharedArrayBuffer;
+  /** Where threads sign on, and failures are noted. */
+  readonly roll: SharedArrayBuffer;
 }
 
 interface NodeWorker {
+  on(event: "error", listener: (error: Error) => void): void;
   unref(): void;
 }
 interface NodeThreads {
-  Worker: new (source: string, options: { eval: true; workerData: WorkerStart }) => NodeWorker;
+  Worker: new (source: string, options: { eval: true; workerData: ThreadStart }) => NodeWorker;
 }
 interface NodeLike {
   process?: { getBuiltinModule?(name: string): unknown };
 }
 
-/** Starts one worker; it counts itself in `start.started` once it is ready for work. */
-export function startWorker(start: WorkerStart): void {
-  const threads = (globalThis as NodeLike).process?.getBuiltinModule?.("node:worker_threads") as
-    | NodeThreads
-    | undefined;
-  if (threads) {
-    const source = `(${BODY})(require("node:worker_threads").workerData)`;
-    new threads.Worker(source, { eval: true, workerData: start }).unref();
-    return;
+const NOT_LOADED =
+  "a thread's program did not load. Where a Content Security Policy forbids workers from a Blob, allow " +
+  "worker-src blob:, or serve threadProgram as a file and pass startThread";
+
+/**
+ * Starts a thread of a CPU backend, in a worker of its own. {@linkcode cpu} calls it for every thread beyond the first; call
+ * it yourself from the hook of that name, where a page starts threads for a worker (see `CpuOptions.startThread`).
+ * @param program Where `threadProgram` is served, for pages whose Content Security Policy forbids workers from a Blob.
+ * @example
+ * ```ts
+ * import { cpu, startThread } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 2, startThread: (start) => startThread(start) });
+ * assertEquals([backend.threads, backend.notes], [2, []]);
+ * backend.close();
+ * ```
+ */
+export function startThread(start: ThreadStart, program?: string | URL): void {
+  const fail = (why: string) => noteFailure(start.roll, why);
+  try {
+    const threads = (globalThis as NodeLike).process?.getBuiltinModule?.("node:worker_threads") as
+      | NodeThreads
+      | undefined;
+    if (threads && program === undefined) startNodeWorker(threads, start, fail);
+    else startWebWorker(start, program, fail);
+  } catch (error) {
+    fail(`a worker could not be started (${(error as Error).message})`);
   }
-  const url = URL.createObjectURL(
-    new Blob([`onmessage = (event) => { (${BODY})(event.data); close(); }`], { type: "text/javascript" }),
-  );
-  new Worker(url, { type: "module" }).postMessage(start);
+}
+
+function startNodeWorker({ Worker }: NodeThreads, start: ThreadStart, fail: (why: string) => void): void {
+  const source = `(${BODY})(require("node:worker_threads").workerData)`;
+  const worker = new Worker(source, { eval: true, workerData: start });
+  worker.on("error", ({ message }) => fail(`a thread failed (${message})`));
+  worker.unref();
+}
+
+function startWebWorker(
+  start: ThreadStart,
+  program: string | URL | undefined,
+  fail: (why: string) => void,
+): void {
+  const url = program ?? URL.createObjectURL(new Blob([threadProgram], { type: "text/javascript" }));
+  const forget = () => program === undefined && URL.revokeObjectURL(String(url));
+  const worker = new Worker(url, { type: "module" });
+  worker.onmessage = forget;
+  worker.onerror = (event) => {
+    event.preventDefault();
+    forget();
+    fail(event.message ? `a thread failed (${event.message})` : NOT_LOADED);
+  };
+  worker.postMessage(start);
+}
+
+/** Starts threads beyond the first and waits for them: how many came up, and why not all. */
+export async function startThreads(
+  count: number,
+  start: Omit<ThreadStart, "roll">,
+  begin: (start: ThreadStart) => void | Promise<void> = startThread,
+): Promise<{ readonly up: number; readonly why: string | null }> {
+  const roll = openRoll();
+  for (let at = 0; at < count; at++) void beginOne({ ...start, roll: roll.shared }, begin);
+  return await roll.close(count);
+}
+
+/** A hook that throws or rejects has started none. */
+async function beginOne(
+  start: ThreadStart,
+  begin: (start: ThreadStart) => void | Promise<void>,
+): Promise<void> {
+  try {
+    await begin(start);
+  } catch (error) {
+    noteFailure(start.roll, `startThread failed (${(error as Error).message})`);
+  }
 }

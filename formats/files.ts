@@ -7,6 +7,7 @@ const PIECE_BYTES = 256 * 2 ** 10;
 
 /** Says in a few words why the system refused. */
 export function reasonOf(error: unknown): string {
+  if (!("Deno" in globalThis)) return "only Deno has files, and this is a browser or another runtime";
   if (error instanceof Deno.errors.NotCapable) {
     return "Deno was not permitted to";
   }
@@ -25,6 +26,11 @@ export function reasonOf(error: unknown): string {
     default:
       return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** Told by name, so that this can be asked where there is no Deno. */
+function isNamed(error: unknown, ...names: string[]): boolean {
+  return error instanceof Error && names.includes(error.name);
 }
 
 /** A file's path, of a path or a file's address. */
@@ -62,11 +68,11 @@ export async function writeAtomic(
 ): Promise<void> {
   const place = pathOf(path);
   const cut = place.lastIndexOf("/") + 1;
-  // Two writers of one file, in one program too, each have a part of their own.
-  const writer = `${Deno.pid}.${crypto.getRandomValues(new Uint32Array(1))[0]}`;
-  const partial = `${place.slice(0, cut)}.${place.slice(cut)}.${writer}.partial`;
   const bytes = typeof contents === "string" ? new TextEncoder().encode(contents) : contents;
   try {
+    // Two writers of one file, in one program too, each have a part of their own.
+    const writer = `${Deno.pid}.${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+    const partial = `${place.slice(0, cut)}.${place.slice(cut)}.${writer}.partial`;
     await writeThrough(partial, bytes instanceof Uint8Array ? [bytes] : bytes);
     try {
       await Deno.rename(partial, place);
@@ -306,7 +312,7 @@ export async function isMissing(path: string | URL): Promise<boolean> {
     await Deno.stat(path);
     return false;
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) return true;
+    if (isNamed(cause, "NotFound", "NotADirectory")) return true;
     throw new Error(`Cannot look at ${pathOf(path)}: ${reasonOf(cause)}`, { cause });
   }
 }
@@ -336,7 +342,7 @@ export async function removeIfThere(path: string | URL): Promise<void> {
   try {
     await Deno.remove(path);
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return;
+    if (isNamed(cause, "NotFound")) return;
     throw new Error(`Cannot remove ${pathOf(path)}: ${reasonOf(cause)}`, { cause });
   }
 }

@@ -2,7 +2,7 @@
 
 /** What is known of an adapter before it is opened. */
 export interface AdapterFacts {
-  /** As drivers call it, such as "llvmpipe (LLVM 15.0.6, 256 bits)". */
+  /** As drivers call it, such as "llvmpipe (LLVM 15.0.6, 256 bits)"; in browsers that hide it, such as "nvidia ampere". */
   readonly name: string;
   /** True when it computes on the CPU: for tests, never for speed. */
   readonly software: boolean;
@@ -23,9 +23,11 @@ const NEEDED = {
   maxComputeWorkgroupStorageSize: 16384,
 } as const;
 
+/** Browsers leave out what could tell one user from another: most give a vendor and an architecture, and no more. */
 function factsOf(adapter: GPUAdapter): AdapterFacts {
-  const { description, device, vendor, isFallbackAdapter } = adapter.info;
-  const name = description || [vendor, device].filter((word) => word !== "").join(" ") || "unnamed adapter";
+  const { description, vendor, architecture, device, isFallbackAdapter } = adapter.info;
+  const words = [vendor, architecture, device].filter((word) => word);
+  const name = description || words.join(" ") || "unnamed adapter";
   return { name, software: isFallbackAdapter === true || SOFTWARE.test(name) };
 }
 
@@ -69,13 +71,7 @@ export interface OpenDevice {
  */
 export async function openDevice(choice: AdapterChoice): Promise<OpenDevice> {
   const found = await findAdapter(choice);
-  if (!found) {
-    const kind = choice.adapter === "hardware" ? "hardware adapter" : "adapter";
-    throw new Error(
-      `Cannot open WebGPU: there is no ${kind}. On Linux a Vulkan driver must be installed (a GPU's own, or ` +
-        `mesa-vulkan-drivers to compute on the CPU); --device cpu needs none`,
-    );
-  }
+  if (!found) throw new Error(`Cannot open WebGPU: ${whyNone(choice)}`);
   const { adapter, facts } = found;
   for (const [name, least] of Object.entries(NEEDED)) {
     const offered = adapter.limits[name as keyof typeof NEEDED];
@@ -91,4 +87,21 @@ export async function openDevice(choice: AdapterChoice): Promise<OpenDevice> {
   // Bindings end on whole words, and some adapters offer one byte less than a power of two.
   const largestBytes = 256 * Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 256);
   return { device, facts, largestBytes };
+}
+
+/** Why there is no adapter and what to do, in words for where this runs. */
+function whyNone(choice: AdapterChoice): string {
+  const kind = choice.adapter === "hardware" ? "hardware adapter" : "adapter";
+  const { navigator, isSecureContext } = globalThis as { navigator?: Navigator; isSecureContext?: boolean };
+  if (!navigator?.userAgent?.startsWith("Mozilla/")) {
+    return `there is no ${kind}. On Linux a Vulkan driver must be installed (a GPU's own, or mesa-vulkan-drivers to ` +
+      "compute on the CPU); --device cpu needs none";
+  }
+  const without = "cpu() needs none";
+  if (isSecureContext === false) {
+    return `browsers offer it only to pages from https or localhost, and this page is from neither; ${without}`;
+  }
+  if (!navigator.gpu) return `this browser does not offer it; ${without}`;
+  return `this browser offers no ${kind}: graphics acceleration may be off in its settings, or it does not trust the ` +
+    `GPU's driver (chrome://gpu and about:support say more); ${without}`;
 }

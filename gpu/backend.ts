@@ -258,13 +258,15 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
       const types = inputs.map((input) => input.type);
       const launch = kernel.gpu(types, params, facts);
       const { scratch = [], tables = [] } = launch;
-      // A copy that a read waits for is made later than this kernel runs.
-      const replaces = over && wanted.length === 0 && launch.over ? kernel.replaces : undefined;
+      const blocks = inputs.map(blockOf);
+      // A copy that a read waits for is made later than this kernel runs, and no array is read and written in one pass.
+      const free = over && wanted.length === 0 && launch.over &&
+        kernel.replaces?.every((at) => blocks.indexOf(blocks[at]) === blocks.lastIndexOf(blocks[at]));
+      const replaces = free ? kernel.replaces : undefined;
       const passes = replaces ? launch.over! : launch.passes;
       const outputs = kernel.outputs(types, params).map((type, at) =>
         replaces ? inPlaceOf(inputs[replaces[at]]) : allocate(type)
       );
-      const blocks = inputs.map(blockOf);
       for (const output of outputs) blocks.push(output.block);
       const scratchBlocks = scratch.map((type) => pool.take(bytesFor(type)));
       blocks.push(...scratchBlocks);

@@ -165,7 +165,7 @@ export interface QueueCounts {
 /** Where arithmetic runs. `run` queues and never waits; `read` is the only wait. */
 export interface Backend {
   readonly name: "cpu" | "webgpu";
-  /** What decides the last bits of results: on one machine, equal arithmetic gives equal bits. */
+  /** What decides the last bits of results: on one machine and JavaScript engine, equal arithmetic gives equal bits. */
   readonly arithmetic: Arithmetic;
   /** Element types it stores. */
   readonly dtypes: readonly DType[];

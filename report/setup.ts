@@ -131,7 +131,7 @@ export function setup(all: readonly Comparison[], command: string): Markup {
   const done = all.filter(({ routers }) => routers.length > 0);
   return markup`${done.map(checkList)}
 <h3>Run it again</h3>
-<p>The same command writes the same records, byte for byte, on the same arithmetic; only timings differ.</p>
+<p>The same command writes the same records, byte for byte, on the same arithmetic and one JavaScript engine; only timings differ.</p>
 <pre class="scroll" tabindex="0" aria-label="Command">${command}</pre>
 <p>Raw rows are beside this page: <code>records.jsonl</code> holds everything recorded, one row a line;
 <code>records.csv</code> one row a run, step and layer.${

@@ -64,7 +64,7 @@ Deno.test("freed memory is handed out again, and a block is at most 63 bytes too
 /** A heap of `kibibytes` that cannot grow past that. */
 function smallHeap(kibibytes: number) {
   const pages = kibibytes / 64;
-  return createHeap(new WebAssembly.Memory({ initial: 1, maximum: pages }), 0);
+  return createHeap(new WebAssembly.Memory({ initial: 1, maximum: pages }), 0, pages * 65536);
 }
 
 Deno.test("free blocks are joined, and cut up for other sizes, before memory grows", () => {
@@ -158,7 +158,7 @@ Deno.test("what cannot be done is refused in one sentence", async () => {
   assertThrows(
     () => backend.run(matmul, [wide, row], params),
     RangeError,
-    "a WebAssembly heap ends at 4294967296 bytes",
+    "this WebAssembly heap ends at 4294967296 bytes",
   );
   backend.free(buffer);
   assertThrows(() => backend.free(buffer), RangeError, "it is not allocated");

@@ -270,7 +270,7 @@ Deno.test("the command says a refusal alone, with status 1, and writes nothing",
         '"expert-choice"',
         "0.125",
       ]],
-      [["--set", "model.experts=1000000000"], ["GiB", "4 GiB"]],
+      [["--set", "model.experts=1000000000"], ["GiB", "4.0 GiB"]],
     ];
     for (const [words, named] of some) {
       const outcome = await experiments(...usual, ...words);

@@ -1,5 +1,5 @@
-// What a run leaves behind, line by line. Everything here is a function of the command and the seed: two runs of the
-// same command write the same bytes. What is not (seconds, threads) goes to a timing record beside it.
+// What a run leaves behind, line by line. Everything here is a function of the command and the seed: on one JavaScript
+// engine two runs of the same command write the same bytes. What is not (seconds, threads) goes to a timing record.
 import type { Arithmetic, QueueCounts } from "../kernels/kernel.ts";
 import type { ControlName } from "../models/controls.ts";
 import type { Load } from "../moe/load.ts";
