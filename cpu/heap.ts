@@ -62,15 +62,25 @@ export function createHeap(memory: WebAssembly.Memory, base: number, most: numbe
   }
 
   function whereItEnds(bytes: number): string {
-    return top + bytes > most
+    return endWith(bytes) > most
       ? `this WebAssembly heap ends at ${most} bytes`
       : `the system refuses memory past ${memory.buffer.byteLength} bytes`;
   }
 
+  /** Whether the last span ends at the top, where memory is carved. */
+  function isOpen(): boolean {
+    return to.at(-1) === top;
+  }
+
+  /** Where the last span would end with a block at its end. */
+  function endWith(bytes: number): number {
+    return (isOpen() ? from[from.length - 1] : top) + bytes;
+  }
+
   /** Makes the last span, which ends at the top, long enough; false where memory ends. */
   function carve(bytes: number): boolean {
-    const open = to.at(-1) === top;
-    const end = (open ? from[from.length - 1] : top) + bytes;
+    const open = isOpen();
+    const end = endWith(bytes);
     if (!reach(end)) return false;
     if (open) to[to.length - 1] = end;
     else {

@@ -22,7 +22,8 @@ import { scoreFunctionLoss } from "../training/score_function.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { specOf } from "../training/spec_of.ts";
 import { tinyConfig } from "./run_configs.ts";
-import { data, small, together } from "./runs_at_once.ts";
+import { together } from "./runs_at_once.ts";
+import { data, small } from "./small_run.ts";
 
 const backend = await cpu({ threads: 1 });
 const other = await cpu({ threads: 1 });

@@ -1,6 +1,13 @@
 // The WebGPU runtime: programs without warnings and all in use, memory that is used again, reads that share a wait,
 // uploads that never overtake what is queued, and errors that say what happened.
-import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { webgpu } from "../gpu/backend.ts";
 import { openDevice } from "../gpu/adapter.ts";
 import { f32, i32 } from "../kernels/kernel.ts";
@@ -129,6 +136,20 @@ gpuTest("reads called together share one submit and one wait", async () => {
   const after = backend.statistics();
   assertEquals([after.submits - before.submits, after.reads - before.reads], [1, 1]);
   for (const buffer of [...buffers, ...sums]) backend.free(buffer);
+});
+
+gpuTest("what an output may replace is left alone where another input is the same array", async () => {
+  const backend = await shared();
+  const params = { learningRate: 0.5, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0, step: 1 };
+  // The parameter is its own gradient: written in place, it would be read and written in one dispatch.
+  const upload = (...values: number[]) => backend.upload(Float32Array.from(values), [values.length]);
+  const [weight, first, second, scale] = [upload(1, 2, -3), upload(0, 0, 0), upload(0, 0, 0), upload(1)];
+  const outputs = backend.run(all.adamw, [weight, weight, first, second, scale], params, true);
+  const [next, mean] = await Promise.all([backend.read(outputs[0]), backend.read(outputs[1])]);
+  // A first step is the learning rate long, against the gradient's sign.
+  next.forEach((value, at) => assertAlmostEquals(value, [0.5, 1.5, -2.5][at], 1e-5));
+  mean.forEach((value, at) => assertAlmostEquals(value, [0.1, 0.2, -0.3][at], 1e-6));
+  for (const buffer of [weight, first, second, scale, ...outputs]) backend.free(buffer);
 });
 
 gpuTest("a small read after a large one maps no more than it asked for", async () => {
