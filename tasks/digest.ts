@@ -64,7 +64,9 @@ export function runningDigest(): RunningDigest {
   const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
   const crypto = process?.getBuiltinModule?.("node:crypto") as NodeCrypto | undefined;
   if (!crypto) {
-    throw new Error("Cannot digest a text in pieces: this engine has no node:crypto; read it whole");
+    throw new Error(
+      "Cannot digest a file in pieces: this engine has no node:crypto, which stores of runs and texts on disk need",
+    );
   }
   const hash = crypto.createHash("sha256");
   return {

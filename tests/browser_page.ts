@@ -3,6 +3,7 @@ import { cpu, type CpuOptions } from "../cpu/backend.ts";
 import { startThread } from "../cpu/threads.ts";
 import { adapterFacts } from "../gpu/adapter.ts";
 import { webgpu } from "../gpu/backend.ts";
+import { findTask, parseTaskOptions } from "../tasks/registry.ts";
 import { openRunStore } from "../training/run_store.ts";
 import { openedByWorker } from "./opened_by_worker.ts";
 import { recordOf } from "./small_run.ts";
@@ -59,7 +60,12 @@ const page = {
     GPU.prototype.requestAdapter = () => Promise.resolve(null);
     return messageOf(webgpu);
   },
-  withoutFiles: () => messageOf(() => openRunStore("runs", "switch-seed0").saved()),
+  /** What a text on disk and a store of runs are refused with. */
+  async withoutFiles(): Promise<string[]> {
+    const language = findTask("language");
+    const text = () => language.load(parseTaskOptions(language, { corpus: "texts/mine.txt" }));
+    return [await messageOf(text), await messageOf(() => openRunStore("runs", "switch-seed0").saved())];
+  },
 };
 
 /** What a page offers. */

@@ -126,5 +126,7 @@ browserTest("a page that is not isolated has one thread and a reason", async (pa
 });
 
 browserTest("what needs files says that a browser has none", async (pages) => {
-  assertMatch(await pages.call("plain", "withoutFiles"), /^Error: Cannot .*: only Deno has files/);
+  const [text, store] = await pages.call("plain", "withoutFiles");
+  assertMatch(text, /^Error: Cannot .*texts\/mine\.txt: only Deno has files/);
+  assertMatch(store, /^Error: Cannot .*, which stores of runs and texts on disk need$/);
 });
