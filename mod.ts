@@ -86,6 +86,7 @@ export * from "./routers/parts/capacity.ts";
 export * from "./routers/parts/capacity_bound.ts";
 export * from "./routers/parts/topology.ts";
 export * from "./routers/parts/losses.ts";
+export * from "./routers/parts/padding.ts";
 export * from "./routers/parts/scoring.ts";
 export * from "./experts/mod.ts";
 export * from "./experts/registry.ts";

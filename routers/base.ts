@@ -8,6 +8,7 @@ import { takeAlong, topK } from "../tensor/rows.ts";
 import { reshape } from "../tensor/tensor.ts";
 import { assignBalanced, scopeOf } from "./parts/assignment.ts";
 import { maskExperts } from "./parts/capacity.ts";
+import { zeroPadding } from "./parts/padding.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
@@ -55,7 +56,8 @@ export const base: RouterPlugin<BaseOptions> = {
     const centroid_DE = init.parameter("centroids", [D, E], fill);
     return {
       params: { centroids: centroid_DE },
-      async route(x_TD, { training, real_T }) {
+      async route(given_TD, { training, real_T }) {
+        const x_TD = zeroPadding(given_TD, real_T);
         const [T] = x_TD.shape;
         const affinity_TE = matmul(x_TD, centroid_DE); // h_t . w_e
         const balancing = () => ({ scope: scopeOf(T, options.groups, "base"), real_T });

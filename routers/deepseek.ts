@@ -21,6 +21,7 @@ import type { Sequences } from "../tensor/sequences.ts";
 import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import { maskExperts } from "./parts/capacity.ts";
 import { chosenCounts, shareLoss } from "./parts/losses.ts";
+import { zeroPadding } from "./parts/padding.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
@@ -140,7 +141,8 @@ export const deepseek: RouterPlugin<DeepseekOptions> = {
     let step = 0;
     return {
       params: { gate: gate_DR },
-      route(x_TD, { training, real_T, sequences, step: now }) {
+      route(given_TD, { training, real_T, sequences, step: now }) {
+        const x_TD = zeroPadding(given_TD, real_T);
         if (training) step = now;
         const [T] = x_TD.shape;
         const logit_TR = matmul(x_TD, gate_DR);

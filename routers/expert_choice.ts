@@ -10,6 +10,7 @@ import { takeAlong, transpose } from "../tensor/rows.ts";
 import { reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 import { capacityOf, type CapacityOptions, capacityOptions } from "./parts/capacity.ts";
 import { fillSlots, rankable, slotAssignments } from "./parts/expert_slots.ts";
+import { zeroPadding } from "./parts/padding.ts";
 import type { RouterPlugin } from "./router.ts";
 
 /** Options of {@linkcode expertChoice}. */
@@ -71,7 +72,8 @@ export const expertChoice: RouterPlugin<ExpertChoiceOptions> = {
     const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
     return {
       params: { gate: gate_DE },
-      route(x_TD, { training, real_T }) {
+      route(given_TD, { training, real_T }) {
+        const x_TD = zeroPadding(given_TD, real_T);
         const [T] = x_TD.shape;
         const sized = { ...options, dropOrder: "probability" as const };
         const C = Math.min(T, capacityOf(sized, { T, E, K: 1 }, training)); // equation 1

@@ -19,6 +19,7 @@ import {
 } from "./parts/capacity.ts";
 import { settled, sideBySide } from "./parts/columns.ts";
 import { balanceLoss } from "./parts/losses.ts";
+import { zeroPadding } from "./parts/padding.ts";
 import { type SecondRule, usedExperts } from "./parts/second_expert.ts";
 import type { RouterPlugin, RouteStep } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
@@ -79,7 +80,8 @@ export const gshard: RouterPlugin<GshardOptions> = {
     const gate_DE = init.parameter("gate", [D, E], truncatedNormal(1 / Math.sqrt(D)));
     return {
       params: { gate: gate_DE },
-      route(x_TD, step) {
+      route(given_TD, step) {
+        const x_TD = zeroPadding(given_TD, step.real_T);
         const { training, random, real_T } = step;
         const [T] = x_TD.shape;
         if (T % options.groups !== 0) {

@@ -8,6 +8,7 @@ import { putAlong, takeAlong, topK } from "../tensor/rows.ts";
 import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import { maskExperts } from "./parts/capacity.ts";
 import { squaredVariation } from "./parts/losses.ts";
+import { zeroPadding } from "./parts/padding.ts";
 import {
   type NoisyChoices,
   type NoisyGateOptions,
@@ -78,7 +79,8 @@ export const hierarchical: RouterPlugin<HierarchicalOptions> = {
       );
     return {
       params: { ...name("first", first), ...name("second", second) },
-      route(x_TD, { training, random, real_T }) {
+      route(given_TD, { training, random, real_T }) {
+        const x_TD = zeroPadding(given_TD, real_T);
         const [T] = x_TD.shape;
         const stream = (level: string) => training ? random.split(level) : null;
         const groupScores = noisyScores(x_TD, first, groups, options);

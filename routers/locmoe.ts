@@ -21,6 +21,7 @@ import { type BoundForm, capacityBound } from "./parts/capacity_bound.ts";
 import { checkChunks, chunkMeans, orthogonalGate, orthonormalColumns } from "./parts/orthogonal_gates.ts";
 import { localityOf, type LocalityOptions, localityOptions } from "./parts/locality.ts";
 import { balanceLoss } from "./parts/losses.ts";
+import { zeroPadding } from "./parts/padding.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
@@ -96,7 +97,8 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
     const fixedTies = init.random.split("ties");
     return {
       params,
-      route(x_TD, { training, random, real_T, topology }) {
+      route(given_TD, { training, random, real_T, topology }) {
+        const x_TD = zeroPadding(given_TD, real_T);
         const [T] = x_TD.shape;
         // Equation 4; the mean is the whole weight, there is no second division by D / E.
         const mean_TE = options.gate === "grap"

@@ -17,6 +17,7 @@ import { columnOf, settled } from "./parts/columns.ts";
 import { checkChunks, chunkMeans, cosineToChunks } from "./parts/orthogonal_gates.ts";
 import { localityOf, type LocalityOptions, localityOptions } from "./parts/locality.ts";
 import { balanceLoss } from "./parts/losses.ts";
+import { zeroPadding } from "./parts/padding.ts";
 import {
   chooseTokens,
   keepMutual,
@@ -140,7 +141,8 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
           },
         }
         : {}),
-      async route(x_TD, step) {
+      async route(given_TD, step) {
+        const x_TD = zeroPadding(given_TD, step.real_T);
         const { training, real_T, topology } = step;
         const [T] = x_TD.shape;
         const affinity_TE = cosineToChunks(x_TD, E); // equation 4

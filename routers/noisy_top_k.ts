@@ -8,7 +8,8 @@ import { matmul } from "../tensor/products.ts";
 import { softmax, sumFirst } from "../tensor/reduce.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { maskExperts } from "./parts/capacity.ts";
-import { realRows, squaredVariation } from "./parts/losses.ts";
+import { squaredVariation } from "./parts/losses.ts";
+import { realRows, zeroPadding } from "./parts/padding.ts";
 import {
   type NoisyGateOptions,
   noisyGateOptions,
@@ -89,7 +90,8 @@ function topKRouter(D: number, E: number, options: NoisyTopKOptions, init: Init)
   const params = noisyGateParams(D, E, options, init);
   return {
     params,
-    route(x_TD, { training, random, real_T }) {
+    route(given_TD, { training, random, real_T }) {
+      const x_TD = zeroPadding(given_TD, real_T);
       const found = noisyTopK(
         noisyScores(x_TD, params, E, options),
         options.k,
@@ -117,7 +119,8 @@ function strictRouter(D: number, E: number, options: NoisyTopKOptions, init: Ini
   };
   return {
     params,
-    route(x_TD, { training, real_T }) {
+    route(given_TD, { training, real_T }) {
+      const x_TD = zeroPadding(given_TD, real_T);
       const probability_TE = softmax(matmul(x_TD, params.gate)); // equation 15
       const { assignments, gate_TE, mask_TE } = training
         ? chooseBatchwise(probability_TE, options.k, real_T)

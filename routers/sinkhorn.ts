@@ -14,6 +14,7 @@ import {
   keepWithinCapacity,
   maskExperts,
 } from "./parts/capacity.ts";
+import { zeroPadding } from "./parts/padding.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
@@ -61,7 +62,8 @@ export const sinkhorn: RouterPlugin<SinkhornOptions> = {
     const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
     return {
       params: { gate: gate_DE },
-      route(x_TD, { training, random, real_T }) {
+      route(given_TD, { training, random, real_T }) {
+        const x_TD = zeroPadding(given_TD, real_T);
         const [T] = x_TD.shape;
         if (K > E) throw new RangeError(`Cannot route with sinkhorn: choices = ${K} exceeds ${E} experts`);
         const logit_TE = matmul(x_TD, gate_DE);

@@ -10,6 +10,7 @@ import { areEqual, type Sequences } from "../tensor/sequences.ts";
 import { reshape, seenFrom, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { MixturePart, RouterPlugin, Routing } from "./router.ts";
 import { unitColumns, unitRows } from "./parts/scoring.ts";
+import { zeroPadding } from "./parts/padding.ts";
 
 /** Options of {@linkcode soft}. */
 export interface SoftOptions {
@@ -65,7 +66,8 @@ export const soft: RouterPlugin<SoftOptions> = {
     };
     return {
       params,
-      route(x_TD, { sequences, real_T }) {
+      route(given_TD, { sequences, real_T }) {
+        const x_TD = zeroPadding(given_TD, real_T);
         const slots_DM = multiply(unitColumns(seenFrom(x_TD, params.slots), 1e-6), params.scale);
         const parts = partsOf(x_TD, sequences, real_T).map((part) => mix(part, slots_DM));
         return { ...heaviest(parts, sequences, { E, S, real_T, x_TD }), losses: {}, mixture: { parts } };

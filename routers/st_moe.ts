@@ -14,6 +14,7 @@ import {
   maskExperts,
 } from "./parts/capacity.ts";
 import { balanceLoss, zLoss } from "./parts/losses.ts";
+import { zeroPadding } from "./parts/padding.ts";
 import { type SecondRule, usedExperts } from "./parts/second_expert.ts";
 import type { RouterPlugin } from "./router.ts";
 import { jitter, tokenChoice } from "./parts/scoring.ts";
@@ -84,7 +85,8 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
     const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
     return {
       params: { gate: gate_DE },
-      route(x_TD, { training, random, real_T }) {
+      route(given_TD, { training, random, real_T }) {
+        const x_TD = zeroPadding(given_TD, real_T);
         const [T] = x_TD.shape;
         if (T % options.groups !== 0) {
           throw new RangeError(

@@ -18,6 +18,7 @@ import {
 import { settled } from "./parts/columns.ts";
 import { leaveFewBehind } from "./parts/left_behind.ts";
 import { balanceLoss, zLoss } from "./parts/losses.ts";
+import { zeroPadding } from "./parts/padding.ts";
 import type { RouterPlugin } from "./router.ts";
 import { jitter, tokenChoice } from "./parts/scoring.ts";
 
@@ -79,7 +80,8 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
     const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
     return {
       params: { gate: gate_DE },
-      route(x_TD, { training, random, real_T }) {
+      route(given_TD, { training, random, real_T }) {
+        const x_TD = zeroPadding(given_TD, real_T);
         const [T] = x_TD.shape;
         const input_TD = training && options.jitter > 0 ? jitter(x_TD, options.jitter, random) : x_TD;
         const logit_TE = matmul(input_TD, gate_DE);

@@ -15,7 +15,8 @@ import {
   keepWithinCapacity,
   maskExperts,
 } from "./parts/capacity.ts";
-import { balanceLoss, realRows, squaredVariation } from "./parts/losses.ts";
+import { balanceLoss, squaredVariation } from "./parts/losses.ts";
+import { realRows, zeroPadding } from "./parts/padding.ts";
 import { normalNoise } from "./parts/noisy_gate.ts";
 import type { RouterPlugin } from "./router.ts";
 import { tokenChoice, unitColumns, unitRows } from "./parts/scoring.ts";
@@ -103,7 +104,8 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
     const gate = options.gate === "linear" ? linearGate(D, E, init) : cosineGate(D, E, options, init);
     return {
       params: gate.params,
-      route(x_TD, { training, random, real_T }) {
+      route(given_TD, { training, random, real_T }) {
+        const x_TD = zeroPadding(given_TD, real_T);
         const [T] = x_TD.shape;
         const clean_TE = gate.score(x_TD);
         const noisy_TE = training && options.noise > 0

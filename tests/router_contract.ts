@@ -440,7 +440,7 @@ function targetsOf(found: Record<string, Float32Array | null>): [string, Float32
 /** A batch whose tokens at some places are padding, full of what must not matter. */
 function padded(tokens: Tokens, isReal: (token: number) => boolean, content = 50): Tokens {
   const real = Float32Array.from({ length: tokens.T }, (_, t) => isReal(t) ? 1 : 0);
-  const noise = random(content).split("padding");
+  const noise = random(Number.isFinite(content) ? content : 52).split("padding");
   const x = noise.normal(tokens.T * tokens.D).map((value, at) =>
     real[Math.floor(at / tokens.D)] ? tokens.x[at] : content * value
   );
@@ -752,25 +752,53 @@ export const routerChecks: readonly Check[] = [
   },
   {
     name: "what padding holds changes nothing, bit for bit",
-    means: "Leave tokens whose step.real_T is 0 out of every sum, mean and capacity.",
+    means:
+      "Begin with zeroPadding(x_TD, step.real_T), and leave padding out of every sum, mean and capacity.",
     async run(subject) {
       for (const training of both) {
         const with50 = await route(subject, padded(tokensOf({}), (t) => t % 16 < 11, 50), { training });
-        const with51 = await route(subject, padded(tokensOf({}), (t) => t % 16 < 11, 51), { training });
         const isReal = (t: number) => t % 16 < 11;
-        const about = "what padding holds was changed";
-        assertAlike(
-          decisions(with51, isReal),
-          decisions(with50, isReal),
-          `${about}, and real tokens got other experts`,
-        );
-        assertAlike(with51.losses, with50.losses, `${about}, and losses changed`);
         const ofReal = ({ token, weight, estimator }: Routed) => [
           [...weight].filter((_, n) => isReal(token[n])),
           [...estimator?.logProbability ?? []].filter((_, t) => isReal(t)),
           [...estimator?.importance ?? []].filter((_, t) => isReal(t)),
         ];
-        assertAlike(ofReal(with51), ofReal(with50), `${about}, and weights of real tokens changed`);
+        for (const content of [51, NaN, Infinity, -Infinity]) {
+          const other = await route(subject, padded(tokensOf({}), isReal, content), { training });
+          const about = `padding held ${content} instead of 50`;
+          assertAlike(
+            decisions(other, isReal),
+            decisions(with50, isReal),
+            `${about}, and real tokens got other experts`,
+          );
+          assertAlike(other.losses, with50.losses, `${about}, and losses changed`);
+          assertAlike(ofReal(other), ofReal(with50), `${about}, and weights of real tokens changed`);
+          const without = other.token.findIndex((token, n) => !isReal(token) && other.wanted[n] >= 0);
+          assert(without < 0, `${about}, and it wants expert ${other.wanted[without]}`);
+        }
+      }
+    },
+  },
+  {
+    name: "what padding holds reaches no gradient: NaN there leaves all finite and as they were",
+    means: "Begin with zeroPadding(x_TD, step.real_T): NaN times 0 is NaN in a gradient too.",
+    async run(subject) {
+      const isReal = (t: number) => t % 16 < 11;
+      for (const effect of ["output", "losses"] as const) {
+        const with50 = await gradientOf(subject, padded(tokensOf({}), isReal, 50), effect);
+        const withNaN = await gradientOf(subject, padded(tokensOf({}), isReal, NaN), effect);
+        for (const [name, gradient] of Object.entries(withNaN)) {
+          const wanted = with50[name];
+          const places = name === "the router's input"
+            ? (at: number) => isReal(Math.floor(at / D))
+            : () => true;
+          const of = (values: Float32Array | null) => [...values ?? []].filter((_, at) => places(at));
+          assertAlike(
+            of(gradient),
+            of(wanted),
+            `padding held NaN instead of 50, and the gradient of ${name} changed`,
+          );
+        }
       }
     },
   },

@@ -18,8 +18,9 @@ import { matmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";
 import { topK } from "../tensor/rows.ts";
 import { maskExperts } from "./parts/capacity.ts";
-import type { RouterPlugin } from "./router.ts";
+import { zeroPadding } from "./parts/padding.ts";
 import { tokenChoice } from "./parts/scoring.ts";
+import type { RouterPlugin } from "./router.ts";
 
 /** Options of {@linkcode ${constant}}. */
 export interface ${type} {
@@ -45,7 +46,8 @@ export const ${constant}: RouterPlugin<${type}> = {
     const gate_DE = init.parameter("gate", [D, E], truncatedNormal(Math.sqrt(options.initScale / D)));
     return {
       params: { gate: gate_DE },
-      route(x_TD, { real_T }) {
+      route(given_TD, { real_T }) {
+        const x_TD = zeroPadding(given_TD, real_T);
         const probability_TE = softmax(matmul(x_TD, gate_DE));
         const { value_TK, index_TK } = topK(probability_TE, 1);
         const wanted_TK = maskExperts(index_TK, real_T);

@@ -207,20 +207,3 @@ export function squaredVariation(value_E: Tensor, variance: "population" | "samp
   const spread = affine(sumAll(square(subtract(value_E, mean))), 1 / terms, 0);
   return divide(spread, affine(square(mean), 1, 1e-10));
 }
-
-/**
- * Values, f32 [T, E], with rows of padding as zeros.
- * @param real_T f32 [T]: 1 = a real token, 0 = padding; undefined = all real.
- * @example
- * ```ts
- * import { cpu, realRows, tensor } from "@switchyard/moe";
- * import { assertEquals } from "@std/assert";
- * const backend = await cpu({ threads: 1 });
- * const value_TE = tensor(backend, [1, 2, 3, 4], [2, 2]);
- * assertEquals(await realRows(value_TE, tensor(backend, [1, 0], [2])).read(), Float32Array.of(1, 2, 0, 0));
- * backend.close();
- * ```
- */
-export function realRows(values_TE: Tensor, real_T: Tensor | undefined): Tensor {
-  return real_T ? multiply(values_TE, reshape(real_T, [real_T.shape[0], 1])) : values_TE;
-}

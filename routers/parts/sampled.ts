@@ -12,6 +12,7 @@ import { reshape, type Tensor } from "../../tensor/tensor.ts";
 import { type Balancing, keptMask, logSoftmax, ones, scopeOf } from "./assignment.ts";
 import { maskExperts } from "./capacity.ts";
 import { balanceLoss } from "./losses.ts";
+import { zeroPadding } from "./padding.ts";
 import type { Router, RouterDims } from "../router.ts";
 import { tokenChoice } from "./scoring.ts";
 
@@ -79,7 +80,8 @@ export function createSampledRouter(
   return {
     params: { gate: gate_DE },
     ...(running ? state : {}),
-    async route(x_TD, { training, random, real_T }) {
+    async route(given_TD, { training, random, real_T }) {
+      const x_TD = zeroPadding(given_TD, real_T);
       const [T] = x_TD.shape;
       const logit_TE = matmul(x_TD, gate_DE);
       const logProbability_TE = logSoftmax(logit_TE);

@@ -7,7 +7,7 @@ import { putAlong, takeAlong, transpose, wholeNumbers } from "../../tensor/rows.
 import { type Parameter, reshape, stopGradient, type Tensor, tensor } from "../../tensor/tensor.ts";
 import { capacityOf, maskExperts } from "./capacity.ts";
 import { fillSlots, rankable, slotAssignments } from "./expert_slots.ts";
-import { realRows } from "./losses.ts";
+import { realRows } from "./padding.ts";
 import type { Routing } from "../router.ts";
 
 /** Who goes where, and with what weight. */
