@@ -267,7 +267,7 @@ function byExperts(
 function scopeOf({ scope }: LocmoePlusOptions, T: number, { topology }: RouteStep): number {
   if (scope === "global" || !topology || T === 0) return Math.max(1, T);
   const size = T / topology.ranks;
-  if (!topology.homeRank_T.every((rank, t) => rank === Math.floor(t / size))) {
+  if (!Number.isInteger(size) || !topology.homeRank_T.every((rank, t) => rank === Math.floor(t / size))) {
     throw new RangeError(
       `Cannot route with locmoe-plus: scope "rank" needs the ${T} tokens in equal blocks, one for each of ${topology.ranks} ranks`,
     );
