@@ -1,6 +1,7 @@
 // The MoE layer, where the parts meet: the router decides, rows are sorted by expert, experts compute on ragged
 // blocks, and each token sums what it is owed. It never asks which router or which experts it holds.
 import type { ExpertBank } from "../experts/expert.ts";
+import { zeroPadding } from "../routers/parts/padding.ts";
 import type { Router, RouteStep, Routing } from "../routers/router.ts";
 import type { Params } from "../tensor/init.ts";
 import { assignmentsOf, combineRows, groupBy, sortRows } from "../tensor/rows.ts";
@@ -73,9 +74,9 @@ export function createMoeLayer(
     D,
     E,
     params: { router: router.params, experts: experts.params },
-    async apply(x_TD, step, residual_TD) {
-      const { T } = dims(x_TD, "TD", { D });
-      const { backend } = x_TD;
+    async apply(given_TD, step, residual_TD) {
+      const { T } = dims(given_TD, "TD", { D });
+      const { backend } = given_TD;
       if (residual_TD) dims(residual_TD, "TD", { T, D });
       dims(step.tokenId_T, "T", { T });
       if (step.sequences.T !== T) {
@@ -84,6 +85,8 @@ export function createMoeLayer(
         );
       }
       checkTopology(step, T, E);
+      // Whatever padding holds, no gradient of a router's or an expert's meets it.
+      const x_TD = zeroPadding(given_TD, step.real_T);
       const routing = await stage(backend, "route", () => asAuthored(called, () => router.route(x_TD, step)));
       checkRouting(routing, { T, E, called });
       const { mixture } = routing;

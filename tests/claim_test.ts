@@ -49,6 +49,42 @@ Deno.test("a second command is refused and told who works there; after its end t
     assertEquals(claim.folder, folder);
   }));
 
+Deno.test("of two programs that claim a folder at the same moment one gets it, a hundred times", () =>
+  inFolder(async (place) => {
+    const code = `import { claimFor } from "${module}";
+      const told = () => Deno.stdin.read(new Uint8Array(1));
+      for (let round = 0; round < 100; round++) {
+        await told();
+        const claim = await claimFor(Deno.args[0] + "/" + round, "test").catch(() => null);
+        console.log(claim ? "claimed" : "refused");
+        await told();
+        claim?.[Symbol.dispose]();
+      }`;
+    const programs = [0, 1].map(() => {
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["eval", code, place],
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "inherit",
+      }).spawn();
+      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      return { child, reader, writer: child.stdin.getWriter() };
+    });
+    const tell = () =>
+      Promise.all(programs.map(({ writer }) => writer.write(new TextEncoder().encode("\n"))));
+    for (let round = 0; round < 100; round++) {
+      await tell();
+      const said = await Promise.all(programs.map(async ({ reader }) => (await reader.read()).value?.trim()));
+      assertEquals(said.sort(), ["claimed", "refused"], `round ${round}`);
+      await tell();
+    }
+    for (const { child, reader, writer } of programs) {
+      await writer.close();
+      await reader.cancel();
+      assertEquals((await child.status).code, 0);
+    }
+  }));
+
 Deno.test("a killed process leaves no claim, and one that ends leaves no trace of it", () =>
   inFolder(async (place) => {
     const folder = `${place}/a/out`;

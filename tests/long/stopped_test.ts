@@ -1,0 +1,55 @@
+// Stopped a hundred times by kill -9 and a hundred by SIGTERM, at random moments, runs of routers that carry state end in the
+// bytes of runs that were never stopped.
+import { assert, assertEquals } from "@std/assert";
+import { random } from "../../tensor/random.ts";
+import { filesIn } from "../experiments_command.ts";
+
+const program = new URL("../stopped_runs.ts", import.meta.url).pathname;
+
+function start(folder: string): Deno.ChildProcess {
+  const args = ["run", "--allow-read", "--allow-write", "--allow-env", program, folder];
+  return new Deno.Command(Deno.execPath(), { args, stdin: "null", stdout: "null", stderr: "piped" }).spawn();
+}
+
+/** Everything that must not hang on when a run was stopped. */
+function records(folder: string): Map<string, string> {
+  return new Map([...filesIn(folder)].filter(([path]) => path.endsWith(".jsonl")));
+}
+
+const wholeFolder = await Deno.makeTempDir();
+const begun = performance.now();
+const whole = await start(wholeFolder).output();
+const milliseconds = performance.now() - begun;
+assertEquals([whole.code, new TextDecoder().decode(whole.stderr)], [0, ""]);
+
+for (const [signal, statuses] of [["SIGKILL", [137]], ["SIGTERM", [143]]] as const) {
+  Deno.test(`a hundred times ${signal} at random moments: the records of runs never stopped, byte for byte`, async () => {
+    const wanted = records(wholeFolder);
+    assertEquals(wanted.size, 5);
+    const moments = random(signal.length + 7).uniform(4000);
+    let stopped = 0;
+    let rounds = 0;
+    for (let at = 0; stopped < 100; rounds++) {
+      assert(rounds < 60, "most starts ended before they were stopped");
+      const folder = await Deno.makeTempDir();
+      for (let ended = false; !ended; at++) {
+        const child = start(folder);
+        const timer = setTimeout(() => child.kill(signal), 100 + 0.8 * milliseconds * moments[at]);
+        const { code, stderr } = await child.output();
+        clearTimeout(timer);
+        ended = code === 0;
+        if (!ended) {
+          stopped++;
+          assert(
+            statuses.some((status) => status === code),
+            `status ${code}: ${new TextDecoder().decode(stderr)}`,
+          );
+        }
+      }
+      assertEquals(records(folder), wanted);
+      const left = [...filesIn(folder).keys()].filter((path) => /safetensors|unfinished/.test(path));
+      assertEquals(left, [], "a finished run left parts of an unfinished one");
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
