@@ -12,6 +12,7 @@ export { chunkCosineGradient } from "./chunk_cosine_gradient/kernel.ts";
 export { clipScale } from "./clip_scale/kernel.ts";
 export { combineRows } from "./combine_rows/kernel.ts";
 export { combineRowsGradient } from "./combine_rows_gradient/kernel.ts";
+export { copyColumns } from "./copy_columns/kernel.ts";
 export { count } from "./count/kernel.ts";
 export { countToShare } from "./count_to_share/kernel.ts";
 export { crossEntropy } from "./cross_entropy/kernel.ts";

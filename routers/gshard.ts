@@ -3,8 +3,10 @@
 // DeepSpeed choose the second expert by other rules, which are options here.
 import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { add, affine, divide, log, maximum, multiply, negate } from "../tensor/arithmetic.ts";
+import { add, affine, divide, log, multiply, negate } from "../tensor/arithmetic.ts";
+import { concatColumns } from "../tensor/columns.ts";
 import { truncatedNormal } from "../tensor/init.ts";
+import { maximum } from "../tensor/piecewise.ts";
 import { matmul } from "../tensor/products.ts";
 import { shareOfRow, softmax, sumLast } from "../tensor/reduce.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
@@ -17,7 +19,7 @@ import {
   keepWithinCapacity,
   maskExperts,
 } from "./parts/capacity.ts";
-import { settled, sideBySide } from "./parts/columns.ts";
+import { keptMask } from "./parts/assignment.ts";
 import { balanceLoss } from "./parts/losses.ts";
 import { zeroPadding } from "./parts/padding.ts";
 import { type SecondRule, usedExperts } from "./parts/second_expert.ts";
@@ -112,7 +114,7 @@ export const gshard: RouterPlugin<GshardOptions> = {
         });
         const weight_TK = options.normalize === "before"
           ? pairWeight_TK
-          : overKept(value_TK, settled(expert_TK));
+          : overKept(value_TK, keptMask(expert_TK));
         const weight = options.balance * (options.balanceScale === "paper" ? 1 / (E * E) : 1);
         const balance = balanceLoss({
           probability_TE,
@@ -171,5 +173,5 @@ function drawSecond(logit_TE: Tensor, random: Random): Tensor {
   const ones_T1 = tensor(logit_TE.backend, new Float32Array(T).fill(1), [T, 1]);
   const [isFirst_TE] = apply(kernels.takeAlongGradient, [first_T1, ones_T1], { columns: E });
   const others_TE = add(add(stopGradient(logit_TE), gumbel_TE), affine(isFirst_TE, -1e30, 0));
-  return sideBySide(first_T1, topK(others_TE, 1).index_TK);
+  return concatColumns([first_T1, topK(others_TE, 1).index_TK]);
 }

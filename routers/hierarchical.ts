@@ -1,7 +1,8 @@
 // Two levels of noisy top-k: a first gate picks groups of experts, a gate of each group picks experts inside, and the
 // weights multiply. A token goes to k1 k2 experts; nobody is dropped.
 import * as z from "zod";
-import { add, affine, divide, maximum, multiply } from "../tensor/arithmetic.ts";
+import { add, affine, divide, multiply } from "../tensor/arithmetic.ts";
+import { maximum } from "../tensor/piecewise.ts";
 import { matmul } from "../tensor/products.ts";
 import { sumFirst } from "../tensor/reduce.ts";
 import { putAlong, takeAlong, topK } from "../tensor/rows.ts";

@@ -1,11 +1,14 @@
 // LocMoE+ (later Expert-Token Resonance): tokens choose experts by cosine, then experts keep the best of the tokens that
 // chose them. What one token gets depends on the whole batch, later tokens included: not causal, but for mode "tcr".
 import * as z from "zod";
-import { affine, divide, exp, maximum, multiply, relu, square } from "../tensor/arithmetic.ts";
+import { affine, divide, exp, multiply, relu, square } from "../tensor/arithmetic.ts";
+import { sliceColumns } from "../tensor/columns.ts";
 import type { Params } from "../tensor/init.ts";
-import { meanAll, scalar, softmax, sumAll } from "../tensor/reduce.ts";
+import { maximum } from "../tensor/piecewise.ts";
+import { meanOfReal, scalar, softmax } from "../tensor/reduce.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
 import { reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import { keptMask } from "./parts/assignment.ts";
 import {
   capacityOf,
   type CapacityOptions,
@@ -13,7 +16,6 @@ import {
   keepWithinCapacity,
   maskExperts,
 } from "./parts/capacity.ts";
-import { columnOf, settled } from "./parts/columns.ts";
 import { checkChunks, chunkMeans, cosineToChunks } from "./parts/orthogonal_gates.ts";
 import { localityOf, type LocalityOptions, localityOptions } from "./parts/locality.ts";
 import { balanceLoss } from "./parts/losses.ts";
@@ -147,7 +149,8 @@ export const locmoePlus: RouterPlugin<LocmoePlusOptions> = {
         const [T] = x_TD.shape;
         const affinity_TE = cosineToChunks(x_TD, E); // equation 4
         const { index_TK, value_TK } = topK(stopGradient(affinity_TE), options.k); // equation 5
-        const delta_1 = () => largestAffinity(reshape(columnOf(value_TK, 0), [T]), options, real_T);
+        const delta_1 = () =>
+          largestAffinity(reshape(sliceColumns(stopGradient(value_TK), 0, 1), [T]), options, real_T);
         if (remembers && training && T > 0 && step.step % options.boundEvery === 0) {
           const found = await scalar(delta_1());
           remembered = Math.fround(options.boundMemory * remembered + (1 - options.boundMemory) * found);
@@ -231,7 +234,7 @@ function byTokens(
     // The printed equation 6 says Bottom-C; its text, and this, keeps the highest affinities.
     : keepMutual(wanted_TK, value_TK, { E, scope, rule: { threshold: options.threshold, least, most } });
   const weight_TK = options.weight === "kept"
-    ? softmaxOver(takeAlong(affinity_TE, wanted_TK), settled(expert_TK))
+    ? softmaxOver(takeAlong(affinity_TE, wanted_TK), keptMask(expert_TK))
     : takeAlong(probability_TE, wanted_TK);
   return tokenChoice({ wanted_TK, expert_TK, weight_TK }, { losses: {} });
 }
@@ -295,9 +298,7 @@ function largestAffinity(
   { deltaFrom }: LocmoePlusOptions,
   real_T: Tensor | undefined,
 ): Tensor {
-  const [T] = largest_T.shape;
-  const real = real_T ? multiply(largest_T, real_T) : largest_T;
-  if (deltaFrom === "largest") return reshape(topK(reshape(real, [1, T]), 1).value_TK, [1]);
-  if (!real_T) return meanAll(real);
-  return divide(sumAll(real), maximum(sumAll(real_T), tensor(real.backend, [1], [1])));
+  if (deltaFrom === "mean") return meanOfReal(largest_T, real_T);
+  const real_1T = reshape(real_T ? multiply(largest_T, real_T) : largest_T, [1, largest_T.shape[0]]);
+  return reshape(topK(real_1T, 1).value_TK, [1]);
 }

@@ -15,7 +15,7 @@ import {
   keepWithinCapacity,
   maskExperts,
 } from "./parts/capacity.ts";
-import { settled } from "./parts/columns.ts";
+import { keptMask } from "./parts/assignment.ts";
 import { leaveFewBehind } from "./parts/left_behind.ts";
 import { balanceLoss, zLoss } from "./parts/losses.ts";
 import { zeroPadding } from "./parts/padding.ts";
@@ -116,7 +116,7 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
           const { index_TK: choice_TK } = topK(probability_TE, tries);
           const expert_TK = leaveFewBehind(choice_TK, { ...scope, probability_TE, real_T });
           // The balance loss counts first choices; the routing wants what it got.
-          const last_TK = where(settled(expert_TK), expert_TK, wanted_TK);
+          const last_TK = where(keptMask(expert_TK), expert_TK, wanted_TK);
           const weight_TK = scaled(takeAlong(probability_TE, last_TK), E, options.outputScale);
           return tokenChoice({ wanted_TK: last_TK, expert_TK, weight_TK }, rest);
         }

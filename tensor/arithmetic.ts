@@ -1,12 +1,11 @@
 // Elementwise arithmetic with gradients. The second operand of a binary op may be smaller: one value, one per column
 // (last axis) or one per row; its gradient is summed back to its shape.
-import { shapeText, sizeOf } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
-import { apply, differentiable, reshape, type Tensor } from "./tensor.ts";
+import { binary, sumTo } from "./broadcast.ts";
+import { apply, differentiable, type Tensor } from "./tensor.ts";
 import { together } from "./together.ts";
 
 type UnaryOp = Parameters<typeof kernels.unary.outputs>[1]["op"];
-type BinaryOp = Parameters<typeof kernels.binary.outputs>[1]["op"];
 
 function unary(op: UnaryOp, x: Tensor): Tensor {
   const [y] = apply(kernels.unary, [x], { op });
@@ -252,24 +251,6 @@ export function affine(x: Tensor, scale: number, shift: number): Tensor {
   return differentiable(y, [[x, (gradient) => apply(kernels.affine, [gradient], { scale, shift: 0 })[0]]]);
 }
 
-function binary(op: BinaryOp, a: Tensor, b: Tensor): Tensor {
-  return apply(kernels.binary, [a, b], { op })[0];
-}
-
-/** Sums a gradient of a's shape down to the smaller shape of b. */
-function sumTo(gradient: Tensor, like: Tensor): Tensor {
-  if (shapeText(gradient.shape) === shapeText(like.shape)) return gradient;
-  const rank = gradient.shape.length;
-  // Kernels and not the ops of reduce.ts, which imports this file; a gradient has no gradient.
-  const sumLast = (x: Tensor) => apply(kernels.sumLast, [x], {})[0];
-  const sumFirst = (x: Tensor) => apply(kernels.sumFirst, [x], {})[0];
-  if (sizeOf(like.shape) === 1) {
-    return reshape(sumLast(rank === 1 ? gradient : sumFirst(gradient)), like.shape);
-  }
-  if (like.shape.length === rank && like.shape[rank - 1] === 1) return reshape(sumLast(gradient), like.shape);
-  return sumFirst(gradient);
-}
-
 /**
  * a + b.
  * @param b As every second operand: a's shape [..., C], or [1], or [C] (one per column), or [..., 1] (one per row).
@@ -365,22 +346,6 @@ export function divide(a: Tensor, b: Tensor): Tensor {
  */
 export function greater(a: Tensor, b: Tensor): Tensor {
   return binary("greater", a, b);
-}
-
-/**
- * The larger of a and b, elementwise; no gradient. Shapes as in {@linkcode add}.
- * @example
- * ```ts
- * import { cpu, maximum, tensor } from "@switchyard/moe";
- * import { assertEquals } from "@std/assert";
- * const backend = await cpu({ threads: 1 });
- * const y = maximum(tensor(backend, [1, 2, 3], [3]), tensor(backend, [2], [1]));
- * assertEquals(await y.read(), Float32Array.of(2, 2, 3));
- * backend.close();
- * ```
- */
-export function maximum(a: Tensor, b: Tensor): Tensor {
-  return binary("maximum", a, b);
 }
 
 /**

@@ -1,8 +1,9 @@
 // Sums, means, softmax and its relatives, with gradients.
 import { shapeText, sizeOf } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
-import { affine, multiply } from "./arithmetic.ts";
-import { apply, differentiable, reshape, type Tensor } from "./tensor.ts";
+import { affine, divide, multiply, where } from "./arithmetic.ts";
+import { maximum } from "./piecewise.ts";
+import { apply, differentiable, reshape, stopGradient, type Tensor, tensor } from "./tensor.ts";
 
 /**
  * Sum over the last axis: [..., C] -> [...]; a vector gives [1].
@@ -91,6 +92,38 @@ export function meanAll(x: Tensor): Tensor {
  */
 export function meanFirst(x: Tensor): Tensor {
   return affine(sumFirst(x), x.shape[x.shape.length - 1] / sizeOf(x.shape), 0);
+}
+
+/**
+ * Mean over real tokens, without padding: [T] -> [1], [T, C] -> [C]; 0 where no token is real. Padding may hold anything, NaN
+ * too, and gets gradient 0.
+ * @param real_T f32 [T]: 1 = a real token, 0 = padding; undefined = all real.
+ * @throws {RangeError} when x has other than T rows, or more than two dimensions.
+ * @example
+ * ```ts
+ * import { cpu, meanOfReal, scalar, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const loss_T = tensor(backend, [1, 3, 100], [3]);
+ * assertEquals(await scalar(meanOfReal(loss_T, tensor(backend, [1, 1, 0], [3]))), 2);
+ * backend.close();
+ * ```
+ */
+export function meanOfReal(x: Tensor, real_T?: Tensor): Tensor {
+  const [T, C] = x.shape;
+  if (x.shape.length > 2 || (real_T && shapeText(real_T.shape) !== `[${T}]`)) {
+    throw new RangeError(
+      `Cannot average shape ${shapeText(x.shape)} over real tokens: it must be [T] or [T, C]` +
+        (real_T ? `, with a mask of [T], not ${shapeText(real_T.shape)}` : ""),
+    );
+  }
+  const sum = C === undefined ? sumAll : sumFirst;
+  if (!real_T) return affine(sum(x), 1 / Math.max(1, T), 0);
+  const mask_T = stopGradient(real_T);
+  // Chosen, not multiplied: NaN times 0 is NaN.
+  const mask = C === undefined ? mask_T : apply(kernels.broadcastRows, [mask_T], { columns: C })[0];
+  const total = sum(where(mask, x, affine(mask, 0, 0)));
+  return divide(total, maximum(sumAll(mask_T), tensor(x.backend, [1], [1])));
 }
 
 /**

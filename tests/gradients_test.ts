@@ -3,8 +3,11 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import { cpu } from "../cpu/backend.ts";
 import { sizeOf } from "../kernels/kernel.ts";
 import * as arithmetic from "../tensor/arithmetic.ts";
+import * as columns from "../tensor/columns.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
+import * as piecewise from "../tensor/piecewise.ts";
+import { pow } from "../tensor/power.ts";
 import { batchedMatmul, groupedMatmul, matmul } from "../tensor/products.ts";
 import { random } from "../tensor/random.ts";
 import * as reduce from "../tensor/reduce.ts";
@@ -32,6 +35,10 @@ interface OpCase {
 const int = (values: number[], shape = [values.length]) => tensor(backend, Int32Array.from(values), shape);
 const positive = (value: number) => Math.abs(value) + 0.5;
 const awayFromZero = (value: number) => value + Math.sign(value) * 0.2;
+const short = (value: number) => Math.max(-1.5, Math.min(1.5, value));
+/** No such number is closer than a quarter to one that is `apart`: ties have a test of their own, in ops_test.ts. */
+const inHalves = (value: number) => Math.round(2 * value) / 2;
+const apart = (x: Tensor) => arithmetic.affine(x, 1, 0.25);
 
 const key_N = () => int([2, 0, -1, 2, 1, 0]);
 const token_N = () => int([0, 0, 1, 1, 2, 2]);
@@ -66,6 +73,63 @@ const cases: readonly OpCase[] = [
   },
   { name: "divide per row", shapes: [[3, 4], [3, 1]], apply: arithmetic.divide, domain: positive },
   { name: "divide", shapes: [[3, 4], [3, 4]], apply: arithmetic.divide, domain: positive },
+  {
+    name: "maximum",
+    shapes: [[3, 4], [3, 4]],
+    apply: (a, b) => piecewise.maximum(a, apart(b)),
+    domain: inHalves,
+  },
+  {
+    name: "maximum per column",
+    shapes: [[3, 4], [4]],
+    apply: (a, b) => piecewise.maximum(a, apart(b)),
+    domain: inHalves,
+  },
+  {
+    name: "minimum",
+    shapes: [[3, 4], [3, 4]],
+    apply: (a, b) => piecewise.minimum(a, apart(b)),
+    domain: inHalves,
+  },
+  {
+    name: "minimum per row",
+    shapes: [[3, 4], [3, 1]],
+    apply: (a, b) => piecewise.minimum(a, apart(b)),
+    domain: inHalves,
+  },
+  {
+    name: "clamp",
+    shapes: [[3, 5]],
+    apply: (x) => piecewise.clamp(x, -0.5, 0.5),
+    domain: (value) => value + (Math.abs(value) < 0.5 ? 0 : Math.sign(value) * 0.1),
+  },
+  { name: "abs", shapes: [[3, 5]], apply: piecewise.abs, domain: awayFromZero },
+  ...[2, 3, 7, 0, 1].map((exponent): OpCase => ({
+    name: `pow ${exponent}`,
+    shapes: [[7]],
+    apply: (x) => pow(x, exponent),
+    domain: short,
+  })),
+  ...[-2, 0.5, -1.5, 2.3, -0.7].map((exponent): OpCase => ({
+    name: `pow ${exponent}`,
+    shapes: [[7]],
+    apply: (x) => pow(x, exponent),
+    domain: positive,
+  })),
+  { name: "sliceColumns", shapes: [[2, 3, 5]], apply: (x) => columns.sliceColumns(x, 1, 4) },
+  { name: "concatColumns", shapes: [[3, 2], [3, 1], [3, 4]], apply: (...x) => columns.concatColumns(x) },
+  { name: "concatColumns of one array twice", shapes: [[3, 2]], apply: (x) => columns.concatColumns([x, x]) },
+  {
+    name: "meanOfReal",
+    shapes: [[5]],
+    apply: (x) => reduce.meanOfReal(x, tensor(backend, [1, 0, 1, 1, 0], [5])),
+  },
+  {
+    name: "meanOfReal of rows",
+    shapes: [[4, 3]],
+    apply: (x) => reduce.meanOfReal(x, tensor(backend, [0, 1, 1, 0], [4])),
+  },
+  { name: "meanOfReal without padding", shapes: [[4, 3]], apply: (x) => reduce.meanOfReal(x) },
   { name: "where", shapes: [[4], [4]], apply: (a, b) => arithmetic.where(int([1, 0, 0, 1]), a, b) },
   { name: "reshape", shapes: [[3, 4]], apply: (x) => arithmetic.square(reshape(x, [2, 6])) },
   { name: "sumLast", shapes: [[3, 4]], apply: reduce.sumLast },

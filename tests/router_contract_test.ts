@@ -8,18 +8,9 @@ import type { AnyRouterPlugin } from "../routers/registry.ts";
 import type { Router, Routing, ScoreFunction, Traits } from "../routers/router.ts";
 import { tokenChoice } from "../routers/parts/scoring.ts";
 import { switchRouter } from "../routers/switch.ts";
-import {
-  add,
-  affine,
-  greater,
-  log,
-  maximum,
-  multiply,
-  negate,
-  sigmoid,
-  where,
-} from "../tensor/arithmetic.ts";
+import { add, affine, greater, log, multiply, negate, sigmoid, where } from "../tensor/arithmetic.ts";
 import { truncatedNormal, uniformWithin } from "../tensor/init.ts";
+import { maximum } from "../tensor/piecewise.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax, sumAll } from "../tensor/reduce.ts";
 import { take, takeAlong, topK, wholeNumbers } from "../tensor/rows.ts";

@@ -2,7 +2,8 @@
 // nothing, so no record shows it. What is exact and what is a reading: docs/decisions/score_function_in_a_deep_model.md.
 import type { Targets } from "../models/model.ts";
 import type { ScoreFunction } from "../routers/router.ts";
-import { affine, divide, maximum, multiply } from "../tensor/arithmetic.ts";
+import { affine, divide, multiply } from "../tensor/arithmetic.ts";
+import { maximum } from "../tensor/piecewise.ts";
 import { sumAll } from "../tensor/reduce.ts";
 import { stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 

@@ -2,6 +2,7 @@
 // of the list tells the two apart, and without a scale word 5 is the byte that rows out of range are filled with.
 import { address, integer } from "../parts/arguments.as";
 import { loadFirst, storeFirst } from "../parts/math.as";
+import { copyWords } from "../parts/words.as";
 
 export function gatherRows(from: i32, to: i32, list: usize): void {
   const scaled = integer(list, 6) != 0;
@@ -28,11 +29,8 @@ export function gatherRows(from: i32, to: i32, list: usize): void {
       if (tail > 0) {
         storeFirst(target + whole, f32x4.mul(loadFirst(source + whole, tail, f32x4.splat(0)), factor), tail);
       }
-    } else if (bytes >= 1024) {
-      memory.copy(target, source, bytes);
     } else {
-      for (let at: usize = 0; at < whole; at += 16) v128.store(target + at, v128.load(source + at));
-      for (let at = whole; at < bytes; at += 4) store<u32>(target + at, load<u32>(source + at));
+      copyWords(target, source, bytes);
     }
   }
 }

@@ -8,13 +8,13 @@ import {
   exp,
   greater,
   log,
-  maximum,
   multiply,
   subtract,
   toFloat,
 } from "../../tensor/arithmetic.ts";
 import { memory } from "../../tensor/memory.ts";
 import { onHost } from "../../tensor/on_host.ts";
+import { maximum } from "../../tensor/piecewise.ts";
 import type { Random } from "../../tensor/random.ts";
 import { logsumexp, softmax } from "../../tensor/reduce.ts";
 import { take, takeAlong, wholeNumbers } from "../../tensor/rows.ts";

@@ -1,7 +1,8 @@
 // Losses that shape routing. Systems normalise the balance loss differently (a balanced router reads 1, K or 1/E^2),
 // so the convention is an option with a name. All of them leave padding out, and means over scopes leave out scopes of
 // padding alone.
-import { affine, divide, greater, maximum, square, subtract } from "../../tensor/arithmetic.ts";
+import { affine, divide, greater, square, subtract } from "../../tensor/arithmetic.ts";
+import { maximum } from "../../tensor/piecewise.ts";
 import { meanAll, sumAll, sumLast } from "../../tensor/reduce.ts";
 import { embedding, take } from "../../tensor/rows.ts";
 import { areEqual, paddedPlaces, type Sequences } from "../../tensor/sequences.ts";

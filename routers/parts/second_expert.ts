@@ -1,7 +1,8 @@
 // Whether a token uses its second expert: GShard and ST-MoE keep it with a probability that follows its weight, or when
 // that weight is above a threshold.
 import * as kernels from "../../kernels/mod.ts";
-import { affine, greater, maximum } from "../../tensor/arithmetic.ts";
+import { affine, greater } from "../../tensor/arithmetic.ts";
+import { maximum } from "../../tensor/piecewise.ts";
 import type { Random } from "../../tensor/random.ts";
 import { apply, stopGradient, type Tensor, tensor } from "../../tensor/tensor.ts";
 

@@ -1,7 +1,8 @@
 // Strictly balanced gating (Shazeer et al. 2017, appendix F): in training each expert takes its best tokens of the batch, in
 // evaluation those above a threshold of its own, learned meanwhile. Expert choice before expert choice, made causal where it
 // is used.
-import { add, affine, divide, greater, maximum, multiply, subtract } from "../../tensor/arithmetic.ts";
+import { add, affine, divide, greater, multiply, subtract } from "../../tensor/arithmetic.ts";
+import { maximum } from "../../tensor/piecewise.ts";
 import { sumAll, sumLast } from "../../tensor/reduce.ts";
 import { putAlong, takeAlong, transpose, wholeNumbers } from "../../tensor/rows.ts";
 import { type Parameter, reshape, stopGradient, type Tensor, tensor } from "../../tensor/tensor.ts";
