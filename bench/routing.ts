@@ -7,7 +7,7 @@ import type { Backend } from "../kernels/kernel.ts";
 import { createMoeLayer, type MoeLayer } from "../moe/layer.ts";
 import { type AnyRouterPlugin, parseOptions, routers } from "../routers/registry.ts";
 import type { RouteStep, Routing } from "../routers/router.ts";
-import { add, multiply } from "../tensor/arithmetic.ts";
+import { multiply } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
@@ -16,7 +16,7 @@ import { sumAll } from "../tensor/reduce.ts";
 import { equalSequences } from "../tensor/sequences.ts";
 import { takeStageSeconds } from "../tensor/stage.ts";
 import { type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
-import { scoreFunctionLoss } from "../training/score_function.ts";
+import { trainingLoss } from "../training/training_loss.ts";
 import { counted } from "../report/numbers.ts";
 import { machineText } from "./machine.ts";
 import { type CommandLine, runTask, wholeNumberOf, type Words } from "../cli/options.ts";
@@ -92,10 +92,13 @@ async function pass(
   const direction_TD = tensor(backend, direction, shape);
   takeStageSeconds(backend);
   const { y_TD, routing } = await layer.apply(x_TD, step);
-  const { losses, estimator } = routing;
   const loss_T = tensor(backend, new Float32Array(ids.length).fill(1), [ids.length]);
-  const loss = [...Object.values(losses), ...(estimator ? [scoreFunctionLoss(loss_T, estimator)] : [])]
-    .reduce(add, sumAll(multiply(y_TD, direction_TD)));
+  const loss = trainingLoss({
+    loss: sumAll(multiply(y_TD, direction_TD)),
+    loss_T,
+    losses: routing.losses,
+    layers: [{ routing }],
+  });
   const params: Parameter[] = [
     x_TD,
     ...Object.values(layer.params.router),

@@ -18,9 +18,9 @@ import { scalar } from "../tensor/reduce.ts";
 import { equalSequences } from "../tensor/sequences.ts";
 import { stage, takePassSeconds, takeStageSeconds } from "../tensor/stage.ts";
 import { dims, parameter, seenFrom, type Tensor, tensor } from "../tensor/tensor.ts";
-import { scoreFunctionLoss } from "../training/score_function.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { specOf } from "../training/spec_of.ts";
+import { trainingLoss } from "../training/training_loss.ts";
 import { tinyConfig } from "./run_configs.ts";
 import { together } from "./runs_at_once.ts";
 import { data, small } from "./small_run.ts";
@@ -116,11 +116,7 @@ async function stepOf(
   const id = Int32Array.from({ length: T }, (_, t) => (7 * t) % V);
   const batch = { tokenId_T: id, target_T: id.toReversed(), sequences: equalSequences(sequences, length) };
   const output = await model.forward(batch, { training: true, step: 0, random: random(3), backend: on });
-  const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
-  const total = [
-    ...Object.values(output.losses),
-    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T!, estimator)),
-  ].reduce(add, output.loss!);
+  const total = trainingLoss(output);
   const params = Object.values(model.params);
   const found = await gradients(total, params);
   const read = await Promise.all([total.read(), ...found.map((gradient) => gradient?.read())]);

@@ -5,15 +5,14 @@ import type { Backend } from "../kernels/kernel.ts";
 import { createModel } from "../models/model.ts";
 import { sizes } from "../models/sizes.ts";
 import { type AnyRouterPlugin, routers } from "../routers/registry.ts";
-import { add } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { equalSequences } from "../tensor/sequences.ts";
 import { currentStage } from "../tensor/stage.ts";
-import { scoreFunctionLoss } from "../training/score_function.ts";
 import { specOf } from "../training/spec_of.ts";
+import { trainingLoss } from "../training/training_loss.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { tinyConfig, wordsAlone } from "./run_configs.ts";
 
@@ -55,11 +54,7 @@ async function dispatchesOf(router: AnyRouterPlugin): Promise<Record<string, num
     sequences: equalSequences(config.train.batch, length),
   };
   const output = await model.forward(batch, { training: true, step: 0, random: random(3) });
-  const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
-  const total = [
-    ...Object.values(output.losses),
-    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T!, estimator)),
-  ].reduce(add, output.loss!);
+  const total = trainingLoss(output);
   const params = Object.values(model.params);
   await Promise.all((await gradients(total, params)).map((gradient) => gradient?.read()));
   model.free();

@@ -7,7 +7,6 @@ import { type Backend, shapeText } from "../kernels/kernel.ts";
 import { createModel } from "../models/model.ts";
 import { findRouter, routers } from "../routers/registry.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
-import { add } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
@@ -17,8 +16,8 @@ import { equalSequences } from "../tensor/sequences.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createAdamW } from "../training/optimizer.ts";
 import type { Settings } from "../training/config.ts";
-import { scoreFunctionLoss } from "../training/score_function.ts";
 import { specOf } from "../training/spec_of.ts";
+import { trainingLoss } from "../training/training_loss.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { apart, counting } from "./roundings.ts";
 import { tinyConfig, wordsAlone } from "./run_configs.ts";
@@ -81,11 +80,7 @@ async function run(
       target_T: word.slice(1),
       sequences: equalSequences(T / length, length),
     }, { training: true, step, random: streams.split("routing").split(step) });
-    const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
-    const total = [
-      ...Object.values(output.losses),
-      ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T!, estimator)),
-    ].reduce(add, output.loss!);
+    const total = trainingLoss(output);
     const found = await gradients(total, Object.values(model.params));
     const byName: Record<string, Tensor> = {};
     names.forEach((name, at) => byName[name] = found[at]!);

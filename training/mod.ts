@@ -19,6 +19,8 @@ export {
   validationBatches,
 } from "../data/batches.ts";
 export { type AdamW, adamWDefaults, type AdamWOptions, createAdamW } from "./optimizer.ts";
+export { scoreFunctionLoss, weightedMeanLoss } from "./score_function.ts";
+export { type LossTerms, trainingLoss } from "./training_loss.ts";
 export { learningRateAt, type Schedule, scheduleDefaults } from "./schedule.ts";
 export { type DetailedEvaluation, type Evaluation } from "./evaluate.ts";
 export {

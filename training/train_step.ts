@@ -5,7 +5,7 @@ import type { Model, ModelOutput } from "../models/model.ts";
 import { asAuthored } from "../moe/author.ts";
 import { countDropsByPosition, gateEntropy, loadOf, type RoutingValues } from "../moe/load.ts";
 import type { Examples } from "../tasks/task.ts";
-import { add, square } from "../tensor/arithmetic.ts";
+import { square } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
@@ -19,8 +19,9 @@ import { batchOf } from "./evaluate.ts";
 import { importanceOf } from "./importance.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { LayerLoad, StepRow } from "./record.ts";
-import { scoreFunctionLoss, weightedMeanLoss } from "./score_function.ts";
+import { weightedMeanLoss } from "./score_function.ts";
 import type { ProgressState } from "./train_state.ts";
+import { trainingLoss } from "./training_loss.ts";
 
 /** What a step works on. */
 export interface StepParts {
@@ -49,11 +50,7 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
   const output = await model.forward(batch, { training: true, step, random: routing, backend });
   const losses = Object.entries(output.losses);
   const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
-  const total = [
-    ...losses.map(([, loss]) => loss),
-    ...sampled.map((estimator) => scoreFunctionLoss(output.loss_T!, estimator, output.targets)),
-  ].reduce(add, output.loss!);
-  const byName = await gradientsByName(total, model, run);
+  const byName = await gradientsByName(trainingLoss(output), model, run);
   const squares = model.routerParams.map((name) => sumAll(square(byName[name])));
   const norm = pass(backend, "optimizer", () => optimizer.update(byName, learningRate, step));
   const sampledLosses = sampled.map((estimator) =>
