@@ -5,30 +5,24 @@
  *
  * @example
  * ```ts
- * import { cpu, createInit, createMoeLayer, equalSequences, findRouter, parseOptions } from "@switchyard/moe";
+ * import { cpu, createInit, createMoeLayer, findRouter, memory, parseOptions } from "@switchyard/moe";
  * import { random, swiglu, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  *
- * const backend = await cpu({ threads: 1 });
+ * using backend = await cpu({ threads: 1 });
  * const init = createInit(backend, random(0));
  * const [T, D, F, E] = [8, 16, 32, 4];
  * const router = findRouter("switch");
- * const layer = createMoeLayer({
+ * using layer = createMoeLayer({
  *   D,
  *   E,
- *   router: router.create({ D, E, V: 100 }, parseOptions(router), init.part("router")),
+ *   router: router.create({ D, E }, parseOptions(router), init.part("router")),
  *   experts: swiglu.create({ D, F, E }, swiglu.options.parse({}), init.part("experts")),
  * });
+ * using _scope = memory(backend); // frees what the layer makes
  * const x_TD = tensor(backend, random(1).normal(T * D), [T, D]);
- * const { y_TD } = await layer.apply(x_TD, {
- *   training: false,
- *   step: 0,
- *   random: random(2),
- *   tokenId_T: tensor(backend, new Int32Array(T), [T]),
- *   sequences: equalSequences(1, T),
- * });
+ * const { y_TD } = await layer.apply(x_TD, { training: false, random: random(2) });
  * assertEquals(y_TD.shape, [8, 16]);
- * backend.close();
  * ```
  * @module
  */
@@ -65,7 +59,7 @@ export type { PoolStatistics } from "./gpu/pool.ts";
 export * from "./tensor/tensor.ts";
 export { fork, type Scope, type Storage } from "./tensor/context.ts";
 export { type Memory, memory, release, type Stored } from "./tensor/memory.ts";
-export { gradients } from "./tensor/gradients.ts";
+export { gradients, gradientsByName } from "./tensor/gradients.ts";
 export { takeStageDispatches } from "./tensor/dispatches.ts";
 export { type Random, random } from "./tensor/random.ts";
 export * from "./tensor/init.ts";

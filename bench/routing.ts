@@ -15,7 +15,7 @@ import { random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
 import { equalSequences } from "../tensor/sequences.ts";
 import { takeStageSeconds } from "../tensor/stage.ts";
-import { type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
+import { parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { trainingLoss } from "../training/training_loss.ts";
 import { counted } from "../report/numbers.ts";
 import { machineText } from "./machine.ts";
@@ -99,12 +99,7 @@ async function pass(
     losses: routing.losses,
     layers: [{ routing }],
   });
-  const params: Parameter[] = [
-    x_TD,
-    ...Object.values(layer.params.router),
-    ...Object.values(layer.params.experts),
-  ];
-  await gradients(loss, params);
+  await gradients(loss, [x_TD, ...Object.values(layer.params)]);
   const stages = takeStageSeconds(backend);
   await look(y_TD, routing);
   return stages;
@@ -130,7 +125,7 @@ async function verifyTokens(
 ): Promise<void> {
   await pass(subject, bench, async (y_TD, { token_N, expert_N, weight_N, mixture }) => {
     if (mixture) return;
-    const { in: in_EDF, out: out_EFD } = subject.layer.params.experts;
+    const { in: in_EDF, out: out_EFD } = subject.layer.experts.params;
     const [y, x, into, out, token, expert, weight] = await Promise.all(
       [y_TD, bench.x_TD, in_EDF, out_EFD, token_N, expert_N, weight_N].map((values) => values.read()),
     );

@@ -47,14 +47,14 @@ export interface WebgpuStatistics extends PoolStatistics, QueueCounts {
 }
 
 /** A WebGPU backend: a {@linkcode Backend} that says what it uses. */
-export interface WebgpuBackend extends Backend {
+export interface WebgpuBackend extends Backend, Disposable {
   readonly name: "webgpu";
   readonly software: boolean;
   /** Largest array in bytes. */
   readonly largestBytes: number;
   readonly counts: QueueCounts;
   statistics(): WebgpuStatistics;
-  /** Gives the device back. The backend must not be used afterwards. */
+  /** Gives the device back. The backend must not be used afterwards. `using` a backend closes it too. */
   close(): void;
 }
 
@@ -114,6 +114,11 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
   /** Freed while reads wait for their copies; nothing may write there yet. */
   let freed: Block[] = [];
   let wanted: { readonly copy: Wanted; done(): void; failed(error: unknown): void }[] = [];
+
+  function close(): void {
+    failure.close();
+    device.destroy();
+  }
 
   function endPass(): void {
     pass?.end();
@@ -314,10 +319,8 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
         kernelSeconds: Object.fromEntries(timestamps?.seconds ?? []),
       };
     },
-    close() {
-      failure.close();
-      device.destroy();
-    },
+    close,
+    [Symbol.dispose]: close,
   };
 }
 

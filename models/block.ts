@@ -2,7 +2,7 @@
 // mixture of experts, or nothing.
 import { asAuthored } from "../moe/author.ts";
 import { createMoeLayer, type MoeLayer, type MoeOutput } from "../moe/layer.ts";
-import type { Router, RouteStep } from "../routers/router.ts";
+import type { RouteStep } from "../routers/router.ts";
 import { add, relu } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal, type Params } from "../tensor/init.ts";
 import { spending } from "../tensor/memory.ts";
@@ -23,7 +23,7 @@ import {
 export interface Block {
   readonly params: Params;
   /** The mixture, where there is one. */
-  readonly moe: { readonly layer: MoeLayer; readonly router: Router; readonly spec: MoeSpec } | null;
+  readonly moe: { readonly layer: MoeLayer; readonly spec: MoeSpec } | null;
   apply(x_TD: Tensor, step: RouteStep): Promise<BlockOutput>;
 }
 
@@ -77,11 +77,11 @@ export function createBlock(
   const moe = createMoe(feedForward, model, init);
   return {
     params,
-    moe: { ...moe, spec: feedForward },
+    moe: { layer: moe, spec: feedForward },
     async apply(x_TD, step) {
       const attended_TD = attend ? attend(x_TD, step) : x_TD;
       const residual_TD = layer.residual ? attended_TD : null;
-      const output = await moe.layer.apply(normed(attended_TD), step, residual_TD ?? undefined);
+      const output = await moe.apply(normed(attended_TD), step, residual_TD ?? undefined);
       return { x_TD: output.y_TD, moe: { ...output, residual_TD } };
     },
   };
@@ -129,7 +129,7 @@ function createMoe(
   spec: MoeSpec,
   { D, input, length }: Pick<ModelSpec, "D" | "input" | "length">,
   init: Init,
-): { readonly layer: MoeLayer; readonly router: Router } {
+): MoeLayer {
   const { E, F } = spec;
   const V = rowsOf(input);
   // Rows of frozen vectors are drawn evenly.
@@ -144,5 +144,5 @@ function createMoe(
     `experts "${spec.experts.name}"`,
     () => spec.experts.create({ D, F, E }, spec.expertOptions, init.part("experts")),
   );
-  return { layer: createMoeLayer({ D, E, router, experts, called }), router };
+  return createMoeLayer({ D, E, router, experts, called });
 }

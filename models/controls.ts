@@ -4,6 +4,7 @@ import { forcedBalance } from "../routers/forced_balance.ts";
 import { maskExperts } from "../routers/parts/capacity.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { tokenChoice } from "../routers/parts/scoring.ts";
+import { tokenIdsOf } from "../routers/parts/token_ids.ts";
 import { take } from "../tensor/rows.ts";
 import { reshape, tensor } from "../tensor/tensor.ts";
 import type { LayerSpec, ModelSpec, MoeSpec } from "./spec.ts";
@@ -84,10 +85,13 @@ function knownRouting(group_V: Int32Array): AnyRouterPlugin {
     expertsPerToken: () => 1,
     create: ({ E }) => ({
       params: {},
-      route(x_TD, { tokenId_T, real_T }) {
+      route(x_TD, step) {
         const [T] = x_TD.shape;
         const expert_V = tensor(x_TD.backend, group_V.map((group) => group % E), [group_V.length]);
-        const wanted_TK = maskExperts(reshape(take(expert_V, tokenId_T), [T, 1]), real_T);
+        const wanted_TK = maskExperts(
+          reshape(take(expert_V, tokenIdsOf(step, "best-known-routing")), [T, 1]),
+          step.real_T,
+        );
         const weight_TK = tensor(x_TD.backend, new Float32Array(T).fill(1), [T, 1]);
         return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { losses: {} });
       },

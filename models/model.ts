@@ -6,7 +6,7 @@ import type { Router, Routing } from "../routers/router.ts";
 import { layOut, type Topology } from "../routers/parts/topology.ts";
 import { add, affine } from "../tensor/arithmetic.ts";
 import { type Init, normal } from "../tensor/init.ts";
-import { release, spending } from "../tensor/memory.ts";
+import { releaseHeld, spending } from "../tensor/memory.ts";
 import type { Random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
 import { embedding } from "../tensor/rows.ts";
@@ -89,8 +89,8 @@ export interface PlacedRouter {
   readonly params: readonly string[];
 }
 
-/** A model. */
-export interface Model {
+/** A model. Free it when done with its parameters. */
+export interface Model extends Disposable {
   readonly spec: ModelSpec;
   readonly weights: WeightCounts;
   /** Forward FLOPs of a token by part, the routers' own included. */
@@ -106,7 +106,7 @@ export interface Model {
    * sequences.
    */
   forward(batch: Batch, step: PassStep): Promise<ModelOutput>;
-  /** Frees all parameters and frozen vectors. */
+  /** Frees all parameters and frozen vectors; a second time does nothing. */
   free(): void;
 }
 
@@ -122,8 +122,8 @@ export interface Model {
  * const words = { input: { kind: "tokens", V: 64, tokenCount_V: new Int32Array(64).fill(1) } } as const;
  * const data = { ...words, output: { kind: "tokens" }, bestRouting: null } as const;
  * const spec = specOf(configOf({ "model.layers": 2 }), data);
- * const backend = await cpu({ threads: 1 });
- * const model = createModel(spec, createInit(backend, random(0)));
+ * using backend = await cpu({ threads: 1 });
+ * using model = createModel(spec, createInit(backend, random(0)));
  * assertEquals(model.routers["blocks.1.router"].params, ["blocks.1.router.gate"]);
  * {
  *   using _scope = memory(backend);
@@ -132,8 +132,6 @@ export interface Model {
  *   const { logits_TV, layers } = await model.forward({ tokenId_T, sequences: equalSequences(2, 3) }, step);
  *   assertEquals([logits_TV!.shape, layers.length], [[6, 64], 1]);
  * }
- * model.free();
- * backend.close();
  * ```
  */
 export function createModel(spec: ModelSpec, init: Init): Model {
@@ -141,7 +139,7 @@ export function createModel(spec: ModelSpec, init: Init): Model {
   try {
     return assemble(spec, noting(init, held), held);
   } catch (error) {
-    for (const each of held) release(each);
+    releaseHeld(held);
     throw error;
   }
 }
@@ -164,7 +162,6 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
   const params: Record<string, Parameter> = {};
   const enter = (path: string, part: Readonly<Record<string, Parameter>>) => {
     for (const [name, value] of Object.entries(part)) params[`${path}${name}`] = value;
-    return Object.keys(part).map((name) => `${path}${name}`);
   };
   const table_VD = input.kind === "tokens"
     ? params.embedding = init.parameter("embedding", [input.V, D], normal(1 / Math.sqrt(D)))
@@ -177,11 +174,10 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
     const block = createBlock(layer, spec, residualScale, init.part(`block ${at}`));
     enter(`blocks.${at}.`, block.params);
     if (block.moe) {
-      const { layer: moe, router } = block.moe;
-      const paths = enter(`blocks.${at}.router.`, moe.params.router);
-      enter(`blocks.${at}.experts.`, moe.params.experts);
-      const called = `router "${block.moe.spec.router.name}"`;
-      routers[`blocks.${at}.router`] = { layer: at, router, called, params: paths };
+      const { layer: { params, router }, spec: { router: { name } } } = block.moe;
+      enter(`blocks.${at}.`, params);
+      const paths = Object.keys(router.params).map((own) => `blocks.${at}.router.${own}`);
+      routers[`blocks.${at}.router`] = { layer: at, router, called: `router "${name}"`, params: paths };
     }
     return block;
   });
@@ -190,6 +186,7 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
   const matrices = routerParams.filter((name) => params[name].shape.length > 1)
     .reduce((sum, name) => sum + sizeOf(params[name].shape), 0);
   const counted = weightsOf(spec);
+  const free = () => releaseHeld([...held, ...Object.values(params)]);
   return {
     spec,
     weights: { ...counted, router, total: counted.total + router, active: counted.active + router },
@@ -222,9 +219,8 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
       const loss = affine(sumAll(loss_T), 1 / Math.max(1, targets.count), 0);
       return { loss, loss_T, targets, losses, layers };
     },
-    free() {
-      for (const each of new Set([...held, ...Object.values(params)])) release(each);
-    },
+    free,
+    [Symbol.dispose]: free,
   };
 }
 

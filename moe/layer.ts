@@ -4,9 +4,11 @@ import type { ExpertBank } from "../experts/expert.ts";
 import { zeroPadding } from "../routers/parts/padding.ts";
 import type { Router, RouteStep, Routing } from "../routers/router.ts";
 import type { Params } from "../tensor/init.ts";
+import { releaseHeld } from "../tensor/memory.ts";
 import { assignmentsOf, combineRows, groupBy, sortRows } from "../tensor/rows.ts";
+import { equalSequences, type Sequences } from "../tensor/sequences.ts";
 import { stage } from "../tensor/stage.ts";
-import { dims, type Tensor } from "../tensor/tensor.ts";
+import { dims, type Parameter, type Tensor } from "../tensor/tensor.ts";
 import { asAuthored } from "./author.ts";
 import { checkRouting } from "./check_routing.ts";
 import { checkMixture, throughSlots } from "./soft.ts";
@@ -19,44 +21,56 @@ export interface MoeOutput {
   readonly routing: Routing;
 }
 
-/** Parameters by part. */
-export interface MoeLayer {
+/** What a layer is told besides its input. Only routers that read token ids or sequences need them. */
+export interface LayerStep extends Omit<RouteStep, "step" | "sequences"> {
+  /** Training step; 0 when left out. */
+  readonly step?: number;
+  /** Which tokens are of one sequence; all are of one when left out. */
+  readonly sequences?: Sequences;
+}
+
+/** A router and experts at work. Free it when done with its parameters. */
+export interface MoeLayer extends Disposable {
+  /** Width of tokens. */
   readonly D: number;
+  /** Number of experts. */
   readonly E: number;
-  readonly params: { readonly router: Params; readonly experts: Params };
+  readonly router: Router;
+  readonly experts: ExpertBank;
+  /** All parameters by path: `router.gate`, `experts.in`. */
+  readonly params: Params;
   /**
+   * One pass.
    * @param x_TD f32 [T, D].
    * @param residual_TD Added to the result.
    */
-  apply(x_TD: Tensor, step: RouteStep, residual_TD?: Tensor): Promise<MoeOutput>;
+  apply(x_TD: Tensor, step: LayerStep, residual_TD?: Tensor): Promise<MoeOutput>;
+  /** Frees all parameters; a second time does nothing. */
+  free(): void;
 }
 
 /**
- * Puts a router and a bank of experts together.
+ * Puts a router and a bank of experts together, and owns their parameters from then on.
  * Its `apply` refuses, with RangeError, shapes that do not fit and sequences of another number of tokens.
  * @example
  * ```ts
- * import { cpu, createInit, createMoeLayer, equalSequences, feedForward, parseOptions } from "@switchyard/moe";
+ * import { cpu, createInit, createMoeLayer, feedForward, memory, parseOptions } from "@switchyard/moe";
  * import { random, switchRouter, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * const backend = await cpu({ threads: 1 });
+ * using backend = await cpu({ threads: 1 });
  * const init = createInit(backend, random(0));
  * const [T, D, F, E] = [6, 8, 16, 4];
- * const layer = createMoeLayer({
+ * using layer = createMoeLayer({
  *   D,
  *   E,
- *   router: switchRouter.create({ D, E, V: 10 }, parseOptions(switchRouter), init.part("router")),
+ *   router: switchRouter.create({ D, E }, parseOptions(switchRouter), init.part("router")),
  *   experts: feedForward.create({ D, F, E }, feedForward.options.parse({}), init.part("experts")),
  * });
- * const { y_TD } = await layer.apply(tensor(backend, random(1).normal(T * D), [T, D]), {
- *   training: false,
- *   step: 0,
- *   random: random(2),
- *   tokenId_T: tensor(backend, Int32Array.of(1, 2, 3, 4, 5, 6), [T]),
- *   sequences: equalSequences(1, T),
- * });
+ * assertEquals(Object.keys(layer.params), ["router.gate", "experts.in", "experts.out"]);
+ * using _scope = memory(backend);
+ * const x_TD = tensor(backend, random(1).normal(T * D), [T, D]);
+ * const { y_TD } = await layer.apply(x_TD, { training: false, random: random(2) });
  * assertEquals(y_TD.shape, [6, 8]);
- * backend.close();
  * ```
  */
 export function createMoeLayer(
@@ -70,15 +84,25 @@ export function createMoeLayer(
   },
 ): MoeLayer {
   const { D, E, router, experts, called = "its router" } = parts;
+  const params: Record<string, Parameter> = {};
+  for (const [name, param] of Object.entries(router.params)) params[`router.${name}`] = param;
+  for (const [name, param] of Object.entries(experts.params)) params[`experts.${name}`] = param;
+  const free = () => releaseHeld(Object.values(params));
   return {
     D,
     E,
-    params: { router: router.params, experts: experts.params },
-    async apply(given_TD, step, residual_TD) {
+    router,
+    experts,
+    params,
+    free,
+    [Symbol.dispose]: free,
+    async apply(given_TD, given, residual_TD) {
       const { T } = dims(given_TD, "TD", { D });
       const { backend } = given_TD;
+      const { step: number = 0, sequences = equalSequences(1, T) } = given;
+      const step: RouteStep = { ...given, step: number, sequences };
       if (residual_TD) dims(residual_TD, "TD", { T, D });
-      dims(step.tokenId_T, "T", { T });
+      if (step.tokenId_T) dims(step.tokenId_T, "T", { T });
       if (step.sequences.T !== T) {
         throw new RangeError(
           `Cannot apply the MoE layer: ${T} tokens, and its sequences have ${step.sequences.T} in all`,

@@ -3,9 +3,11 @@
 import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
 import { take, wholeNumbers } from "../tensor/rows.ts";
+import type { Random } from "../tensor/random.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import { apply, type Parameter, reshape, type Tensor, tensor } from "../tensor/tensor.ts";
 import { maskExperts } from "./parts/capacity.ts";
+import { tokenIdsOf, vocabularyOf } from "./parts/token_ids.ts";
 import type { RouterDims, RouterPlugin, RouteStep } from "./router.ts";
 import { tokenChoice } from "./parts/scoring.ts";
 
@@ -51,27 +53,26 @@ export const hash: RouterPlugin<HashOptions> = {
     const { E } = dims;
     const stream = init.random.split("table");
     const byId = options.key === "token" || options.key === "previous";
-    const table = !byId
-      ? new Int32Array()
-      : options.table === "random"
-      ? randomTable(dims.V, E, stream.uniform(dims.V))
-      : balancedTable(dims);
-    const expertsOf = ({ tokenId_T, sequences }: RouteStep): Tensor => {
+    const table = byId ? tableOf(dims, options, stream) : new Int32Array();
+    const expertsOf = (x_TD: Tensor, step: RouteStep): Tensor => {
+      const { sequences } = step;
+      const tokenId_T = () => tokenIdsOf(step, "hash");
+      const lookUp = (key_T: Tensor) => take(tensor(key_T.backend, table, [table.length]), key_T);
       switch (options.key) {
         case "token":
-          return take(tensor(tokenId_T.backend, table, [dims.V]), tokenId_T);
+          return lookUp(tokenId_T());
         case "previous":
-          return take(tensor(tokenId_T.backend, table, [dims.V]), previousOf(tokenId_T, sequences));
+          return lookUp(previousOf(tokenId_T(), sequences));
         case "bigram": {
           const params = { seed: stream.key[0], groups: E };
-          return apply(kernels.hashPairs, [previousOf(tokenId_T, sequences), tokenId_T], params)[0];
+          return apply(kernels.hashPairs, [previousOf(tokenId_T(), sequences), tokenId_T()], params)[0];
         }
         case "position": {
           const { longest, position_T } = sequences;
           const experts = options.table === "random"
             ? randomTable(longest, E, stream.uniform(longest))
             : Int32Array.from({ length: longest }, (_, position) => position % E);
-          return wholeNumbers(tokenId_T, tokenId_T.shape, (t) => experts[position_T[t]]);
+          return wholeNumbers(x_TD, [sequences.T], (t) => experts[position_T[t]]);
         }
         default:
           return options.key satisfies never;
@@ -82,13 +83,18 @@ export const hash: RouterPlugin<HashOptions> = {
       params,
       route(x_TD, step) {
         const [T] = x_TD.shape;
-        const wanted_TK = maskExperts(reshape(expertsOf(step), [T, 1]), step.real_T);
+        const wanted_TK = maskExperts(reshape(expertsOf(x_TD, step), [T, 1]), step.real_T);
         const weight_TK = tensor(x_TD.backend, new Float32Array(T).fill(1), [T, 1]);
         return tokenChoice({ wanted_TK, expert_TK: wanted_TK, weight_TK }, { losses: {} });
       },
     };
   },
 };
+
+function tableOf(dims: RouterDims, { table }: HashOptions, stream: Random): Int32Array {
+  const V = vocabularyOf(dims, "hash");
+  return table === "random" ? randomTable(V, dims.E, stream.uniform(V)) : balancedTable({ ...dims, V });
+}
 
 /** The id before each token in its sequence; a sequence's first token stands in for its own predecessor. */
 function previousOf(tokenId_T: Tensor, { position_T }: Sequences): Tensor {
@@ -104,7 +110,9 @@ export function randomTable(V: number, E: number, uniform_V: Float32Array): Int3
  * Ids from most to least frequent, each to the expert with the least training tokens so far; ties to the lower index.
  * Ids never seen in training take turns.
  */
-export function balancedTable({ V, E, tokenCount_V }: RouterDims): Int32Array {
+export function balancedTable(
+  { V, E, tokenCount_V }: RouterDims & { readonly V: number },
+): Int32Array {
   if (!tokenCount_V) {
     throw new RangeError(
       'Cannot build a balanced hash table: it needs tokenCount_V, how often each id occurs in training; or choose table "random"',

@@ -33,8 +33,8 @@ export interface RouterDims {
   readonly D: number;
   /** Experts. */
   readonly E: number;
-  /** Vocabulary: token ids lie below V. */
-  readonly V: number;
+  /** Vocabulary: token ids lie below V. Absent = tokens have no ids. */
+  readonly V?: number;
   /** How often each token id occurs in training text, where known. */
   readonly tokenCount_V?: Int32Array;
   /** Tokens of one sequence in training, where known. */
@@ -92,8 +92,8 @@ export interface RouteStep {
   readonly step: number;
   /** A stream of this layer and step. */
   readonly random: Random;
-  /** Token ids, i32 [T]. */
-  readonly tokenId_T: Tensor;
+  /** Token ids, i32 [T]. Absent = tokens have none, as in regression. */
+  readonly tokenId_T?: Tensor;
   /** Which tokens are of one sequence, T in all. */
   readonly sequences: Sequences;
   /** Padding mask, f32 [T]: 1 = a real token, 0 = padding. Absent = all real. */

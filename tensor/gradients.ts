@@ -49,6 +49,31 @@ export function gradients(loss: Tensor, params: readonly Parameter[]): Promise<(
   return pass(loss.backend, "backward", () => walkBack(loss, params));
 }
 
+/**
+ * Gradients of a loss with respect to named parameters, by name; null where no path leads to a parameter.
+ * @param loss One value, shape [1].
+ * @throws As {@linkcode gradients} does.
+ * @example
+ * ```ts
+ * import { cpu, gradientsByName, parameter, square, sumAll } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * using backend = await cpu({ threads: 1 });
+ * const w = parameter(backend, Float32Array.of(1, 2, 3), [3]);
+ * const unused = parameter(backend, Float32Array.of(1), [1]);
+ * const found = await gradientsByName(sumAll(square(w)), { w, unused });
+ * assertEquals(await found.w!.read(), Float32Array.of(2, 4, 6));
+ * assertEquals(found.unused, null);
+ * ```
+ */
+export async function gradientsByName<Name extends string>(
+  loss: Tensor,
+  params: Readonly<Record<Name, Parameter>>,
+): Promise<Record<Name, Tensor | null>> {
+  const found = await gradients(loss, Object.values<Parameter>(params));
+  const byName = Object.keys(params).map((name, at) => [name, found[at]] as const);
+  return Object.fromEntries(byName) as Record<Name, Tensor | null>;
+}
+
 async function walkBack(loss: Tensor, params: readonly Parameter[]): Promise<(Tensor | null)[]> {
   if (sizeOf(loss.shape) !== 1) {
     throw new RangeError(

@@ -103,6 +103,11 @@ export function spending<T extends Stored>(value: T, use: (value: T) => T): T {
   return result;
 }
 
+/** Frees what is still there, each once: for what may be closed twice, and may share parameters. */
+export function releaseHeld(held: Iterable<Stored>): void {
+  for (const each of held) if (each.storage.ended === null) release(each);
+}
+
 /**
  * Frees a tensor or a parameter, and all its views, now.
  * @throws {TypeError} when its memory is gone already.

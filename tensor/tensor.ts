@@ -13,7 +13,7 @@ import {
 import * as kernels from "../kernels/mod.ts";
 import { contextOf, onOneDevice, type Storage } from "./context.ts";
 import { bookDispatches } from "./dispatches.ts";
-import { disown, own, refuseEnded, type Stored } from "./memory.ts";
+import { disown, own, refuseEnded, releaseHeld, type Stored } from "./memory.ts";
 
 /** Values with a shape on a backend. */
 export interface Tensor extends Stored {
@@ -55,8 +55,8 @@ export interface FusedActivation {
 /** From the gradient of a result to the gradient of one parent. */
 export type Pullback = (gradient: Tensor) => Tensor | Promise<Tensor>;
 
-/** A tensor that training changes. It belongs to no memory scope. */
-export interface Parameter extends Tensor {
+/** A tensor that training changes. It belongs to no memory scope: `using`, or {@linkcode release}, frees it. */
+export interface Parameter extends Tensor, Disposable {
   readonly trainable: true;
   readonly name: string;
   /** True for weights, which an optimizer's weight decay may shrink; false for biases and norms' gains. */
@@ -147,19 +147,17 @@ function owned(backend: Backend, buffer: Buffer): Tensor {
 }
 
 /**
- * A parameter with the given initial values; {@linkcode release} it when done with it.
+ * A parameter with the given initial values; free it with `using`, or {@linkcode release} it when done with it.
  * @param shape Row-major; its product must be the number of values.
  * @throws {RangeError} when it is not, or when other values of another shape are assigned.
  * @example
  * ```ts
- * import { cpu, parameter, release, tensor } from "@switchyard/moe";
+ * import { cpu, parameter, tensor } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * const backend = await cpu({ threads: 1 });
- * const gate = parameter(backend, Float32Array.of(1, 2), [2], { name: "gate" });
+ * using backend = await cpu({ threads: 1 });
+ * using gate = parameter(backend, Float32Array.of(1, 2), [2], { name: "gate" });
  * gate.assign(tensor(backend, [3, 4], [2]));
  * assertEquals(await gate.read(), Float32Array.of(3, 4));
- * release(gate);
- * backend.close();
  * ```
  */
 export function parameter(
@@ -207,6 +205,7 @@ export function parameter(
       storage.buffer = given.buffer;
       storage.version++;
     },
+    [Symbol.dispose]: () => releaseHeld([made]),
   };
   return made;
 }

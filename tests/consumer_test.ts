@@ -34,7 +34,7 @@ async function norms(threads: number): Promise<number[]> {
     tokenId_T: tensor(backend, new Int32Array(T), [T]),
     sequences: equalSequences(1, T),
   });
-  const params = [...Object.values(layer.params.router), ...Object.values(layer.params.experts)];
+  const params = Object.values(layer.params);
   const found = await gradients(sumAll(square(y_TD)), params);
   const sums = await Promise.all(found.map(async (each) => (await sumAll(square(each!)).read())[0]));
   backend.close();

@@ -217,7 +217,7 @@ function make(
       });
       return { y: await y_TD.read() as Float32Array, routing };
     },
-    free: () => free(layer.params.router, layer.params.experts, { x_TD }),
+    free: () => free(layer.params, { x_TD }),
   };
 }
 
@@ -236,7 +236,7 @@ for (const [plugin, options] of [...tight, [hash, {}] as const]) {
       const made = make(plugin, options, kind, { real });
       const { T, D } = sizes;
       const { y, routing } = await made.apply();
-      const [x, params] = [await made.x_TD.read(), await readAll(made.layer.params.experts)];
+      const [x, params] = [await made.x_TD.read(), await readAll(made.layer.experts.params)];
       const { token_N, expert_N, weight_N, wanted_N } = routing;
       const [token, expert, weight] = [await token_N.read(), await expert_N.read(), await weight_N.read()];
       const terms: (readonly [Bounded, Bounded])[][] = Array.from({ length: T * D }, () => []);
@@ -288,7 +288,7 @@ for (
       const { T, D, E } = sizes;
       const made = make(plugin, options, kind, { init: normalInit(8, allEqual(E)) });
       const { y, routing } = await made.apply();
-      const [x, params] = [await made.x_TD.read(), await readAll(made.layer.params.experts)];
+      const [x, params] = [await made.x_TD.read(), await readAll(made.layer.experts.params)];
       const [probability, weight] = [await routing.probability_TE?.read(), await routing.weight_N.read()];
       for (let t = 0; t < T; t++) {
         const dense = expertByLoops(kind, sizes, params, 0, [...x.subarray(t * D, (t + 1) * D)]);
@@ -359,10 +359,7 @@ for (
       const dims: Sizes = { T: 8, D: 4, F: 5, E: 3, V: 9 };
       const made = make(plugin, options, kind, { dims, init: normalInit(14) });
       const { layer, x_TD } = made;
-      const params: Record<string, Parameter> = { x: x_TD };
-      for (const part of ["router", "experts"] as const) {
-        for (const [name, param] of Object.entries(layer.params[part])) params[`${part}.${name}`] = param;
-      }
+      const params: Record<string, Parameter> = { x: x_TD, ...layer.params };
       const direction = random(15).normal(dims.T * dims.D);
       const { y_TD, routing } = await layer.apply(x_TD, {
         training: true,

@@ -123,12 +123,6 @@ async function isApart({ traits }: AnyRouterPlugin, made: Made, training: boolea
   return traits.balancedBy !== "construction" && (traits.causal || !training);
 }
 
-function free({ layer: { params } }: Made): void {
-  for (const { buffer } of [...Object.values(params.router), ...Object.values(params.experts)]) {
-    backend.free(buffer);
-  }
-}
-
 for (const plugin of routers()) {
   Deno.test(`${plugin.name}: a batch of sequences gives each what it gets alone, or is one whole by construction`, async () => {
     const made = make(plugin, optionsOf(plugin));
@@ -149,7 +143,7 @@ for (const plugin of routers()) {
         }
       }
     }
-    free(made);
+    made.layer.free();
   });
 }
 
@@ -162,7 +156,7 @@ Deno.test("routers are left out for a reason: what a sequence gets there depends
       const own = await through(made, cut(tokens, 10, 21), sequencesOf([11]), true);
       assert(all.y.slice(10 * D).some((value, at) => value !== own.y[at]), plugin.name);
     }
-    free(made);
+    made.layer.free();
   }
 });
 
@@ -175,7 +169,7 @@ for (const plugin of routers()) {
         assertEquals([y.length, gradient.length, losses.filter((loss) => loss !== 0)], [0, 0, []]);
       }
     }
-    free(made);
+    made.layer.free();
   });
 }
 
@@ -216,7 +210,7 @@ async function compareModels(on: Backend, lengths: readonly number[], tolerance:
   for (const plugin of routers()) {
     const made = make(plugin, optionsOf(plugin));
     const apart = await isApart(plugin, made, false);
-    free(made);
+    made.layer.free();
     if (!apart) continue;
     const all = await modelLoss(on, plugin, id, lengths);
     assert(Number.isFinite(all.total), plugin.name);

@@ -916,7 +916,7 @@ export const routerChecks: readonly Check[] = [
         const step = stepOf(backend, tokens, { training });
         const params = Object.values(router.params);
         const values = () =>
-          Promise.all([x_TD, step.tokenId_T, step.real_T!, ...params].map((values) => values.read()));
+          Promise.all([x_TD, step.tokenId_T!, step.real_T!, ...params].map((values) => values.read()));
         const held = await values();
         await router.route(x_TD, step);
         assertAlike(await values(), held, "a tensor that it was given, or a parameter, was changed");

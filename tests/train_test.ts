@@ -254,7 +254,7 @@ Deno.test("every router sees the same text in the same order, and another seed s
       ...router,
       async route(x_TD, step) {
         // At the end a run is evaluated with the assignment of training.
-        if (step.training && step.step < 4) seen.push(`${step.step}: ${await step.tokenId_T.read()}`);
+        if (step.training && step.step < 4) seen.push(`${step.step}: ${await step.tokenId_T!.read()}`);
         return await router.route(x_TD, step);
       },
     }));

@@ -66,7 +66,7 @@ function toOne(expert: (token: number, E: number) => number) {
 /** From a step on, each token to an expert by the token that stands as far from the end as it does from the start. */
 function backwards(from: number) {
   return async (routing: Routing, x_TD: Tensor, { step, tokenId_T }: RouteStep): Promise<Routing> => {
-    const id_T = await tokenId_T.read();
+    const id_T = await tokenId_T!.read();
     const [, E] = routing.probability_TE!.shape;
     return toOne((token) => step < from ? id_T[token] % E : id_T[id_T.length - 1 - token] % E)(routing, x_TD);
   };

@@ -146,7 +146,7 @@ export async function holdLosses(steps: number): Promise<void> {
     second: "always",
     balance: 0,
   });
-  const params = [...Object.values(run.layer.params.router), ...Object.values(run.layer.params.experts)];
+  const params = Object.values(run.layer.params);
   for (const [step, want] of losses.slice(0, steps).entries()) {
     using _scope = memory(run.backend);
     const { logit_BL } = await run.logits();

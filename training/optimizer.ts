@@ -1,6 +1,6 @@
 // AdamW with warm-up, cosine decay and clipping by the global norm of all gradients.
 import * as kernels from "../kernels/mod.ts";
-import { memory } from "../tensor/memory.ts";
+import { memory, releaseHeld } from "../tensor/memory.ts";
 import { apply, applyOver, type Parameter, parameter, type Tensor } from "../tensor/tensor.ts";
 import { sizeOf } from "../kernels/kernel.ts";
 
@@ -24,34 +24,37 @@ export const adamWDefaults: AdamWOptions = {
   maximumNorm: 1,
 };
 
-/** AdamW over named parameters (Loshchilov and Hutter 2019, algorithm 2). */
-export interface AdamW {
+/** AdamW over named parameters (Loshchilov and Hutter 2019, algorithm 2). Free it when done with its moments. */
+export interface AdamW extends Disposable {
   /**
    * One update.
-   * @param step From 0. @returns The norm of all gradients before clipping, shape [1].
+   * @param gradients By name, one for each parameter, as {@linkcode gradientsByName} gives them.
+   * @param step From 0.
+   * @returns The norm of all gradients before clipping, shape [1].
+   * @throws {TypeError} naming the parameter that has none.
    */
-  update(gradients: Readonly<Record<string, Tensor>>, learningRate: number, step: number): Tensor;
+  update(gradients: Readonly<Record<string, Tensor | null>>, learningRate: number, step: number): Tensor;
   /** First and second moments by parameter name, for checkpoints. */
   readonly moments: Readonly<Record<string, { readonly first: Parameter; readonly second: Parameter }>>;
+  /** Frees the moments and leaves the parameters; a second time does nothing. */
+  free(): void;
 }
 
 /**
  * Starts AdamW with moments of 0.
- * @param params What to train. Every update must come with a gradient for each, or throws {TypeError}.
+ * @param params What to train, by name: a layer's or a model's `params`, or several of them in one record.
  * @throws {RangeError} when there are none, or one parameter has two names: it would be stepped twice.
  * @example
  * ```ts
- * import { cpu, gradients, parameter, scalar, square, sumAll } from "@switchyard/moe";
+ * import { cpu, gradientsByName, parameter, scalar, square, sumAll } from "@switchyard/moe";
  * import { createAdamW } from "@switchyard/moe/training";
  * import { assertAlmostEquals, assertEquals } from "@std/assert";
- * const backend = await cpu({ threads: 1 });
+ * using backend = await cpu({ threads: 1 });
  * const w = parameter(backend, Float32Array.of(3), [1]);
- * const optimizer = createAdamW({ w });
- * const [gradient] = await gradients(sumAll(square(w)), [w]);
- * const norm = optimizer.update({ w: gradient! }, 0.5, 0);
+ * using optimizer = createAdamW({ w });
+ * const norm = optimizer.update(await gradientsByName(sumAll(square(w)), { w }), 0.5, 0);
  * assertEquals(await scalar(norm), 6);
  * assertAlmostEquals(await scalar(w), 2.5, 1e-6); // a first step is the learning rate long
- * backend.close();
  * ```
  */
 export function createAdamW(
@@ -68,22 +71,23 @@ export function createAdamW(
       return [name, { first: zeros(), second: zeros() }];
     }),
   );
+  const free = () => releaseHeld(Object.values(moments).flatMap(({ first, second }) => [first, second]));
   return {
     moments,
+    free,
+    [Symbol.dispose]: free,
     update(gradients, learningRate, step) {
-      for (const name of names) {
-        if (!gradients[name]) throw new TypeError(`Cannot update "${name}": no gradient was given`);
-      }
-      using scope = memory(gradients[names[0]].backend);
+      const found = names.map((name) => gradientOf(gradients, name));
+      using scope = memory(found[0].backend);
       let squares: Tensor[] = [];
-      for (const name of names) {
-        squares = apply(kernels.sumSquares, [gradients[name], ...squares], {});
+      for (const gradient of found) {
+        squares = apply(kernels.sumSquares, [gradient, ...squares], {});
       }
       const [norm, scale] = apply(kernels.clipScale, squares, { maximum: maximumNorm });
-      for (const name of names) {
+      for (const [at, name] of names.entries()) {
         const { first, second } = moments[name];
         const decay = params[name].decays ? weightDecay : 0;
-        const inputs = [params[name], gradients[name], first, second, scale];
+        const inputs = [params[name], found[at], first, second, scale];
         const constants = { learningRate, beta1, beta2, epsilon, weightDecay: decay, step: step + 1 };
         const [next, nextFirst, nextSecond] = applyOver(kernels.adamw, inputs, constants);
         params[name].assign(next);
@@ -93,6 +97,17 @@ export function createAdamW(
       return scope.keep(norm);
     },
   };
+}
+
+function gradientOf(gradients: Readonly<Record<string, Tensor | null>>, name: string): Tensor {
+  const gradient = gradients[name];
+  if (!gradient) {
+    throw new TypeError(
+      `Cannot update "${name}": no gradient was given; a parameter that the loss does not depend on has none, ` +
+        "so leave it out of what is trained",
+    );
+  }
+  return gradient;
 }
 
 function refuseTwice(params: Readonly<Record<string, Parameter>>): void {

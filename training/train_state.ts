@@ -1,6 +1,5 @@
 // What changes while a run trains, and how it goes into a checkpoint and comes back: step, weights, moments, and the
 // counts the last row of the record is made from.
-import { release } from "../tensor/memory.ts";
 import { scalar } from "../tensor/reduce.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Model } from "../models/model.ts";
@@ -48,7 +47,6 @@ export function createProgressState(model: Model, optimizer: AdamW, length: numb
   const routerGradients: Record<string, number> = Object.fromEntries(
     model.routerParams.map((name) => [name, 0]),
   );
-  let freed = false;
   const state: ProgressState = {
     step: 0,
     drops: { wanted: new Float64Array(length), dropped: new Float64Array(length) },
@@ -80,13 +78,8 @@ export function createProgressState(model: Model, optimizer: AdamW, length: numb
       return [tensors, { switchyard: JSON.stringify(counts) }];
     },
     free() {
-      if (freed) return;
-      freed = true;
       model.free();
-      for (const { first, second } of Object.values(optimizer.moments)) {
-        release(first);
-        release(second);
-      }
+      optimizer.free();
     },
   };
   return state;

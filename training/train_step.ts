@@ -6,7 +6,7 @@ import { asAuthored } from "../moe/author.ts";
 import { countDropsByPosition, gateEntropy, loadOf, type RoutingValues } from "../moe/load.ts";
 import type { Examples } from "../tasks/task.ts";
 import { square } from "../tensor/arithmetic.ts";
-import { gradients } from "../tensor/gradients.ts";
+import { gradientsByName } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
@@ -50,7 +50,7 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
   const output = await model.forward(batch, { training: true, step, random: routing, backend });
   const losses = Object.entries(output.losses);
   const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
-  const byName = await gradientsByName(trainingLoss(output), model, run);
+  const byName = await gradientsOf(trainingLoss(output), model, run);
   const squares = model.routerParams.map((name) => sumAll(square(byName[name])));
   const norm = pass(backend, "optimizer", () => optimizer.update(byName, learningRate, step));
   const sampledLosses = sampled.map((estimator) =>
@@ -94,15 +94,12 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
   return row;
 }
 
-async function gradientsByName(total: Tensor, model: Model, run: string): Promise<Record<string, Tensor>> {
-  const found = await gradients(total, Object.values(model.params));
-  const byName: Record<string, Tensor> = {};
-  Object.keys(model.params).forEach((name, at) => {
-    const gradient = found[at];
+async function gradientsOf(loss: Tensor, model: Model, run: string): Promise<Record<string, Tensor>> {
+  const byName = await gradientsByName(loss, model.params);
+  for (const [name, gradient] of Object.entries(byName)) {
     if (!gradient) throw new TypeError(`Cannot train ${run}: no gradient reaches "${name}"`);
-    byName[name] = gradient;
-  });
-  return byName;
+  }
+  return byName as Record<string, Tensor>;
 }
 
 /** What routers log, by layer and name; null where none does. */

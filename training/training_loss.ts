@@ -43,7 +43,7 @@ export interface LossTerms {
  *   const moe = await layer.apply(x_TD, step);
  *   const loss_T = sumLast(square(subtract(moe.y_TD, x_TD)));
  *   const loss = trainingLoss({ loss: meanAll(loss_T), loss_T, losses: moe.routing.losses, layers: [moe] });
- *   const [toGate] = await gradients(loss, [layer.params.router.gate]);
+ *   const [toGate] = await gradients(loss, [layer.params["router.gate"]]);
  *   assert((await toGate!.read()).some((value) => value !== 0));
  * }
  * backend.close();

@@ -7,7 +7,6 @@ import { webgpu } from "../../gpu/backend.ts";
 import type { Backend } from "../../kernels/kernel.ts";
 import type { SizeName } from "../../models/sizes.ts";
 import { createMoeLayer, type MoeLayer } from "../../moe/layer.ts";
-import type { RouteStep } from "../../routers/router.ts";
 import { topAny } from "../../routers/top_any.ts";
 import { square, subtract } from "../../tensor/arithmetic.ts";
 import { gradients } from "../../tensor/gradients.ts";
@@ -16,9 +15,8 @@ import { memory } from "../../tensor/memory.ts";
 import { batchedMatmul, matmul } from "../../tensor/products.ts";
 import { random } from "../../tensor/random.ts";
 import { meanAll, scalar, softmax } from "../../tensor/reduce.ts";
-import { type Parameter, parameter, reshape, type Tensor, tensor } from "../../tensor/tensor.ts";
+import { type Parameter, parameter, reshape, type Tensor } from "../../tensor/tensor.ts";
 import { createAdamW } from "../../training/optimizer.ts";
-import { equalSequences } from "../../tensor/sequences.ts";
 import { Missing, type Peer, type Prepared, serve, type Task } from "./contender.ts";
 import { startTraining } from "./language_model.ts";
 
@@ -88,19 +86,11 @@ function layerOf(backend: Backend, task: Task, activation: "relu" | "gelu" | "sw
 
 /** Layer, its loss and what has gradients, by the workload's names. */
 function moe(backend: Backend, task: Task, activation: "relu" | "gelu" | "swiglu") {
-  const { T } = task.sizes;
   const layer = layerOf(backend, task, activation);
   const x_TD = keep(backend, task, "x");
   const target_TD = keep(backend, task, "target");
-  const step: RouteStep = {
-    training: true,
-    step: 0,
-    random: random(0),
-    sequences: equalSequences(1, T),
-    tokenId_T: tensor(backend, new Int32Array(T), [T]),
-  };
-  kept.push(step.tokenId_T);
-  const { experts, router } = layer.params;
+  const step = { training: true, random: random(0) };
+  const { experts: { params: experts }, router: { params: router } } = layer;
   const names = activation === "swiglu"
     ? { first: experts.gate, third: experts.in, second: experts.out }
     : { first: experts.in, second: experts.out };

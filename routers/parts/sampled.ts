@@ -71,8 +71,8 @@ export function createSampledRouter(
   const scoreFunction = options.gradient === "score-function";
   const weighted = scoreFunction && options.weighted;
   const running = scoreFunction && options.baseline === "running-mean";
-  // A model that knows nothing loses log V nats, so that is where the mean of no steps stands.
-  let mean = Math.fround(Math.log(V));
+  // A model that knows nothing loses log V nats, so that is where the mean of no steps stands; without a vocabulary, at 0.
+  let mean = Math.fround(Math.log(V ?? 1));
   const state: Pick<Router, "state" | "restore"> = {
     state: () => ({ baseline: Float32Array.of(mean) }),
     restore: ({ baseline }) => void (mean = baseline[0]),
