@@ -1,5 +1,6 @@
 // Checkpoints: the bytes of the format, round trips, and every way a file can be damaged.
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import {
   decodeCheckpoint,
   encodeCheckpoint,
@@ -19,6 +20,14 @@ Deno.test("the bytes are those of the format", () => {
   assertEquals([...bytes.subarray(0, 8)], [padded.length, 0, 0, 0, 0, 0, 0, 0]);
   assertEquals(new TextDecoder().decode(bytes.subarray(8, 8 + padded.length)), padded);
   assertEquals([...bytes.subarray(8 + padded.length)], [0, 0, 128, 63, 0, 0, 0, 64, 255, 255, 255, 255]);
+});
+
+Deno.test("a Buffer of Node, whose slices are views, is read like any bytes", () => {
+  const tensors = {
+    a: { values: Float32Array.of(1), shape: [1] },
+    b: { values: Int32Array.of(2, 3), shape: [2] },
+  };
+  assertEquals(decodeCheckpoint(Buffer.from(encodeCheckpoint(tensors, {})), "x").tensors, tensors);
 });
 
 Deno.test("what was saved comes back, to the bit", () => {

@@ -54,7 +54,8 @@ export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
   const refuse = refusal(`checkpoint ${name}`);
   const { tensors, metadata, dataStart } = headerOf(bytes, refuse);
   const found = [...tensors].map(([tensor, { dtype, shape, from, bytes: size }]) => {
-    const { buffer } = bytes.slice(dataStart + from, dataStart + from + size);
+    // A copy: the slice of Node's Buffer is a view of the whole file.
+    const { buffer } = new Uint8Array(bytes.subarray(dataStart + from, dataStart + from + size));
     return [tensor, { values: valuesOf(tensor, dtype, buffer, refuse), shape }] as const;
   });
   return { tensors: Object.fromEntries(found), metadata };
