@@ -61,7 +61,7 @@ below.playground = ["training", "report", "cluster", ...below.training];
 below.experiments = below.playground;
 below.cli = ["deno.json", "experiments", ...below.experiments];
 below[""] = Object.keys(below);
-const above = new Set(["bench", "tests", "tools"]);
+const above = new Set(["bench", "examples", "tests", "tools"]);
 
 Deno.test("dependencies point one way", () => {
   const wrong: string[] = [];
@@ -211,8 +211,9 @@ Deno.test("the search for module-level state finds it, and nothing else", () => 
 });
 
 Deno.test("no module keeps state that two programs at once would share, but what is listed here", () => {
-  // Each instance of the WebAssembly module has variables of its own; each test file is a process of its own.
-  const kept = sources.filter(([path]) => !path.endsWith(".as.ts") && folderOf(path) !== "tests")
+  // Each instance of the WebAssembly module has variables of its own; each test file and example is a process of its own.
+  const alone = ["tests", "examples"];
+  const kept = sources.filter(([path]) => !path.endsWith(".as.ts") && !alone.includes(folderOf(path)))
     .flatMap(([path, text]) => changeable(text).map((name) => `${path} ${name}`));
   assertEquals(kept.filter((one) => !(one in moduleState)), []);
   assertEquals(Object.keys(moduleState).filter((one) => !kept.includes(one)), [], "listed, but not there");
