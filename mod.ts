@@ -43,6 +43,7 @@ export type {
   GpuTable,
   HostArray,
   Kernel,
+  Letters,
   NumberArray,
   QueueCounts,
 } from "./kernels/kernel.ts";
@@ -50,7 +51,7 @@ export type {
 export * as kernels from "./kernels/mod.ts";
 export { cpu, type CpuBackend, type CpuOptions } from "./cpu/backend.ts";
 export { startThread, threadProgram, type ThreadStart } from "./cpu/threads.ts";
-export { type Blas, type BlasStart, findBlas, type NoBlas } from "./cpu/blas.ts";
+export { type Blas, type BlasSetter, type BlasStart, findBlas, type NoBlas } from "./cpu/blas.ts";
 export type { HeapStatistics } from "./cpu/heap.ts";
 export { webgpu, type WebgpuBackend, type WebgpuOptions, type WebgpuStatistics } from "./gpu/backend.ts";
 export { type AdapterChoice, type AdapterFacts, adapterFacts } from "./gpu/adapter.ts";
@@ -76,6 +77,8 @@ export * from "./tensor/vocabulary_loss.ts";
 export { onHost } from "./tensor/on_host.ts";
 export { pass, stage, takePassSeconds, takeStageSeconds } from "./tensor/stage.ts";
 
+export type { AnyPlugin, OptionField, OptionsSchema, Plugin } from "./tensor/plugins.ts";
+
 export * from "./routers/mod.ts";
 export { type Decisions, recordDecisions, type Recording, replay } from "./routers/replay.ts";
 export * from "./routers/registry.ts";
@@ -83,14 +86,17 @@ export * from "./routers/parts/capacity.ts";
 export * from "./routers/parts/capacity_bound.ts";
 export * from "./routers/parts/topology.ts";
 export * from "./routers/parts/losses.ts";
+export type { LocalityOptions } from "./routers/parts/locality.ts";
+export type { NoisyGateOptions } from "./routers/parts/noisy_gate.ts";
 export * from "./routers/parts/padding.ts";
+export type { SampledOptions } from "./routers/parts/sampled.ts";
 export * from "./routers/parts/scoring.ts";
 export * from "./experts/mod.ts";
 export * from "./experts/registry.ts";
 export * from "./experts/parts/init.ts";
 export { dropUnits } from "./experts/parts/dropout.ts";
 export * from "./experts/parts/precision.ts";
-export { createMoeLayer, type MoeLayer, type MoeOutput } from "./moe/layer.ts";
+export { createMoeLayer, type LayerStep, type MoeLayer, type MoeOutput } from "./moe/layer.ts";
 export { type Load, loadOf, type RoutingValues } from "./moe/load.ts";
 export * from "./models/spec.ts";
 export * from "./models/model.ts";

@@ -1,13 +1,13 @@
 // What `--list` prints: plugins from their registries, settings from the schema.
-import * as z from "zod";
 import { experts } from "../experts/registry.ts";
 import { controlAbout } from "../models/controls.ts";
 import { routers } from "../routers/registry.ts";
 import { tasks } from "../tasks/registry.ts";
 import { settingList } from "../training/config.ts";
 import * as experiments from "../experiments/mod.ts";
+import { jsonSchemaOf, type OptionsSchema } from "../tensor/plugins.ts";
 
-type Listed = { readonly name: string; readonly about: string; readonly options: z.ZodType };
+type Listed = { readonly name: string; readonly about: string; readonly options: OptionsSchema<unknown> };
 
 /** What `--list` prints. */
 export function listText(): string {
@@ -38,7 +38,7 @@ export function listText(): string {
 type Property = { readonly default?: unknown; readonly description?: string };
 
 function optionLines({ options }: Listed): string[] {
-  const { properties = {} } = z.toJSONSchema(options, { io: "input", unrepresentable: "any" });
+  const { properties = {} } = jsonSchemaOf(options);
   return Object.entries(properties).map(([name, property]) => {
     const { default: value, description } = property as Property;
     return `${name}${value === undefined ? "" : `=${JSON.stringify(value)}`}${

@@ -43,6 +43,7 @@ export interface CpuOptions {
 
 /** A CPU backend: a {@linkcode Backend} that says what it uses. */
 export interface CpuBackend extends Backend, Disposable {
+  /** Always "cpu". */
   readonly name: "cpu";
   /** Threads at work, this one included: those that came up. */
   readonly threads: number;

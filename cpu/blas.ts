@@ -38,7 +38,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Functions that set how many threads a library uses; all take 1 for one. */
-type Setter =
+export type BlasSetter =
   | "openblas_set_num_threads"
   | "MKL_Set_Num_Threads"
   | "bli_thread_set_num_threads"
@@ -51,7 +51,7 @@ export interface Blas {
   /** A path, or a name for the system's loader. */
   readonly library: string;
   /** Its function that sets how many threads of its own it uses. */
-  readonly setter: Setter;
+  readonly setter: BlasSetter;
 }
 
 /** What a worker thread needs to take part. */

@@ -24,7 +24,9 @@ export const threadProgram: string =
 
 /** What a thread needs to join a backend. It can be sent from a worker to its page with `postMessage`. */
 export interface ThreadStart {
+  /** Programs of all kernels. */
   readonly module: WebAssembly.Module;
+  /** The memory that all threads share. */
   readonly memory: WebAssembly.Memory;
   /** Where in memory jobs are announced. */
   readonly control: number;

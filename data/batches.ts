@@ -5,6 +5,7 @@ import type { Dataset, Tokens } from "./dataset.ts";
 
 /** B windows of L tokens, laid end to end: T = B x L. */
 export interface Batch {
+  /** Numbers of the tokens, T. */
   readonly tokenId: Int32Array;
   /** The token after each token. */
   readonly target: Int32Array;
@@ -32,6 +33,7 @@ export interface BatchShape {
 
 /** Training batches to make. */
 export interface TrainingBatchOptions extends BatchShape {
+  /** A stream of the run: where windows begin, and in which order. */
   readonly random: Random;
   /** Parts the text is cut into, 1 when left out: the s-th block of rows draws from the s-th part. */
   readonly shards?: number;

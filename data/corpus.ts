@@ -6,7 +6,9 @@ export const END = "<end>";
 
 /** One text. */
 export interface CorpusDocument {
+  /** What it is called. */
   readonly name: string;
+  /** What kind of text it is; null where the corpus does not say. */
   readonly genre: string | null;
   /** Lower-case words and punctuation in order. */
   readonly words: readonly string[];
@@ -16,7 +18,9 @@ export interface CorpusDocument {
 
 /** Texts to learn from. */
 export interface Corpus {
+  /** What reports call it. */
   readonly name: string;
+  /** All texts, in order. */
   readonly documents: readonly CorpusDocument[];
   /** What its genres are, in the singular, where they are something else: "language". */
   readonly genresAre?: string;
@@ -24,7 +28,9 @@ export interface Corpus {
 
 /** Texts as they are written, neither cut into words nor tagged. */
 export interface Texts {
+  /** What reports call them. */
   readonly name: string;
+  /** Each text with its name, and its genre where one is known. */
   readonly texts: readonly {
     readonly name: string;
     readonly genre: string | null;

@@ -13,6 +13,7 @@ export interface PrepareOptions {
 
 /** Token numbers that are read by range: an Int32Array, or a text on disk. */
 export interface Tokens {
+  /** How many tokens there are. */
   readonly length: number;
   /** Tokens from `start` to before `end`, 0 <= start <= end <= length. */
   subarray(start: number, end: number): Int32Array;
@@ -20,7 +21,9 @@ export interface Tokens {
 
 /** A corpus ready for training. */
 export interface Dataset<Train extends Tokens = Int32Array> {
+  /** Name of the corpus. */
   readonly name: string;
+  /** The numbering of its words. */
   readonly vocabulary: Vocabulary;
   /** Token numbers of the training documents, one after another. */
   readonly train: Train;
@@ -28,9 +31,11 @@ export interface Dataset<Train extends Tokens = Int32Array> {
   readonly validation: Int32Array;
   /** Part of speech of each validation token as an index in `partsOfSpeech`; -1 where the corpus has none. */
   readonly partOfSpeech: Int32Array;
+  /** Names of parts of speech; none where the corpus has none. */
   readonly partsOfSpeech: readonly string[];
   /** Genre of each validation token as an index in `genres`; -1 where the corpus has none. */
   readonly genre: Int32Array;
+  /** Names of genres; none where the corpus has none. */
   readonly genres: readonly string[];
   /** Times each token number occurs in training text. */
   readonly countByToken: Int32Array;

@@ -6,6 +6,7 @@ export const UNKNOWN = "<unknown>";
 
 /** A numbering of words. */
 export interface Vocabulary {
+  /** How many numbers there are. */
   readonly size: number;
   /** Words by number: `<unknown>`, then from frequent to rare. */
   readonly words: readonly string[];

@@ -1,14 +1,17 @@
 // What a bank of experts is: E networks of one shape that compute on rows already sorted by expert.
-import type * as z from "zod";
 import type { Init, Params } from "../tensor/init.ts";
+import type { OptionsSchema } from "../tensor/plugins.ts";
 import type { Random } from "../tensor/random.ts";
 import type { SortedRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Sizes a bank is made for: model width, expert hidden width, experts. */
 export interface ExpertDims {
+  /** Hidden size of the model. */
   readonly D: number;
+  /** Intermediate size of one expert. */
   readonly F: number;
+  /** Number of experts. */
   readonly E: number;
 }
 
@@ -32,7 +35,7 @@ export interface ExpertPlugin<Options> {
   /** One sentence. */
   readonly about: string;
   /** Defaults, ranges and one-line descriptions of the options. */
-  readonly options: z.ZodType<Options, unknown>;
+  readonly options: OptionsSchema<Options>;
   /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */
   readonly renamed?: Readonly<Record<string, string>>;
   /** Numbers in one expert's parameters. */
@@ -41,7 +44,10 @@ export interface ExpertPlugin<Options> {
   flopPerToken(dims: ExpertDims, options: Options): number;
   /** Values of 4 bytes that one token in one expert keeps for the backward pass in training, its output included. */
   activationsPerToken(dims: ExpertDims, options: Options): number;
-  /** @throws {RangeError} when the backend cannot store what the options ask for. */
+  /**
+   * Makes a bank with fresh parameters for one layer.
+   * @throws {RangeError} when the backend cannot store what the options ask for.
+   */
   create(dims: ExpertDims, options: Options, init: Init): ExpertBank;
 }
 

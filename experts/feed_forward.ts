@@ -11,10 +11,15 @@ import { checkPrecision, operandsIn, type Precision, precisionOption } from "./p
 
 /** Options of {@linkcode feedForward}. */
 export interface FeedForwardOptions {
+  /** Activation of the hidden units. */
   readonly activation: "relu" | "gelu" | "silu" | "relu-squared";
+  /** Biases on both layers, starting at 0. */
   readonly bias: boolean;
+  /** Standard deviation of W_out's init; null = 1 / sqrt(F). */
   readonly outDeviation: number | null;
+  /** Share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts). */
   readonly dropout: number;
+  /** `half` stores what products read as f16 and adds up in f32 (WebGPU only). */
   readonly precision: Precision;
 }
 

@@ -6,7 +6,9 @@ import type { ExpertPlugin } from "./expert.ts";
 
 /** Options of {@linkcode linear}. */
 export interface LinearOptions {
+  /** A bias, starting at 0. */
   readonly bias: boolean;
+  /** Standard deviation of W's init; null = 1 / sqrt(D). */
   readonly outDeviation: number | null;
 }
 

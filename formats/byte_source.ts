@@ -4,6 +4,7 @@
 export interface ByteSource {
   /** What errors call it. */
   readonly name: string;
+  /** How many there are. */
   readonly bytes: number;
   /**
    * Fills `into` with the bytes from `from` on.

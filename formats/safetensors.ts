@@ -12,6 +12,7 @@ import {
 
 /** Part of a tensor's elements, in the order they are stored in: the last dimension varies fastest. */
 export interface ElementRange {
+  /** The first element. */
   readonly from: number;
   /** The element after the last. */
   readonly to: number;

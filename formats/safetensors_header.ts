@@ -13,6 +13,7 @@ import {
 
 /** A tensor of a file, as its header describes it. */
 export interface TensorInfo {
+  /** Kind of its numbers. */
   readonly dtype: SafetensorsDtype;
   /** Sizes of its dimensions; none for a single number. */
   readonly shape: readonly number[];

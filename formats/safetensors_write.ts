@@ -7,6 +7,7 @@ import { quoted } from "./strict_json.ts";
 
 /** A tensor to be written. */
 export interface TensorToWrite {
+  /** Kind of its numbers. */
   readonly dtype: SafetensorsDtype;
   /** Sizes of its dimensions; none for a single number. */
   readonly shape: readonly number[];
@@ -16,12 +17,13 @@ export interface TensorToWrite {
 
 /** A tensor whose numbers are made when it is their turn to be written, and let go then. */
 export interface TensorToMake {
+  /** Kind of its numbers. */
   readonly dtype: SafetensorsDtype;
+  /** Sizes of its dimensions; none for a single number. */
   readonly shape: readonly number[];
+  /** Makes its numbers, little-endian: a view of their bytes and no others. */
   readonly data: () => ArrayBufferView | Promise<ArrayBufferView>;
 }
-
-type Texts = Readonly<Record<string, string>>;
 
 /** A tensor in its place. */
 interface Entry {
@@ -45,7 +47,7 @@ interface Entry {
  */
 export function encodeSafetensors(
   tensors: Readonly<Record<string, TensorToWrite>>,
-  metadata?: Texts,
+  metadata?: Readonly<Record<string, string>>,
 ): Uint8Array<ArrayBuffer> {
   const { head, entries } = arrange(tensors, metadata);
   const file = new Uint8Array(entries.reduce((sum, { bytes }) => sum + bytes, head.length));
@@ -82,7 +84,7 @@ export function encodeSafetensors(
 export async function writeSafetensors(
   path: string | URL,
   tensors: Readonly<Record<string, TensorToWrite | TensorToMake>>,
-  metadata?: Texts,
+  metadata?: Readonly<Record<string, string>>,
 ): Promise<void> {
   const { head, entries } = arrange(tensors, metadata);
   await writeAtomic(path, pieces(head, entries));
@@ -108,7 +110,7 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Arra
 /** Puts tensors in order and makes the header, which has to pass for one that is read. */
 function arrange(
   tensors: Readonly<Record<string, TensorToWrite | TensorToMake>>,
-  metadata?: Texts,
+  metadata?: Readonly<Record<string, string>>,
 ): { readonly head: Uint8Array<ArrayBuffer>; readonly entries: readonly Entry[] } {
   const refuse = (why: string): never => {
     throw new RangeError(`Cannot save tensors: ${why}`);

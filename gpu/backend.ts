@@ -39,6 +39,7 @@ export interface WebgpuOptions extends AdapterChoice {
 export interface WebgpuStatistics extends PoolStatistics, QueueCounts {
   /** Pipelines and bind groups made so far. */
   readonly pipelines: number;
+  /** Bind groups made so far. */
   readonly bindGroups: number;
   /** Bytes of dispatches' numbers uploaded so far. */
   readonly uniformBytes: number;
@@ -48,11 +49,15 @@ export interface WebgpuStatistics extends PoolStatistics, QueueCounts {
 
 /** A WebGPU backend: a {@linkcode Backend} that says what it uses. */
 export interface WebgpuBackend extends Backend, Disposable {
+  /** Always "webgpu". */
   readonly name: "webgpu";
+  /** True on an adapter that computes on the CPU. */
   readonly software: boolean;
   /** Largest array in bytes. */
   readonly largestBytes: number;
+  /** Dispatches, submits and reads so far. */
   readonly counts: QueueCounts;
+  /** What it holds and has done so far. */
   statistics(): WebgpuStatistics;
   /** Gives the device back. The backend must not be used afterwards. `using` a backend closes it too. */
   close(): void;

@@ -21,6 +21,7 @@ export interface PoolStatistics {
   readonly usedBytes: number;
   /** Bytes in all blocks, free ones included. */
   readonly heldBytes: number;
+  /** Blocks, free ones included. */
   readonly blocks: number;
 }
 

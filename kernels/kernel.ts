@@ -6,7 +6,9 @@ export type DType = "f32" | "i32" | "f16";
 
 /** The type of an array on a backend: element type and shape (row-major, at least one dimension). */
 export interface ArrayType {
+  /** Type of its elements. */
   readonly dtype: DType;
+  /** Its dimensions, the last one contiguous. */
   readonly shape: readonly number[];
 }
 
@@ -25,20 +27,27 @@ export type Fill =
 
 /** One input of a case. */
 export interface CaseInput {
+  /** Element type and shape. */
   readonly type: ArrayType;
+  /** How it is filled. */
   readonly fill: Fill;
 }
 
 /** One set of inputs that tests check and benches time. */
 export interface Case<P> {
+  /** What sets it apart from the other cases, for names of tests. */
   readonly about: string;
+  /** One entry an input. */
   readonly inputs: readonly CaseInput[];
+  /** What the kernel is called with. */
   readonly params: P;
 }
 
 /** How the CPU backend starts a kernel: `units` independent pieces of work, in chunks of at least `grain`. */
 export interface CpuLaunch {
+  /** Pieces of work that do not depend on each other. */
   readonly units: number;
+  /** Least pieces a chunk holds, so that a chunk is worth a thread. */
   readonly grain: number;
   /** Whole numbers the program reads after its input and output addresses. */
   readonly integers?: readonly number[];
@@ -72,6 +81,7 @@ export interface GpuPass {
   readonly integers?: readonly number[];
   /** 32-bit floats after them. */
   readonly floats?: readonly number[];
+  /** The grid. */
   readonly workgroups: readonly [number, number, number];
 }
 
@@ -79,27 +89,33 @@ export interface GpuPass {
 export interface GpuTable {
   /** Equal keys mean equal values. */
   readonly key: string;
+  /** Computes them, when the device does not have the key yet. */
   values(): HostArray;
 }
 
 /** How the WebGPU backend starts a kernel. Passes run one after the other; a grid without workgroups is left out. */
 export interface GpuLaunch {
+  /** Dispatches, in order. */
   readonly passes: readonly GpuPass[];
   /** In their stead, where outputs lie in the place of what they replace: no pass may bind one of these twice. */
   readonly over?: readonly GpuPass[];
   /** Types of arrays that one pass leaves for the next; they arrive with any content. */
   readonly scratch?: readonly ArrayType[];
+  /** Arrays that programs read beside inputs. */
   readonly tables?: readonly GpuTable[];
 }
 
 /** What one call costs: floating-point operations and bytes of compulsory traffic. */
 export interface Cost {
+  /** Floating-point operations. */
   readonly flop: number;
+  /** Bytes that have to be read and written at least. */
   readonly bytes: number;
 }
 
 /** The whole truth about one operation; every backend's program for it is held to `reference`. */
 export interface Kernel<P> {
+  /** In snake case, for errors and tables. */
   readonly name: string;
   /** One sentence, shown in docs. */
   readonly about: string;
@@ -117,6 +133,7 @@ export interface Kernel<P> {
    * on WebGPU alone; the CPU refuses it by name.
    */
   readonly wasm?: string;
+  /** How its WebAssembly program is started; without it the CPU refuses the kernel. */
   cpu?(inputs: readonly ArrayType[], params: P): CpuLaunch;
   /**
    * For each output an input of its type, in whose place it may be written. A WebAssembly program then gets one address
@@ -129,22 +146,27 @@ export interface Kernel<P> {
    * `tensor/on_host.ts` takes it to the CPU where a caller says so.
    */
   readonly wgsl?: readonly string[];
+  /** How its WGSL programs are started; without it WebGPU refuses the kernel. */
   gpu?(inputs: readonly ArrayType[], params: P, facts: GpuFacts): GpuLaunch;
+  /** What a call costs at least, whatever runs it. */
   cost(inputs: readonly ArrayType[], params: P): Cost;
   /** Rounding steps a result may have gone through (terms summed, polynomial error in epsilons). */
   rounding(inputs: readonly ArrayType[], params: P): number;
   /** The same for WGSL programs, where they sum in another order or WGSL promises less than correct rounding. */
   gpuRounding?(inputs: readonly ArrayType[], params: P): number;
+  /** Inputs that tests hold every program to. */
   readonly cases: readonly Case<P>[];
 }
 
 /** A handle to an array on a backend. */
 export interface Buffer {
+  /** Element type and shape. */
   readonly type: ArrayType;
 }
 
 /** Facts about a backend's arithmetic that records carry. */
 export interface Arithmetic {
+  /** What computes: a processor or an adapter, by name. */
   readonly device: string;
   /** True when multiply and add round once. */
   readonly fusedMultiplyAdd: boolean;
@@ -154,7 +176,9 @@ export interface Arithmetic {
 
 /** Work that a backend has handed to its device so far; the numbers grow. */
 export interface QueueCounts {
+  /** Programs started. */
   readonly dispatches: number;
+  /** Command buffers handed to the device. */
   readonly submits: number;
   /** Waits for values; reads asked for together are one. */
   readonly reads: number;
@@ -164,6 +188,7 @@ export interface QueueCounts {
 
 /** Where arithmetic runs. `run` queues and never waits; `read` is the only wait. */
 export interface Backend {
+  /** Which backend it is. */
   readonly name: "cpu" | "webgpu";
   /** What decides the last bits of results: on one machine and JavaScript engine, equal arithmetic gives equal bits. */
   readonly arithmetic: Arithmetic;
@@ -172,13 +197,16 @@ export interface Backend {
   /** Copies host values in; the caller's array is never changed or kept. */
   upload(values: HostArray, shape: readonly number[]): Buffer;
   /**
+   * Queues a kernel's programs; {@linkcode Backend.read} waits for what they make.
    * @param over Gives up what the kernel's outputs may replace: those inputs hold nothing afterwards, whether a backend
    * makes use of it or not. They are freed as ever.
    */
   run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P, over?: boolean): Buffer[];
+  /** Waits for an array and copies it to the host. */
   read(buffer: Buffer): Promise<HostArray>;
   /** The same memory under another shape of equal size. Only the original is freed. */
   alias(buffer: Buffer, shape: readonly number[]): Buffer;
+  /** Gives the memory of an array back. */
   free(buffer: Buffer): void;
   /** On backends that queue alone. */
   readonly counts?: QueueCounts;

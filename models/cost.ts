@@ -4,6 +4,7 @@ import { choicesOf, type LayerSpec, type ModelSpec, type MoeSpec, projectedColum
 
 /** Weights by part. */
 export interface WeightCounts {
+  /** All weights. */
   readonly total: number;
   /** The routers' own. */
   readonly router: number;
@@ -15,8 +16,11 @@ export interface WeightCounts {
 
 /** Forward FLOPs of one token by part; `experts` at the declared number of experts, nothing dropped. */
 export interface FlopCounts {
+  /** Projections, scores and sums of attention. */
   readonly attention: number;
+  /** Dense networks. */
   readonly dense: number;
+  /** Experts. */
   readonly experts: number;
   /** Scores against the vocabulary or the classes. */
   readonly output: number;

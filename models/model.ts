@@ -34,6 +34,7 @@ export interface Batch {
 
 /** Tokens that have a target. */
 export interface Targets {
+  /** How many there are. */
   readonly count: number;
   /** 1 for each of them, else 0, f32 [T]. Absent = all have one. */
   readonly mask_T?: Tensor;
@@ -41,6 +42,7 @@ export interface Targets {
 
 /** Where in training a pass is, and where it runs. */
 export interface PassStep {
+  /** Whether the pass trains: routers then draw noise, and keep what a backward pass needs. */
   readonly training: boolean;
   /** Steps taken, from 0. */
   readonly step: number;
@@ -56,6 +58,7 @@ export interface ModelOutput {
   readonly loss?: Tensor;
   /** Loss of each token, f32 [T]; 0 where there is no target. */
   readonly loss_T?: Tensor;
+  /** Tokens that the mean is over. */
   readonly targets?: Targets;
   /** Scores of each token, f32 [T, V or classes]; only without a target, since the loss uses them up. */
   readonly logits_TV?: Tensor;
@@ -71,17 +74,21 @@ export interface LayerOutput {
   readonly layer: number;
   /** Experts. */
   readonly E: number;
+  /** What the layer's router decided. */
   readonly routing: Routing;
   /** Where tokens came from and where experts lived. */
   readonly topology: Topology;
   /** What the mixture's output was added to, and the sum, f32 [T, D]. */
   readonly residual_TD: Tensor | null;
+  /** Output of the mixture, the residual included, f32 [T, D]. */
   readonly y_TD: Tensor;
 }
 
 /** A router at work in a model. */
 export interface PlacedRouter {
+  /** Place of its layer, counted from 0. */
   readonly layer: number;
+  /** The router. */
   readonly router: Router;
   /** What errors call it: `router "switch"`. */
   readonly called: string;
@@ -91,7 +98,9 @@ export interface PlacedRouter {
 
 /** A model. Free it when done with its parameters. */
 export interface Model extends Disposable {
+  /** What it was made from. */
   readonly spec: ModelSpec;
+  /** How many weights it has, by part. */
   readonly weights: WeightCounts;
   /** Forward FLOPs of a token by part, the routers' own included. */
   readonly flop: FlopCounts;

@@ -5,8 +5,11 @@ import type { AnyRouterPlugin } from "../routers/registry.ts";
 
 /** Vectors that training does not change, row-major [rows, D]. */
 export interface FrozenVectors {
+  /** How many vectors there are. */
   readonly rows: number;
+  /** Width of each. */
   readonly D: number;
+  /** rows x D numbers. */
   readonly values: Float32Array;
 }
 
@@ -39,9 +42,11 @@ export interface AttentionSpec {
 
 /** A dense feed-forward network with ReLU. */
 export interface DenseSpec {
+  /** Tells it from a mixture. */
   readonly kind: "dense";
   /** Intermediate size. */
   readonly width: number;
+  /** Whether both of its products have biases. */
   readonly bias: boolean;
   /** Standard deviation of the second matrix's initial values. */
   readonly outDeviation: number;
@@ -49,11 +54,15 @@ export interface DenseSpec {
 
 /** A mixture of experts. */
 export interface MoeSpec {
+  /** Tells it from a dense network. */
   readonly kind: "moe";
+  /** Kind of router. */
   readonly router: AnyRouterPlugin;
   /** With defaults filled in, as the plugin's schema gives them. */
   readonly routerOptions: unknown;
+  /** Kind of experts. */
   readonly experts: AnyExpertPlugin;
+  /** With defaults filled in, as the plugin's schema gives them. */
   readonly expertOptions: unknown;
   /** Experts. */
   readonly E: number;
@@ -66,7 +75,9 @@ export type FeedForwardSpec = DenseSpec | MoeSpec | { readonly kind: "none" };
 
 /** One layer: x + attention(norm(x)), then x + feedForward(norm(x)). */
 export interface LayerSpec {
+  /** Attention, or none. */
   readonly attention: AttentionSpec | null;
+  /** What follows attention. */
   readonly feedForward: FeedForwardSpec;
   /** Whether RMSNorm stands before the feed-forward part. */
   readonly norm: boolean;
@@ -78,8 +89,11 @@ export interface LayerSpec {
 export interface ModelSpec {
   /** Hidden size D. */
   readonly D: number;
+  /** What it reads. */
   readonly input: ModelInput;
+  /** What it predicts. */
   readonly target: ModelTarget;
+  /** From the first to the last. */
   readonly layers: readonly LayerSpec[];
   /** Whether RMSNorm stands before the scores. */
   readonly outputNorm: boolean;
@@ -87,6 +101,7 @@ export interface ModelSpec {
   readonly length: number;
   /** Ranks the model is laid out over; arithmetic stays in one place. */
   readonly ranks: number;
+  /** Ranks that share a node. */
   readonly ranksPerNode: number;
 }
 

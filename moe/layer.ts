@@ -18,6 +18,7 @@ import { throughTokens } from "./transport.ts";
 export interface MoeOutput {
   /** f32 [T, D]: the residual, if given, plus the sum over kept assignments of weight times expert output. */
   readonly y_TD: Tensor;
+  /** What the router decided. */
   readonly routing: Routing;
 }
 
@@ -35,7 +36,9 @@ export interface MoeLayer extends Disposable {
   readonly D: number;
   /** Number of experts. */
   readonly E: number;
+  /** The router at work. */
   readonly router: Router;
+  /** The experts at work. */
   readonly experts: ExpertBank;
   /** All parameters by path: `router.gate`, `experts.in`. */
   readonly params: Params;

@@ -12,9 +12,11 @@ export function gateEntropy(probability_TE: Tensor, real_T?: Tensor): Tensor {
 
 /** A step's routing, read back. */
 export interface RoutingValues {
+  /** Number of experts. */
   readonly E: number;
-  /** Expert wanted and expert kept by each assignment; -1 = none. */
+  /** Expert that each assignment asked for, before capacity; -1 = none. */
   readonly wanted_N: Int32Array;
+  /** Expert that kept it, after capacity; -1 = none. */
   readonly expert_N: Int32Array;
   /** K when assignments are token-major [T, K]. */
   readonly choices: number | null;
@@ -47,10 +49,11 @@ export interface Load {
   /** Experts that nobody wanted. */
   readonly deadExperts: number;
   /**
-   * Share of wanted assignments on the token's own node, and on its own rank; null on one rank or with nothing wanted.
-   * Not of kept ones: drops by position spare the tokens of low ranks.
+   * Share of wanted assignments on the token's own node; null on one rank or with nothing wanted. Not of kept ones: drops by
+   * position spare the tokens of low ranks.
    */
   readonly localShare?: number | null;
+  /** The same on the token's own rank. */
   readonly rankLocalShare?: number | null;
 }
 

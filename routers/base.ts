@@ -14,8 +14,11 @@ import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode base}. */
 export interface BaseOptions {
+  /** Groups of tokens that are assigned separately, as workers are in the paper; divides T. */
   readonly groups: number;
+  /** Init of the experts' embeddings; the released code's is orthogonal. */
   readonly centroids: "orthogonal" | "normal";
+  /** Length of each embedding at the start. */
   readonly gain: number;
 }
 

@@ -27,23 +27,46 @@ import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode deepseek}. */
 export interface DeepseekOptions {
+  /** Routed experts a token goes to (DeepSeekMoE 2B: 7; V2: 6; V3: 8). */
   readonly k: number;
+  /** Experts every token goes to, with weight 1 (V2: 2). */
   readonly shared: number;
+  /** Scores: sigmoid (V3) or softmax (V1, V2). */
   readonly score: "sigmoid" | "softmax";
+  /** Divide weights by their sum over the chosen (V3); V1 and V2 do not. */
   readonly normalize: boolean;
+  /** Factor on routed weights, after normalising (released code: 2.5 in V3-671B, 16 in V2-236B). */
   readonly routedScale: number;
+  /** u, the step of the bias after each batch; 0 = no bias. */
   readonly biasRate: number;
+  /** b += u sign(e), or b += u e, where e is the mean load minus the expert's. */
   readonly biasRule: "sign" | "error";
+  /** Training steps in which the bias moves; null = all (V3 stops for the last 3% of its tokens). */
   readonly biasSteps: number | null;
+  /** Groups (devices, nodes) of routed experts; 1 = no limit (V3: 8). */
   readonly expertGroups: number;
+  /** Groups M a token may use (V2: 3 of 8; V3: 4 of 8). */
   readonly groupsKept: number;
+  /**
+   * Score of a group: its best (V2), the sum of its best two (V3), of its best k / M (V3's text, Megatron).
+   */
   readonly groupScore: "max" | "top-2" | "share";
+  /**
+   * Experts of other groups score -infinity (also transformers 5.24), or 0, which beats a negative biased
+   * score.
+   */
   readonly groupMask: "infinity" | "zero";
+  /** Weight alpha of the balance loss (V1: 0.01; V2: 0.003). */
   readonly balance: number;
+  /** What f and P are counted over. */
   readonly balanceScope: "sequence" | "batch";
+  /** f counts the k best scores without bias (as printed), or the choices made. */
   readonly balanceCounts: "scores" | "biased";
+  /** Weight of the balance loss over groups (V2: 0.05). */
   readonly deviceBalance: number;
+  /** Weight of the balance loss over groups that tokens are sent to (V2: 0.02). */
   readonly communicationBalance: number;
+  /** Standard deviation of the gate's init. */
   readonly initDeviation: number;
 }
 

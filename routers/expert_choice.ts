@@ -15,9 +15,13 @@ import type { RouterPlugin } from "./router.ts";
 
 /** Options of {@linkcode expertChoice}. */
 export interface ExpertChoiceOptions extends Omit<CapacityOptions, "dropOrder"> {
+  /** b: about how many experts a token may have, by an entropy-regularised plan; null = any number. */
   readonly cap: number | null;
+  /** Weight of the plan's entropy. */
   readonly lambda: number;
+  /** Rounds of Dykstra's projections. */
   readonly iterations: number;
+  /** s of the gate's init, sigma = sqrt(s / D). */
   readonly initScale: number;
 }
 

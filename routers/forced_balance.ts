@@ -10,7 +10,9 @@ import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode forcedBalance}. */
 export interface ForcedBalanceOptions {
+  /** Experts a token goes to, each with weight 1 / k. */
   readonly k: number;
+  /** In turn over tokens, or in turn over tokens shuffled anew each training step. */
   readonly mode: "even" | "random";
 }
 

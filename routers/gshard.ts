@@ -28,11 +28,21 @@ import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode gshard}. */
 export interface GshardOptions extends CapacityOptions {
+  /** Groups G with a capacity of their own; G divides T. */
   readonly groups: number;
+  /** Weight of the balance loss (Mesh-TensorFlow's value; the paper names none). */
   readonly balance: number;
+  /** Balanced reads 1 (released code), or 1 / E^2 (the paper's formula). */
   readonly balanceScale: "unit" | "paper";
+  /**
+   * The second expert is used with probability 2 g2 in training; always; with probability g2 /
+   * secondThreshold in training, or where g2 is above it (Mesh-TensorFlow); or drawn among all others in
+   * training (DeepSpeed).
+   */
   readonly second: "random" | "always" | "mesh-random" | "threshold" | "gumbel";
+  /** Threshold of Mesh-TensorFlow's two rules. */
   readonly secondThreshold: number;
+  /** Weights sum to 1 over both choices, or over those that were kept (DeepSpeed). */
   readonly normalize: "before" | "after";
 }
 

@@ -15,7 +15,12 @@ import { createSampledRouter, type SampledOptions, sampledOptions } from "./part
 
 /** Options of {@linkcode gumbelMatching}. */
 export interface GumbelMatchingOptions extends SampledOptions {
+  /**
+   * What noise is added to: the router's distribution, or that balanced by Sinkhorn first (the same where E
+   * divides T).
+   */
   readonly proposal: "router" | "sinkhorn";
+  /** Iterations of that balancing. */
   readonly sinkhornIterations: number;
 }
 

@@ -13,7 +13,9 @@ import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode hash}. */
 export interface HashOptions {
+  /** What chooses the expert: the token's id, the one before it, both, or the place in the sequence. */
   readonly key: "token" | "previous" | "bigram" | "position";
+  /** How keys are spread over experts; balanced positions take turns, bigrams are always hashed. */
   readonly table: "random" | "balanced";
 }
 

@@ -23,8 +23,13 @@ import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode hierarchical}. */
 export interface HierarchicalOptions extends NoisyGateOptions {
+  /**
+   * Groups a (the paper's first level branches 16 ways or more); null = the divisor of E nearest to its root.
+   */
   readonly expertGroups: number | null;
+  /** Groups a token goes to. */
   readonly k1: number;
+  /** Experts a token goes to in each of its groups. */
   readonly k2: number;
 }
 

@@ -28,13 +28,24 @@ import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode locmoe}. */
 export interface LocmoeOptions extends CapacityOptions, LocalityOptions {
+  /** Chunk means without parameters (equation 4), or a learned gate kept orthogonal with the same norms. */
   readonly gate: "grap" | "orthogonal";
+  /** ReLU before the softmax (equation 2). */
   readonly rectify: boolean;
+  /**
+   * Who takes a token all of whose rectified scores are 0: the highest score before ReLU, or a random draw
+   * (in evaluation always the same).
+   */
   readonly ties: "score" | "random";
+  /** eps of equation 2, uniform in [-noise, noise) in training; the paper does not define it. */
   readonly noise: number;
+  /** Capacity by rule and factor, by the lower bound of equation 9, or the larger of both. */
   readonly capacityFrom: "factor" | "bound" | "larger";
+  /** Form of the lower bound. */
   readonly bound: BoundForm;
+  /** Least cosine of a token an expert is meant for; 0.03 was measured in the paper's model. */
   readonly delta: number;
+  /** Weight alpha of the balance loss (equation 5). */
   readonly balance: number;
 }
 

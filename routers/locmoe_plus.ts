@@ -32,18 +32,43 @@ import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode locmoePlus}. */
 export interface LocmoePlusOptions extends Omit<CapacityOptions, "dropOrder">, LocalityOptions {
+  /**
+   * Both sides, tokens alone (kept in order of position: causal), experts alone among all tokens, or tcr and
+   * from `scheduleSteps` on ecr.
+   */
   readonly mode: "both" | "tcr" | "ecr" | "schedule";
+  /** Steps of tcr in mode schedule (ours). */
   readonly scheduleSteps: number;
+  /** In evaluation, the mode of training, or tcr, which looks at no later token. */
   readonly evaluation: "same" | "tcr";
+  /** l: experts a token chooses (equation 5); timings used 1. */
   readonly k: number;
+  /**
+   * Experts rank the tokens of all ranks together (our reading of global-level rearrangement), or of each
+   * rank alone.
+   */
   readonly scope: "global" | "rank";
+  /**
+   * tau: an expert keeps its best tokens until they hold this share of its affinity; null = up to capacity
+   * (the paper prints no value).
+   */
   readonly threshold: number | null;
+  /** Least an expert keeps: exp(D d^2 / (2 - d^2)) / E with d measured in training, d = delta, or none. */
   readonly bound: "dynamic" | "fixed" | "off";
+  /** d of a fixed bound, and of a dynamic one before training. */
   readonly delta: number;
+  /** d: tokens' largest affinity, averaged over the batch, or the largest of the batch. */
   readonly deltaFrom: "mean" | "largest";
+  /** Steps between measurements of d; above 1, each reads one number back (ours). */
   readonly boundEvery: number;
+  /** Share of the former d kept at each measurement; above 0, each reads one number back (ours). */
   readonly boundMemory: number;
+  /**
+   * Softmax of a token's affinities over all experts, over those that kept it, or of its rectified chunk
+   * means.
+   */
   readonly weight: "softmax" | "kept" | "locmoe";
+  /** Weight alpha of the balance loss over top-l choices. */
   readonly balance: number;
 }
 

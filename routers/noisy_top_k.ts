@@ -23,8 +23,16 @@ import { batchwiseLoss, chooseBatchwise, chooseByThreshold } from "./parts/stric
 
 /** Options of {@linkcode noisyTopKRouter}. */
 export interface NoisyTopKOptions extends NoisyGateOptions {
+  /**
+   * Experts a token goes to (strict: on average); with 1 the weight is 1 and only the losses teach the gate.
+   */
   readonly k: number;
+  /**
+   * Noisy top-k, or strictly balanced (appendix F): in training experts take their best tokens, equally many,
+   * in evaluation those above a learned threshold.
+   */
   readonly gating: "top-k" | "strict";
+  /** Weight of the loss that teaches strict gating's thresholds. */
   readonly batchwise: number;
 }
 

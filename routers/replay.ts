@@ -9,10 +9,15 @@ import type { RouterPlugin } from "./router.ts";
 export interface Decisions {
   /** Tokens T of the call. */
   readonly tokens: number;
+  /** Token of each assignment. */
   readonly token: readonly number[];
+  /** Expert of each assignment after capacity; -1 = none. */
   readonly expert: readonly number[];
+  /** Expert of each assignment before capacity; -1 = none. */
   readonly wanted: readonly number[];
+  /** Weight of each assignment. */
   readonly weight: readonly number[];
+  /** K where assignments are laid out [T, K]; null for other layouts. */
   readonly choices: number | null;
 }
 

@@ -1,7 +1,7 @@
 // What a router is: a plugin that decides which experts take which tokens, and with what weight. It scores, it may call
 // the capacity helpers, and it never moves a token: that is the layer's work.
-import type * as z from "zod";
 import type { Init, Params } from "../tensor/init.ts";
+import type { OptionsSchema } from "../tensor/plugins.ts";
 import type { Random } from "../tensor/random.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -9,7 +9,9 @@ import type { Topology } from "./parts/topology.ts";
 
 /** Where a router comes from. */
 export interface Paper {
+  /** Title of the paper. */
   readonly title: string;
+  /** Year it appeared. */
   readonly year: number;
   /** arXiv number or DOI. */
   readonly identifier: string;
@@ -21,7 +23,9 @@ export interface Paper {
 export interface Traits {
   /** A later token never changes an earlier token's experts. */
   readonly causal: boolean;
+  /** What keeps the loads of experts even. */
   readonly balancedBy: "nothing" | "loss" | "bias" | "construction";
+  /** How many experts a token is sent to. */
   readonly perToken: "exactly K" | "up to K" | "varies";
   /** How training reaches the router's own parameters. */
   readonly gradient: "through weight" | "score function" | "none";
@@ -47,27 +51,34 @@ export interface RouterPlugin<Options> {
   readonly name: string;
   /** One sentence. */
   readonly about: string;
+  /** Where it comes from. */
   readonly paper: Paper;
   /** What this file does where the paper is silent or released code differs; one sentence each. */
   readonly readings?: readonly string[];
   /** What is easily got wrong, or surprises; one sentence each. */
   readonly pitfalls?: readonly string[];
+  /** What it promises; every training step is held against them. */
   readonly traits: Traits;
   /** Where options change what `traits` say: the traits that they change. */
   traitsWith?(options: Options): Partial<Traits>;
   /** Defaults, ranges and one-line descriptions of the options. */
-  readonly options: z.ZodType<Options, unknown>;
+  readonly options: OptionsSchema<Options>;
   /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */
   readonly renamed?: Readonly<Record<string, string>>;
   /** K: experts a token is sent to, before anything is dropped. */
   expertsPerToken(options: Options): number;
+  /** Makes a router with fresh parameters for one layer. */
   create(dims: RouterDims, options: Options, init: Init): Router;
 }
 
 /** A router at work in one layer. */
 export interface Router {
+  /** Its parameters by name. */
   readonly params: Params;
-  /** @param x_TD What the layer is given, f32. */
+  /**
+   * Decides which experts take which tokens.
+   * @param x_TD What the layer is given, f32.
+   */
   route(x_TD: Tensor, step: RouteStep): Routing | Promise<Routing>;
   /** Told the layer's load after each training step. */
   observe?(load: RouterLoad): void;
@@ -87,6 +98,7 @@ export interface RouterLoad {
 
 /** What a router may know besides the tokens. */
 export interface RouteStep {
+  /** Whether this is training; evaluation is free of noise. */
   readonly training: boolean;
   /** Training step, from 0; in evaluation, how many there have been. */
   readonly step: number;
@@ -156,6 +168,7 @@ export interface Routing {
  * sequence, M / E in a row for each expert. Sequences of one length are mixed together.
  */
 export interface Mixture {
+  /** One entry for each length of sequence in the batch. */
   readonly parts: readonly MixturePart[];
 }
 

@@ -20,8 +20,11 @@ import { tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode sinkhorn}. */
 export interface SinkhornOptions extends CapacityOptions {
+  /** Experts a token goes to. */
   readonly k: number;
+  /** Sinkhorn iterations; a fixed number, where Megatron-Core goes on to a tolerance of 1e-4. */
   readonly sinkhornIterations: number;
+  /** s of the gate's init, sigma = sqrt(s / D). */
   readonly initScale: number;
 }
 

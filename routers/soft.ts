@@ -14,7 +14,11 @@ import { zeroPadding } from "./parts/padding.ts";
 
 /** Options of {@linkcode soft}. */
 export interface SoftOptions {
+  /** Slots of all experts per token. */
   readonly capacityFactor: number;
+  /**
+   * Slots of one expert in a sequence; null = L f / E, or 1 (released configurations) where L is not known.
+   */
   readonly slots: number | null;
 }
 

@@ -21,14 +21,26 @@ import { jitter, tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode stMoe}. */
 export interface StMoeOptions extends CapacityOptions {
+  /** Groups with a capacity of their own; they divide T. */
   readonly groups: number;
+  /**
+   * Second expert in training: with probability min(1, g2 / secondThreshold), when g2 is above it, always, or
+   * never.
+   */
   readonly second: "random" | "threshold" | "always" | "never";
+  /** Second expert in evaluation, where nothing is drawn (Mesh-TensorFlow draws there too). */
   readonly evaluationSecond: "threshold" | "always" | "never";
+  /** Threshold for the second expert's weight g2. */
   readonly secondThreshold: number;
+  /** Weight c_B of the balance loss (Mesh-TensorFlow's value). */
   readonly balance: number;
+  /** Choices the balance loss counts: first, all (balanced reads 2), all over K. */
   readonly balanceCounts: "first" | "all" | "all-mean";
+  /** Weight c_z of the router z-loss (Flaxformer: 1e-4). */
   readonly z: number;
+  /** Input noise U(1 - jitter, 1 + jitter) in training. */
   readonly jitter: number;
+  /** s of the gate's init, sigma = sqrt(s / D). */
   readonly initScale: number;
 }
 

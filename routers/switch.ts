@@ -24,11 +24,23 @@ import { jitter, tokenChoice } from "./parts/scoring.ts";
 
 /** Options of {@linkcode switchRouter}. */
 export interface SwitchOptions extends CapacityOptions {
+  /** Input noise U(1 - jitter, 1 + jitter) in training. */
   readonly jitter: number;
+  /** Weight alpha of the balance loss. */
   readonly balance: number;
+  /** Weight of the z-loss (ST-MoE; not in the Switch paper). */
   readonly z: number;
+  /** s of the gate's init, sigma = sqrt(s / D). */
   readonly initScale: number;
+  /**
+   * Weight of the expert's output (ours but for the first, to tell routing from scale): p; E p, which starts
+   * near 1; 1 with the gradient of p; or p over itself, 1 without a gradient.
+   */
   readonly outputScale: "probability" | "times experts" | "one" | "normalized";
+  /**
+   * Experts a token tries, best first, before it is dropped; 1 = off, 4 in Mesh-TensorFlow; above 1 not
+   * causal.
+   */
   readonly noTokenLeftBehind: number;
 }
 

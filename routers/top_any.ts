@@ -23,18 +23,31 @@ import { tokenChoice, unitColumns, unitRows } from "./parts/scoring.ts";
 
 /** Options of {@linkcode topAny}. */
 export interface TopAnyOptions {
+  /** Experts a token goes to. */
   readonly k: number;
+  /** x > 0: capacity factor; 0: nothing is dropped; x < 0: nothing is dropped up to the factor -x. */
   readonly capacityFactor: number;
+  /** The same in evaluation; null = as in training. */
   readonly evaluationCapacityFactor: number | null;
+  /** Rule for the assignments an expert may keep. */
   readonly capacityRule: CapacityRule;
+  /** Who is kept when an expert is full; Tutel's batch_prioritized_routing is batch-priority. */
   readonly dropOrder: DropOrder;
+  /** x W, or the cosine of a projection of x with each expert's vector over a learned temperature. */
   readonly gate: "linear" | "cosine";
+  /** Width of the cosine gate's projection. */
   readonly projection: number;
+  /** The cosine gate's temperature tau at the start. */
   readonly temperature: number;
+  /** tau never falls below this. */
   readonly leastTemperature: number;
+  /** Normal noise of this over E on the scores in training. */
   readonly noise: number;
+  /** Divide weights by their sum over the k choices, before anything is dropped, when k > 1. */
   readonly normalize: boolean;
+  /** Weight of the balance loss (SwinV2-MoE: 0.01). */
   readonly balance: number;
+  /** E sum f P over first choices, or the mean of CV^2 of importance and of smooth load (sample variance). */
   readonly balanceKind: "gshard" | "load-importance";
 }
 

@@ -7,11 +7,17 @@ import type { TaskPlugin } from "./task.ts";
 
 /** Options of {@linkcode recall}. */
 export interface RecallOptions {
+  /** Keys, each with one object. */
   readonly facts: number;
+  /** Centres that keys lie around, dealt out in turn. */
   readonly topics: number;
+  /** Objects to choose from; chance has loss log(objects). */
   readonly objects: number;
+  /** Width D of the vectors, and of the model. */
   readonly width: number;
+  /** Size of a key's own part beside its topic's centre. */
   readonly spread: number;
+  /** Seed of the facts, apart from the seed of a run. */
   readonly world: number;
 }
 

@@ -7,14 +7,23 @@ import type { ReferenceLoss, TaskPlugin } from "./task.ts";
 
 /** Options of {@linkcode regimes}. */
 export interface RegimesOptions {
+  /** Inputs, those held out included. */
   readonly inputs: number;
+  /** Topics, each with its own rule. */
   readonly topics: number;
+  /** Classes to choose from; chance has loss log(classes). */
   readonly classes: number;
+  /** Width D of the vectors, and of the model. */
   readonly width: number;
+  /** Size of an input's own part beside its topic's centre. */
   readonly spread: number;
+  /** Zipf exponent: topic c is drawn in proportion to c^-skew; 0 = equally often. */
   readonly skew: number;
+  /** Share of answers replaced by a class drawn at random, in training and in what is held out. */
   readonly noise: number;
+  /** Share of inputs held out. */
   readonly heldOut: number;
+  /** Seed of the topics and inputs, apart from the seed of a run. */
   readonly world: number;
 }
 

@@ -18,9 +18,13 @@ const GRID = 1024;
 
 /** Options of {@linkcode regression}. */
 export interface RegressionOptions {
-  readonly function: typeof functionNames[number];
+  /** Of one variable: two, skew, four, four-skew; of two: quadrants, checker, disc. */
+  readonly function: "two" | "skew" | "four" | "four-skew" | "quadrants" | "checker" | "disc";
+  /** Training points, uniform in [0, 1) or its square. */
   readonly points: number;
+  /** Standard deviation of noise on training values. */
   readonly noise: number;
+  /** Seed of the points, apart from the seed of a run. */
   readonly world: number;
 }
 

@@ -1,7 +1,7 @@
 // What a task is: a plugin that says where examples come from, what a model's input and output are, and how good
 // routing can be. It knows a model's input and target, and nothing of routers or training.
-import type * as z from "zod";
 import type { ModelInput, ModelTarget } from "../models/spec.ts";
+import type { OptionsSchema } from "../tensor/plugins.ts";
 import type { Random } from "../tensor/random.ts";
 
 /** T tokens, sequences laid end to end. */
@@ -24,6 +24,7 @@ export interface EvaluationExamples extends Examples {
 export interface LabelSet {
   /** In the singular: "part of speech". */
   readonly name: string;
+  /** What each label is called. */
   readonly names: readonly string[];
 }
 
@@ -37,6 +38,7 @@ export interface BatchShape {
 
 /** A training batch to make. */
 export interface TrainingShape extends BatchShape {
+  /** A stream of the run: which examples, in which order. */
   readonly random: Random;
   /** Parts the examples are cut into, 1 when left out: the s-th block of the batch is taken from the s-th part. */
   readonly shards?: number;
@@ -44,7 +46,9 @@ export interface TrainingShape extends BatchShape {
 
 /** A loss that needs no model, for charts: chance, unigram frequencies. */
 export interface ReferenceLoss {
+  /** What it is the loss of. */
   readonly name: string;
+  /** Nats, or squared error. */
   readonly loss: number;
 }
 
@@ -54,11 +58,15 @@ export interface TaskData {
   readonly name: string;
   /** Identifies the content: equal digests, equal examples. Hexadecimal. */
   readonly digest: string;
+  /** What a model reads. */
   readonly input: ModelInput;
+  /** What a model predicts. */
   readonly output: ModelTarget;
+  /** Kinds of labels that held-out tokens have. */
   readonly labels: readonly LabelSet[];
   /** Sizes worth telling: training tokens, validation tokens, ... */
   readonly facts: Readonly<Record<string, number>>;
+  /** Losses to compare with. */
   readonly references: readonly ReferenceLoss[];
   /** What a row of the input is called, where it has a name: a word. */
   nameOf(tokenId: number): string | null;
@@ -82,11 +90,14 @@ export interface TaskPlugin<Options> {
   /** Where the task comes from, or that it is ours. */
   readonly source: string;
   /** Defaults, ranges and one-line descriptions of the options. */
-  readonly options: z.ZodType<Options, unknown>;
+  readonly options: OptionsSchema<Options>;
   /** Settings of a run that suit the task, by path: `{ "train.steps": 600, "model.width": 32 }`. */
   readonly defaults: Readonly<Record<string, unknown>>;
   /** Settings by path of the sizes that `--size` takes, over the defaults. */
   readonly sizes: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  /** @throws {RangeError} when the options name what does not exist or cannot be used. */
+  /**
+   * Loads or makes the examples.
+   * @throws {RangeError} when the options name what does not exist or cannot be used.
+   */
   load(options: Options): Promise<TaskData>;
 }

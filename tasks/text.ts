@@ -8,6 +8,7 @@ import { corpora, findCorpus, type TextFile } from "../data/corpora.ts";
 import { type Dataset, prepare, type Tokens } from "../data/dataset.ts";
 import { digestOf, runningDigest } from "./digest.ts";
 import type { TaskData } from "./task.ts";
+import type { OptionsSchema } from "../tensor/plugins.ts";
 
 const WORDS = 4096;
 /** Bytes of a text on disk that are read whole: as words they take 1.5 GB at their most, as bytes 1.1 GB. */
@@ -22,7 +23,7 @@ export interface TextOptions {
 }
 
 /** Their schema, with the defaults of a task. */
-export function textOptions(defaults: Omit<TextOptions, "vocabulary">): z.ZodType<TextOptions, unknown> {
+export function textOptions(defaults: Omit<TextOptions, "vocabulary">): OptionsSchema<TextOptions> {
   const names = corpora.map(({ name }) => name).join(", ");
   return z.strictObject({
     corpus: z.string().min(1).default(defaults.corpus).describe(

@@ -6,6 +6,7 @@ import type { Backend, Buffer } from "../kernels/kernel.ts";
 export interface Storage {
   /** The handle it was made on: a scope of its context may own it. */
   readonly backend: Backend;
+  /** Where the values are now; a parameter moves when it is assigned. */
   buffer: Buffer;
   /** For a parameter its name; null for any other tensor. */
   readonly parameter: string | null;
@@ -19,6 +20,7 @@ export interface Storage {
 
 /** An open memory scope, or one that was. */
 export interface Scope {
+  /** What is freed when it closes. */
   readonly owned: Set<Storage>;
 }
 

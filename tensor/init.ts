@@ -13,6 +13,7 @@ export type Params = Readonly<Record<string, Parameter>>;
 
 /** Makes parameters on a backend. */
 export interface Init {
+  /** Where parameters are made. */
   readonly backend: Backend;
   /** The stream that names are split from. */
   readonly random: Random;

@@ -11,7 +11,9 @@ export interface Memory extends Disposable {
 
 /** A tensor, as far as scopes know it. */
 export interface Stored {
+  /** Its dimensions. */
   readonly shape: readonly number[];
+  /** The memory it shares with its views. */
   readonly storage: Storage;
 }
 

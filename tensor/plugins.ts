@@ -2,18 +2,43 @@
 // taken only once, options are a zod object, and whatever is refused is refused by name and with the choices.
 import * as z from "zod";
 
+/** Options of a plugin as zod 4 declares them, `z.strictObject({ ... })`, by the parts of it that others use. */
+export interface OptionsSchema<Options> {
+  /** Options with defaults filled in; throws an error of zod when they cannot be used. */
+  parse(given: unknown): Options;
+  /** The same, with the error as a value. */
+  safeParse(
+    given: unknown,
+  ): { readonly success: true; readonly data: Options } | {
+    readonly success: false;
+    readonly error: unknown;
+  };
+}
+
+/** One option as zod declares it, with a default, for a router or a kind of experts to spread into its own. */
+export interface OptionField<Value> {
+  /** A value, or the default for undefined; throws an error of zod when it cannot be used. */
+  parse(given: unknown): Value;
+  /** What zod infers types from. */
+  readonly _zod: {
+    /** The parsed type. */
+    readonly output: Value;
+  };
+}
+
 /** What every plugin has. */
 export interface Plugin<Options> {
   /** In kebab-case. */
   readonly name: string;
   /** Defaults, ranges and one-line descriptions of the options. */
-  readonly options: z.ZodType<Options, unknown>;
+  readonly options: OptionsSchema<Options>;
   /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */
   readonly renamed?: Readonly<Record<string, string>>;
 }
 
+/** A plugin of any options. */
 // deno-lint-ignore no-explicit-any -- a list of plugins with different options has no better type
-type AnyPlugin = Plugin<any>;
+export type AnyPlugin = Plugin<any>;
 
 /** A kind of plugin, in the words of its errors. */
 export interface PluginKind<P> {
@@ -71,7 +96,7 @@ export function listPlugins<P extends AnyPlugin>(
     parse(plugin, given = {}) {
       const parsed = plugin.options.safeParse(given);
       if (parsed.success) return parsed.data;
-      throw new RangeError(refusal(`${word} "${plugin.name}"`, plugin, parsed.error, given));
+      throw new RangeError(refusal(`${word} "${plugin.name}"`, plugin, parsed.error as z.ZodError, given));
     },
   };
 }
@@ -86,8 +111,13 @@ export function listPlugins<P extends AnyPlugin>(
  * ```
  */
 export function optionNames({ options }: AnyPlugin): string[] | null {
-  const { properties } = z.toJSONSchema(options, { io: "input", unrepresentable: "any" });
+  const { properties } = jsonSchemaOf(options);
   return properties ? Object.keys(properties) : null;
+}
+
+/** Options as a JSON schema: names, defaults, ranges and descriptions. */
+export function jsonSchemaOf(options: OptionsSchema<unknown>): z.core.JSONSchema.BaseSchema {
+  return z.toJSONSchema(options as z.ZodType, { io: "input", unrepresentable: "any" });
 }
 
 /** What to write instead of option names that a plugin does not have: the names they have now, or a list of all. */

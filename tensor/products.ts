@@ -8,7 +8,9 @@ export type { Activation };
 
 /** Whether an operand of {@linkcode matmul} is stored transposed. */
 export interface MatmulOptions {
+  /** A is stored [K, M]. Default false. */
   readonly transposeA?: boolean;
+  /** B is stored [N, K]. Default false. */
   readonly transposeB?: boolean;
 }
 
@@ -41,6 +43,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
 export interface GroupedMatmulOptions {
   /** A bias for each group, f32 [E, M]. */
   readonly bias_EM?: Tensor | undefined;
+  /** What sums go through. */
   readonly activation?: Activation | undefined;
   /** Stores the result as f16, for another product to read. */
   readonly half?: boolean | undefined;

@@ -8,10 +8,15 @@ import { apply, differentiable, type Tensor, tensor } from "./tensor.ts";
  * each key begins; `position` the inverse of order, -1 for keys left out.
  */
 export interface Groups {
+  /** How many keys there are. */
   readonly count: number;
+  /** The keys. */
   readonly key_N: Tensor;
+  /** Places in order of their keys, N; -1 at the end for keys left out. */
   readonly order_N: Tensor;
+  /** Where each key begins in that order, count + 1. */
   readonly offset_O: Tensor;
+  /** Where each place went, N; -1 for keys left out. */
   readonly position_N: Tensor;
 }
 
@@ -115,6 +120,7 @@ export function inverseOf(place_N: Int32Array, size: number): Int32Array {
 
 /** Tokens of N assignments, and how a token finds its own. */
 export interface Assignments {
+  /** Number of tokens. */
   readonly T: number;
   /** Token of each assignment, i32 [N]. */
   readonly token_N: Tensor;
@@ -152,10 +158,13 @@ export function assignmentsOf(token_N: Tensor, T: number, each: number | null): 
 export interface SortedRows {
   /** f32 [T, D]. */
   readonly x_TD: Tensor;
+  /** Tokens of assignments. */
   readonly assignments: Assignments;
+  /** Assignments in order of experts. */
   readonly byExpert: Groups;
   /** Row p is row floor(index[p] / each) of x; -1 past the last kept assignment. */
   readonly index_N: Tensor;
+  /** Assignments of each token that share a row of x; 1 where the index names rows. */
   readonly each: number;
 }
 

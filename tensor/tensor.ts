@@ -17,9 +17,11 @@ import { disown, own, refuseEnded, releaseHeld, type Stored } from "./memory.ts"
 
 /** Values with a shape on a backend. */
 export interface Tensor extends Stored {
+  /** Type of its elements. */
   readonly dtype: DType;
   /** The handle whose context it belongs to ({@linkcode fork}). */
   readonly backend: Backend;
+  /** Where its values are on the backend. */
   readonly buffer: Buffer;
   /** The version of its storage that it shows: another one is refused. */
   readonly version: number;
@@ -33,10 +35,13 @@ export interface Tensor extends Stored {
 
 /** A tensor's origin: its parents and, for each, how a gradient travels back to it. */
 export interface Made {
+  /** Parents that depend on a parameter. */
   readonly from: readonly Tensor[];
+  /** For each of them, how a gradient travels back. */
   readonly pullbacks: readonly Pullback[];
   /** Versions of the parents' storages when it was made. */
   readonly versions: readonly number[];
+  /** Stage that it was made in; its gradients count to it too. */
   readonly stage: string;
   /** Set by a product with a fused activation. */
   readonly activation?: FusedActivation | undefined;
@@ -47,8 +52,11 @@ export interface Made {
  * else `factors`. A product of the result may multiply its gradient by it, and pass that to `sum` at once.
  */
 export interface FusedActivation {
+  /** The argument of the function. */
   readonly sum: Tensor;
+  /** What the derivative is read off. */
   readonly factors: Tensor;
+  /** How: 1 where factors are positive, or their value. */
   readonly factor: "positive" | "value";
 }
 
@@ -57,7 +65,9 @@ export type Pullback = (gradient: Tensor) => Tensor | Promise<Tensor>;
 
 /** A tensor that training changes. It belongs to no memory scope: `using`, or {@linkcode release}, frees it. */
 export interface Parameter extends Tensor, Disposable {
+  /** Always true: this is what training changes. */
   readonly trainable: true;
+  /** What errors call it. */
   readonly name: string;
   /** True for weights, which an optimizer's weight decay may shrink; false for biases and norms' gains. */
   readonly decays: boolean;

@@ -29,6 +29,7 @@ export function rmsNorm(x: Tensor, gain_D: Tensor, epsilon = 1e-6): Tensor {
 
 /** How rotary positions turn. */
 export interface Rotation {
+  /** Where in its sequence each row is. */
   readonly sequences: Sequences;
   /** Heads in a row. */
   readonly heads: number;
@@ -40,6 +41,7 @@ export interface Rotation {
 
 /** Which rows attend to which, and how many heads share keys and values. */
 export interface AttentionShape {
+  /** Rows of one sequence, which attend to each other. */
   readonly sequences: Sequences;
   /** Heads of queries, H. */
   readonly heads: number;

@@ -2,6 +2,11 @@
 // `deno test --doc` runs the examples.
 import { assert, assertEquals } from "@std/assert";
 import configuration from "../deno.json" with { type: "json" };
+import { experts } from "../experts/registry.ts";
+import { routers } from "../routers/registry.ts";
+import { tasks } from "../tasks/registry.ts";
+import { jsonSchemaOf } from "../tensor/plugins.ts";
+import { settingList } from "../training/config.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -53,6 +58,63 @@ for (const [entry, path] of Object.entries(configuration.exports)) {
     assertEquals(await missing(new URL(path, root)), []);
   });
 }
+
+Deno.test("`deno doc --lint` finds nothing to say about what users can import", async () => {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--lint", ...Object.values(configuration.exports)],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+});
+
+/** Docs of an interface's fields as they stand in a file, by field; none for fields without. */
+function fieldDocs(text: string, name: string): Record<string, string> {
+  const body = text.match(new RegExp(`export interface ${name}\\b[^{]*\\{\\n([^]*?)\\n\\}`))?.[1] ?? "";
+  const found = body.matchAll(/\/\*\*([^]*?)\*\/\s*readonly (\w+)/g);
+  return Object.fromEntries(
+    [...found].map(([, doc, field]) => [field, doc.replace(/\s*\n? \*\s/g, " ").trim()]),
+  );
+}
+
+/** Docs say what the schema says: its first letter may be a capital, and a full stop ends it. */
+function sameSentence(doc: string, description: string): boolean {
+  const plain = (text: string) => text.slice(0, 1).toLowerCase() + text.slice(1).replace(/\.$/, "");
+  return plain(doc.replace(/\s+/g, " ")) === plain(description);
+}
+
+Deno.test("what a type says of an option is what help and pages say of it", async () => {
+  const sources = [["routers", routers()], ["experts", experts()], ["tasks", tasks()]] as const;
+  let compared = 0;
+  for (const [folder, plugins] of sources) {
+    for (const plugin of plugins) {
+      const text = await Deno.readTextFile(new URL(`${folder}/${plugin.name.replaceAll("-", "_")}.ts`, root));
+      const name = text.match(/export interface (\w+Options)\b/)?.[1];
+      if (!name) continue; // its options are shared with another task
+      const { properties = {} } = jsonSchemaOf(plugin.options);
+      for (const [field, doc] of Object.entries(fieldDocs(text, name))) {
+        const { description = "" } = properties[field] as { readonly description?: string };
+        assert(sameSentence(doc, description), `${plugin.name}.${field}: "${doc}" and "${description}"`);
+        compared++;
+      }
+    }
+  }
+  assert(compared > 120, `${compared} options`);
+});
+
+Deno.test("what a type says of a setting is what help says of it", async () => {
+  const text = await Deno.readTextFile(new URL("training/run_schema.ts", root));
+  const types = { model: "ModelSettings", train: "TrainSettings", placement: "PlacementSettings" };
+  for (const [section, name] of Object.entries(types)) {
+    const docs = fieldDocs(text, name);
+    const settings = settingList().filter(({ path }) => path.startsWith(`${section}.`));
+    assertEquals(settings.length, Object.keys(docs).length);
+    for (const { path, description } of settings) {
+      const doc = docs[path.slice(section.length + 1)];
+      assert(sameSentence(doc, description), `${path}: "${doc}" and "${description}"`);
+    }
+  }
+});
 
 Deno.test("a name without a sentence and a function without an example are found", async () => {
   const path = await Deno.makeTempFile({ suffix: ".ts" });

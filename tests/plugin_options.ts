@@ -1,13 +1,13 @@
 // What every plugin promises of its options, whatever it is a plugin of: they are described, survive JSON, and bad ones
 // are refused by the names of plugin and option.
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import * as z from "zod";
 import { misnamed } from "../routers/parts/option_names.ts";
+import { jsonSchemaOf, type OptionsSchema } from "../tensor/plugins.ts";
 
 /** A plugin, as far as its options go. */
 interface WithOptions {
   readonly name: string;
-  readonly options: z.ZodType;
+  readonly options: OptionsSchema<unknown>;
 }
 
 /** An option as JSON Schema shows it. */
@@ -24,7 +24,7 @@ interface OptionSchema {
 }
 
 function optionSchemas(plugin: WithOptions): [string, OptionSchema][] {
-  const schema = z.toJSONSchema(plugin.options, { io: "input" }) as {
+  const schema = jsonSchemaOf(plugin.options) as {
     properties?: Record<string, OptionSchema>;
   };
   return Object.entries(schema.properties ?? {});

@@ -2,7 +2,6 @@
 // sequence gets what it gets alone, bit for bit on the CPU. Options turn capacity and noise off. Left out by trait: routers
 // balanced by construction over the batch, and, in training, those that are not causal: there all tokens depend on all.
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import * as z from "zod";
 import { cpu } from "../cpu/backend.ts";
 import { swiglu } from "../experts/swiglu.ts";
 import type { Backend } from "../kernels/kernel.ts";
@@ -21,6 +20,7 @@ import { parameter, tensor } from "../tensor/tensor.ts";
 import { specOf } from "../training/spec_of.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { tinyConfig, wordsAlone } from "./run_configs.ts";
+import { jsonSchemaOf } from "../tensor/plugins.ts";
 
 const [D, F, E, V] = [16, 8, 8, 50];
 const backend = await cpu({ threads: 2 });
@@ -46,7 +46,7 @@ const alone: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 function optionsOf(plugin: AnyRouterPlugin): Record<string, unknown> {
-  const { properties = {} } = z.toJSONSchema(plugin.options, { io: "input" }) as {
+  const { properties = {} } = jsonSchemaOf(plugin.options) as {
     properties?: Record<string, unknown>;
   };
   const chosen: Record<string, unknown> = {};

@@ -1,7 +1,7 @@
 // Drawn at random from a seed: a router, its options, shapes, ragged lengths, ranks and padding. A layer with it has to give
 // what plain loops over its assignments give, and padding that holds NaN must change nothing. Bounded by time.
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import * as z from "zod";
+import { jsonSchemaOf } from "../tensor/plugins.ts";
 import type { Backend } from "../kernels/kernel.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { createMoeLayer, type MoeLayer } from "../moe/layer.ts";
@@ -52,7 +52,7 @@ function valueOf(schema: OptionSchema, draws: Draws): unknown {
 
 /** A few options of a router, drawn; the rest are its defaults. */
 function optionsOf(plugin: AnyRouterPlugin, draws: Draws): Record<string, unknown> {
-  const schema = z.toJSONSchema(plugin.options, { io: "input", unrepresentable: "any" });
+  const schema = jsonSchemaOf(plugin.options);
   const all = Object.entries((schema.properties ?? {}) as Record<string, OptionSchema>);
   const given: Record<string, unknown> = {};
   for (const [name, option] of all) {

@@ -1,10 +1,10 @@
 // What every task must do, as tests made for one plugin. It is told which options change the examples, and asks the task
 // itself for everything else.
 import { assert, assertEquals, assertNotEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import * as z from "zod";
 import { type AnyTaskPlugin, parseTaskOptions } from "../tasks/registry.ts";
 import type { EvaluationExamples, Examples, TaskData } from "../tasks/task.ts";
 import { random } from "../tensor/random.ts";
+import { jsonSchemaOf } from "../tensor/plugins.ts";
 
 /** What the contract must be told of a task. */
 export interface TaskVariants {
@@ -56,7 +56,7 @@ export function taskContract(plugin: AnyTaskPlugin, { other, heldOut }: TaskVari
     data.trainingExamples({ ...shape, random: random(seed), shards })(step);
 
   promises("options have defaults and descriptions, and unknown ones are refused by name", () => {
-    const { properties = {} } = z.toJSONSchema(plugin.options, { io: "input", unrepresentable: "any" });
+    const { properties = {} } = jsonSchemaOf(plugin.options);
     for (const [name, option] of Object.entries(properties)) {
       assert(typeof option === "object" && option.description, `${name} has no description`);
       assert("default" in option, `${name} has no default`);

@@ -17,6 +17,7 @@ import { unitsIn, unitsOut } from "./parts/init.ts";
 
 /** Options of {@linkcode ${constant}}. */
 export interface ${type} {
+  /** Standard deviation of W_out's init; null = 1 / sqrt(F). */
   readonly outDeviation: number | null;
 }
 

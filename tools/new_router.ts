@@ -24,6 +24,7 @@ import type { RouterPlugin } from "./router.ts";
 
 /** Options of {@linkcode ${constant}}. */
 export interface ${type} {
+  /** s of the gate's init, sigma = sqrt(s / D). */
   readonly initScale: number;
 }
 

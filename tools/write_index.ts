@@ -1,6 +1,5 @@
 // Lists folders of variants (kernels, routers, experts, tasks, experiments) and writes their mod.ts and tables. A written list,
 // not a folder scan while running, is what types, bundlers and browsers can follow; a test fails when one is stale.
-import * as z from "zod";
 import type { ExpertPlugin } from "../experts/expert.ts";
 import type { RouterPlugin } from "../routers/router.ts";
 import type { TaskPlugin } from "../tasks/task.ts";
@@ -8,6 +7,7 @@ import { isMissing, readText, writeAtomic } from "../formats/files.ts";
 import { exportedNames } from "./exported_names.ts";
 import { formula } from "./formula.ts";
 import { runTask } from "../cli/options.ts";
+import { jsonSchemaOf, type OptionsSchema } from "../tensor/plugins.ts";
 
 const WRITTEN = "Written by `deno task index`. Do not edit.";
 const START = "<!-- index: written by `deno task index` -->";
@@ -125,8 +125,8 @@ function allowed(schema: OptionSchema): string {
 
 const cell = (text: string) => text.replaceAll("|", "\\|");
 
-function optionsTable(options: z.ZodType): string {
-  const schema = z.toJSONSchema(options, { io: "input", unrepresentable: "any" });
+function optionsTable(options: OptionsSchema<unknown>): string {
+  const schema = jsonSchemaOf(options);
   const found = Object.entries((schema.properties ?? {}) as Record<string, OptionSchema>);
   if (found.length === 0) return "No options.\n";
   const rows = found.map(([name, option]) => {

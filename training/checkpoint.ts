@@ -7,19 +7,19 @@ import { encodeSafetensors, type TensorToWrite, writeSafetensors } from "../form
 
 /** One array of a checkpoint. */
 export interface CheckpointTensor {
+  /** Row-major. */
   readonly values: Float32Array | Int32Array;
+  /** Its dimensions; none for a single number. */
   readonly shape: readonly number[];
 }
 
 /** What a checkpoint holds. */
 export interface Checkpoint {
+  /** Arrays by name. */
   readonly tensors: Readonly<Record<string, CheckpointTensor>>;
   /** Texts by name. */
   readonly metadata: Readonly<Record<string, string>>;
 }
-
-type Tensors = Checkpoint["tensors"];
-type Texts = Checkpoint["metadata"];
 
 /**
  * Writes tensors and texts as safetensors.
@@ -33,7 +33,10 @@ type Texts = Checkpoint["metadata"];
  * assertEquals(decodeCheckpoint(bytes, "mine"), { tensors: { gate }, metadata: { note: "mine" } });
  * ```
  */
-export function encodeCheckpoint(tensors: Tensors, metadata: Texts): Uint8Array<ArrayBuffer> {
+export function encodeCheckpoint(
+  tensors: Checkpoint["tensors"],
+  metadata: Checkpoint["metadata"],
+): Uint8Array<ArrayBuffer> {
   return encodeSafetensors(toWrite(tensors), metadata);
 }
 
@@ -66,7 +69,11 @@ export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
  * @throws {RangeError} as encodeCheckpoint() does.
  * @throws {Error} when the file cannot be written, saying why.
  */
-export async function writeCheckpoint(path: string, tensors: Tensors, metadata: Texts): Promise<void> {
+export async function writeCheckpoint(
+  path: string,
+  tensors: Checkpoint["tensors"],
+  metadata: Checkpoint["metadata"],
+): Promise<void> {
   await writeSafetensors(path, toWrite(tensors), metadata);
 }
 
@@ -92,7 +99,7 @@ function refusal(name: string): (why: string) => never {
   };
 }
 
-function toWrite(tensors: Tensors): Record<string, TensorToWrite> {
+function toWrite(tensors: Checkpoint["tensors"]): Record<string, TensorToWrite> {
   return Object.fromEntries(
     Object.entries(tensors).map(([name, { values, shape }]) => [name, {
       dtype: values instanceof Float32Array ? "F32" : "I32",

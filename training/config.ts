@@ -126,8 +126,11 @@ function valueAt(given: unknown, path: readonly string[]): unknown {
 
 /** One setting of the schema, for help and for checking paths. */
 export interface SettingInfo {
+  /** `train.steps`. */
   readonly path: string;
+  /** One line. */
   readonly description: string;
+  /** What it is unless it is set. */
   readonly default: unknown;
   /** What may be set: `whole number from 1`, `"dense", "moe" or "none"`. */
   readonly range: string;

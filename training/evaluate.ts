@@ -28,6 +28,7 @@ export interface Evaluation {
 
 /** A result with what experts took on, by mixture, and how much each mixture adds. */
 export interface DetailedEvaluation extends Evaluation {
+  /** What experts took on, by mixture. */
   readonly specialisation: readonly Specialisation[];
   /** Root mean square of a mixture's output over that of the sum with what it reads, by mixture. */
   readonly residualShare: readonly number[];

@@ -3,6 +3,7 @@
 
 /** Importance weights of one step: the largest, and the effective share of the tokens. */
 export interface Importance {
+  /** The largest weight; 0 without tokens. */
   readonly largest: number;
   /** (sum w)^2 / (n sum w^2) over the n tokens with a weight above 0 (Kish 1965): 1 = all equal; 1 without tokens. */
   readonly effectiveShare: number;

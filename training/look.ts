@@ -22,7 +22,9 @@ export interface TokenInLayer {
 
 /** One token. */
 export interface TokenLook {
+  /** Number of the token. */
   readonly tokenId: number;
+  /** What each mixture did with it. */
   readonly layers: readonly TokenInLayer[];
 }
 

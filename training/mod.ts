@@ -43,6 +43,8 @@ export type {
 } from "./run_schema.ts";
 export { specOf } from "./spec_of.ts";
 export { createTrainer, type RunOptions, type Trainer } from "./trainer.ts";
+export type { RunNames } from "./run_rows.ts";
+export type { Importance } from "./importance.ts";
 export type { TokenInLayer, TokenLook } from "./look.ts";
 export { mutualInformation } from "./specialisation.ts";
 export { type Checkpoint, type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
@@ -52,6 +54,7 @@ export type {
   Control,
   EndRow,
   EvaluationRow,
+  LabelCounts,
   LayerLoad,
   RecordRow,
   RunHeader,

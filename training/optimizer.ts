@@ -6,8 +6,11 @@ import { sizeOf } from "../kernels/kernel.ts";
 
 /** Settings of {@linkcode createAdamW}. */
 export interface AdamWOptions {
+  /** Share of the old first moment in the new one. */
   readonly beta1: number;
+  /** Share of the old second moment in the new one. */
   readonly beta2: number;
+  /** Added to the root of the second moment. */
   readonly epsilon: number;
   /** Decoupled decay, for parameters that decay (`Parameter.decays`): norms and biases are left alone. */
   readonly weightDecay: number;

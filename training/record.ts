@@ -19,6 +19,7 @@ export type Control = ControlName;
 
 /** First line of a record. */
 export interface RunHeader {
+  /** Tells it from other rows. */
   readonly kind: "run";
   /** Version of what follows; absent in records from before there were configs, which say less. */
   readonly schema?: 2;
@@ -26,6 +27,7 @@ export interface RunHeader {
   readonly config?: RunConfig;
   /** Identifies config and task content: equal digests, equal runs on equal arithmetic. */
   readonly digest?: string;
+  /** Name of the task, what it is called here, and the digest of its content. */
   readonly task?: { readonly name: string; readonly about: string; readonly digest: string };
   /** The control that took the router's part; absent for a router under study. */
   readonly control?: Control;
@@ -45,11 +47,15 @@ export interface RunHeader {
   readonly plugin: string;
   /** False when a later token may change what an earlier one gets: perplexity then sees the future. Absent = true. */
   readonly causal?: boolean;
+  /** The router's options, with defaults filled in. */
   readonly routerOptions: Readonly<Record<string, unknown>>;
+  /** Seed of the run. */
   readonly seed: number;
+  /** Training steps planned. */
   readonly steps: number;
   /** Name of the size; empty where settings were given one by one. */
   readonly size: string;
+  /** Settings of the model by name. */
   readonly model: Readonly<Record<string, number | string | boolean>>;
   /** Experts of a layer, choices of a token, hidden units of an expert, and how experts store what they multiply. */
   readonly experts: {
@@ -58,6 +64,7 @@ export interface RunHeader {
     readonly F: number;
     readonly precision: "full" | "half";
   };
+  /** What it was trained on. */
   readonly data: {
     readonly corpus: string;
     /** Rows of the input: words, bytes, keys. */
@@ -68,24 +75,31 @@ export interface RunHeader {
   };
   /** Floating-point operations of one token's forward pass at K experts per token, nothing dropped. */
   readonly activeFlopPerToken: number;
+  /** Weights: all, the routers' own, and those one token passes through. */
   readonly parameters: { readonly total: number; readonly router: number; readonly active: number };
   /** Fingerprint of all initial weights outside routers: equal runs start equal. */
   readonly initialWeights: string;
   /** Arithmetic that decides the bits. */
   readonly arithmetic: Arithmetic;
+  /** Version of the package. */
   readonly version: string;
 }
 
 /** One training step. */
 export interface StepRow {
+  /** Tells it from other rows. */
   readonly kind: "step";
+  /** Step, from 0. */
   readonly step: number;
   /** Mean cross-entropy per token, nats. */
   readonly loss: number;
   /** Router losses by name, as added to the loss. */
   readonly losses: Readonly<Record<string, number>>;
+  /** Learning rate of the update. */
   readonly learningRate: number;
+  /** Norm of all gradients before clipping. */
   readonly gradientNorm: number;
+  /** How each mixture routed. */
   readonly layers: readonly LayerLoad[];
   /** What routers logged, by name. */
   readonly scalars?: Readonly<Record<string, number>>;
@@ -93,10 +107,15 @@ export interface StepRow {
 
 /** One pass over held-out examples. */
 export interface EvaluationRow {
+  /** Tells it from other rows. */
   readonly kind: "evaluation";
+  /** Steps taken. */
   readonly step: number;
+  /** Mean loss of a token, nats or squared error. */
   readonly loss: number;
+  /** exp(loss). */
   readonly perplexity: number;
+  /** Tokens that the mean is over. */
   readonly tokens: number;
   /** Load in evaluation, by mixture. */
   readonly layers?: readonly LayerLoad[];
@@ -104,6 +123,7 @@ export interface EvaluationRow {
 
 /** What experts of one layer took on, counted over held-out examples. */
 export interface Specialisation {
+  /** Place of the layer, counted from 0. */
   readonly layer: number;
   /** By kind of label. */
   readonly labels: readonly LabelCounts[];
@@ -115,6 +135,7 @@ export interface Specialisation {
 export interface LabelCounts {
   /** In the singular: "part of speech". */
   readonly name: string;
+  /** What each label is called. */
   readonly names: readonly string[];
   /** [expert][label], tokens kept. */
   readonly counts: readonly (readonly number[])[];
@@ -124,10 +145,13 @@ export interface LabelCounts {
 
 /** Last line of a finished run. */
 export interface EndRow {
+  /** Tells it from other rows. */
   readonly kind: "end";
+  /** Steps taken. */
   readonly step: number;
   /** Over the same examples as every evaluation. */
   readonly loss: number;
+  /** exp(loss). */
   readonly perplexity: number;
   /** Largest gradient norm in training of the router parameter that got least; null for routers without parameters. */
   readonly routerGradient: number | null;
@@ -143,6 +167,7 @@ export interface EndRow {
   readonly causal?: { readonly tested: boolean; readonly holds: boolean };
   /** Loss with the assignment of training, for routers that evaluate with another. */
   readonly trainingAssignmentLoss?: number;
+  /** What experts took on, by mixture. */
   readonly specialisation: readonly Specialisation[];
 }
 
@@ -151,9 +176,13 @@ export type RecordRow = RunHeader | StepRow | EvaluationRow | EndRow;
 
 /** A run's deterministic record. */
 export interface RunRecord {
+  /** First row. */
   readonly header: RunHeader;
+  /** One row a training step. */
   readonly steps: readonly StepRow[];
+  /** One row a validation point. */
   readonly evaluations: readonly EvaluationRow[];
+  /** Last row; null for a run that was stopped. */
   readonly end: EndRow | null;
 }
 
@@ -165,7 +194,9 @@ export interface StepQueue extends Omit<QueueCounts, "waitSeconds"> {
 
 /** Seconds of one step. */
 export interface StepTiming {
+  /** Step, from 0. */
   readonly step: number;
+  /** Seconds in all. */
   readonly seconds: number;
   /** By stage; `rest` is what no stage claims. */
   readonly stages: Readonly<Record<string, number>>;
@@ -182,11 +213,15 @@ export interface StepTiming {
 
 /** A run's timing record: what differs between two runs of one command. */
 export interface TimingRecord {
+  /** Name of the run. */
   readonly run: string;
+  /** Threads of the backend. */
   readonly threads: number;
+  /** What it ran on. */
   readonly machine: string;
   /** Where a run went on that was stopped, from which step; absent where that is where it began. */
   readonly resumed?: readonly { readonly step: number; readonly threads: number; readonly machine: string }[];
+  /** One entry a training step. */
   readonly steps: readonly StepTiming[];
 }
 

@@ -8,70 +8,120 @@ export type Chosen = { readonly name: string } & Readonly<Record<string, unknown
 
 /** Settings of one layer, over the model's own. */
 export interface LayerSettings {
+  /** Whether the layer has attention. */
   readonly attention?: boolean | undefined;
+  /** What follows attention. */
   readonly feedForward?: "dense" | "moe" | "none" | undefined;
+  /** Intermediate size of a dense network. */
   readonly feedForwardWidth?: number | undefined;
+  /** Experts. */
   readonly experts?: number | undefined;
+  /** Intermediate size of one expert. */
   readonly expertWidth?: number | undefined;
+  /** A router of the layer's own. */
   readonly router?: Chosen | undefined;
+  /** Experts of the layer's own. */
   readonly expertKind?: Chosen | undefined;
 }
 
 /** Settings of the model; {@linkcode settingList} describes each, as those of training and placement. */
 export interface ModelSettings {
+  /** Hidden size D. */
   readonly width: number;
+  /** Layers. */
   readonly layers: number;
+  /** Attention heads; 0 = no attention. */
   readonly heads: number;
+  /** Heads of keys and values, which divide heads; null = heads. */
   readonly keyValueHeads: number | null;
+  /** Columns of a head that its position turns, an even number; null = the whole head. */
   readonly rotaryWidth: number | null;
+  /** Intermediate size of a dense network. */
   readonly feedForwardWidth: number;
+  /** Every n-th layer is a mixture of experts; 0 = none. */
   readonly moeEvery: number;
+  /** Experts of a layer, at one expert a token where equalCost is set. */
   readonly experts: number;
+  /** Intermediate size of an expert, at one expert a token where equalCost is set. */
   readonly expertWidth: number;
+  /**
+   * Cut experts K times narrower into K times as many for a router that sends a token to K, so that all cost
+   * the same.
+   */
   readonly equalCost: boolean;
+  /** RMSNorm before each part of a layer. */
   readonly norm: boolean;
+  /** Add a layer's feed-forward output to what it reads. */
   readonly residual: boolean;
+  /** Factor of the initial scale of projections into the residual; null = 1 / sqrt(2 layers). */
   readonly residualScale: number | null;
+  /** RMSNorm before the scores. */
   readonly outputNorm: boolean;
+  /** Settings of single layers, from the first, over those above. */
   readonly perLayer: readonly LayerSettings[];
 }
 
 /** Settings of training. */
 export interface TrainSettings {
+  /** Training steps. */
   readonly steps: number;
+  /** Sequences in a batch. */
   readonly batch: number;
+  /** Tokens of a sequence. */
   readonly length: number;
+  /** Peak learning rate. */
   readonly learningRate: number;
+  /** Share of steps in which the rate rises. */
   readonly warmupShare: number;
+  /** Last learning rate over the peak. */
   readonly endShare: number;
+  /** AdamW's decay of the first moment. */
   readonly beta1: number;
+  /** AdamW's decay of the second moment. */
   readonly beta2: number;
+  /** AdamW's epsilon. */
   readonly epsilon: number;
+  /** Decoupled weight decay of matrices. */
   readonly weightDecay: number;
+  /** Gradients are scaled down to this norm. */
   readonly maximumNorm: number;
+  /** Validation points between the first and the last. */
   readonly evaluations: number;
+  /** Batches of held-out examples, evenly spread; null = all. */
   readonly evaluationBatches: number | null;
+  /** Steps from one row of the record to the next; a row takes 1 to 4 KB, in memory too. */
   readonly recordEvery: number;
-  /** Which held-out batches are looked at, by their place: tuning sees odd ones, and even ones judge. */
+  /** Held-out batches to look at, by their place: tuning sees odd ones, and even ones judge. */
   readonly evaluationPart: "all" | "even" | "odd";
 }
 
 /** Where ranks stand. */
 export interface PlacementSettings {
+  /** Ranks the model is laid out over. */
   readonly ranks: number;
+  /** Ranks that share a node. */
   readonly ranksPerNode: number;
+  /** Each rank trains on its own part of the text. */
   readonly sharded: boolean;
 }
 
 /** A run, with every default filled in. */
 export interface RunConfig {
+  /** Task, and its options. */
   readonly task: Chosen;
+  /** The model. */
   readonly model: ModelSettings;
+  /** Kind of expert, and its options. */
   readonly experts: Chosen;
+  /** Router, and its options. */
   readonly router: Chosen;
+  /** A control that takes the router's part, at one expert a token, or null. */
   readonly control: ControlName | null;
+  /** Training. */
   readonly train: TrainSettings;
+  /** Where ranks stand. */
   readonly placement: PlacementSettings;
+  /** Seed of initial weights, order of examples and routing noise. */
   readonly seed: number;
 }
 

@@ -13,9 +13,13 @@ export const UNFINISHED = ".unfinished";
 
 /** What a stopped run left. */
 export interface SavedRun {
+  /** Rows so far. */
   readonly record: RunRecord;
+  /** Seconds so far. */
   readonly timing: TimingRecord;
+  /** Arrays of the checkpoint by name. */
   readonly tensors: Readonly<Record<string, CheckpointTensor>>;
+  /** Texts of the checkpoint by name. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 

@@ -4,6 +4,7 @@
 export interface Schedule {
   /** Highest learning rate, reached when warm-up ends. */
   readonly peak: number;
+  /** Training steps in all. */
   readonly steps: number;
   /** Share of all steps spent warming up. */
   readonly warmupShare: number;

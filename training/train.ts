@@ -12,11 +12,13 @@ export interface TrainOptions extends RunOptions {
   readonly signal?: AbortSignal;
   /** Called once with the steps a resumed run has behind it. */
   onStart?(step: number): void;
+  /** Called after each step. */
   onStep?(row: StepRow, timing: StepTiming): void;
 }
 
 /** A run that was trained. */
 export interface Trained extends Disposable {
+  /** All rows. */
   readonly record: RunRecord;
   /** What differs between two runs of one config: seconds, threads. */
   readonly timing: TimingRecord;

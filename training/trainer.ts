@@ -35,6 +35,7 @@ import { trainStep } from "./train_step.ts";
 
 /** Where and how a run is trained; nothing here changes its bits but the backend's arithmetic. */
 export interface RunOptions {
+  /** Where it is trained, on a handle of its own. */
   readonly backend: Backend;
   /** The task of the config, loaded. */
   readonly data: TaskData;
@@ -52,7 +53,9 @@ export interface RunOptions {
 
 /** A run under way. Close it when done with its model. */
 export interface Trainer extends Disposable {
+  /** What it was made from. */
   readonly config: RunConfig;
+  /** The model, at its current weights. */
   readonly model: Model;
   /** Steps taken. */
   readonly steps: number;
@@ -66,6 +69,7 @@ export interface Trainer extends Disposable {
   finish(): Promise<void>;
   /** Rows so far. */
   record(): RunRecord;
+  /** Seconds so far. */
   timing(): TimingRecord;
   /** Saves rows and a checkpoint. @throws {TypeError} without a store. */
   save(): Promise<void>;

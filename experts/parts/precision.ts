@@ -4,6 +4,7 @@ import * as z from "zod";
 import type { Backend } from "../../kernels/kernel.ts";
 import { toHalf } from "../../tensor/arithmetic.ts";
 import { seenFrom, type Tensor } from "../../tensor/tensor.ts";
+import type { OptionField } from "../../tensor/plugins.ts";
 
 /** Every precision. */
 export const precisions = ["full", "half"] as const;
@@ -12,7 +13,7 @@ export const precisions = ["full", "half"] as const;
 export type Precision = typeof precisions[number];
 
 /** The option of a kind of expert. */
-export const precisionOption: z.ZodType<Precision, Precision | undefined> = z.enum(precisions).default("full")
+export const precisionOption: OptionField<Precision> = z.enum(precisions).default("full")
   .describe("`half` stores what products read as f16 and adds up in f32 (WebGPU only)");
 
 /**

@@ -6,12 +6,17 @@ import { subtract, toFloat, where } from "../../tensor/arithmetic.ts";
 import type { Random } from "../../tensor/random.ts";
 import { count, take, wholeNumbers } from "../../tensor/rows.ts";
 import { apply, reshape, type Tensor, tensor } from "../../tensor/tensor.ts";
+import type { OptionField } from "../../tensor/plugins.ts";
 
 /** What a rule computes from: tokens in the scope, experts, choices per token, factor. */
 export interface CapacityTerms {
+  /** Tokens that share a capacity. */
   readonly T: number;
+  /** Number of experts. */
   readonly E: number;
+  /** Experts a token is sent to. */
   readonly K: number;
+  /** Capacity factor f. */
   readonly factor: number;
 }
 
@@ -83,10 +88,10 @@ function roundHalfEven(value: number): number {
   return below % 2 === 0 ? below : below + 1;
 }
 
-const dropOrders = ["position", "probability", "random", "batch-priority"] as const;
-
 /** Who is kept when an expert is full. */
-export type DropOrder = typeof dropOrders[number];
+export type DropOrder = "position" | "probability" | "random" | "batch-priority";
+
+const dropOrders = ["position", "probability", "random", "batch-priority"] as const satisfies DropOrder[];
 
 const ruleNames = Object.keys(capacityRules) as [CapacityRule, ...CapacityRule[]];
 
@@ -106,11 +111,11 @@ export function capacityOptions(defaults: {
   factor: number;
   evaluationFactor: number;
 }): {
-  capacityRule: z.ZodDefault<z.ZodEnum<{ [Rule in CapacityRule]: Rule }>>;
-  capacityFactor: z.ZodDefault<z.ZodNumber>;
-  evaluationCapacityFactor: z.ZodDefault<z.ZodNumber>;
-  minimumCapacity: z.ZodDefault<z.ZodNumber>;
-  dropOrder: z.ZodDefault<z.ZodEnum<{ [Order in DropOrder]: Order }>>;
+  capacityRule: OptionField<CapacityRule>;
+  capacityFactor: OptionField<number>;
+  evaluationCapacityFactor: OptionField<number>;
+  minimumCapacity: OptionField<number>;
+  dropOrder: OptionField<DropOrder>;
 } {
   return {
     capacityRule: z.enum(ruleNames).default(defaults.rule)
@@ -128,10 +133,18 @@ export function capacityOptions(defaults: {
 
 /** The parsed form of {@linkcode capacityOptions}. */
 export interface CapacityOptions {
+  /** Rule for the assignments an expert may keep. */
   readonly capacityRule: CapacityRule;
+  /** Factor f in training. */
   readonly capacityFactor: number;
+  /** Factor f in evaluation. */
   readonly evaluationCapacityFactor: number;
+  /** Least assignments an expert may keep. */
   readonly minimumCapacity: number;
+  /**
+   * Who is kept when an expert is full: the first, the most probable, a random draw (in training), or tokens
+   * by their first choice's probability with all first choices before any second (V-MoE's batch priority).
+   */
   readonly dropOrder: DropOrder;
 }
 
@@ -169,6 +182,7 @@ export function capacityOf(
   terms: Omit<CapacityTerms, "factor">,
   training: boolean,
 ): number;
+/** The same where padding is known: f32 [scopes]; one number where all tokens are real. */
 export function capacityOf(
   options: CapacityOptions,
   terms: Omit<CapacityTerms, "factor">,
@@ -200,16 +214,19 @@ export function capacityOf(
 
 /** What {@linkcode keepWithinCapacity} is given besides the choices. */
 export interface CapacityScope {
+  /** Number of experts. */
   readonly E: number;
   /** Of every scope, or of each: f32 [scopes]. */
   readonly capacity: number | Tensor;
   /** Tokens that share a capacity: T for the whole batch, less for groups. */
   readonly scope: number;
+  /** Who is kept when an expert is full. */
   readonly dropOrder: CapacityOptions["dropOrder"];
   /** Evaluation is free of noise: there, `random` is `position`. */
   readonly training: boolean;
   /** Probability of each choice, [T, K]: what `probability` ranks by. */
   readonly probability_TK: Tensor;
+  /** A stream of this layer and step, for a random order. */
   readonly random: Random;
   /** All first choices are placed before any second choice. */
   readonly choiceMajor: boolean;

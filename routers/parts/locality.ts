@@ -8,8 +8,11 @@ import { isLocal, type Nearness, oneRank, type Topology } from "./topology.ts";
 
 /** Options of the locality loss. */
 export interface LocalityOptions {
+  /** Weight mu of the locality loss (the paper names none; our choice). */
   readonly locality: number;
+  /** Experts that count as local: those on the token's node, or on its own rank only. */
   readonly localityNear: Nearness;
+  /** eta: share of the local distribution spread over far experts (ours; at 0 the loss is infinite). */
   readonly localitySmoothing: number;
 }
 

@@ -23,6 +23,7 @@ export interface BalanceTerms {
   readonly probability_TE: Tensor;
   /** Choices before capacity, i32 [T, K]; -1 counts nowhere. */
   readonly wanted_TK: Tensor;
+  /** Which choices are counted. */
   readonly counts: BalanceCounts;
   /**
    * Tokens of one scope, which divide T, or sequences, each a scope of its own. The loss is the mean over scopes that have

@@ -31,11 +31,19 @@ import * as kernels from "../../kernels/mod.ts";
 
 /** Conventions of a noisy gate that published systems differ in. */
 export interface NoisyGateOptions {
+  /** Standard deviation of the noise: softplus(x W_noise) (the paper), 1 / E (V-MoE, Tutel), or 0. */
   readonly noise: "softplus" | "fixed" | "none";
+  /** Added to softplus(x W_noise); the paper adds nothing, Tensor2Tensor is said to add 0.01. */
   readonly noiseFloor: number;
+  /**
+   * What P(x, i) compares with: the k-th largest noisy score without i (the paper), or with i (V-MoE, Tutel).
+   */
   readonly threshold: "excluding" | "shared";
+  /** Weight of the importance loss (translation: 0.01). */
   readonly importance: number;
+  /** Weight of the load loss (translation: 0.01). */
   readonly load: number;
+  /** Variance in CV^2: divided by E (V-MoE) or by E - 1 (Tutel). */
   readonly variance: "population" | "sample";
 }
 

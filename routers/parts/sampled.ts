@@ -18,12 +18,19 @@ import { tokenChoice } from "./scoring.ts";
 
 /** Options routers that sample share. */
 export interface SampledOptions {
+  /** Groups of tokens with a balance of their own; divides T. */
   readonly groups: number;
+  /** How the router learns; differentiable weighs outputs by p as Switch does, and is biased. */
   readonly gradient: "score-function" | "differentiable";
+  /** Importance weights in the score function and in experts' gradients; false is biased. */
   readonly weighted: boolean;
+  /** Subtracted from the loss: mean of earlier steps (log V before the first), or nothing. */
   readonly baseline: "running-mean" | "none";
+  /** Share of the old mean in the new one. */
   readonly baselineDecay: number;
+  /** Weight of a Switch balance loss; more than 0 is a biased comparator. */
   readonly balance: number;
+  /** s of the gate's init, sigma = sqrt(s / D). */
   readonly initScale: number;
 }
 

@@ -18,8 +18,11 @@ export interface Topology {
 export interface TopologyShape {
   /** Sequences of tokens; none is split. */
   readonly sequences: Sequences;
+  /** Number of experts. */
   readonly E: number;
+  /** Number of ranks. */
   readonly ranks: number;
+  /** Ranks that share a node. */
   readonly ranksPerNode: number;
 }
 
