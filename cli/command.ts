@@ -44,6 +44,8 @@ export interface Command extends CpuChoice {
   readonly jobs: number | null;
   readonly out: string | null;
   readonly resume: boolean;
+  /** Whether runs also write TensorBoard's event files. */
+  readonly tensorBoard: boolean;
 }
 
 /**
@@ -109,6 +111,7 @@ export function readCommand(
     jobs,
     out: valueOf(words, "out"),
     resume: flags.resume,
+    tensorBoard: flags.tensorboard,
   };
 }
 

@@ -88,6 +88,7 @@ async function main(given: Words): Promise<void> {
   });
   const setting = {
     folder: runFolder,
+    tensorBoard: command.tensorBoard ? `${folder}/tensorboard` : null,
     device,
     resume: command.resume,
     jobs,
@@ -110,6 +111,7 @@ async function main(given: Words): Promise<void> {
   if (finished.runs.length > 0) {
     console.log(`\n${summaryTable(finished.runs, finished.timings, reading)}`);
     console.log(`Report: ${folder}/report.html (rows: records.jsonl, records.csv).`);
+    if (command.tensorBoard) console.log(`Curves: tensorboard --logdir ${folder}/tensorboard`);
   } else for (const note of reading.notes ?? []) console.error(note);
   console.log(`${duration((performance.now() - start) / 1000)} in all.`);
   if (finished.failed.length > 0) Deno.exit(1);
@@ -150,7 +152,9 @@ async function tune(
   console.log(`${trials.length} trials of ${stepsOf(tried)} steps in all first, ${tuning.budget} a variant`);
   const trialFolder = `${folder}/tuning`;
   await prepareFolder(trialFolder, neededBytes(tried));
-  const { runs } = await runAll(tried, { ...setting, folder: trialFolder, progress: progressOf(tried) });
+  const tensorBoard = setting.tensorBoard && `${setting.tensorBoard}/tuning`;
+  const progress = progressOf(tried);
+  const { runs } = await runAll(tried, { ...setting, folder: trialFolder, tensorBoard, progress });
   const tuned = chooseBest(trials, runs);
   const kept = tuned.map(({ of: { names }, loss, best, trials }) => ({
     ...names,

@@ -1,13 +1,14 @@
 // Runs an experiment: trains what is planned, some runs side by side in workers where asked, and leaves out, with a
 // sentence, a run that fails.
 import type { TaskData } from "../tasks/task.ts";
-import { writeAtomic } from "../formats/files.ts";
+import { prepareFolder, writeAtomic } from "../formats/files.ts";
 import type { RunRecord, TimingRecord } from "../training/record.ts";
 import { checkSameRun, plannedHeader } from "../training/run_rows.ts";
-import { openRunStore, type RunStore } from "../training/run_store.ts";
+import type { RunStore } from "../training/run_store.ts";
 import { train } from "../training/train.ts";
 import type { Device } from "./device.ts";
 import type { PlannedRuns } from "./plan_runs.ts";
+import { type Folders, storeOf, tensorBoardFolder } from "./store_of.ts";
 import type { RunPlan } from "../experiments/run_plan.ts";
 import type { Progress } from "./progress.ts";
 import { createWorkers, type Workers } from "./workers.ts";
@@ -26,8 +27,7 @@ export interface Finished {
 }
 
 /** What runs share. */
-export interface RunSetting {
-  readonly folder: string;
+export interface RunSetting extends Folders {
   readonly device: Device;
   readonly resume: boolean;
   /** Runs side by side; above 1 each trains in a worker on a CPU of its own. */
@@ -55,10 +55,14 @@ interface Job {
  */
 export async function runAll({ plans, data }: PlannedRuns, setting: RunSetting): Promise<Finished> {
   const { device, folder, jobs, progress, resume, version } = setting;
+  for (const { names } of plans) {
+    const events = tensorBoardFolder(setting, names.run);
+    if (events !== null) await prepareFolder(events, 0);
+  }
   const all = plans.map((plan): Job => ({
     plan,
     data: data.get(plan.dataKey)!,
-    store: openRunStore(folder, plan.names.run),
+    store: storeOf(setting, plan.names.run),
   }));
   if (resume) {
     for (const { plan: { config, names }, data, store } of all) {

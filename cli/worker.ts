@@ -2,9 +2,9 @@
 import { cpu, type CpuBackend } from "../cpu/backend.ts";
 import { findTask, parseTaskOptions } from "../tasks/registry.ts";
 import type { TaskData } from "../tasks/task.ts";
-import { openRunStore } from "../training/run_store.ts";
 import { train } from "../training/train.ts";
 import { loadPlugins } from "./plugin.ts";
+import { storeOf } from "./store_of.ts";
 import type { WorkerAnswer, WorkerTask } from "./workers.ts";
 
 /** What a worker keeps from run to run. */
@@ -33,14 +33,14 @@ function answer(message: WorkerAnswer): void {
 }
 
 async function trainHere(kept: Kept, task: WorkerTask): Promise<void> {
-  const { plan: { config, names }, folder, resume, version } = task;
+  const { plan: { config, names }, resume, version } = task;
   // The threads that came up here, which timings name.
   const machine = { ...task.machine, threads: kept.backend.threads };
   try {
     using trained = await train(config, {
       backend: kept.backend,
       data: await dataOf(kept, task),
-      store: openRunStore(folder, names.run),
+      store: storeOf(task, names.run),
       resume,
       machine,
       version,

@@ -2,10 +2,10 @@
 // computes does not depend on which worker it runs in, so records are the same bytes.
 import type { RunRecord, TimingRecord } from "../training/record.ts";
 import type { RunPlan } from "../experiments/run_plan.ts";
+import type { Folders } from "./store_of.ts";
 
 /** How a worker is set up, and what its runs share. */
-export interface WorkerSetting {
-  readonly folder: string;
+export interface WorkerSetting extends Folders {
   readonly resume: boolean;
   readonly pluginPaths: readonly string[];
   readonly machine: { readonly threads: number; readonly machine: string };
@@ -48,8 +48,8 @@ export function createWorkers(
   count: number,
   setting: WorkerSetting & { readonly signal: AbortSignal },
 ): Workers {
-  const { folder, resume, pluginPaths, machine, version, blas, signal } = setting;
-  const shared: WorkerSetting = { folder, resume, pluginPaths, machine, version, blas };
+  const { folder, tensorBoard, resume, pluginPaths, machine, version, blas, signal } = setting;
+  const shared: WorkerSetting = { folder, tensorBoard, resume, pluginPaths, machine, version, blas };
   const workers = Array.from(
     { length: count },
     () => new Worker(new URL("worker.ts", import.meta.url), { type: "module" }),

@@ -49,6 +49,7 @@ export type { TokenInLayer, TokenLook } from "./look.ts";
 export { mutualInformation } from "./specialisation.ts";
 export { type Checkpoint, type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 export { openRunStore, type RunStore, type SavedRun } from "./run_store.ts";
+export { withTensorBoard } from "./tensorboard.ts";
 export { train, type Trained, type TrainOptions } from "./train.ts";
 export type {
   Control,
