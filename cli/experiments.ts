@@ -4,7 +4,9 @@ import config from "../deno.json" with { type: "json" };
 import { checkPrecision } from "../experts/parts/precision.ts";
 import { prepareFolder, removePartial, writeAtomic } from "../formats/files.ts";
 import type { Reading } from "../report/claims.ts";
-import { stepsCsv } from "../report/csv.ts";
+import { tableCsv } from "../report/csv.ts";
+import { tableParquet } from "../report/parquet.ts";
+import { recordTable } from "../report/record_table.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
 import { recordRows, recordText } from "../training/record_text.ts";
@@ -110,7 +112,7 @@ async function main(given: Words): Promise<void> {
   await writeResults(folder, command.experiment, finished, reading, taskCommand(words));
   if (finished.runs.length > 0) {
     console.log(`\n${summaryTable(finished.runs, finished.timings, reading)}`);
-    console.log(`Report: ${folder}/report.html (rows: records.jsonl, records.csv).`);
+    console.log(`Report: ${folder}/report.html (rows: records.jsonl, records.csv, records.parquet).`);
     if (command.tensorBoard) console.log(`Curves: tensorboard --logdir ${folder}/tensorboard`);
   } else for (const note of reading.notes ?? []) console.error(note);
   console.log(`${duration((performance.now() - start) / 1000)} in all.`);
@@ -228,7 +230,9 @@ async function writeResults(
 ): Promise<void> {
   await writeAtomic(`${folder}/records.jsonl`, runs.map((run) => recordText(recordRows(run))).join(""));
   if (runs.length === 0) return;
-  await writeAtomic(`${folder}/records.csv`, stepsCsv(runs));
+  const table = recordTable(runs);
+  await writeAtomic(`${folder}/records.csv`, tableCsv(table));
+  await writeAtomic(`${folder}/records.parquet`, await tableParquet(table));
   const date = new Date().toISOString().slice(0, 10);
   const shown = { name, about, command: words, date, ...reading };
   await writeAtomic(`${folder}/report.html`, renderReport(shown, runs, timings));

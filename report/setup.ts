@@ -134,7 +134,7 @@ export function setup(all: readonly Comparison[], command: string): Markup {
 <p>The same command writes the same records, byte for byte, on the same arithmetic and one JavaScript engine; only timings differ.</p>
 <pre class="scroll" tabindex="0" aria-label="Command">${command}</pre>
 <p>Raw rows are beside this page: <code>records.jsonl</code> holds everything recorded, one row a line;
-<code>records.csv</code> one row a run, step and layer.${
+<code>records.csv</code> and <code>records.parquet</code> one row a run, step and layer.${
     machines.length > 0 ? ` Timed on ${list(machines)}.` : ""
   }</p>
 <div class="grid">${

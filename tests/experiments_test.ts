@@ -30,6 +30,7 @@ import {
   taskWords,
 } from "./experiments_command.ts";
 import { madeUpDataset, madeUpParagraphs, madeUpWords } from "./made_up_text.ts";
+import { checkTables } from "./record_tables.ts";
 import { tinyConfig } from "./run_configs.ts";
 
 const all = Object.values(experimentModules);
@@ -71,15 +72,18 @@ function recordsOf(folder: string): RunRecord[] {
 
 /** Everything that must not depend on when, where and how fast a command ran. */
 function recordFiles(folder: string): Map<string, string> {
-  return new Map([...filesIn(folder)].filter(([path]) => /\.jsonl$|\.csv$/.test(path)));
+  return new Map([...filesIn(folder)].filter(([path]) => /\.(jsonl|csv|parquet)$/.test(path)));
 }
 
 /** Reads everything a finished command left and checks that it fits together. */
-function checkResults(folder: string, { steps, seeds }: { steps: number; seeds: number }): RunRecord[] {
+async function checkResults(
+  folder: string,
+  { steps, seeds }: { steps: number; seeds: number },
+): Promise<RunRecord[]> {
   const files = filesIn(folder);
   const runs = [...files.keys()].filter((path) => path.startsWith("runs/") && path.endsWith(".jsonl"));
   const beside = runs.flatMap((path) => ["timing.json", "json"].map((end) => path.replace(/jsonl$/, end)));
-  const results = ["experiment.json", "records.csv", "records.jsonl", "report.html"];
+  const results = ["experiment.json", "records.csv", "records.jsonl", "records.parquet", "report.html"];
   assertEquals([...files.keys()].sort(), [...results, ...runs, ...beside].sort());
 
   const records = recordsOf(folder);
@@ -112,9 +116,10 @@ function checkResults(folder: string, { steps, seeds }: { steps: number; seeds: 
   }
   assertEquals(new Set(records.map(({ header }) => header.seed)).size, seeds);
 
-  const cells = (line: string) => line.match(/(?<=^|,)("[^"]*"|[^,"]*)(?=,|$)/g)!;
-  const [titles, ...rows] = files.get("records.csv")!.trim().split("\n").map(cells);
-  assert(rows.every((row) => row.length === titles.length), "a row of records.csv has other columns");
+  await checkTables(
+    Deno.readTextFileSync(`${folder}/records.csv`),
+    Deno.readFileSync(`${folder}/records.parquet`),
+  );
   const html = reportOf(folder);
   assertEquals(select(html, "script, iframe, img, link"), []);
   assert(!/url\(|@import/.test(html), "the report fetches something");
@@ -128,7 +133,7 @@ for (const { name, about, tasks } of all) {
     const task = known.includes("recall") ? ["recall"] : ["language", "--text", text];
     const words = ["--size", "tiny", "--steps", "3", "--seeds", "1", "--no-controls", "--task", ...task];
     const out = await succeed(name, ...words, "--out", `${place}/${name}`);
-    const records = checkResults(`${place}/${name}`, { steps: 3, seeds: 1 });
+    const records = await checkResults(`${place}/${name}`, { steps: 3, seeds: 1 });
     assert(records.length > 1, "it compares nothing");
     assertStringIncludes(out, about);
     assertMatch(out, /^run 1\/\d+ \S+-seed0 {2}step 1\/3 {2}loss \d+\.\d{3} {2}\d+ tokens\/s {2}\S+ left$/m);
@@ -153,7 +158,7 @@ Deno.test("lists of values make arms, each beside its controls, and Setup says w
     "--out",
     `${place}/arms`,
   );
-  const records = checkResults(`${place}/arms`, { steps: 2, seeds: 2 });
+  const records = await checkResults(`${place}/arms`, { steps: 2, seeds: 2 });
   // Text has no best routing known.
   const held = controls.filter((control) => control !== "best known routing");
   const labels = settings.flatMap((setting) => ["switch", ...held].map((label) => `${label} ${setting}`));
@@ -178,7 +183,7 @@ Deno.test("lists of values make arms, each beside its controls, and Setup says w
 Deno.test("--vary changes one thing at a time", async () => {
   const vary = ["--vary", "train.learningRate=0.001,0.003", "--vary", "switch.jitter=0.01,0"];
   await succeed(...quick, ...vary, "--steps", "1", "--text", text, "--out", `${place}/vary`);
-  const records = checkResults(`${place}/vary`, { steps: 1, seeds: 1 });
+  const records = await checkResults(`${place}/vary`, { steps: 1, seeds: 1 });
   assertEquals(
     records.map(({ header: { config } }) => [config!.train.learningRate, config!.router.jitter]),
     [[0.001, 0.01], [0.003, 0.01], [0.001, 0]],
@@ -201,7 +206,7 @@ const recall = [
 Deno.test("runs side by side, on more threads, from a config file: the same bytes", async (test) => {
   const one = `${place}/one`;
   await succeed(...recall, "--jobs", "1", "--threads", "1", "--out", one);
-  const records = checkResults(one, { steps: 3, seeds: 1 });
+  const records = await checkResults(one, { steps: 3, seeds: 1 });
   assertEquals(records.map(({ header }) => header.router), ["switch", "hash", ...controls]);
   const whole = recordFiles(one);
 
@@ -225,7 +230,8 @@ Deno.test("runs side by side, on more threads, from a config file: the same byte
       assertEquals(said.includes(alone), !/switch|hash/.test(run));
       assert(!/NaN|undefined|Infinity/.test(select(reportOf(out), "body")[0]));
       const again = recordFiles(out);
-      assertEquals([...again.keys()].sort(), ["records.csv", "records.jsonl", `runs/${run}.jsonl`]);
+      const tables = ["csv", "jsonl", "parquet"].map((kind) => `records.${kind}`);
+      assertEquals([...again.keys()].sort(), [...tables, `runs/${run}.jsonl`]);
       assertEquals(again.get(`runs/${run}.jsonl`), whole.get(`runs/${run}.jsonl`));
       assertEquals(filesIn(out).get(`runs/${run}.json`), Deno.readTextFileSync(path));
     });
@@ -243,7 +249,7 @@ Deno.test("runs side by side, on more threads, from a config file: the same byte
     await Deno.writeTextFile(`${place}/run.toml`, stringify(nested));
     const words = ["--seeds", "1", "--no-controls", "--set", "switch.balance=0.5", "--steps", "2"];
     await succeed("--config", `${place}/run.toml`, ...words, "--out", `${place}/toml`);
-    const [{ header }] = checkResults(`${place}/toml`, { steps: 2, seeds: 1 });
+    const [{ header }] = await checkResults(`${place}/toml`, { steps: 2, seeds: 1 });
     assertEquals(header.config, {
       ...config,
       router: { ...config.router, balance: 0.5 },
@@ -257,7 +263,7 @@ Deno.test("without controls the report says so and ranks nothing; --baseline nam
   const out = await succeed(
     ...[...words, "--steps", "2", "--no-controls", "--baseline", "hash", "--out", `${place}/baseline`],
   );
-  const records = checkResults(`${place}/baseline`, { steps: 2, seeds: 2 });
+  const records = await checkResults(`${place}/baseline`, { steps: 2, seeds: 2 });
   assert(records.every(({ header }) => header.control === undefined));
   const sentence = "it lacks the controls “no experts”";
   for (const shown of [out, select(reportOf(`${place}/baseline`), "body")[0]]) {
@@ -270,10 +276,10 @@ Deno.test("without controls the report says so and ranks nothing; --baseline nam
 Deno.test("--experts and experts.OPTION reach the experts", async () => {
   const words = [...quick, "--steps", "1", "--text", text];
   await succeed(...words, "--experts", "swiglu", "--out", `${place}/swiglu`);
-  const [swiglu] = checkResults(`${place}/swiglu`, { steps: 1, seeds: 1 });
+  const [swiglu] = await checkResults(`${place}/swiglu`, { steps: 1, seeds: 1 });
   assertEquals(swiglu.header.config!.experts.name, "swiglu");
   await succeed(...words, "--set", "experts.activation=gelu,relu", "--out", `${place}/gelu`);
-  const [gelu, relu] = checkResults(`${place}/gelu`, { steps: 1, seeds: 1 });
+  const [gelu, relu] = await checkResults(`${place}/gelu`, { steps: 1, seeds: 1 });
   assertEquals(gelu.header.config!.experts.activation, "gelu");
   assert(gelu.end!.loss !== relu.end!.loss && gelu.end!.loss !== swiglu.end!.loss);
   assertEquals(gelu.header.parameters.total * 1, relu.header.parameters.total);
@@ -298,7 +304,7 @@ Deno.test("a small setting says that nothing can be told, and ranks nothing", as
   const words = ["--task", "language", "--size", "tiny", "--steps", "20", "--seeds", "2"];
   const few = ["--set", "train.evaluations=1", "--set", "train.evaluationBatches=4"];
   const out = await succeed(...words, ...few, "--routers", "switch,hash", "--out", `${place}/small`);
-  const records = checkResults(`${place}/small`, { steps: 20, seeds: 2 });
+  const records = await checkResults(`${place}/small`, { steps: 20, seeds: 2 });
   const [{ header, end }] = records;
   assertEquals(header.data.corpus, "brown");
   assertEquals(end!.specialisation[0].labels.map(({ name }) => name), ["part of speech", "genre"]);
@@ -313,7 +319,7 @@ Deno.test("a small setting says that nothing can be told, and ranks nothing", as
 Deno.test("--routers all takes every router there is, beside switch", async () => {
   const words = ["--size", "tiny", "--steps", "1", "--seeds", "1", "--text", text, "--no-controls"];
   const out = await succeed("--routers", "all", ...words, "--out", `${place}/all`);
-  const records = checkResults(`${place}/all`, { steps: 1, seeds: 1 });
+  const records = await checkResults(`${place}/all`, { steps: 1, seeds: 1 });
   assertEquals(records.map(({ header }) => header.plugin), routers().map(({ name }) => name));
   assertStringIncludes(out, "Loss − switch");
 });
@@ -322,7 +328,7 @@ Deno.test("a router whose options see later tokens is said to, as any other", as
   const orders = ["position", "probability", "batch-priority"];
   const words = [...quick, "--steps", "1", "--set", `switch.dropOrder=${orders}`, "--text", text];
   const out = await succeed(...words, "--out", `${place}/orders`);
-  const records = checkResults(`${place}/orders`, { steps: 1, seeds: 1 });
+  const records = await checkResults(`${place}/orders`, { steps: 1, seeds: 1 });
   assertEquals(records.map(({ header }) => header.causal), [true, false, false]);
   const [first, ...others] = orders.map((order) => `switch switch.dropOrder=${order}`);
   for (const shown of [out, select(reportOf(`${place}/orders`), "body")[0]]) {
@@ -369,7 +375,7 @@ Deno.test("paths are taken from where the user stands", async () => {
   );
   assertEquals([code, error], [0, ""]);
   assertStringIncludes(out, `Report: ${stand}/out/report.html`);
-  const [{ header }] = checkResults(`${stand}/out`, { steps: 1, seeds: 1 });
+  const [{ header }] = await checkResults(`${stand}/out`, { steps: 1, seeds: 1 });
   assertEquals(header.config!.task.corpus, `${stand}/mine.txt`);
   const words = splitWords([
     "--text",

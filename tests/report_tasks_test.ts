@@ -2,7 +2,8 @@
 // what is recorded beside losses.
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { parseHTML } from "linkedom";
-import { stepsCsv } from "../report/csv.ts";
+import { tableCsv } from "../report/csv.ts";
+import { recordTable } from "../report/record_table.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
 import { configOf } from "../training/config.ts";
@@ -194,7 +195,9 @@ Deno.test("importance weights, residual shares, causality as tested and scalars 
   assertStringIncludes(row, "0.300 ± 0.000");
   assertStringIncludes(row, "4.500 ± 0.000");
   assertStringIncludes(html, "temperature over steps, a line a router");
-  const [titles, ...lines] = stepsCsv(runs.slice(-1)).trim().split("\n").map((line) => line.split(","));
+  const [titles, ...lines] = tableCsv(recordTable(runs.slice(-1))).trim().split("\n").map((line) =>
+    line.split(",")
+  );
   const first = Object.fromEntries(titles.map((title, at) => [title, lines[0][at]]));
   assertEquals(
     [

@@ -2,7 +2,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { parseHTML } from "linkedom";
 import { renderReport } from "../report/report.ts";
-import { stepsCsv } from "../report/csv.ts";
+import { tableCsv } from "../report/csv.ts";
+import { recordTable } from "../report/record_table.ts";
 import { binWidth, curve } from "../report/curves.ts";
 import { loadOverSteps } from "../report/load_plots.ts";
 import { compact, digitsFor } from "../report/numbers.ts";
@@ -293,7 +294,7 @@ Deno.test("the terminal's table has a line a router and no colour codes", () => 
 
 Deno.test("records.csv has a row a run, step and layer, then evaluations, and no formulas", () => {
   const run = recordOf({ ...routers.gshard, router: "=cmd()" }, 0, { steps: 5 });
-  const lines = stepsCsv([run]).trim().split("\n").map((line) => line.split(","));
+  const lines = tableCsv(recordTable([run])).trim().split("\n").map((line) => line.split(","));
   assertEquals(lines.length, 1 + 5 * 2 + 13);
   const row = Object.fromEntries(lines[0].map((name, at) => [name, lines[2][at]]));
   assertEquals(row.kind, "step");

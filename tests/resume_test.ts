@@ -37,7 +37,9 @@ function words(folder: string, out: string, threads: number, seeds = 1): string[
 
 /** Everything that must not depend on when and how fast a command ran. */
 function records(folder: string): Map<string, string> {
-  return new Map([...filesIn(folder)].filter(([path]) => /\.jsonl$|\.csv$|^experiment\.json$/.test(path)));
+  return new Map(
+    [...filesIn(folder)].filter(([path]) => /\.(jsonl|csv|parquet)$|^experiment\.json$/.test(path)),
+  );
 }
 
 /** Reads every file that bears its final name and fails on half of one. */
@@ -52,6 +54,7 @@ function checkWhole(folder: string): void {
       for (const run of text.split(/(?=^\{"kind":"run")/m)) parseRecord(run, path);
     } else if (path.endsWith(".json")) JSON.parse(text);
     else if (path.endsWith(".html")) assert(text.trimEnd().endsWith("</html>"), `${path} is cut short`);
+    else if (path.endsWith(".parquet")) assert(text.endsWith("PAR1"), `${path} is cut short`);
     else assert(path.endsWith(".csv") && text.endsWith("\n"), `${path} is cut short`);
   }
 }
@@ -104,7 +107,7 @@ Deno.test("a command writes the same bytes twice, on one thread and on two", () 
     await succeed(...words(folder, "two", 2));
     await succeed(...words(folder, "again", 2));
     const one = records(`${folder}/one`);
-    assertEquals(one.size, 6);
+    assertEquals(one.size, 7);
     assertEquals(records(`${folder}/two`), one);
     assertEquals(records(`${folder}/again`), one);
   }));
