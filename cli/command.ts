@@ -209,7 +209,7 @@ function tasksOf(
   const ofFile = flatten(rest);
   const named = list(words, "task") ??
     (typeof ofFile["task.name"] === "string" ? [ofFile["task.name"]] : null) ??
-    (words.values.text.length > 0 ? ["language"] : null);
+    (words.values.text.length + words.values.tokenizer.length > 0 ? ["language"] : null);
   const tasks: readonly ExperimentTask[] =
     named?.map((name) => ({ label: name, settings: { "task.name": name } })) ??
       experiment.tasks;

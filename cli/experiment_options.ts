@@ -20,9 +20,14 @@ export const shortPaths: Readonly<Record<string, ShortPath>> = {
     about: "train on your own UTF-8 text or folder of texts (task language)",
     value: "PATH",
   },
+  tokenizer: {
+    path: "task.unit",
+    about: "train on the sub-words of a tokenizer.json (task language)",
+    value: "PATH",
+  },
   vocabulary: {
     path: "task.vocabulary",
-    about: "most words to number",
+    about: "most words to number, or most tokens of a tokenizer",
     value: "N",
     least: 2,
     most: 10_000_000,

@@ -1,9 +1,10 @@
 // Text larger than memory, as bytes: one pass counts and checks it, and training windows are read by range when they are
 // asked for. Windows, what is held out and every number are those of the same text in memory (bytes.ts).
 import { type FileOnDisk, piecesOf, readRange } from "../formats/files.ts";
-import { byteDataset, byteNames, cutsOf, genresOf, type HeldOut } from "./bytes.ts";
+import { byteNames } from "./bytes.ts";
 import type { TextFile } from "./corpora.ts";
 import type { Dataset, Tokens } from "./dataset.ts";
+import { cutsOf, datasetOf, genresOf, type NumberedText } from "./text_ends.ts";
 
 /** A file's training part, and its place among all training tokens. */
 interface TrainingPart {
@@ -37,7 +38,7 @@ export interface BytesOnDisk {
  */
 export function openBytes(name: string, texts: readonly TextFile[], validationShare: number): BytesOnDisk {
   const marks = texts.map(({ file }) => markBytes(file));
-  const cuts = cutsOf(name, texts.map(({ file }, at) => file.bytes - marks[at]), validationShare);
+  const cuts = cutsOf(name, texts.map(({ file }, at) => file.bytes - marks[at]), validationShare, "bytes");
   let before = 0;
   const parts = texts.map(({ file }, at): TrainingPart => {
     const part = { file, from: marks[at], length: cuts[at], before };
@@ -52,11 +53,11 @@ export function openBytes(name: string, texts: readonly TextFile[], validationSh
     train,
     async read(see) {
       const counts = new Float64Array(words.length);
-      const held: HeldOut[] = [];
+      const held: NumberedText[] = [];
       for (const [at, part] of parts.entries()) {
-        held.push({ genre: texts[at].genre, bytes: await readText(part, counts, see) });
+        held.push({ genre: texts[at].genre, tokens: await readText(part, counts, see) });
       }
-      return byteDataset(name, train, wholeCounts(counts), held, genres);
+      return datasetOf({ name, words, train, counts: wholeCounts(counts), held, genres });
     },
   };
 }

@@ -6,6 +6,9 @@ import { prepareBytes } from "../data/bytes.ts";
 import { openBytes } from "../data/bytes_on_disk.ts";
 import { corpora, findCorpus, type TextFile } from "../data/corpora.ts";
 import { type Dataset, prepare, type Tokens } from "../data/dataset.ts";
+import { prepareSubwords } from "../data/subwords.ts";
+import { openTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { isMissing } from "../formats/files.ts";
 import { digestOf, runningDigest } from "./digest.ts";
 import type { TaskData } from "./task.ts";
 import type { OptionsSchema } from "../tensor/plugins.ts";
@@ -17,7 +20,8 @@ const MOST_IN_MEMORY = 64 * 2 ** 20;
 /** Options of a task of text. */
 export interface TextOptions {
   readonly corpus: string;
-  readonly unit: "words" | "bytes";
+  /** "words", "bytes", or the path of a tokenizer.json: then its sub-words. */
+  readonly unit: string;
   readonly vocabulary: number | null;
   readonly validationShare: number;
 }
@@ -29,12 +33,15 @@ export function textOptions(defaults: Omit<TextOptions, "vocabulary">): OptionsS
     corpus: z.string().min(1).default(defaults.corpus).describe(
       `${names}, or the path of a text or of a folder of texts`,
     ),
-    unit: z.enum(["words", "bytes"]).default(defaults.unit).describe("what a token is"),
+    unit: z.string().min(1).default(defaults.unit).describe(
+      "what a token is: words, bytes, or the path of a tokenizer.json for its sub-words",
+    ),
     vocabulary: z.int().min(2).nullable().default(null).describe(
-      `most words to number, the unknown one included; null = ${WORDS}; bytes are 256`,
+      `most words to number, the unknown one included, or most tokens of a tokenizer; null = ${WORDS} words, ` +
+        "any tokenizer; bytes are 256",
     ),
     validationShare: z.number().gt(0).lt(1).default(defaults.validationShare).describe(
-      "share held out: of each genre's documents (words), or of each text's end (bytes, 1 MiB in all at most)",
+      "share held out: of each genre's documents (words), or of each text's end (2^20 tokens in all at most)",
     ),
   });
 }
@@ -50,23 +57,43 @@ export async function loadText(options: TextOptions, mostInMemory = MOST_IN_MEMO
       `Cannot number ${vocabulary} words of ${corpus}: its unit is bytes; choose words, or vocabulary null`,
     );
   }
+  const isWords = unit === "words";
+  const tokenizer = isWords || unit === "bytes" ? null : await tokenizerAt(options);
   const source = await findCorpus(corpus);
   const size = source.files?.reduce((sum, { file }) => sum + file.bytes, 0) ?? 0;
   if (size > mostInMemory) {
     if (unit === "bytes") return await loadFromDisk(corpus, source.files!, validationShare);
+    const tokens = isWords ? "words" : "sub-words";
     throw new RangeError(
-      `Cannot cut ${corpus} into words: it has ${size} bytes, and words are held in memory, which is done up to ` +
-        `${mostInMemory} bytes; choose unit bytes, with vocabulary null`,
+      `Cannot cut ${corpus} into ${tokens}: it has ${size} bytes, and ${tokens} are held in memory, which is done up ` +
+        `to ${mostInMemory} bytes; choose unit bytes, with vocabulary null`,
     );
   }
-  if (unit === "bytes") {
-    const texts = await source.texts();
-    return await textData(prepareBytes(texts, validationShare), texts.genresAre);
+  if (isWords) {
+    const words = await source.words();
+    const dataset = prepare(words, { vocabulary: vocabulary ?? WORDS, validationShare });
+    return await textData(dataset, words.genresAre);
   }
-  const words = await source.words();
-  return await textData(
-    prepare(words, { vocabulary: vocabulary ?? WORDS, validationShare }),
-    words.genresAre,
+  const texts = await source.texts();
+  const dataset = tokenizer
+    ? prepareSubwords(texts, tokenizer, validationShare)
+    : prepareBytes(texts, validationShare);
+  return await textData(dataset, texts.genresAre);
+}
+
+/** The tokenizer that a unit is the path of. @throws {RangeError} when there is none, or it has too many tokens. */
+async function tokenizerAt({ corpus, unit, vocabulary }: TextOptions): Promise<Tokenizer> {
+  if (await isMissing(unit)) {
+    throw new RangeError(
+      `Cannot cut ${corpus} into "${unit}": there are "words", "bytes", and no file of that name; give the path of a ` +
+        "tokenizer.json for its sub-words",
+    );
+  }
+  const tokenizer = await openTokenizer(unit);
+  if (vocabulary === null || tokenizer.size <= vocabulary) return tokenizer;
+  throw new RangeError(
+    `Cannot number the tokens of ${unit}: it has ${tokenizer.size}, and vocabulary allows ${vocabulary}; choose a ` +
+      `vocabulary of ${tokenizer.size}, or null`,
   );
 }
 

@@ -99,6 +99,8 @@ Deno.test("the published package runs in a project of its own without permission
       .filter((specifier) => !specifier.startsWith(`${JSR_URL}${config.name}/`));
     const npm = elsewhere.filter((specifier) => specifier.startsWith("npm:/"));
     assert(npm.some((specifier) => specifier.startsWith("npm:/zod@4.")), npm.join(" "));
+    // What is only needed when it is asked for is none of what a program has to fetch, not even for its types.
+    assert(!npm.some((specifier) => /huggingface|hyparquet/.test(specifier)), npm.join(" "));
     assertEquals(elsewhere.filter((specifier) => !npm.includes(specifier)), [
       pathToFileURL(`${await Deno.realPath(project)}/main.ts`).href,
     ]);

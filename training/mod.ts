@@ -9,6 +9,15 @@ export { loadUdhr } from "../data/udhr.ts";
 export { parsePlainText } from "../data/plain_text.ts";
 export { buildVocabulary, type Vocabulary } from "../data/vocabulary.ts";
 export { type Dataset, prepare, type PrepareOptions, type Tokens } from "../data/dataset.ts";
+export { createTokenizer, openTokenizer, type SpecialOption, type Tokenizer } from "../data/tokenizer.ts";
+export { prepareSubwords } from "../data/subwords.ts";
+export {
+  type ChatMessage,
+  type ChatOptions,
+  type ChatTemplate,
+  createChatTemplate,
+  openChatTemplate,
+} from "../data/chat_template.ts";
 export { textData } from "../tasks/text.ts";
 export {
   type Batch as TokenBatch,
