@@ -8,7 +8,9 @@ import { loadPackage } from "./packages.ts";
 export interface ChatMessage {
   /** "system", "user", "assistant", or what else the template knows. */
   readonly role: string;
+  /** What is said. */
   readonly content: string;
+  /** What else a template reads: tools, a name. */
   readonly [field: string]: unknown;
 }
 
@@ -23,6 +25,7 @@ export interface ChatOptions {
 /** Lays conversations out as text. */
 export interface ChatTemplate {
   /** @throws {RangeError} when the template refuses the messages, with its reason. */
+  /** The text of a conversation, as the template lays it out. */
   render(messages: readonly ChatMessage[], options?: ChatOptions): string;
 }
 
