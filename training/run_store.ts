@@ -2,7 +2,15 @@
 // checkpoint that names how many there are, so a run stopped between the two resumes from the older step and writes the
 // same rows again; at the end the rows get the record's name.
 import { type CheckpointTensor, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import { firstLine, isMissing, readText, removeIfThere, rename, writeAtomic } from "../formats/files.ts";
+import {
+  firstLine,
+  isMissing,
+  readBytes,
+  readText,
+  removeIfThere,
+  rename,
+  writeAtomic,
+} from "../formats/files.ts";
 import { runningDigest } from "../tasks/digest.ts";
 import type { RecordRow, RunHeader, RunRecord, TimingRecord } from "./record.ts";
 import { parseRecord, rowText } from "./record_text.ts";
@@ -95,7 +103,10 @@ export function openRunStore(folder: string, run: string): RunStore {
     },
     async finish(rows, timing) {
       await append(rows, timing);
-      await writeAtomic(timingPath, JSON.stringify(timing) + "\n");
+      await writeAtomic(
+        timingPath,
+        JSON.stringify({ ...timing, recordDigest: rowsSoFar.mark.digest }) + "\n",
+      );
       await rename(rowsSoFar.path, recordPath);
       await removeIfThere(stepsSoFar.path);
       await removeIfThere(checkpointPath);
@@ -108,8 +119,15 @@ export function openRunStore(folder: string, run: string): RunStore {
     },
     async finished() {
       if (await isMissing(recordPath)) return null;
-      const record = parseRecord(await readText(recordPath), recordPath);
-      const timing = parseTiming(await readText(timingPath), timingPath);
+      const bytes = await readBytes(recordPath);
+      const { recordDigest, ...timing } = parseTiming(await readText(timingPath), timingPath);
+      if (recordDigest !== undefined && recordDigest !== digestOfBytes(bytes)) {
+        throw new RangeError(
+          `Cannot read record ${recordPath}: it is not what the run wrote, as its checksum in ${timingPath} shows; ` +
+            "restore it, or remove the run's files to train it anew",
+        );
+      }
+      const record = parseRecord(new TextDecoder().decode(bytes), recordPath);
       // A run stopped between its record and this leaves its last checkpoint behind.
       await removeIfThere(stepsSoFar.path);
       await removeIfThere(checkpointPath);
@@ -162,9 +180,21 @@ function checkedMetadata(
   return metadata;
 }
 
-function parseTiming(text: string, path: string): TimingRecord {
+/** Timings as a finished run's file holds them. */
+interface TimingFile extends TimingRecord {
+  /** SHA-256 of the record beside it; absent in files from before it was kept. */
+  readonly recordDigest?: string;
+}
+
+function digestOfBytes(bytes: Uint8Array): string {
+  const digest = runningDigest();
+  digest.piece(bytes);
+  return digest.soFar();
+}
+
+function parseTiming(text: string, path: string): TimingFile {
   try {
-    const found = JSON.parse(text) as TimingRecord;
+    const found = JSON.parse(text) as TimingFile;
     if (Array.isArray(found?.steps)) return found;
   } catch {
     // said below
