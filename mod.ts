@@ -50,8 +50,10 @@ export type {
 /** Every kernel by name, for `apply`: what a router of your own needs beyond the ops. */
 export * as kernels from "./kernels/mod.ts";
 export { cpu, type CpuBackend, type CpuOptions } from "./cpu/backend.ts";
-export { startThread, threadProgram, type ThreadStart } from "./cpu/threads.ts";
-export { type Blas, type BlasSetter, type BlasStart, findBlas, type NoBlas } from "./cpu/blas.ts";
+export { type BlasStart, startThread, threadProgram, type ThreadStart } from "./cpu/threads.ts";
+export type { Binding } from "./cpu/blas/binding.ts";
+export { findBlas } from "./cpu/blas/find.ts";
+export type { Blas, NoBlas, Rates } from "./cpu/blas/measurement.ts";
 export type { HeapStatistics } from "./cpu/heap.ts";
 export { webgpu, type WebgpuBackend, type WebgpuOptions, type WebgpuStatistics } from "./gpu/backend.ts";
 export { type AdapterChoice, type AdapterFacts, adapterFacts } from "./gpu/adapter.ts";

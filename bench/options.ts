@@ -6,7 +6,7 @@ import { type AnyRouterPlugin, findRouter } from "../routers/registry.ts";
 export const roundsOption: Option = { about: "rounds in which everything takes its turn", value: "N" };
 export const routersOption: Option = { about: "routers to time", value: "NAMES", default: "all" };
 export const blasOption: Option = {
-  about: "products on the system's BLAS: off, auto, or a library's path",
+  about: "products on a BLAS: off, auto (the fastest there is), or a library's path",
   value: "NAME",
   default: "off",
 };

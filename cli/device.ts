@@ -1,7 +1,8 @@
 // Where an experiment's arithmetic runs. Hardware is taken only when asked for: records of one command are equal byte
 // for byte on one kind of arithmetic and one JavaScript engine, and a default that looks at the machine would make them
 // differ by where they ran.
-import { cpu } from "../cpu/backend.ts";
+import { cpu, type CpuBackend } from "../cpu/backend.ts";
+import { type Blas, type NoBlas, ratesText } from "../cpu/blas/measurement.ts";
 import { adapterFacts } from "../gpu/adapter.ts";
 import { webgpu } from "../gpu/backend.ts";
 import type { Backend } from "../kernels/kernel.ts";
@@ -16,6 +17,8 @@ export interface Device {
   readonly backend: Backend & { close(): void };
   /** Threads that compute; the GPU's are not counted. */
   readonly threads: number;
+  /** The BLAS that products run on, or why there is none; null where none was asked for. */
+  readonly blas: Blas | NoBlas | null;
   /** What it is, and why, in a few words. */
   readonly about: string;
   /** The most an array and all arrays together may take, in bytes. */
@@ -50,6 +53,7 @@ export async function openDevice(name: DeviceName, { threads, blas }: CpuChoice)
     return {
       backend,
       threads: 1,
+      blas: null,
       about: about + multiplyAdd(backend) + unused,
       largestBytes,
       heapBytes: Infinity,
@@ -61,6 +65,7 @@ export async function openDevice(name: DeviceName, { threads, blas }: CpuChoice)
   return {
     backend,
     threads: backend.threads,
+    blas: backend.blas,
     about: `the CPU with ${counted}${multiplyAdd(backend)}${blasOf(backend)}${notes}${why}`,
     largestBytes: backend.heapBytes,
     heapBytes: backend.heapBytes,
@@ -71,6 +76,7 @@ function multiplyAdd({ arithmetic }: Backend): string {
   return arithmetic.fusedMultiplyAdd ? ", fused multiply-add" : "";
 }
 
-function blasOf({ arithmetic }: Backend): string {
-  return arithmetic.blas === undefined ? "" : `, BLAS: ${arithmetic.blas}`;
+function blasOf({ arithmetic, blas }: CpuBackend): string {
+  const rates = blas && !("why" in blas) ? ` (${ratesText(blas)})` : "";
+  return arithmetic.blas === undefined ? "" : `, BLAS: ${arithmetic.blas}${rates}`;
 }

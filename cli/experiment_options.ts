@@ -115,7 +115,7 @@ export const experimentsLine: CommandLine = {
     },
     blas: {
       about:
-        "off (default), auto, or a library's path: products on the system's BLAS; last bits then depend on the library",
+        "off (default), auto (the fastest there is), or a library's path: products on a BLAS; last bits then depend on it",
       value: "NAME",
     },
     out: {

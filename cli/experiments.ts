@@ -1,5 +1,6 @@
 // `deno task experiments`: checks everything a command asks for, loads the tasks, trains, and writes the report.
 import { resolve } from "node:path";
+import { usedText } from "../cpu/blas/measurement.ts";
 import config from "../deno.json" with { type: "json" };
 import { checkPrecision } from "../experts/parts/precision.ts";
 import { prepareFolder, removePartial, writeAtomic } from "../formats/files.ts";
@@ -99,8 +100,8 @@ async function main(given: Words): Promise<void> {
       threads: device.threads,
       machine:
         `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`,
+      blas: usedText(device.blas),
     },
-    blas: command.blas,
     version: config.version,
     signal,
   };

@@ -2,7 +2,7 @@
 // sentence, a run that fails.
 import type { TaskData } from "../tasks/task.ts";
 import { prepareFolder, writeAtomic } from "../formats/files.ts";
-import type { RunRecord, TimingRecord } from "../training/record.ts";
+import type { Machine, RunRecord, TimingRecord } from "../training/record.ts";
 import { checkSameRun, plannedHeader } from "../training/run_rows.ts";
 import type { RunStore } from "../training/run_store.ts";
 import { train } from "../training/train.ts";
@@ -34,8 +34,7 @@ export interface RunSetting extends Folders {
   readonly jobs: number;
   /** Files given with `--plugin`, for workers to load. */
   readonly pluginPaths: readonly string[];
-  readonly machine: { readonly threads: number; readonly machine: string };
-  readonly blas: string;
+  readonly machine: Machine;
   readonly version: string;
   readonly progress: Progress;
   readonly signal: AbortSignal;
@@ -78,7 +77,9 @@ export async function runAll({ plans, data }: PlannedRuns, setting: RunSetting):
   }
   const done = new Map<Job, { record: RunRecord; timing: TimingRecord }>();
   const failed: FailedRun[] = [];
-  using workers = jobs > 1 ? createWorkers(Math.min(jobs, all.length), setting) : null;
+  using workers = jobs > 1
+    ? createWorkers(Math.min(jobs, all.length), { ...setting, blas: device.blas })
+    : null;
   const waiting = [...all];
   const work = async (worker: number) => {
     for (let job = waiting.shift(); job; job = waiting.shift()) {

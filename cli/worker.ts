@@ -1,5 +1,6 @@
 // The other end of workers.ts: trains the runs it is sent, one after another, on a CPU backend of its own.
 import { cpu, type CpuBackend } from "../cpu/backend.ts";
+import { usedText } from "../cpu/blas/measurement.ts";
 import { findTask, parseTaskOptions } from "../tasks/registry.ts";
 import type { TaskData } from "../tasks/task.ts";
 import { train } from "../training/train.ts";
@@ -15,7 +16,7 @@ interface Kept {
 
 async function prepare({ pluginPaths, machine, blas }: WorkerTask): Promise<Kept> {
   await loadPlugins(pluginPaths);
-  return { backend: await cpu({ threads: machine.threads, blas }), data: new Map() };
+  return { backend: await cpu({ threads: machine.threads, blas: blas ?? "off" }), data: new Map() };
 }
 
 async function dataOf({ data }: Kept, { plan: { config, dataKey } }: WorkerTask): Promise<TaskData> {
@@ -34,8 +35,9 @@ function answer(message: WorkerAnswer): void {
 
 async function trainHere(kept: Kept, task: WorkerTask): Promise<void> {
   const { plan: { config, names }, resume, version } = task;
-  // The threads that came up here, which timings name.
-  const machine = { ...task.machine, threads: kept.backend.threads };
+  // Timings name what came up here.
+  const { threads, blas } = kept.backend;
+  const machine = { ...task.machine, threads, blas: usedText(blas) };
   try {
     using trained = await train(config, {
       backend: kept.backend,

@@ -1,6 +1,7 @@
 // Runs side by side: each worker loads the task, opens a CPU backend of its own and trains what it is sent. What a run
 // computes does not depend on which worker it runs in, so records are the same bytes.
-import type { RunRecord, TimingRecord } from "../training/record.ts";
+import type { Blas, NoBlas } from "../cpu/blas/measurement.ts";
+import type { Machine, RunRecord, TimingRecord } from "../training/record.ts";
 import type { RunPlan } from "../experiments/run_plan.ts";
 import type { Folders } from "./store_of.ts";
 
@@ -8,9 +9,10 @@ import type { Folders } from "./store_of.ts";
 export interface WorkerSetting extends Folders {
   readonly resume: boolean;
   readonly pluginPaths: readonly string[];
-  readonly machine: { readonly threads: number; readonly machine: string };
+  readonly machine: Machine;
   readonly version: string;
-  readonly blas: string;
+  /** What the command found, so that every worker multiplies on the same library. */
+  readonly blas: Blas | NoBlas | null;
 }
 
 /** What a worker is sent. */

@@ -10,7 +10,10 @@ import {
   shapeText,
   sizeOf,
 } from "../kernels/kernel.ts";
-import { type Blas, findBlas, type NoBlas, openSgemm, originOf } from "./blas.ts";
+import { originOf } from "./blas/binding.ts";
+import { findBlas } from "./blas/find.ts";
+import type { Blas, NoBlas } from "./blas/measurement.ts";
+import { openTold } from "./blas/open.ts";
 import { blockBytes, createHeap, type HeapStatistics } from "./heap.ts";
 import { type Exports, loadModule } from "./module.ts";
 import { type OpenMemory, sizeText } from "./memory.ts";
@@ -33,10 +36,11 @@ export interface CpuOptions {
    */
   readonly startThread?: (start: ThreadStart) => void | Promise<void>;
   /**
-   * Matrix products on the system's BLAS (OpenBLAS, MKL, BLIS or Accelerate), which needs Deno's FFI permission: a path,
-   * `auto` to look for one, or `off` (default). The last bits of results depend on it, but not on the number of threads.
+   * Matrix products on a BLAS (OpenBLAS, MKL, BLIS, oneDNN or Accelerate), which needs Deno's FFI permission: a path, `auto`
+   * for the fastest there is, what {@linkcode findBlas} found, or `off` (default). The last bits of results depend on it,
+   * but not on the number of threads.
    */
-  readonly blas?: string;
+  readonly blas?: string | Blas | NoBlas;
   /** Products of fewer multiply-adds (M x N x K) stay in WebAssembly. Default: 40,000, from where a call pays. */
   readonly leastBlasProduct?: number;
 }
@@ -51,6 +55,8 @@ export interface CpuBackend extends Backend, Disposable {
   readonly heapBytes: number;
   /** What is less than was asked for, and why, a sentence each: fewer threads, a smaller heap. */
   readonly notes: readonly string[];
+  /** The BLAS that products run on, or why there is none; null where none was asked for. */
+  readonly blas: Blas | NoBlas | null;
   /** Bytes in use now and at the peak. */
   statistics(): HeapStatistics;
   /** Ends the worker threads; nothing can be uploaded or run afterwards. `using` a backend closes it too. */
@@ -102,13 +108,13 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const loaded = await loadModule(options);
   const { module, memory, fusedMultiplyAdd, shared, heapBytes } = loaded;
   const choice = options.blas ?? "off";
-  const found = choice === "off" ? null : chooseBlas(choice, shared ? wanted : 1, shared);
+  const found = choice === "off" ? null : await chooseBlas(choice, shared ? wanted : 1, shared);
   const blas = found && !("why" in found) ? found : null;
   const origin = blas ? originOf(memory) : 0n;
   const imports = {
     env: {
       memory,
-      sgemm: blas ? openSgemm(blas) : () => {
+      sgemm: blas ? openTold(blas) : () => {
         throw new Error("Cannot multiply on a BLAS: the backend was opened without one");
       },
       abort: () => {
@@ -121,7 +127,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const control = heap.allocate(CONTROL_BYTES);
   const list = heap.allocate(4 * LIST_WORDS);
   exports.attach(control, 0, origin, leastProduct);
-  const onThread = blas && { library: blas.library, setter: blas.setter, origin, leastProduct };
+  const onThread = blas && { binding: blas, origin, leastProduct };
   const { up, why } = shared && wanted > 1
     ? await startThreads(wanted - 1, { module, memory, control, blas: onThread }, options.startThread)
     : { up: 0, why: loaded.unsharedWhy };
@@ -175,6 +181,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     threads,
     heapBytes,
     notes: notesOn({ threads, wanted, why }, loaded),
+    blas: found,
     arithmetic: { device: "cpu", fusedMultiplyAdd, ...(found ? { blas: nameOf(found) } : {}) },
     dtypes: DTYPES,
     upload(values, shape) {
@@ -264,12 +271,20 @@ function notesOn(
 }
 
 /** @throws {Error} when a path cannot be used; `auto` answers with the reason. */
-function chooseBlas(choice: string, threads: number, shared: boolean): Blas | NoBlas {
+async function chooseBlas(
+  choice: string | Blas | NoBlas,
+  threads: number,
+  shared: boolean,
+): Promise<Blas | NoBlas> {
   // Memory that is not shared may move when it grows, and a library is given addresses.
-  const found = shared
-    ? findBlas({ library: choice, threads })
-    : { why: "memory is not shared", opened: false };
-  if (choice === "auto" || !("why" in found)) return found;
+  if (!shared) return refuse(choice, { why: "memory is not shared", opened: false });
+  if (typeof choice !== "string") return choice;
+  const found = await findBlas({ library: choice, threads });
+  return "why" in found ? refuse(choice, found) : found;
+}
+
+function refuse(choice: string | Blas | NoBlas, found: NoBlas): NoBlas {
+  if (choice === "auto" || typeof choice !== "string") return found;
   throw new Error(
     `Cannot use BLAS library ${choice || '""'}: ${found.why}; choose off, auto or a library's path`,
   );

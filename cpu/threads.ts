@@ -1,12 +1,12 @@
 // Worker threads that run `work()` of the WebAssembly module until told to quit. Where node:worker_threads exists (Deno,
 // Node) they are used, because such a worker can be unreferenced and then never keeps a finished program alive;
 // browsers get web workers. Both start from a text, so no consumer needs permission to read a worker file.
-import { type BlasStart, OPEN_SGEMM } from "./blas.ts";
+import { type Binding, openSgemm } from "./blas/binding.ts";
 import { noteFailure, openRoll } from "./roll.ts";
 
 /** A thread's number is its place on the roll. */
 const BODY = `({ module, memory, control, blas, roll }) => {
-  const sgemm = blas ? (${OPEN_SGEMM})(blas) : () => { throw new Error("no BLAS"); };
+  const sgemm = blas ? (${openSgemm})(blas.binding) : () => { throw new Error("no BLAS"); };
   const env = { memory, sgemm, abort() { throw new Error("abort"); } };
   const { exports } = new WebAssembly.Instance(module, { env });
   const thread = Atomics.add(new Int32Array(roll), 0, 1) + 1;
@@ -22,6 +22,16 @@ const BODY = `({ module, memory, control, blas, roll }) => {
 export const threadProgram: string =
   `onmessage = (event) => { postMessage(0); (${BODY})(event.data); close(); };\n`;
 
+/** What a thread needs to multiply on a BLAS. */
+export interface BlasStart {
+  /** How its product is called. */
+  readonly binding: Binding;
+  /** Where the backend's memory begins in the process. */
+  readonly origin: bigint;
+  /** Products of fewer multiply-adds stay in WebAssembly. */
+  readonly leastProduct: number;
+}
+
 /** What a thread needs to join a backend. It can be sent from a worker to its page with `postMessage`. */
 export interface ThreadStart {
   /** Programs of all kernels. */
@@ -30,7 +40,7 @@ export interface ThreadStart {
   readonly memory: WebAssembly.Memory;
   /** Where in memory jobs are announced. */
   readonly control: number;
-  /** The system's BLAS, where products may run on it. */
+  /** The BLAS that products may run on. */
   readonly blas: BlasStart | null;
   /** Where threads sign on, and failures are noted. */
   readonly roll: SharedArrayBuffer;

@@ -170,7 +170,7 @@ export interface Arithmetic {
   readonly device: string;
   /** True when multiply and add round once. */
   readonly fusedMultiplyAdd: boolean;
-  /** Where the system's BLAS was asked for: its name and version, or `none` and why. */
+  /** Where a BLAS was asked for: its name and version, or `none` and why. */
   readonly blas?: string;
 }
 

@@ -41,7 +41,7 @@ function factsOf({ header }: Series): Map<string, string> {
     ...data.references.map(({ name, loss }) => [`Loss of ${name}`, grouped(loss)] as const),
     ["Device", arithmetic.device],
     ["Fused multiply-add", arithmetic.fusedMultiplyAdd ? "yes" : "no"],
-    ["System BLAS", arithmetic.blas ?? "off"],
+    ["BLAS", arithmetic.blas ?? "off"],
     ["Switchyard", header.version],
   ]);
 }
@@ -128,6 +128,7 @@ export function setup(all: readonly Comparison[], command: string): Markup {
   const differing = names.filter((name) => new Set(facts.map((each) => each.get(name))).size > 1);
   const shared = names.filter((name) => !differing.includes(name));
   const machines = placesOf(series.flatMap(({ timings }) => timings));
+  const libraries = [...new Set(series.flatMap(({ timings }) => timings.flatMap(({ blas }) => blas ?? [])))];
   const done = all.filter(({ routers }) => routers.length > 0);
   return markup`${done.map(checkList)}
 <h3>Run it again</h3>
@@ -136,7 +137,7 @@ export function setup(all: readonly Comparison[], command: string): Markup {
 <p>Raw rows are beside this page: <code>records.jsonl</code> holds everything recorded, one row a line;
 <code>records.csv</code> and <code>records.parquet</code> one row a run, step and layer.${
     machines.length > 0 ? ` Timed on ${list(machines)}.` : ""
-  }</p>
+  }${libraries.length > 0 ? ` Products ran on ${libraries.join("; ")}.` : ""}</p>
 <div class="grid">${
     table(
       "What all runs share",

@@ -1,6 +1,7 @@
 // The doctor: it works on any machine, what it tries comes out as it must, and its advice follows from its findings.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
+import type { Measurement, Survey } from "../cpu/blas/measurement.ts";
 import { advise } from "../tools/doctor/advice.ts";
 import type { Findings } from "../tools/doctor/findings.ts";
 import type { Quirks } from "../tools/doctor/adapters.ts";
@@ -49,7 +50,7 @@ Deno.test("a reading gives every figure in base units, and the page shows them",
   const threads = navigator.hardwareConcurrency;
   const on = [...new Set(["1 thread", threads === 1 ? "1 thread" : `${threads} threads`])];
   const expected = on.flatMap((each) => [`product, CPU, ${each}`, `memory, CPU, ${each}`]);
-  if (!("why" in blas)) expected.push("product, system BLAS");
+  if (!("why" in blas)) expected.push("product, BLAS");
   assertEquals(speed.map(({ about }) => about), expected);
   for (const { about, unit, perSecond } of speed) {
     assertEquals(unit, about.startsWith("product") ? "flop" : "bytes");
@@ -57,6 +58,12 @@ Deno.test("a reading gives every figure in base units, and the page shows them",
     assert(perSecond > 1e7 && perSecond < 1e14, `${about}: ${perSecond}`);
   }
   const { code, out } = await doctor(["--seconds", "0"], noDriver);
+  if (blas && !("why" in blas)) {
+    assertMatch(
+      out,
+      /^Libraries that multiply, one thread each\n( {2}OPENBLAS_CORETYPE.*\n)? {2}\S.* \d+ GFLOP\/s a core; WebAssembly: \d+.* \(.*\)$/m,
+    );
+  }
   assertEquals(code, 0);
   assertMatch(out, /^Deno [\d.]+ on \w+ \w+$/m);
   assertMatch(out, /^ {2}relaxed SIMD +(yes|no)$/m);
@@ -108,17 +115,38 @@ const quirks: Quirks = {
   readBackSeconds: 0.0001,
   dispatchSeconds: 1e-6,
 };
+/** A library as measured. */
+const openblas: Measurement = {
+  name: "OpenBLAS 0.3.21 SkylakeX",
+  library: "libopenblas.so.0",
+  core: "SkylakeX",
+  told: null,
+  wrong: null,
+  singleThreaded: false,
+  sgemm: "cblas_sgemm",
+  style: "cblas",
+  integers: "i32",
+  setThreads: { name: "openblas_set_num_threads", integer: "i32" },
+  flopPerSecond: 1.17e11,
+  wasmFlopPerSecond: 5e10,
+};
+function survey(measured: readonly Measurement[], own: string | null = null): Survey {
+  const flags = ["avx", "avx2", "fma", "avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"];
+  return { processor: { name: "some CPU", flags }, own, measured, refused: [], notKept: null };
+}
+
 /** A machine that needs no advice but what to take. */
 const fine: Findings = {
   system: { os: "linux", arch: "x86_64", deno: "2.9.6" },
   cpu: { name: "some CPU", cores: 4, memoryBytes: 2 ** 34, relaxedSimd: true, sharedMemory: true },
-  blas: { name: "OpenBLAS 0.3.21", library: "libopenblas.so.0", setter: "openblas_set_num_threads" },
+  blas: { ...openblas, name: "OpenBLAS 0.3.21", rates: openblas },
+  libraries: survey([openblas]),
   adapters: [gpu],
   quirks,
   speed: [
     { about: "product, CPU, 1 thread", unit: "flop", perSecond: 5e10 },
     { about: "product, CPU, 4 threads", unit: "flop", perSecond: 1.9e11 },
-    { about: "product, system BLAS", unit: "flop", perSecond: 3.8e11 },
+    { about: "product, BLAS", unit: "flop", perSecond: 3.8e11 },
     { about: "product, WebGPU", unit: "flop", perSecond: 9e12 },
   ],
 };
@@ -130,6 +158,7 @@ Deno.test("advice says what follows from the findings, and nothing else", () => 
     "the last bits of results then depend on it.";
   assertEquals(advise(fine), [faster, take]);
   const slow = fine.speed.map((reading, at) => at === 1 ? { ...reading, perSecond: 6e10 } : reading);
+  const narrow = { ...openblas, name: "OpenBLAS 0.3.21 Prescott", core: "Prescott", flopPerSecond: 3.3e10 };
   const cases: readonly (readonly [Partial<Findings>, string])[] = [
     [
       { cpu: { ...fine.cpu, sharedMemory: false } },
@@ -142,7 +171,21 @@ Deno.test("advice says what follows from the findings, and nothing else", () => 
     [{ speed: slow }, "4 threads multiply only 1.2 times as fast as one"],
     [
       { blas: { why: "FFI is not permitted (--allow-ffi)", opened: false } },
-      "No system BLAS can be called: FFI is not permitted",
+      "No BLAS is taken by --blas auto: FFI is not permitted",
+    ],
+    [
+      { libraries: { why: "running Deno is not permitted (--allow-run)" } },
+      "BLAS libraries could not be measured: running Deno is not permitted (--allow-run).",
+    ],
+    [
+      { libraries: survey([narrow], "Prescott") },
+      "OPENBLAS_CORETYPE=Prescott is set, so libopenblas.so.0 computes as Prescott (33 GFLOP/s a core) on a processor " +
+      "that can do SkylakeX: unset it",
+    ],
+    [
+      { libraries: survey([narrow, { ...openblas, told: "SkylakeX" }]) },
+      "libopenblas.so.0 by itself takes Prescott here (33 GFLOP/s a core); told to be SkylakeX, it is OpenBLAS 0.3.21 " +
+      "SkylakeX (117). For programs other than this one: OPENBLAS_CORETYPE=SkylakeX.",
     ],
     [{ adapters: [], quirks: null }, "There is no WebGPU adapter; nothing needs one."],
     [

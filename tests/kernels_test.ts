@@ -1,5 +1,5 @@
 // The contract every kernel keeps: its programs agree with its reference within the derived rounding (integers exactly),
-// on the CPU with the same bits however the work is cut over threads, with products on the system's BLAS and with
+// on the CPU with the same bits however the work is cut over threads, with products on a BLAS and with
 // none, and on a GPU; and its shape rule explains what it refuses.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { cpu, type CpuBackend, type CpuOptions } from "../cpu/backend.ts";
@@ -28,7 +28,7 @@ async function variant(about: string, options: CpuOptions): Promise<Variant> {
 }
 const variants = [await variant("plain", { relaxed: false })];
 if (hasRelaxedSimd()) variants.push(await variant("relaxed", { relaxed: true }));
-if (blas) variants.push(await variant(blas.name, { blas: blas.library, leastBlasProduct: 1 }));
+if (blas) variants.push(await variant(blas.name, { blas, leastBlasProduct: 1 }));
 /** With the programs for such an adapter; other programs and folded grids: tests/long/kernels_test.ts. */
 const onGpu = openGpu();
 

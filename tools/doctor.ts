@@ -1,6 +1,7 @@
 // `deno task doctor`: what this machine offers, what its GPU driver does that it does not say, how fast it is now, and
 // what to make of it.
 import { type CommandLine, runTask, wholeNumberOf } from "../cli/options.ts";
+import { ratesText, type Survey } from "../cpu/blas/measurement.ts";
 import { advise } from "./doctor/advice.ts";
 import { examine, type Findings } from "./doctor/findings.ts";
 
@@ -19,8 +20,23 @@ const OF_USE = ["shader-f16", "subgroups", "timestamp-query"];
 const yes = (value: boolean) => value ? "yes" : "no";
 const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 
+/** Every library with its products a second, each under a line of its own name. */
+function librariesText({ measured, refused, own, notKept }: Survey): string[] {
+  const lines = ["", "Libraries that multiply, one thread each"];
+  const fact = (name: string, value: string) => lines.push(`  ${name.padEnd(34)}${value}`);
+  if (own !== null) fact("OPENBLAS_CORETYPE, set by you", own);
+  for (const each of measured) {
+    const told = each.told === null ? "" : `, told to be ${each.told}`;
+    const products = each.wrong === null ? ratesText({ rates: each }) : `wrong products: ${each.wrong}`;
+    fact(each.name.slice(0, 33), `${products}${told} (${each.library})`);
+  }
+  for (const { library, why } of refused) fact("cannot be used", `${library}: ${why}`);
+  if (notKept !== null) fact("figures are not kept", notKept);
+  return lines.length > 2 ? lines : [];
+}
+
 /** Lines of name and value under headings. */
-function page({ system, cpu, blas, adapters, quirks, speed }: Findings): string {
+function page({ system, cpu, blas, libraries, adapters, quirks, speed }: Findings): string {
   const lines: string[] = [];
   const heading = (text: string) => lines.push("", text);
   const fact = (name: string, value: string) => lines.push(`  ${name.padEnd(34)}${value}`);
@@ -30,7 +46,8 @@ function page({ system, cpu, blas, adapters, quirks, speed }: Findings): string 
   fact("memory", gibibytes(cpu.memoryBytes));
   fact("relaxed SIMD", yes(cpu.relaxedSimd));
   fact("shared memory", yes(cpu.sharedMemory));
-  fact("system BLAS", "why" in blas ? `none: ${blas.why}` : `${blas.name} (${blas.library})`);
+  fact("BLAS that auto takes", "why" in blas ? `none: ${blas.why}` : `${blas.name} (${blas.library})`);
+  if (!("why" in libraries)) lines.push(...librariesText(libraries));
   for (const { name, software, limits, features } of adapters) {
     heading(`WebGPU adapter: ${name}${software ? " (computes on the CPU)" : ""}`);
     for (const [limit, value] of Object.entries(limits)) fact(limit, String(value));

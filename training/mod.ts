@@ -66,6 +66,7 @@ export type {
   EvaluationRow,
   LabelCounts,
   LayerLoad,
+  Machine,
   RecordRow,
   RunHeader,
   RunRecord,

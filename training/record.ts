@@ -211,16 +211,22 @@ export interface StepTiming {
   readonly queue?: StepQueue;
 }
 
-/** A run's timing record: what differs between two runs of one command. */
-export interface TimingRecord {
-  /** Name of the run. */
-  readonly run: string;
+/** What a run was timed on. */
+export interface Machine {
   /** Threads of the backend. */
   readonly threads: number;
   /** What it ran on. */
   readonly machine: string;
+  /** The BLAS that products ran on and how fast it was measured to be; absent where they ran on none. */
+  readonly blas?: string | undefined;
+}
+
+/** A run's timing record: what differs between two runs of one command. */
+export interface TimingRecord extends Machine {
+  /** Name of the run. */
+  readonly run: string;
   /** Where a run went on that was stopped, from which step; absent where that is where it began. */
-  readonly resumed?: readonly { readonly step: number; readonly threads: number; readonly machine: string }[];
+  readonly resumed?: readonly (Machine & { readonly step: number })[];
   /** One entry a training step. */
   readonly steps: readonly StepTiming[];
 }

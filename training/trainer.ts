@@ -16,6 +16,7 @@ import { look, type TokenLook } from "./look.ts";
 import { createAdamW } from "./optimizer.ts";
 import type {
   EvaluationRow,
+  Machine,
   RecordRow,
   RunHeader,
   RunRecord,
@@ -46,7 +47,7 @@ export interface RunOptions {
   /** Continue from the store's checkpoint when there is one. */
   readonly resume?: boolean;
   /** Timings are recorded with these. */
-  readonly machine?: { readonly threads: number; readonly machine: string };
+  readonly machine?: Machine;
   /** Version of the package that the record names. */
   readonly version?: string;
 }
@@ -223,14 +224,14 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
 
 /** Where a run went on is kept beside where it began, when that is another place. */
 function placesOf(
-  { threads, machine, resumed = [] }: TimingRecord,
-  now: Pick<TimingRecord, "threads" | "machine">,
+  { threads, machine, blas, resumed = [] }: TimingRecord,
+  now: Machine,
   step: number,
 ): Omit<TimingRecord, "run" | "steps"> {
   const last = resumed.at(-1) ?? { threads, machine };
   if (last.threads === now.threads && last.machine === now.machine) resumed = [...resumed];
   else resumed = [...resumed, { step, ...now }];
-  return resumed.length === 0 ? { threads, machine } : { threads, machine, resumed };
+  return resumed.length === 0 ? { threads, machine, blas } : { threads, machine, blas, resumed };
 }
 
 /** A model whose loss is no number has nothing to be compared by. */

@@ -18,7 +18,14 @@ const PRODUCTS = [...MATRICES, "softmax"];
 const LAYERS = ["moe-forward", "moe-gradient", "moe-train"];
 
 /** Inputs, outputs, a library and what it asks of the machine; neither network nor other programs. */
-const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
+const PERMISSIONS = [
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+  "--allow-sys",
+  "--allow-ffi",
+  "--allow-run",
+];
 
 function deno(config: string, file: string, ...words: string[]): Command {
   const args = ["run", "--quiet", "--no-prompt", ...PERMISSIONS, "--config", config, path(file), ...words];

@@ -1,5 +1,5 @@
-// This repository as a contender: the public parts as a user would put them together, on the CPU (with or without the
-// system's BLAS) or on WebGPU.
+// This repository as a contender: the public parts as a user would put them together, on the CPU (with or without a
+// BLAS) or on WebGPU.
 import { cpu } from "../../cpu/backend.ts";
 import { feedForward } from "../../experts/feed_forward.ts";
 import { swiglu } from "../../experts/swiglu.ts";

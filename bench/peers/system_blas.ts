@@ -1,32 +1,27 @@
-// The system's BLAS by itself, with threads of its own: the rate that our products on the same library are held against.
-import { findBlas } from "../../cpu/blas.ts";
+// A BLAS by itself, with threads of its own: the rate that our products on the same library are held against.
+import { openSgemm } from "../../cpu/blas/binding.ts";
+import { findBlas } from "../../cpu/blas/find.ts";
 import { Missing, type Peer, type Prepared, serve, type Task } from "./contender.ts";
 
-const SGEMM = {
-  parameters: [
-    ...["i32", "i32", "i32", "i32", "i32", "i32", "f32"] as const, // order, transpositions, M, N, K, alpha
-    ...["buffer", "i32", "buffer", "i32", "f32", "buffer", "i32"] as const, // A, lda, B, ldb, beta, C, ldc
-  ],
-  result: "void",
-} as const;
 const [ROW_MAJOR, AS_IT_IS] = [101, 111];
 
-type Sgemm = Deno.DynamicLibrary<{ cblas_sgemm: typeof SGEMM }>["symbols"]["cblas_sgemm"];
+/** A product by addresses, with CBLAS's arguments. */
+type Sgemm = (...values: readonly (number | bigint)[]) => unknown;
 
-function open(threads: number): { sgemm: Sgemm; about: string } {
-  const found = findBlas({ threads });
+async function open(threads: number): Promise<{ sgemm: Sgemm; about: string }> {
+  const found = await findBlas({ threads });
   if ("why" in found) throw new Missing(`there is no BLAS: ${found.why}`);
-  const { library, setter, name } = found;
-  if (setter === "BLASSetThreading" && threads > 1) {
-    throw new Missing(`${name} cannot be told to use ${threads} threads`);
+  if (found.setThreads.name === "BLASSetThreading" && threads > 1) {
+    throw new Missing(`${found.name} cannot be told to use ${threads} threads`);
   }
-  const { symbols } = Deno.dlopen(library, {
-    cblas_sgemm: SGEMM,
-    [setter]: { parameters: [setter === "bli_thread_set_num_threads" ? "i64" : "i32"], result: "void" },
-  });
-  const set = symbols[setter] as unknown as (count: number | bigint) => void;
-  set(setter === "bli_thread_set_num_threads" ? BigInt(threads) : threads);
-  return { sgemm: symbols.cblas_sgemm as Sgemm, about: `${name} with threads of its own` };
+  return {
+    sgemm: openSgemm(found, threads) as unknown as Sgemm,
+    about: `${found.name} with threads of its own`,
+  };
+}
+
+function addressOf(values: Float32Array): bigint {
+  return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(values as Float32Array<ArrayBuffer>)));
 }
 
 function prepare(sgemm: Sgemm, task: Task): Prepared {
@@ -34,7 +29,7 @@ function prepare(sgemm: Sgemm, task: Task): Prepared {
   const product = (a: Float32Array, b: Float32Array, y: Float32Array, rows: number, inner: number) =>
     sgemm(
       ...[ROW_MAJOR, AS_IT_IS, AS_IT_IS, rows, N, inner, 1] as const,
-      ...[a as BufferSource, inner, b as BufferSource, N, 0, y as BufferSource, N] as const,
+      ...[addressOf(a), inner, addressOf(b), N, 0, addressOf(y), N] as const,
     );
   let call: () => Float32Array;
   switch (task.name.replace(/-\d+$/, "")) {
@@ -71,7 +66,7 @@ function prepare(sgemm: Sgemm, task: Task): Prepared {
   };
 }
 
-await serve((): Promise<Peer> => {
-  const { sgemm, about } = open(Number(Deno.args[0]));
-  return Promise.resolve({ about, prepare: (task) => Promise.resolve(prepare(sgemm, task)) });
+await serve(async (): Promise<Peer> => {
+  const { sgemm, about } = await open(Number(Deno.args[0]));
+  return { about, prepare: (task) => Promise.resolve(prepare(sgemm, task)) };
 });

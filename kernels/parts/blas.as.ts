@@ -1,4 +1,4 @@
-// The system's BLAS under gemm. `sgemm` is the library's own function, which the host hands in where it has one; it
+// A BLAS under gemm. `sgemm` is the library's own function, which the host hands in where it has one; it
 // takes addresses of the process, so `origin` says where this memory begins there, and is 0 where there is no library.
 // The library runs on the thread that calls, so work is cut the same way with it and without.
 
@@ -23,7 +23,7 @@ export function setBlas(originAt: u64, leastProduct: i32): void {
 }
 
 /**
- * Whether a product is given to the system's BLAS: the one place where that is chosen. For a few rows packing costs more
+ * Whether a product is given to the BLAS: the one place where that is chosen. For a few rows packing costs more
  * than it saves, in a library too; for few multiply-adds the call does.
  */
 function suitsBlas(M: i32, N: i32, K: i32): bool {

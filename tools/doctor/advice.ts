@@ -1,4 +1,6 @@
 // What a doctor's findings mean for whoever trains here, in plain sentences.
+import { coresToTry } from "../../cpu/blas/cores.ts";
+import type { Measurement } from "../../cpu/blas/measurement.ts";
 import type { Findings } from "./findings.ts";
 
 const NONE =
@@ -36,16 +38,55 @@ function aboutCpu(findings: Findings): string[] {
 function aboutBlas(findings: Findings): string[] {
   const { blas, cpu } = findings;
   if ("why" in blas) {
-    return [`No system BLAS can be called: ${blas.why}. The WebAssembly kernels need none.`];
+    return [
+      `No BLAS is taken by --blas auto: ${blas.why}. The WebAssembly kernels need none.`,
+      ...aboutCores(findings),
+    ];
   }
   const [own, theirs] = [
     rate(findings, `product, CPU, ${cpu.cores} `),
-    rate(findings, "product, system BLAS"),
+    rate(findings, "product, BLAS"),
   ];
   const faster = own === null || theirs === null
     ? ""
     : `, ${(theirs / own).toFixed(1)} times the WebAssembly kernels' speed here`;
-  return [`--blas auto takes products to ${blas.name}${faster}; the last bits of results then depend on it.`];
+  return [
+    `--blas auto takes products to ${blas.name}${faster}; the last bits of results then depend on it.`,
+    ...aboutCores(findings),
+  ];
+}
+
+/** OpenBLAS's loops, where they are narrower than the processor, or were. */
+function aboutCores({ libraries }: Findings): string[] {
+  if ("why" in libraries) return [`BLAS libraries could not be measured: ${libraries.why}.`];
+  const { measured, own, processor } = libraries;
+  const gigaflop = ({ flopPerSecond }: Measurement) => (flopPerSecond / 1e9).toFixed(0);
+  const said: string[] = [];
+  for (const each of measured) {
+    const { name, library, core, told } = each;
+    const [wider] = coresToTry(core, processor.flags);
+    if (own !== null && wider !== undefined) {
+      said.push(
+        `OPENBLAS_CORETYPE=${own} is set, so ${library} computes as ${core} (${
+          gigaflop(each)
+        } GFLOP/s a core) on a ` +
+          `processor that can do ${wider}: unset it to have the faster one chosen.`,
+      );
+    }
+    const itself = measured.find((one) => one.library === library && one.told === null);
+    if (told !== null && itself) {
+      said.push(
+        `${library} by itself takes ${itself.core} here (${
+          gigaflop(itself)
+        } GFLOP/s a core); told to be ${told}, it is ` +
+          `${name} (${gigaflop(each)}${
+            each.wrong === null ? "" : ", but wrong"
+          }). For programs other than this one: ` +
+          `OPENBLAS_CORETYPE=${told}.`,
+      );
+    }
+  }
+  return said;
 }
 
 function aboutGpu(findings: Findings): string[] {

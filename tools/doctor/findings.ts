@@ -1,6 +1,7 @@
 // Everything a doctor finds, as one object: what --json prints and what advice is given on.
 import { cpus } from "node:os";
-import { type Blas, findBlas, type NoBlas } from "../../cpu/blas.ts";
+import { findBlas, surveyBlas } from "../../cpu/blas/find.ts";
+import type { Blas, NoBlas, Survey } from "../../cpu/blas/measurement.ts";
 import { hasRelaxedSimd } from "../../cpu/module.ts";
 import { type AdapterReport, listAdapters, type Quirks, tryQuirks } from "./adapters.ts";
 import { type Reading, readSpeed } from "./speed.ts";
@@ -15,7 +16,10 @@ export interface Findings {
     readonly relaxedSimd: boolean;
     readonly sharedMemory: boolean;
   };
+  /** What `--blas auto` takes. */
   readonly blas: Blas | NoBlas;
+  /** Every library there is, or why they could not be looked at. */
+  readonly libraries: Survey | { readonly why: string };
   /** Best first. */
   readonly adapters: readonly AdapterReport[];
   /** Of the best adapter; null without one. */
@@ -28,7 +32,9 @@ export async function examine(seconds: number): Promise<Findings> {
   const adapters = await listAdapters();
   const quirks = adapters.length === 0 ? null : await tryQuirks().catch(problem);
   const webgpu = quirks !== null && !("problem" in quirks);
-  const blas = findBlas();
+  // What was measured before is measured anew, unless nothing is to be timed.
+  const libraries = await surveyBlas({ library: "auto", fresh: seconds > 0 });
+  const blas = await findBlas();
   return {
     system: { os: Deno.build.os, arch: Deno.build.arch, deno: Deno.version.deno },
     cpu: {
@@ -39,9 +45,10 @@ export async function examine(seconds: number): Promise<Findings> {
       sharedMemory: typeof SharedArrayBuffer !== "undefined",
     },
     blas,
+    libraries,
     adapters,
     quirks,
-    speed: seconds > 0 ? await readSpeed(seconds, { webgpu, blas: !("why" in blas) }) : [],
+    speed: seconds > 0 ? await readSpeed(seconds, { webgpu, blas: "why" in blas ? null : blas }) : [],
   };
 }
 

@@ -1,6 +1,7 @@
 // A reading of how fast this machine is now: a matrix product and a pass over memory, on the CPU and on a GPU. Results
 // are checked; for figures to rely on there is `deno task bench`.
 import { cpu } from "../../cpu/backend.ts";
+import type { Blas } from "../../cpu/blas/measurement.ts";
 import { webgpu } from "../../gpu/backend.ts";
 import type { Backend, Buffer, Kernel } from "../../kernels/kernel.ts";
 import { affine, matmul } from "../../kernels/mod.ts";
@@ -76,7 +77,7 @@ async function measure<P>(
 /** All readings, in about so many seconds, of what there is besides the CPU backend alone. */
 export async function readSpeed(
   seconds: number,
-  there: { readonly webgpu: boolean; readonly blas: boolean },
+  there: { readonly webgpu: boolean; readonly blas: Blas | null },
 ): Promise<Reading[]> {
   const threads = Math.min(64, navigator.hardwareConcurrency);
   const readings: Reading[] = [];
@@ -98,8 +99,8 @@ export async function readSpeed(
     await add(`memory, ${on}`, "bytes", backend, copy(backend), share);
   }
   if (there.blas) {
-    using backend = await cpu({ threads, blas: "auto" });
-    await add("product, system BLAS", "flop", backend, product(backend), share);
+    using backend = await cpu({ threads, blas: there.blas });
+    await add("product, BLAS", "flop", backend, product(backend), share);
   }
   if (there.webgpu) {
     const backend = await webgpu();
