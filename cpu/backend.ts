@@ -36,12 +36,12 @@ export interface CpuOptions {
    */
   readonly startThread?: (start: ThreadStart) => void | Promise<void>;
   /**
-   * Matrix products on a BLAS (OpenBLAS, MKL, BLIS, oneDNN or Accelerate), which needs Deno's FFI permission: a path, `auto`
-   * for the fastest there is, what {@linkcode findBlas} found, or `off` (default). The last bits of results depend on it,
-   * but not on the number of threads.
+   * Matrix products on a BLAS (OpenBLAS, MKL, BLIS, oneDNN, Accelerate) or onnxruntime, which needs Deno's FFI permission: a
+   * path, `auto` for the fastest there is, what {@linkcode findBlas} found, or `off` (default). The last bits of results
+   * depend on it, but not on the number of threads.
    */
   readonly blas?: string | Blas | NoBlas;
-  /** Products of fewer multiply-adds (M x N x K) stay in WebAssembly. Default: 40,000, from where a call pays. */
+  /** Products of fewer multiply-adds (M x N x K) stay in WebAssembly. Default: from where a call of the library pays. */
   readonly leastBlasProduct?: number;
 }
 
@@ -68,7 +68,6 @@ interface CpuBuffer extends Buffer {
 }
 
 const DTYPES: readonly DType[] = ["f32", "i32"];
-const LEAST_BLAS_PRODUCT = 40_000;
 const LIST_WORDS = 64;
 const CONTROL_BYTES = 512;
 /** Where programs that asked for no scratch have it: past the end of memory, so that using it is an error. */
@@ -99,10 +98,10 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   if (!Number.isInteger(wanted) || wanted < 1 || wanted > 64) {
     throw new RangeError(`Cannot start ${wanted} threads: choose a whole number from 1 to 64`);
   }
-  const leastProduct = options.leastBlasProduct ?? LEAST_BLAS_PRODUCT;
-  if (!Number.isInteger(leastProduct) || leastProduct < 0 || leastProduct >= 2 ** 31) {
+  const least = options.leastBlasProduct ?? 0;
+  if (!Number.isInteger(least) || least < 0 || least >= 2 ** 31) {
     throw new RangeError(
-      `Cannot use leastBlasProduct ${leastProduct}: choose a whole number from 0 to ${2 ** 31 - 1}`,
+      `Cannot use leastBlasProduct ${least}: choose a whole number from 0 to ${2 ** 31 - 1}`,
     );
   }
   const loaded = await loadModule(options);
@@ -110,11 +109,12 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const choice = options.blas ?? "off";
   const found = choice === "off" ? null : await chooseBlas(choice, shared ? wanted : 1, shared);
   const blas = found && !("why" in found) ? found : null;
+  const leastProduct = options.leastBlasProduct ?? blas?.leastProduct ?? 0;
   const origin = blas ? originOf(memory) : 0n;
   const imports = {
     env: {
       memory,
-      sgemm: blas ? openTold(blas) : () => {
+      sgemm: blas ? openTold(blas, memory, origin) : () => {
         throw new Error("Cannot multiply on a BLAS: the backend was opened without one");
       },
       abort: () => {

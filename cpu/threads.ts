@@ -1,12 +1,15 @@
 // Worker threads that run `work()` of the WebAssembly module until told to quit. Where node:worker_threads exists (Deno,
 // Node) they are used, because such a worker can be unreferenced and then never keeps a finished program alive;
 // browsers get web workers. Both start from a text, so no consumer needs permission to read a worker file.
-import { type Binding, openSgemm } from "./blas/binding.ts";
+import type { Binding } from "./blas/binding.ts";
+import { productText } from "./blas/product.ts";
 import { noteFailure, openRoll } from "./roll.ts";
 
 /** A thread's number is its place on the roll. */
 const BODY = `({ module, memory, control, blas, roll }) => {
-  const sgemm = blas ? (${openSgemm})(blas.binding) : () => { throw new Error("no BLAS"); };
+  const sgemm = blas
+    ? (${productText})(blas.binding, memory, blas.origin)
+    : () => { throw new Error("no BLAS"); };
   const env = { memory, sgemm, abort() { throw new Error("abort"); } };
   const { exports } = new WebAssembly.Instance(module, { env });
   const thread = Atomics.add(new Int32Array(roll), 0, 1) + 1;

@@ -3,9 +3,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { choose } from "../cpu/blas/choose.ts";
 import { coresToTry } from "../cpu/blas/cores.ts";
-import { families, identify } from "../cpu/blas/families.ts";
+import { families, identify, tooOld } from "../cpu/blas/families.ts";
 import { type Measurement, ratesText, type Refused, type Survey } from "../cpu/blas/measurement.ts";
 import { CORE_TYPE } from "../cpu/blas/open.ts";
+import { gemmModel } from "../cpu/blas/onnxruntime.ts";
 import { readProcessor } from "../cpu/blas/processor.ts";
 import { measure, probeApart } from "../cpu/blas/survey.ts";
 import { openblas } from "./blas.ts";
@@ -53,6 +54,7 @@ function found(change: Partial<Measurement>): Measurement {
     sgemm: "cblas_sgemm",
     style: "cblas",
     integers: "i32",
+    leastProduct: 40_000,
     setThreads: { name: "openblas_set_num_threads", integer: "i32" },
     wrong: null,
     flopPerSecond: 33e9,
@@ -176,6 +178,104 @@ Deno.test("a library's own account becomes its name, core and whole numbers", ()
   assertEquals([name, style, integers], ["oneDNN 2.6.3", "dnnl", "i64"]);
   assertEquals(identify(family("BLIS", "cblas_sgemm"), { text: text("0.9.0") }).name, "BLIS 0.9.0");
   assertEquals(identify(family("Accelerate", "cblas_sgemm"), {}).name, "Accelerate");
+});
+
+Deno.test("onnxruntime tells its version, and one before 1.17 is refused", () => {
+  const family = families.find((each) => each.family === "onnxruntime")!;
+  const identityOf = (version: string) => {
+    const text = new TextEncoder().encode(`${version}\0`);
+    const callback = new Deno.UnsafeCallback(
+      { parameters: [], result: "pointer" },
+      () => Deno.UnsafePointer.of(text),
+    );
+    const base = BigUint64Array.of(0n, BigInt(Deno.UnsafePointer.value(callback.pointer)));
+    const identity = identify(family, { text: () => Deno.UnsafePointer.of(base) });
+    callback.close();
+    return identity;
+  };
+  assertEquals(identityOf("1.30.0").name, "onnxruntime 1.30.0");
+  for (const version of ["1.17.0", "1.30.0"]) assertEquals(tooOld(identityOf(version)), null);
+  for (const version of ["1.16.3", "1.9.0", "2.0.0"]) {
+    assertEquals(tooOld(identityOf(version)), `it is onnxruntime ${version}; 1.17 or a later 1 is needed`);
+  }
+  assertEquals(tooOld(found({})), null);
+});
+
+Deno.test("onnxruntime's graph is one Gemm with its transpositions, in ONNX's protocol buffers", () => {
+  /** Fields of a message: numbers, or bytes. */
+  const fieldsOf = (bytes: Uint8Array) => {
+    const fields: (readonly [number, number | Uint8Array])[] = [];
+    let at = 0;
+    const varint = () => {
+      let value = 0;
+      for (let shift = 0;; shift += 7) {
+        value += (bytes[at] & 127) << shift;
+        if (bytes[at++] < 128) return value;
+      }
+    };
+    while (at < bytes.length) {
+      const tag = varint();
+      const value = varint();
+      if ((tag & 7) === 0) fields.push([tag >> 3, value]);
+      else fields.push([tag >> 3, bytes.subarray(at, at += value)]);
+    }
+    return fields;
+  };
+  const all = (bytes: Uint8Array, field: number) =>
+    fieldsOf(bytes).filter(([number]) => number === field).map(([, value]) => value);
+  const text = (value: number | Uint8Array) => new TextDecoder().decode(value as Uint8Array);
+  for (const [transposeA, transposeB, accumulate] of [[false, true, true], [true, false, false]]) {
+    const [graph] = all(gemmModel(transposeA, transposeB, accumulate), 7) as Uint8Array[];
+    const [node] = all(graph, 1) as Uint8Array[];
+    const names = accumulate ? ["a", "b", "c"] : ["a", "b"];
+    assertEquals(all(node, 4).map(text), ["Gemm"]);
+    assertEquals([all(node, 1).map(text), all(node, 2).map(text)], [names, ["y"]]);
+    const inputs = all(graph, 11) as Uint8Array[];
+    assertEquals(inputs.flatMap((input) => all(input, 1).map(text)), names);
+    const flags = (all(node, 5) as Uint8Array[]).map((each) => [...all(each, 1).map(text), ...all(each, 3)]);
+    assertEquals(flags, [["transA", Number(transposeA)], ["transB", Number(transposeB)]]);
+  }
+});
+
+Deno.test({
+  name: "libraries are found in the loader's folders, Python environments and npm packages, each file once",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    inFolder(async (folder) => {
+      const npm = "deno/npm/host/onnxruntime-node";
+      const system = `linux/${Deno.build.arch === "x86_64" ? "x64" : "arm64"}`;
+      const files = [
+        "loader/libopenblas.so.0",
+        "loader/libopenblas.a",
+        "loader/libdnnl.so.3",
+        "loader/libother.so",
+        "env/lib/libmkl_rt.so.2",
+        "env/lib/python3.12/site-packages/numpy.libs/libscipy_openblas64_-1234abcd.so",
+        "env/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1.20.1",
+        "env/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime_providers_shared.so",
+        `${npm}/1.9.0/bin/napi-v3/${system}/libonnxruntime.so.1.9.0`,
+        `${npm}/1.30.0/bin/napi-v6/${system}/libonnxruntime.so.1`,
+        `${npm}/registry.json`,
+      ];
+      for (const file of files) {
+        Deno.mkdirSync(`${folder}/${file}`.replace(/[^/]*$/, ""), { recursive: true });
+        Deno.writeTextFileSync(`${folder}/${file}`, file);
+      }
+      Deno.symlinkSync(`${folder}/loader/libopenblas.so.0`, `${folder}/loader/libopenblas.so`);
+      const list =
+        `import { places } from "ROOTcpu/blas/places.ts"; console.log(JSON.stringify(await places()));`;
+      const found: string[] = JSON.parse(
+        await program(list, {
+          LD_LIBRARY_PATH: `${folder}/loader:${folder}/nowhere`,
+          VIRTUAL_ENV: `${folder}/env`,
+          DENO_DIR: `${folder}/deno`,
+        }),
+      );
+      const own = found.filter((path) => path.startsWith(folder)).map((path) =>
+        path.slice(folder.length + 1)
+      );
+      assertEquals(own, ["loader/libopenblas.so", ...[4, 2, 5, 6, 9].map((at) => files[at])]);
+    }),
 });
 
 Deno.test("figures are words that say when WebAssembly is faster", () => {

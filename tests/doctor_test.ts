@@ -126,6 +126,7 @@ const openblas: Measurement = {
   sgemm: "cblas_sgemm",
   style: "cblas",
   integers: "i32",
+  leastProduct: 40_000,
   setThreads: { name: "openblas_set_num_threads", integer: "i32" },
   flopPerSecond: 1.17e11,
   wasmFlopPerSecond: 5e10,

@@ -1,21 +1,19 @@
 // A BLAS by itself, with threads of its own: the rate that our products on the same library are held against.
-import { openSgemm } from "../../cpu/blas/binding.ts";
+import { openSgemm, type Sgemm } from "../../cpu/blas/binding.ts";
 import { findBlas } from "../../cpu/blas/find.ts";
 import { Missing, type Peer, type Prepared, serve, type Task } from "./contender.ts";
 
 const [ROW_MAJOR, AS_IT_IS] = [101, 111];
 
-/** A product by addresses, with CBLAS's arguments. */
-type Sgemm = (...values: readonly (number | bigint)[]) => unknown;
-
 async function open(threads: number): Promise<{ sgemm: Sgemm; about: string }> {
   const found = await findBlas({ threads });
   if ("why" in found) throw new Missing(`there is no BLAS: ${found.why}`);
+  if (found.setThreads === null) throw new Missing(`${found.name} has no function that multiplies`);
   if (found.setThreads.name === "BLASSetThreading" && threads > 1) {
     throw new Missing(`${found.name} cannot be told to use ${threads} threads`);
   }
   return {
-    sgemm: openSgemm(found, threads) as unknown as Sgemm,
+    sgemm: openSgemm(found, threads),
     about: `${found.name} with threads of its own`,
   };
 }

@@ -6,22 +6,40 @@ export interface Binding {
   readonly library: string;
   /** Name of the function that multiplies. */
   readonly sgemm: string;
-  /** Its arguments: those of CBLAS, or of oneDNN (letters for transpositions, and no order). */
-  readonly style: "cblas" | "dnnl";
+  /** Its arguments: those of CBLAS, of oneDNN (letters for transpositions, and no order), or a graph of onnxruntime's. */
+  readonly style: "cblas" | "dnnl" | "onnxruntime";
   /** Its whole numbers. */
   readonly integers: "i32" | "i64";
-  /** The function that sets how many threads of its own it uses, and that function's whole number. */
-  readonly setThreads: { readonly name: string; readonly integer: "i32" | "i64" };
+  /** The function that sets how many threads of its own it uses, and that function's whole number; null where graphs do. */
+  readonly setThreads: { readonly name: string; readonly integer: "i32" | "i64" } | null;
+  /** From so many multiply-adds on a call pays. */
+  readonly leastProduct: number;
 }
 
+/** A product on arrays at addresses of the process; `alpha` is 1, and `beta` 1 to add to what C holds, else 0. */
+export type Sgemm = (
+  order: number,
+  transposeA: number,
+  transposeB: number,
+  M: number,
+  N: number,
+  K: number,
+  alpha: number,
+  a: bigint,
+  lda: number,
+  b: bigint,
+  ldb: number,
+  beta: number,
+  c: bigint,
+  ldc: number,
+) => void;
+
 /**
- * The library's product, with CBLAS's arguments (order, transpositions, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc), for
- * the calling thread; addresses are those of the process. Work is cut over the backend's threads, each of which calls it:
- * threads of its own would be in the way, so from here on there is one, unless more are asked for.
+ * A library's product for the calling thread. Work is cut over the backend's threads, each of which calls it: threads of its
+ * own would be in the way, so from here on there is one, unless more are asked for.
  */
-export function openSgemm(binding: Binding, threads = 1): WebAssembly.ImportValue {
+export function openSgemm({ library, sgemm, style, integers: n, setThreads }: Binding, threads = 1): Sgemm {
   // Worker threads run this function's text: it names nothing from outside.
-  const { library, sgemm, style, integers: n, setThreads } = binding;
   const cblas = style === "cblas";
   const { symbols } = Deno.dlopen(library, {
     sgemm: {
@@ -32,15 +50,15 @@ export function openSgemm(binding: Binding, threads = 1): WebAssembly.ImportValu
       ],
       result: cblas ? "void" : "i32",
     },
-    setThreads: { name: setThreads.name, parameters: [setThreads.integer], result: "void" },
+    setThreads: { name: setThreads!.name, parameters: [setThreads!.integer], result: "void" },
   });
   (symbols.setThreads as (threads: number) => void)(threads);
-  const call = symbols.sgemm as unknown as (...values: (number | bigint)[]) => unknown;
-  if (cblas) return call;
-  const letter = (transposition: number | bigint) => (transposition === 112 ? "T" : "N").charCodeAt(0);
-  return (_order: number, a: number, b: number, ...rest: (number | bigint)[]) => {
-    call(letter(a), letter(b), ...rest);
-  };
+  // CBLAS's own function: WebAssembly calls it without a step in between.
+  if (cblas) return symbols.sgemm as unknown as Sgemm;
+  const call = symbols.sgemm as unknown as (...values: readonly (number | bigint)[]) => unknown;
+  const letter = (transposition: number) => (transposition === 112 ? "T" : "N").charCodeAt(0);
+  return (_order, transposeA, transposeB, ...rest) =>
+    void call(letter(transposeA), letter(transposeB), ...rest);
 }
 
 /** Where a memory that never moves begins in the process. */

@@ -2,6 +2,7 @@
 import { writeAtomic } from "../../formats/files.ts";
 import { modules } from "../wasm.ts";
 import type { Measurement, Processor, Refused } from "./measurement.ts";
+import { userCache } from "./places.ts";
 
 /** What was found of one file. */
 export interface Entry {
@@ -14,18 +15,13 @@ export interface Entry {
 export type Entries = Record<string, Entry>;
 
 /** Grows when entries mean something else. */
-const SCHEMA = 1;
+const SCHEMA = 2;
 
 /** Where this processor's figures lie; null where the user has no such folder. */
 export async function cachePath(processor: Processor): Promise<string | null> {
-  const { os, target } = Deno.build;
-  const home = Deno.env.get("HOME");
-  const usual = {
-    darwin: home && `${home}/Library/Caches`,
-    windows: Deno.env.get("LOCALAPPDATA"),
-  }[os as string] ?? (home && `${home}/.cache`);
-  const folder = Deno.env.get("XDG_CACHE_HOME") || usual;
-  if (!folder) return null;
+  const { target } = Deno.build;
+  const folder = userCache();
+  if (folder === null) return null;
   // A gzip ends in a checksum and the length of what it holds.
   const wasm = modules.relaxedShared.slice(-12);
   const cores = navigator.hardwareConcurrency;

@@ -20,10 +20,13 @@ export interface Tellers {
 
 /** One kind of library. */
 interface Family extends Omit<Binding, "library"> {
-  readonly family: "OpenBLAS" | "MKL" | "BLIS" | "oneDNN" | "Accelerate";
+  readonly family: "OpenBLAS" | "MKL" | "BLIS" | "oneDNN" | "Accelerate" | "onnxruntime";
   /** Names of functions that tell: one that returns a text (or a version), the core's name, one that fills a buffer. */
   readonly tellers: { readonly text?: string; readonly core?: string; readonly fill?: string };
 }
+
+/** A call of some hundred nanoseconds pays from here on. */
+const LEAST_PRODUCT = 40_000;
 
 /** OpenBLAS, whose builds for Python put words before and behind every name so that several can be loaded at once. */
 function openblas(before: string, behind: string): Family {
@@ -33,6 +36,7 @@ function openblas(before: string, behind: string): Family {
     style: "cblas",
     integers: behind === "" ? "i32" : "i64",
     setThreads: { name: `${before}openblas_set_num_threads${behind}`, integer: "i32" },
+    leastProduct: LEAST_PRODUCT,
     tellers: {
       text: `${before}openblas_get_config${behind}`,
       core: `${before}openblas_get_corename${behind}`,
@@ -40,7 +44,12 @@ function openblas(before: string, behind: string): Family {
   };
 }
 
-const cblas = { sgemm: "cblas_sgemm", style: "cblas", integers: "i32" } as const;
+const cblas = {
+  sgemm: "cblas_sgemm",
+  style: "cblas",
+  integers: "i32",
+  leastProduct: LEAST_PRODUCT,
+} as const;
 
 /** A library is the first of these whose product and threads' function it has. */
 export const families: readonly Family[] = [
@@ -66,6 +75,7 @@ export const families: readonly Family[] = [
     style: "dnnl",
     integers: "i64",
     setThreads: { name: "omp_set_num_threads", integer: "i32" },
+    leastProduct: LEAST_PRODUCT,
     tellers: { text: "dnnl_version" },
   },
   {
@@ -74,12 +84,28 @@ export const families: readonly Family[] = [
     setThreads: { name: "BLASSetThreading", integer: "i32" },
     tellers: {},
   },
+  {
+    family: "onnxruntime",
+    sgemm: "OrtGetApiBase",
+    style: "onnxruntime",
+    integers: "i32",
+    setThreads: null,
+    // A call takes 10 us, which WebAssembly needs for about 400,000.
+    leastProduct: 500_000,
+    tellers: { text: "OrtGetApiBase" },
+  },
 ];
+
+/** Why a library is too old to be called as its family is, or null. */
+export function tooOld({ style, name }: Identity): string | null {
+  if (style !== "onnxruntime" || /^onnxruntime 1\.(1[7-9]|[2-9]\d)\./.test(name)) return null;
+  return `it is ${name}; 1.17 or a later 1 is needed`;
+}
 
 /** What a library of a family is, by its own account. */
 export function identify(family: Family, tell: Tellers): Identity {
-  const { sgemm, style, setThreads } = family;
-  const known = { sgemm, style, setThreads, integers: family.integers, core: null, singleThreaded: false };
+  const { sgemm, style, setThreads, integers, leastProduct } = family;
+  const known = { sgemm, style, setThreads, integers, leastProduct, core: null, singleThreaded: false };
   switch (family.family) {
     case "OpenBLAS": {
       const config = textAt(tell.text?.() ?? null);
@@ -107,10 +133,21 @@ export function identify(family: Family, tell: Tellers): Identity {
         : [0, 4, 8].map((at) => new Deno.UnsafePointerView(version).getInt32(at));
       return { ...known, name: `oneDNN ${numbers.join(".")}`.trim() };
     }
+    case "onnxruntime": {
+      // The second of the base's two functions gives the version.
+      const base = new Deno.UnsafePointerView(tell.text!()!);
+      const address = base.getPointer(8) as Deno.PointerObject<typeof GIVES_TEXT>;
+      return {
+        ...known,
+        name: `onnxruntime ${textAt(new Deno.UnsafeFnPointer(address, GIVES_TEXT).call())}`,
+      };
+    }
     default:
       return { ...known, name: `${family.family} ${textAt(tell.text?.() ?? null)}`.trim() };
   }
 }
+
+const GIVES_TEXT = { parameters: [], result: "pointer" } as const;
 
 function textAt(pointer: Deno.PointerValue): string {
   return pointer === null ? "" : Deno.UnsafePointerView.getCString(pointer);

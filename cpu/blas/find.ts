@@ -16,8 +16,8 @@ const USUAL: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Finds the fastest BLAS: OpenBLAS, MKL, BLIS, oneDNN or Accelerate, of the system or of a Python environment, in a build
- * that several threads may call at once, with right products and faster than WebAssembly. A process of its own
+ * Finds the fastest BLAS: OpenBLAS, MKL, BLIS, oneDNN, Accelerate or the products of onnxruntime, of the system, a Python
+ * environment or npm, in a build that several threads may call at once, right and faster than WebAssembly. A process of its own
  * (`--allow-run`) checks and times what there is, tells OpenBLAS to use the widest registers that the processor has where
  * it would not, unless the user did (`OPENBLAS_CORETYPE`), and keeps the figures in the user's cache folder. Without that
  * permission the first library that opens is taken, and `rates` says why they are missing. Where Deno, or its permission,

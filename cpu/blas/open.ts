@@ -1,6 +1,7 @@
 // Opens a library in this process, under a core type where OpenBLAS is to be told one, and says what it is.
-import { type Binding, openSgemm } from "./binding.ts";
-import { families, identify, type Identity, type Tellers } from "./families.ts";
+import type { Binding, Sgemm } from "./binding.ts";
+import { openProduct } from "./product.ts";
+import { families, identify, type Identity, type Tellers, tooOld } from "./families.ts";
 import type { Measurement, NoBlas } from "./measurement.ts";
 
 /** The variable that OpenBLAS reads, once, while it is loaded. */
@@ -9,9 +10,13 @@ export const CORE_TYPE = "OPENBLAS_CORETYPE";
 /** A library that is open. */
 export type Opened = Identity & Pick<Measurement, "library">;
 
-/** A library's product for this thread, as {@linkcode openSgemm} gives it. */
-export function openTold(blas: Binding & { readonly told: string | null }): WebAssembly.ImportValue {
-  return withCore(blas.told, () => openSgemm(blas));
+/** A library's product for this thread, on memory that begins at `origin` in the process. */
+export function openTold(
+  blas: Binding & { readonly told: string | null },
+  memory: WebAssembly.Memory,
+  origin: bigint,
+): Sgemm {
+  return withCore(blas.told, () => openProduct(blas, memory, origin));
 }
 
 /** Opens a library and asks it what it is; nothing prompts and nothing throws. */
@@ -56,14 +61,16 @@ function lookAt(library: string): Opened | NoBlas {
     const { text = "-", core = "-", fill = "-" } = family.tellers;
     const { symbols } = Deno.dlopen(library, {
       sgemm: { ...there, name: family.sgemm },
-      setThreads: { ...there, name: family.setThreads.name },
+      setThreads: { ...there, name: family.setThreads?.name ?? "-" },
       text: { ...teller, name: text },
       core: { ...teller, name: core },
       fill: { name: fill, parameters: ["buffer", "i32"], result: "void", optional: true },
     });
     multiplies ||= symbols.sgemm !== null;
-    if (symbols.sgemm && symbols.setThreads) {
-      return { library, ...identify(family, symbols as unknown as Tellers) };
+    if (symbols.sgemm && (symbols.setThreads || family.setThreads === null)) {
+      const found = identify(family, symbols as unknown as Tellers);
+      const why = tooOld(found);
+      return why === null ? { library, ...found } : { why, opened: true };
     }
   }
   const known = [...new Set(families.map(({ family }) => family))].join(", ");

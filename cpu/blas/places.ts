@@ -1,6 +1,16 @@
 // Where libraries that multiply lie: what the system's loader knows, folders it is told of, and Python environments, whose
 // NumPy and SciPy bring an OpenBLAS of their own, newer than the system's as a rule.
 
+/** The folder where programs keep what they can make again; null where the user has none. */
+export function userCache(): string | null {
+  const home = Deno.env.get("HOME");
+  const asked = Deno.env.get("XDG_CACHE_HOME");
+  if (asked) return asked;
+  if (Deno.build.os === "windows") return Deno.env.get("LOCALAPPDATA") ?? null;
+  if (home === undefined) return null;
+  return Deno.build.os === "darwin" ? `${home}/Library/Caches` : `${home}/.cache`;
+}
+
 /** Kinds of libraries, in the order they are to be preferred where they are equally fast. */
 const KINDS = [
   "libopenblasp",
@@ -12,8 +22,10 @@ const KINDS = [
   "dnnl",
   "libblis",
   "libscipy_openblas",
+  "libonnxruntime",
+  "onnxruntime",
 ];
-const FILE = new RegExp(`^(${KINDS.join("|")})[\\w.-]*\\.(so(\\.\\d+)*|dylib|dll)$`);
+const FILE = new RegExp(`^(${KINDS.join("|")})(?!_providers)[\\w.-]*\\.(so(\\.\\d+)*|dylib|dll)$`);
 
 /** Folders and files by system that loaders do not list. */
 const FIXED: Readonly<
@@ -35,6 +47,7 @@ export async function places(): Promise<string[]> {
   found.push(
     ...(os === "linux" ? await knownToLoader() : []),
     ...pythonPrefixes().flatMap(librariesOfPython),
+    ...librariesOfNpm(),
   );
   const ranked = found.map((path) => ({
     path,
@@ -109,7 +122,24 @@ function librariesOfPython(prefix: string): string[] {
   const packages = [...ofVersions, `${prefix}/Lib`]
     .flatMap((folder) => [`${folder}/site-packages`, `${folder}/dist-packages`]);
   const own = packages.flatMap((folder) =>
-    ["numpy.libs", "numpy/.dylibs", "scipy.libs", "scipy/.dylibs"].map((name) => `${folder}/${name}`)
+    ["numpy.libs", "numpy/.dylibs", "scipy.libs", "scipy/.dylibs", "onnxruntime/capi"]
+      .map((name) => `${folder}/${name}`)
   );
   return [`${prefix}/lib`, `${prefix}/Library/bin`, ...own].flatMap(librariesIn);
+}
+
+/** The npm package onnxruntime-node: in the folder that the user stands in, and in Deno's cache its newest version. */
+function librariesOfNpm(): string[] {
+  const { os, arch } = Deno.build;
+  const cached = Deno.env.get("DENO_DIR") ?? `${userCache()}/deno`;
+  const versions = namesIn(`${cached}/npm`).map((host) => `${cached}/npm/${host}/onnxruntime-node`)
+    .flatMap((folder) =>
+      namesIn(folder).filter((name) => /^\d/.test(name)).map((name) => `${folder}/${name}`)
+    )
+    .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  const packages = ["node_modules/onnxruntime-node", ...versions.slice(-1)];
+  const system = `${os === "windows" ? "win32" : os}/${arch === "x86_64" ? "x64" : "arm64"}`;
+  return packages.flatMap((folder) =>
+    namesIn(`${folder}/bin`).flatMap((build) => librariesIn(`${folder}/bin/${build}/${system}`))
+  );
 }
