@@ -175,6 +175,11 @@ Deno.test("advice says what follows from the findings, and nothing else", () => 
       "No BLAS is taken by --blas auto: FFI is not permitted",
     ],
     [
+      { blas: { why: "none is installed", opened: false }, libraries: survey([]) },
+      "No BLAS is taken by --blas auto: none is installed. The WebAssembly kernels need none. One that is native: deno " +
+      "cache --no-lock npm:onnxruntime-node, or Debian's libopenblas0-pthread.",
+    ],
+    [
       { libraries: { why: "running Deno is not permitted (--allow-run)" } },
       "BLAS libraries could not be measured: running Deno is not permitted (--allow-run).",
     ],

@@ -18,27 +18,24 @@ const PRODUCTS = [...MATRICES, "softmax"];
 const LAYERS = ["moe-forward", "moe-gradient", "moe-train"];
 
 /** Inputs, outputs, a library and what it asks of the machine; neither network nor other programs. */
-const PERMISSIONS = [
-  "--allow-read",
-  "--allow-write",
-  "--allow-env",
-  "--allow-sys",
-  "--allow-ffi",
-  "--allow-run",
-];
+const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
 
-function deno(config: string, file: string, ...words: string[]): Command {
-  const args = ["run", "--quiet", "--no-prompt", ...PERMISSIONS, "--config", config, path(file), ...words];
+function deno(config: string, permissions: readonly string[], file: string, ...words: string[]): Command {
+  const args = ["run", "--quiet", "--no-prompt", ...permissions, "--config", config, path(file), ...words];
   return { program: Deno.execPath(), args };
 }
 
+/** A program of this repository; libraries are tried in processes of their own. */
+function own(file: string, ...words: string[]): Command {
+  return deno(path("../../deno.json"), [...PERMISSIONS, "--allow-run"], file, ...words);
+}
+
 function ours(name: string, device: Contender["device"], kind: string, threads: number): Contender {
-  const command = deno(path("../../deno.json"), "ours.ts", kind, String(threads));
-  return { name, device, ours: true, command };
+  return { name, device, ours: true, command: own("ours.ts", kind, String(threads)) };
 }
 
 function javascript(name: string, device: Contender["device"], file: string, ...words: string[]): Contender {
-  const command = deno(path("packages.json"), file, ...words);
+  const command = deno(path("packages.json"), PERMISSIONS, file, ...words);
   return { name, device, ours: false, only: [...PRODUCTS, ...LAYERS], command };
 }
 
@@ -49,7 +46,7 @@ const threadsOf = (threads: number) => ({
 });
 
 function systemBlas({ threads }: Setting): Contender {
-  const command = deno(path("../../deno.json"), "system_blas.ts", String(threads));
+  const command = own("system_blas.ts", String(threads));
   return {
     name: "system-blas",
     device: "cpu",

@@ -56,6 +56,11 @@ export async function measure(
   return found;
 }
 
+/** Killed for its time or its memory: that may not be the library's fault, so it is tried again the next time. */
+function isKilled(found: Measurement | Refused): boolean {
+  return "why" in found && found.why.endsWith("SIGKILL");
+}
+
 /** A library's file, where a bare name is the loader's. */
 function fileOf(name: string, known: readonly string[]): string {
   return /[\\/]/.test(name) ? name : known.find((path) => path.endsWith(`/${name}`)) ?? name;
@@ -86,7 +91,8 @@ async function survey({ library, fresh = false }: Question): Promise<Survey> {
     entries = readEntries(path);
     for (const each of asked.filter((one) => fresh || !isKept(one))) {
       const found = await measure(each.library, processor, own, probeApart);
-      (each.stamp === null ? passing : entries)[each.key] = { stamp: each.stamp, found };
+      const lasting = each.stamp !== null && !found.some(isKilled);
+      (lasting ? entries : passing)[each.key] = { stamp: each.stamp, found };
     }
     if (asked.some(isKept)) notKept = await keepEntries(path, entries);
   }

@@ -36,10 +36,13 @@ function aboutCpu(findings: Findings): string[] {
 }
 
 function aboutBlas(findings: Findings): string[] {
-  const { blas, cpu } = findings;
+  const { blas, cpu, libraries } = findings;
   if ("why" in blas) {
+    const advice = blas.opened || "why" in libraries
+      ? ""
+      : " One that is native: deno cache --no-lock npm:onnxruntime-node, or Debian's libopenblas0-pthread.";
     return [
-      `No BLAS is taken by --blas auto: ${blas.why}. The WebAssembly kernels need none.`,
+      `No BLAS is taken by --blas auto: ${blas.why}. The WebAssembly kernels need none.${advice}`,
       ...aboutCores(findings),
     ];
   }
