@@ -42,6 +42,8 @@ async function main(given: Words): Promise<void> {
   const words = Deno.args;
   const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
   const split = fromWhereTheUserStands(given, stands);
+  // Only a BLAS is tried in processes of their own. Without one nothing here starts any, and no plugin may.
+  if ((valueOf(split, "blas") ?? "off") === "off") Deno.permissions.revokeSync({ name: "run" });
   const brought = await loadChecked(split.values.plugin);
   if (split.flags.list) return console.log(listText());
   const configPath = valueOf(split, "config");

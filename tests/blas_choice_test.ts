@@ -383,6 +383,11 @@ Deno.test({
       assertEquals(JSON.parse(mute).told, null);
       const alone = JSON.parse(await program(ask, env, ["--allow-ffi"]));
       assertEquals([alone.told, alone.rates.why], [null, "running Deno is not permitted (--allow-run)"]);
+      const narrow = await program(ask, { ...env, LD_LIBRARY_PATH: folder }, [
+        "--allow-ffi",
+        `--allow-run=${Deno.execPath()}`,
+      ]);
+      assertMatch(JSON.parse(narrow).rates.why, /^running Deno failed: .* LD_LIBRARY_PATH [^.]*$/);
       // The user's word stands, and has figures of its own.
       const user = JSON.parse(await program(ask, { ...env, [CORE_TYPE]: "Nehalem" }));
       assertEquals(user.told, null);

@@ -5,10 +5,11 @@ import { cpu, type CpuOptions } from "../cpu/backend.ts";
 import { originOf } from "../cpu/blas/binding.ts";
 import { findBlas } from "../cpu/blas/find.ts";
 import { openProduct } from "../cpu/blas/product.ts";
+import { startThread, threadProgram } from "../cpu/threads.ts";
 import { groupedMatmul, matmul } from "../kernels/mod.ts";
 import { random } from "../tensor/random.ts";
 import { blas, libraries } from "./blas.ts";
-import { assertRefused, experiments, filesIn, inFolder, succeed } from "./experiments_command.ts";
+import { assertRefused, experiments, filesIn, inFolder, succeed, taskWords } from "./experiments_command.ts";
 
 const ignore = blas === null;
 const nowhere = "/nowhere/libopenblas.so";
@@ -16,6 +17,7 @@ const draw = (name: string, size: number) => random(3).split(name).normal(size);
 
 async function product(options: CpuOptions, M: number, N: number, K: number): Promise<Float32Array> {
   using backend = await cpu(options);
+  assertEquals(backend.notes, []);
   const inputs = [backend.upload(draw("a", M * K), [M, K]), backend.upload(draw("b", K * N), [K, N])];
   const [c] = backend.run(matmul, inputs, { transposeA: false, transposeB: false });
   return await backend.read(c) as Float32Array;
@@ -57,10 +59,16 @@ Deno.test({
   },
 });
 
+/** A thread as a page has it: all it knows is the text of its program, and what it is sent. */
+const asAPage: CpuOptions["startThread"] = (start) =>
+  startThread(start, `data:text/javascript,${encodeURIComponent(threadProgram)}`);
+
 for (const library of libraries) {
   Deno.test(`on ${library} too, results are the same for any number of threads, and every time`, async () => {
-    const grouped = async (threads: number) => {
-      using backend = await cpu({ threads, blas: library, leastBlasProduct: 40_000 });
+    const opened = { blas: library, leastBlasProduct: 40_000 };
+    const grouped = async (options: CpuOptions) => {
+      using backend = await cpu({ ...options, ...opened });
+      assertEquals(backend.notes, []);
       const [N, K, M] = [700, 130, 260];
       const offset = Int32Array.of(0, 9, 9, 410, 699);
       const inputs = [
@@ -71,11 +79,11 @@ for (const library of libraries) {
       const [y] = backend.run(groupedMatmul, inputs, { transposeB: false });
       return await backend.read(y);
     };
-    const dense = (threads: number) =>
-      product({ threads, blas: library, leastBlasProduct: 40_000 }, 515, 517, 300);
+    const dense = (options: CpuOptions) => product({ ...options, ...opened }, 515, 517, 300);
     for (const compute of [grouped, dense]) {
-      const wanted = await compute(1);
-      for (const threads of [1, 2, 2, 3]) assertEquals(await compute(threads), wanted);
+      const wanted = await compute({ threads: 1 });
+      for (const threads of [1, 2, 2, 3]) assertEquals(await compute({ threads }), wanted);
+      assertEquals(await compute({ threads: 3, startThread: asAPage }), wanted);
     }
   });
 }
@@ -180,6 +188,42 @@ Deno.test({
       assertRefused(without, [`arithmetic.blas was "${blas!.name}" and is now undefined`], "resumed without");
     }),
 });
+
+Deno.test("without --blas a command needs neither FFI nor programs, and a plugin may start none", () =>
+  inFolder(async (folder) => {
+    const plugin = `${folder}/plugin.ts`;
+    await Deno.writeTextFile(
+      plugin,
+      `import { switchRouter } from "${new URL("../mod.ts", import.meta.url)}";
+      export const other = { ...switchRouter, name: "other" };
+      console.log("programs:", Deno.permissions.querySync({ name: "run" }).state);`,
+    );
+    for (
+      const [blas, state] of [[[], "prompt"], [["--blas", "off"], "prompt"], [["--blas", "auto"], "granted"]]
+    ) {
+      const { out } = await experiments("--plugin", plugin, "--list", ...blas);
+      assertMatch(out, new RegExp(`^programs: ${state}\n`));
+    }
+    const words = taskWords().filter((word) => word !== "--allow-run" && word !== "--allow-ffi");
+    assertEquals(words.length, taskWords().length - 2);
+    const run = [
+      "--routers",
+      "switch",
+      "--no-controls",
+      "--task",
+      "recall",
+      "--size",
+      "tiny",
+      "--seeds",
+      "1",
+    ];
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [...words, ...run, "--steps", "2", "--threads", "2", "--out", `${folder}/out`],
+      cwd: new URL("../", import.meta.url),
+      stdin: "null",
+    }).output();
+    assertEquals([success, new TextDecoder().decode(stderr)], [true, ""]);
+  }));
 
 Deno.test("a command that asks for a BLAS that cannot be used is refused", () =>
   inFolder(async (folder) => {

@@ -61,13 +61,16 @@ export async function surveyBlas(
     return { why: "running Deno is not permitted (--allow-run)" };
   }
   const program = new URL("survey.ts", import.meta.url).href;
-  const { success, stdout, stderr } = await new Deno.Command(command, {
-    args: ["run", "--allow-all", "--no-config", "--quiet", program, JSON.stringify(question)],
-    stdin: "null",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
-  if (!success) return { why: `looking for one failed: ${text(stderr).split("\n")[0]}` };
-  return JSON.parse(text(stdout));
+  const args = ["run", "--allow-all", "--no-config", "--quiet", program, JSON.stringify(question)];
+  try {
+    const { success, stdout, stderr } = await new Deno.Command(command, { args, stdin: "null" }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+    if (!success) return { why: `looking for one failed: ${text(stderr).split("\n")[0]}` };
+    return JSON.parse(text(stdout));
+  } catch (error) {
+    // A permission to run Deno alone does not hold where LD_LIBRARY_PATH and the like are set.
+    return { why: `running Deno failed: ${(error as Error).message.split(". ")[0]}` };
+  }
 }
 
 /** Opens a measured library here, where another part of the program may have loaded it under another core type. */
