@@ -371,6 +371,12 @@ Deno.test({
       );
       assertEquals(key, openblas);
       assertEquals(JSON.parse(await program(ask, env)), first);
+      // What does not open may open tomorrow, when another package is there, so it is not kept.
+      const broken = `${folder}/libopenblas.so`;
+      Deno.writeTextFileSync(broken, "no library");
+      const unopened = JSON.parse(await program(ask.replace(openblas!, broken), env));
+      assert("why" in unopened && !unopened.opened, JSON.stringify(unopened));
+      assertEquals(JSON.parse(Deno.readTextFileSync(path)), entries);
       // As if its own choice had been slow, and another core type ten times as fast.
       const core = wider.at(-1)!;
       const told = { ...own, core, told: core, name: own.name.replace(own.core!, core), flopPerSecond: 9e15 };

@@ -56,9 +56,9 @@ export async function measure(
   return found;
 }
 
-/** Killed for its time or its memory: that may not be the library's fault, so it is tried again the next time. */
-function isKilled(found: Measurement | Refused): boolean {
-  return "why" in found && found.why.endsWith("SIGKILL");
+/** What may not be the library's fault, and is tried again the next time: killed for time or memory, or it did not open. */
+function isPassing(found: Measurement | Refused): boolean {
+  return "why" in found && (!found.opened || found.why.endsWith("SIGKILL"));
 }
 
 /** A library's file, where a bare name is the loader's. */
@@ -91,7 +91,7 @@ async function survey({ library, fresh = false }: Question): Promise<Survey> {
     entries = readEntries(path);
     for (const each of asked.filter((one) => fresh || !isKept(one))) {
       const found = await measure(each.library, processor, own, probeApart);
-      const lasting = each.stamp !== null && !found.some(isKilled);
+      const lasting = each.stamp !== null && !found.some(isPassing);
       (lasting ? entries : passing)[each.key] = { stamp: each.stamp, found };
     }
     if (asked.some(isKept)) notKept = await keepEntries(path, entries);
