@@ -10,6 +10,7 @@ import { tableParquet } from "../report/parquet.ts";
 import { recordTable } from "../report/record_table.ts";
 import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
+import type { Machine } from "../training/record.ts";
 import { recordRows, recordText } from "../training/record_text.ts";
 import { specOf } from "../training/spec_of.ts";
 import { claimFor } from "./claim.ts";
@@ -98,12 +99,7 @@ async function main(given: Words): Promise<void> {
     resume: command.resume,
     jobs,
     pluginPaths: split.values.plugin,
-    machine: {
-      threads: device.threads,
-      machine:
-        `${navigator.hardwareConcurrency} logical cores, ${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`,
-      blas: usedText(device.blas),
-    },
+    machine: machineOf(device),
     version: config.version,
     signal,
   };
@@ -120,6 +116,13 @@ async function main(given: Words): Promise<void> {
   } else for (const note of reading.notes ?? []) console.error(note);
   console.log(`${duration((performance.now() - start) / 1000)} in all.`);
   if (finished.failed.length > 0) Deno.exit(1);
+}
+
+/** What timings are taken on. */
+function machineOf({ threads, blas }: Device): Machine {
+  const cores = navigator.hardwareConcurrency;
+  const machine = `${cores} logical cores, ${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`;
+  return { threads, machine, blas: usedText(blas) };
 }
 
 /**
