@@ -86,10 +86,11 @@ function rowsOf({ T = 11 } = {}): Rows {
 }
 
 /** Every token to every expert: assignment t E + e. */
-function toAll(T: number, E: number): Rows {
+export function toAll(T: number, { D, E }: ExpertDims): Rows {
   const all = Array.from({ length: T * E }, (_, n) => n);
   return {
-    ...rowsOf({ T }),
+    x: random(1).split("tokens").normal(T * D),
+    T,
     token: all.map((n) => Math.floor(n / E)),
     expert: all.map((n) => n % E),
     each: E,
@@ -97,7 +98,7 @@ function toAll(T: number, E: number): Rows {
 }
 
 /** Every parameter normal, so that no bias and no layer that starts at 0 hides anything. */
-function normalInit(backend: Backend, stream = random(3)): Init {
+export function normalInit(backend: Backend, stream = random(3)): Init {
   return {
     ...createInit(backend, stream),
     parameter: (name, shape) =>
@@ -113,7 +114,13 @@ interface How {
 }
 
 /** What a bank makes of rows: its output by row, and the row of each assignment. */
-function applied(bank: ExpertBank, { token, expert, each }: Rows, x_TD: Tensor, E: number, stream?: number) {
+export function applied(
+  bank: ExpertBank,
+  { token, expert, each }: Rows,
+  x_TD: Tensor,
+  E: number,
+  stream?: number,
+) {
   const N = token.length;
   const token_N = tensor(x_TD.backend, Int32Array.from(token), [N]);
   const byExpert = groupBy(tensor(x_TD.backend, Int32Array.from(expert), [N]), E);
@@ -240,7 +247,7 @@ function isCut(plugin: AnyExpertPlugin, options: unknown): boolean {
 
 /** What each fresh expert of a bank makes of each of a few tokens: row t E + e. */
 function starts({ plugin, options }: Subject, sizes: ExpertDims): number[][] {
-  const rows = toAll(3, sizes.E);
+  const rows = toAll(3, sizes);
   const bank = plugin.create(sizes, options, createInit(exact, random(0)));
   const x_TD = tensor(exact, rows.x, [rows.T, sizes.D]);
   const { y_ND, position_N } = applied(bank, rows, x_TD, sizes.E);

@@ -1,0 +1,61 @@
+// Each kind of experts against its published formula, written row by row in plain loops of f64: what a bank computes on
+// the exact backend, to the last digits. The contract suite holds the other backends to that one.
+import { assertAlmostEquals, assertEquals } from "@std/assert";
+import type { ExpertDims } from "../experts/expert.ts";
+import { feedForward } from "../experts/feed_forward.ts";
+import { type AnyExpertPlugin, parseExpertOptions } from "../experts/registry.ts";
+import { tensor } from "../tensor/tensor.ts";
+import { exactBackend, exactValues } from "./exact_backend.ts";
+import { applied, normalInit, toAll } from "./expert_contract.ts";
+
+const exact = exactBackend();
+const dims: ExpertDims = { D: 6, F: 4, E: 3 };
+
+/** One expert's weights: a matrix by rows, or a vector as a matrix of one row. */
+type Weights = (name: string) => number[][];
+
+/** Experts applied to rows in plain loops. */
+type Formula = (x: number[], weights: Weights, expert: number) => number[];
+
+/** x W. */
+function times(x: readonly number[], matrix: readonly (readonly number[])[]): number[] {
+  return matrix[0].map((_, column) => x.reduce((sum, value, row) => sum + value * matrix[row][column], 0));
+}
+
+const plus = (a: readonly number[], b: readonly number[]) => a.map((value, at) => value + b[at]);
+
+/** Every row of every expert is what the formula says. */
+function assertFormula(plugin: AnyExpertPlugin, given: Record<string, unknown>, formula: Formula): void {
+  const { D, E } = dims;
+  const bank = plugin.create(dims, parseExpertOptions(plugin, given), normalInit(exact));
+  const rows = toAll(5, dims);
+  const { y_ND, position_N } = applied(bank, rows, tensor(exact, rows.x, [rows.T, D]), E);
+  const [y, position] = [exactValues(y_ND), exactValues(position_N)];
+  const weightsOf = (expert: number): Weights => (name) => {
+    const { shape } = bank.params[name];
+    const columns = shape[shape.length - 1];
+    const size = shape.slice(1).reduce((product, length) => product * length, 1);
+    const own = Array.from(exactValues(bank.params[name]).subarray(expert * size, (expert + 1) * size));
+    return Array.from({ length: size / columns }, (_, row) => own.slice(row * columns, (row + 1) * columns));
+  };
+  for (const [n, expert] of rows.expert.entries()) {
+    const x = Array.from(rows.x.subarray(rows.token[n] * D, (rows.token[n] + 1) * D));
+    const want = formula(x, weightsOf(expert), expert);
+    assertEquals(want.length, D);
+    want.forEach((value, d) =>
+      assertAlmostEquals(
+        y[position[n] * D + d],
+        value,
+        1e-12 * Math.max(1, Math.abs(value)),
+        `row ${n}, ${d}`,
+      )
+    );
+  }
+}
+
+Deno.test("squared ReLU is Primer's: the square of what is above 0 (So et al. 2021)", () => {
+  assertFormula(feedForward, { activation: "relu-squared", bias: true }, (x, weights) => {
+    const sums = plus(times(x, weights("in")), weights("inBias")[0]);
+    return plus(times(sums.map((sum) => Math.max(sum, 0) ** 2), weights("out")), weights("outBias")[0]);
+  });
+});
