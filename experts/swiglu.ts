@@ -1,14 +1,27 @@
-// Gated experts: (silu(x W_gate) * x W_in) W_out (Shazeer 2020, as in Mixtral).
+// Gated experts: (silu(x W_gate) * x W_in) W_out (Shazeer 2020, as in Mixtral), and the form of GPT-OSS. Interleaved, gate
+// and units are one product whose columns take turns: the layout in which GPT-OSS's weights are published.
 import * as z from "zod";
-import { gated } from "../tensor/arithmetic.ts";
+import { gated, gatedPairs, type GatedParams } from "../tensor/arithmetic.ts";
+import { constant, type Init, type Params } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";
-import type { ExpertPlugin } from "./expert.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { ExpertDims, ExpertPlugin, ExpertRows } from "./expert.ts";
 import { dropUnits, keptByDropout } from "./parts/dropout.ts";
-import { unitsIn, unitsOut } from "./parts/init.ts";
+import { pairedUnitsIn, unitsIn, unitsOut } from "./parts/init.ts";
 import { checkPrecision, operandsIn, type Precision, precisionOption } from "./parts/precision.ts";
 
 /** Options of {@linkcode swiglu}. */
 export interface SwigluOptions {
+  /** Biases on all three matrices, starting at 0. */
+  readonly bias: boolean;
+  /** Gates are clamped from above, units on both sides; null = neither. */
+  readonly limit: number | null;
+  /** Factor inside the gate's sigmoid. */
+  readonly steepness: number;
+  /** Added to units before the gate opens them. */
+  readonly shift: number;
+  /** W_gate and W_in in one matrix whose columns take turns, gates first. */
+  readonly interleaved: boolean;
   /** Standard deviation of W_out's init; null = 1 / sqrt(F). */
   readonly outDeviation: number | null;
   /** Share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts). */
@@ -19,45 +32,101 @@ export interface SwigluOptions {
 
 /**
  * SwiGLU experts: (silu(x W_gate) * x W_in) W_out (Shazeer 2020, equation 6; Mixtral).
+ *
+ * GPT-OSS: with g = min(x W_gate + b_gate, 7) and u = x W_in + b_in held between -7 and 7, an expert is
+ * (g sigmoid(1.702 g) (u + 1)) W_out + b_out, from released code (transformers 5.24).
  * @example
  * ```ts
- * import { swiglu } from "@switchyard/moe";
+ * import { parseExpertOptions, swiglu } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
- * const [dims, options] = [{ D: 4, F: 8, E: 2 }, swiglu.options.parse({})];
+ * const [dims, options] = [{ D: 4, F: 8, E: 2 }, parseExpertOptions(swiglu)];
  * assertEquals([swiglu.parameters(dims, options), swiglu.flopPerToken(dims, options)], [96, 192]);
+ * const gptOss = { bias: true, limit: 7, steepness: 1.702, shift: 1, interleaved: true };
+ * assertEquals(swiglu.parameters(dims, parseExpertOptions(swiglu, gptOss)), 96 + 8 + 8 + 4);
  * ```
  */
 export const swiglu: ExpertPlugin<SwigluOptions> = {
   name: "swiglu",
-  about: "(silu(x W_gate) * x W_in) W_out, as in Mixtral.",
+  about: "(silu(x W_gate) * x W_in) W_out, as in Mixtral; clamped, steeper and shifted, as in GPT-OSS.",
   options: z.strictObject({
+    bias: z.boolean().default(false).describe("biases on all three matrices, starting at 0 (GPT-OSS: true)"),
+    limit: z.number().positive().nullable().default(null).describe(
+      "gates are clamped from above, units on both sides (GPT-OSS: 7); null = neither",
+    ),
+    steepness: z.number().positive().default(1).describe("factor inside the gate's sigmoid (GPT-OSS: 1.702)"),
+    shift: z.number().default(0).describe("added to units before the gate opens them (GPT-OSS: 1)"),
+    interleaved: z.boolean().default(false).describe(
+      "W_gate and W_in in one matrix whose columns take turns, gates first (GPT-OSS: true)",
+    ),
     outDeviation: z.number().positive().nullable().default(null)
       .describe("standard deviation of W_out's init; null = 1 / sqrt(F)"),
     dropout: z.number().min(0).lt(1).default(0)
       .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)"),
     precision: precisionOption,
   }),
-  parameters: ({ D, F }) => 3 * D * F,
+  parameters: ({ D, F }, { bias }) => 3 * D * F + (bias ? 2 * F + D : 0),
   flopPerToken: ({ D, F }) => 6 * D * F,
   activationsPerToken: ({ D, F }, { dropout, precision }) =>
     D + F * (3 + keptByDropout(dropout) + (precision === "half" ? 0.5 : 0)),
   create(dims, options, init) {
+    const { D, F, E } = dims;
     checkPrecision(options.precision, init.backend);
     const operand = operandsIn(options.precision);
-    const gate_EDF = unitsIn("gate", dims, init);
-    const in_EDF = unitsIn("in", dims, init);
-    const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(dims.F), init);
+    const hidden = (options.interleaved ? pairedUnits : separateUnits)(dims, options, init);
+    const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(F), init);
+    const biases = options.bias ? { outBias: zeros("outBias", [E, D], init) } : {};
     return {
-      params: { gate: gate_EDF, in: in_EDF, out: out_EFD },
+      params: { ...hidden.params, out: out_EFD, ...biases },
       apply({ rows, offset_O, random }) {
-        const x_ND = { ...rows, x_TD: operand(rows.x_TD) };
-        const hidden_NF = gated(
-          groupedMatmul(x_ND, operand(gate_EDF, rows.x_TD), offset_O),
-          groupedMatmul(x_ND, operand(in_EDF, rows.x_TD), offset_O),
-        );
+        const hidden_NF = hidden.apply({ rows: { ...rows, x_TD: operand(rows.x_TD) }, offset_O }, operand);
         const kept_NF = operand(dropUnits(hidden_NF, options.dropout, random));
-        return groupedMatmul(kept_NF, operand(out_EFD, rows.x_TD), offset_O);
+        return groupedMatmul(kept_NF, operand(out_EFD, rows.x_TD), offset_O, { bias_EM: biases.outBias });
       },
     };
   },
 };
+
+/** Weights of the hidden units, and the units [N, F] of rows. */
+interface HiddenUnits {
+  readonly params: Params;
+  apply(rows: ExpertRows, operand: ReturnType<typeof operandsIn>): Tensor;
+}
+
+const formOf = ({ limit, steepness, shift }: SwigluOptions): GatedParams => ({
+  limit: limit ?? undefined,
+  steepness,
+  shift,
+});
+
+const zeros = (name: string, shape: readonly number[], init: Init) =>
+  init.parameter(name, shape, constant(0), { decays: false });
+
+function separateUnits(dims: ExpertDims, options: SwigluOptions, init: Init): HiddenUnits {
+  const { F, E } = dims;
+  const [gate_EDF, in_EDF] = [unitsIn("gate", dims, init), unitsIn("in", dims, init)];
+  const biases = options.bias
+    ? { gateBias: zeros("gateBias", [E, F], init), inBias: zeros("inBias", [E, F], init) }
+    : {};
+  return {
+    params: { gate: gate_EDF, in: in_EDF, ...biases },
+    apply: ({ rows, offset_O }, operand) =>
+      gated(
+        groupedMatmul(rows, operand(gate_EDF, rows.x_TD), offset_O, { bias_EM: biases.gateBias }),
+        groupedMatmul(rows, operand(in_EDF, rows.x_TD), offset_O, { bias_EM: biases.inBias }),
+        formOf(options),
+      ),
+  };
+}
+
+function pairedUnits(dims: ExpertDims, options: SwigluOptions, init: Init): HiddenUnits {
+  const gateIn_EDP = pairedUnitsIn("gateIn", ["gate", "in"], dims, init);
+  const biases = options.bias ? { gateInBias: zeros("gateInBias", [dims.E, 2 * dims.F], init) } : {};
+  return {
+    params: { gateIn: gateIn_EDP, ...biases },
+    apply: ({ rows, offset_O }, operand) =>
+      gatedPairs(
+        groupedMatmul(rows, operand(gateIn_EDP, rows.x_TD), offset_O, { bias_EM: biases.gateInBias }),
+        formOf(options),
+      ),
+  };
+}

@@ -32,6 +32,8 @@ export { logsumexp } from "./logsumexp/kernel.ts";
 export { matmul } from "./matmul/kernel.ts";
 export { meanEntropy } from "./mean_entropy/kernel.ts";
 export { normal } from "./normal/kernel.ts";
+export { pairedSwiglu } from "./paired_swiglu/kernel.ts";
+export { pairedSwigluGradient } from "./paired_swiglu_gradient/kernel.ts";
 export { rankInGroup } from "./rank_in_group/kernel.ts";
 export { rmsNorm } from "./rms_norm/kernel.ts";
 export { rmsNormGainGradient } from "./rms_norm_gain_gradient/kernel.ts";

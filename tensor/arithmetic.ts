@@ -1,9 +1,12 @@
 // Elementwise arithmetic with gradients. The second operand of a binary op may be smaller: one value, one per column
 // (last axis) or one per row; its gradient is summed back to its shape.
 import * as kernels from "../kernels/mod.ts";
+import type { GatedParams } from "../kernels/parts/gated.ts";
 import { binary, sumTo } from "./broadcast.ts";
 import { apply, differentiable, type Tensor } from "./tensor.ts";
 import { together } from "./together.ts";
+
+export type { GatedParams };
 
 type UnaryOp = Parameters<typeof kernels.unary.outputs>[1]["op"];
 
@@ -64,7 +67,8 @@ export function silu(x: Tensor): Tensor {
 }
 
 /**
- * silu(gate) x, element by element, of equal shapes (Shazeer 2020: the hidden units of SwiGLU).
+ * silu(gate) x, element by element, of equal shapes (Shazeer 2020: the hidden units of SwiGLU); or the form of GPT-OSS.
+ * @param form Clamps both at a limit, makes the gate's sigmoid steeper and shifts x; nothing of it unless said otherwise.
  * @throws {RangeError} when the shapes differ.
  * @example
  * ```ts
@@ -76,10 +80,30 @@ export function silu(x: Tensor): Tensor {
  * backend.close();
  * ```
  */
-export function gated(gate: Tensor, x: Tensor): Tensor {
+export function gated(gate: Tensor, x: Tensor, form: GatedParams = {}): Tensor {
   return differentiable(
-    apply(kernels.swiglu, [gate, x], {})[0],
-    together([gate, x], (gradient) => apply(kernels.swigluGradient, [gate, x, gradient], {})),
+    apply(kernels.swiglu, [gate, x], form)[0],
+    together([gate, x], (gradient) => apply(kernels.swigluGradient, [gate, x, gradient], form)),
+  );
+}
+
+/**
+ * The same where gates and units take turns in the last axis: [..., 2 F] -> [..., F], from silu(h[2 f]) h[2 f + 1].
+ * @throws {RangeError} when the last axis does not split into pairs.
+ * @example
+ * ```ts
+ * import { cpu, gatedPairs, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const hidden = gatedPairs(tensor(backend, [100, 5, 0, 5], [1, 4]));
+ * assertEquals(await hidden.read(), Float32Array.of(500, 0));
+ * backend.close();
+ * ```
+ */
+export function gatedPairs(h: Tensor, form: GatedParams = {}): Tensor {
+  return differentiable(
+    apply(kernels.pairedSwiglu, [h], form)[0],
+    [[h, (gradient) => apply(kernels.pairedSwigluGradient, [h, gradient], form)[0]]],
   );
 }
 

@@ -1,9 +1,12 @@
 // Each kind of experts against its published formula, written row by row in plain loops of f64: what a bank computes on
 // the exact backend, to the last digits. The contract suite holds the other backends to that one.
-import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import type { ExpertDims } from "../experts/expert.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { type AnyExpertPlugin, parseExpertOptions } from "../experts/registry.ts";
+import { swiglu } from "../experts/swiglu.ts";
+import { createInit } from "../tensor/init.ts";
+import { random } from "../tensor/random.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { exactBackend, exactValues } from "./exact_backend.ts";
 import { applied, normalInit, toAll } from "./expert_contract.ts";
@@ -58,4 +61,42 @@ Deno.test("squared ReLU is Primer's: the square of what is above 0 (So et al. 20
     const sums = plus(times(x, weights("in")), weights("inBias")[0]);
     return plus(times(sums.map((sum) => Math.max(sum, 0) ** 2), weights("out")), weights("outBias")[0]);
   });
+});
+
+const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high);
+
+for (const interleaved of [false, true]) {
+  Deno.test(`GPT-OSS's experts: clamped, steeper, shifted, ${interleaved ? "interleaved" : "apart"}`, () => {
+    const [limit, alpha] = [0.6, 1.702];
+    let held = 0;
+    const given = { bias: true, limit, steepness: alpha, shift: 1, interleaved };
+    assertFormula(swiglu, given, (x, weights) => {
+      const both = interleaved
+        ? plus(times(x, weights("gateIn")), weights("gateInBias")[0])
+        : plus(times(x, weights("gate")), weights("gateBias")[0]).flatMap((gate, f) => [
+          gate,
+          plus(times(x, weights("in")), weights("inBias")[0])[f],
+        ]);
+      const hidden = Array.from({ length: both.length / 2 }, (_, f) => {
+        const [gate, unit] = [Math.min(both[2 * f], limit), clamp(both[2 * f + 1], -limit, limit)];
+        held += Number(gate !== both[2 * f]) + Number(unit !== both[2 * f + 1]);
+        return (unit + 1) * gate / (1 + Math.exp(-alpha * gate));
+      });
+      return plus(times(hidden, weights("out")), weights("outBias")[0]);
+    });
+    assert(held > 20, "little was clamped: the test shows less than it says");
+  });
+}
+
+Deno.test("an interleaved bank starts as the same network as one whose matrices lie apart", () => {
+  const made = [false, true].map((interleaved) => {
+    const bank = swiglu.create(
+      dims,
+      parseExpertOptions(swiglu, { interleaved }),
+      createInit(exact, random(0)),
+    );
+    const rows = toAll(3, dims);
+    return Array.from(exactValues(applied(bank, rows, tensor(exact, rows.x, [rows.T, dims.D]), dims.E).y_ND));
+  });
+  assertEquals(made[1], made[0]);
 });

@@ -25,6 +25,9 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     { options: {} },
     { options: { outDeviation: 0.3 } },
     { options: { dropout: 0.4 }, noisy: true },
+    { options: { bias: true, limit: 0.7, steepness: 1.702, shift: 1 } },
+    { options: { bias: true, limit: 0.7, steepness: 1.702, shift: 1, interleaved: true } },
+    { options: { interleaved: true, dropout: 0.4 }, noisy: true },
   ],
   linear: [{ options: {} }, { options: { bias: true, outDeviation: 0.3 } }],
 };

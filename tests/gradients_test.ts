@@ -40,6 +40,8 @@ const short = (value: number) => Math.max(-1.5, Math.min(1.5, value));
 const inHalves = (value: number) => Math.round(2 * value) / 2;
 const apart = (x: Tensor) => arithmetic.affine(x, 1, 0.25);
 
+const gptOss = { limit: 7, steepness: 1.702, shift: 1 };
+
 const key_N = () => int([2, 0, -1, 2, 1, 0]);
 const token_N = () => int([0, 0, 1, 1, 2, 2]);
 
@@ -62,7 +64,10 @@ const cases: readonly OpCase[] = [
   { name: "multiply", shapes: [[3, 4], [3, 4]], apply: arithmetic.multiply },
   { name: "multiply by one value", shapes: [[3, 4], [1]], apply: arithmetic.multiply },
   { name: "multiply per row", shapes: [[3, 4], [3, 1]], apply: arithmetic.multiply },
-  { name: "gated", shapes: [[3, 5], [3, 5]], apply: arithmetic.gated },
+  { name: "gated", shapes: [[3, 5], [3, 5]], apply: (gate, x) => arithmetic.gated(gate, x) },
+  { name: "gated, GPT-OSS", shapes: [[3, 5], [3, 5]], apply: (gate, x) => arithmetic.gated(gate, x, gptOss) },
+  { name: "gatedPairs", shapes: [[3, 6]], apply: (h) => arithmetic.gatedPairs(h) },
+  { name: "gatedPairs, GPT-OSS", shapes: [[3, 6]], apply: (h) => arithmetic.gatedPairs(h, gptOss) },
   {
     name: "gated, one side a constant, and both sides one",
     shapes: [[3, 5]],

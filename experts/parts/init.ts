@@ -1,6 +1,7 @@
 // Initial expert weights, drawn hidden unit by hidden unit: unit u of the bank (expert floor(u / F), its unit u mod F)
 // gets the same numbers whatever E and F are, so banks cut into more, narrower experts start from the same network.
 import type { Init } from "../../tensor/init.ts";
+import type { Random } from "../../tensor/random.ts";
 import type { Parameter } from "../../tensor/tensor.ts";
 import type { ExpertDims } from "../expert.ts";
 
@@ -18,18 +19,52 @@ import type { ExpertDims } from "../expert.ts";
  * backend.close();
  * ```
  */
-export function unitsIn(name: string, { D, F, E }: ExpertDims, init: Init): Parameter {
-  return init.parameter(name, [E, D, F], (random, count) => {
-    const drawn = random.normal(count);
-    const scale = 1 / Math.sqrt(D);
+export function unitsIn(name: string, dims: ExpertDims, init: Init): Parameter {
+  const { D, F, E } = dims;
+  return init.parameter(name, [E, D, F], (random) => drawUnitsIn(random, dims));
+}
+
+/**
+ * Two such weights side by side, [E, D, 2 F]: unit f's are columns 2 f and 2 f + 1. They get the numbers that `unitsIn` draws
+ * under their two names, so that a bank starts as the same network whichever way it is laid out.
+ * @example
+ * ```ts
+ * import { cpu, createInit, pairedUnitsIn, random, unitsIn } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const [init, dims] = [createInit(backend, random(0)), { D: 1, F: 2, E: 1 }];
+ * const [gate, unit] = await Promise.all([unitsIn("gate", dims, init).read(), unitsIn("in", dims, init).read()]);
+ * const pairs = await pairedUnitsIn("gateIn", ["gate", "in"], dims, init).read();
+ * assertEquals(pairs, Float32Array.of(gate[0], unit[0], gate[1], unit[1]));
+ * backend.close();
+ * ```
+ */
+export function pairedUnitsIn(
+  name: string,
+  names: readonly [string, string],
+  dims: ExpertDims,
+  init: Init,
+): Parameter {
+  const { D, F, E } = dims;
+  return init.parameter(name, [E, D, 2 * F], (_, count) => {
     const values = new Float32Array(count);
-    for (let e = 0; e < E; e++) {
-      for (let d = 0; d < D; d++) {
-        for (let f = 0; f < F; f++) values[(e * D + d) * F + f] = scale * drawn[(e * F + f) * D + d];
-      }
-    }
+    names.forEach((each, place) => {
+      drawUnitsIn(init.random.split(each), dims).forEach((value, at) => values[2 * at + place] = value);
+    });
     return values;
   });
+}
+
+function drawUnitsIn(random: Random, { D, F, E }: ExpertDims): Float32Array {
+  const drawn = random.normal(E * D * F);
+  const scale = 1 / Math.sqrt(D);
+  const values = new Float32Array(drawn.length);
+  for (let e = 0; e < E; e++) {
+    for (let d = 0; d < D; d++) {
+      for (let f = 0; f < F; f++) values[(e * D + d) * F + f] = scale * drawn[(e * F + f) * D + d];
+    }
+  }
+  return values;
 }
 
 /**

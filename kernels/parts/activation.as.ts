@@ -14,7 +14,7 @@ function bounded(x: v128): v128 {
 /** The same, of negative numbers alone. */
 // @ts-ignore: decorator
 @inline
-function boundedBelow(x: v128): v128 {
+export function boundedBelow(x: v128): v128 {
   return f32x4.max(x, f32x4.splat(-MOST));
 }
 

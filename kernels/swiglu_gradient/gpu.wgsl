@@ -1,11 +1,5 @@
-// dgate = g x silu'(gate) and dx = g silu(gate), [size]; OP is silu's number in operations.ts. One invocation for four
-// elements.
+// dgate = g shifted(x) opened'(gate) and dx = g opened(gate) shifted'(x), [size]. One invocation for four elements.
 
-override OP: i32;
-
-struct Given {
-  quads: u32,
-}
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(1) var<storage, read> gate: array<vec4f>;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
@@ -22,9 +16,8 @@ fn main(
   let i = (group.y * groups.x + group.x) * 256u + lane;
   if (i < given.quads) {
     let own = gate[i];
-    let opened = vec4f(activate(OP, own.x), activate(OP, own.y), activate(OP, own.z), activate(OP, own.w));
-    let slope = vec4f(slopeAt(OP, own.x), slopeAt(OP, own.y), slopeAt(OP, own.z), slopeAt(OP, own.w));
-    dgate[i] = (g[i] * x[i]) * slope;
-    dx[i] = g[i] * opened;
+    let unit = x[i];
+    dgate[i] = (g[i] * shifted4(unit)) * openedSlope4(own);
+    dx[i] = shiftedGradient4(g[i] * opened4(own), unit);
   }
 }
