@@ -96,7 +96,7 @@ export * from "./routers/parts/scoring.ts";
 export * from "./experts/mod.ts";
 export * from "./experts/registry.ts";
 export * from "./experts/parts/init.ts";
-export { dropUnits } from "./experts/parts/dropout.ts";
+export { dropoutOption, dropUnits } from "./experts/parts/dropout.ts";
 export * from "./experts/parts/precision.ts";
 export { createMoeLayer, type LayerStep, type MoeLayer, type MoeOutput } from "./moe/layer.ts";
 export { type Load, loadOf, type RoutingValues } from "./moe/load.ts";

@@ -40,6 +40,8 @@ export interface ExpertPlugin<Options> {
   readonly renamed?: Readonly<Record<string, string>>;
   /** Numbers in one expert's parameters. */
   parameters(dims: ExpertDims, options: Options): number;
+  /** Numbers in parameters that all experts of a bank share; none where it is left out. */
+  sharedParameters?(dims: ExpertDims, options: Options): number;
   /** Floating-point operations of one token in one expert, forward: its multiply-adds, times two. */
   flopPerToken(dims: ExpertDims, options: Options): number;
   /** Values of 4 bytes that one token in one expert keeps for the backward pass in training, its output included. */
@@ -55,6 +57,8 @@ export interface ExpertPlugin<Options> {
 export interface ExpertBank {
   /** The first dimension of each is the expert. */
   readonly params: Params;
+  /** Parameters that all experts share, under names of their own. */
+  readonly shared?: Params;
   /** f32 [N, D] from {@linkcode ExpertRows}. */
   apply(rows: ExpertRows): Tensor;
 }

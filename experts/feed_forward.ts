@@ -5,8 +5,8 @@ import { constant } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { Parameter } from "../tensor/tensor.ts";
 import type { ExpertPlugin } from "./expert.ts";
-import { dropUnits, keptByDropout } from "./parts/dropout.ts";
-import { unitsIn, unitsOut } from "./parts/init.ts";
+import { dropoutOption, dropUnits, keptByDropout } from "./parts/dropout.ts";
+import { outDeviationOption, unitsIn, unitsOut } from "./parts/init.ts";
 import { checkPrecision, operandsIn, type Precision, precisionOption } from "./parts/precision.ts";
 
 /** Options of {@linkcode feedForward}. */
@@ -43,10 +43,8 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
       "activation of the hidden units",
     ),
     bias: z.boolean().default(false).describe("biases on both layers, starting at 0"),
-    outDeviation: z.number().positive().nullable().default(null)
-      .describe("standard deviation of W_out's init; null = 1 / sqrt(F)"),
-    dropout: z.number().min(0).lt(1).default(0)
-      .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)"),
+    outDeviation: outDeviationOption,
+    dropout: dropoutOption,
     precision: precisionOption,
   }),
   parameters: ({ D, F }, { bias }) => 2 * D * F + (bias ? F + D : 0),

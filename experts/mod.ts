@@ -3,4 +3,5 @@
 export type * from "./expert.ts";
 export { feedForward, type FeedForwardOptions } from "./feed_forward.ts";
 export { linear, type LinearOptions } from "./linear.ts";
+export { lowRank, type LowRankOptions } from "./low_rank.ts";
 export { swiglu, type SwigluOptions } from "./swiglu.ts";

@@ -6,8 +6,8 @@ import { constant, type Init, type Params } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ExpertDims, ExpertPlugin, ExpertRows } from "./expert.ts";
-import { dropUnits, keptByDropout } from "./parts/dropout.ts";
-import { pairedUnitsIn, unitsIn, unitsOut } from "./parts/init.ts";
+import { dropoutOption, dropUnits, keptByDropout } from "./parts/dropout.ts";
+import { outDeviationOption, pairedUnitsIn, unitsIn, unitsOut } from "./parts/init.ts";
 import { checkPrecision, operandsIn, type Precision, precisionOption } from "./parts/precision.ts";
 
 /** Options of {@linkcode swiglu}. */
@@ -58,10 +58,8 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
     interleaved: z.boolean().default(false).describe(
       "W_gate and W_in in one matrix whose columns take turns, gates first (GPT-OSS: true)",
     ),
-    outDeviation: z.number().positive().nullable().default(null)
-      .describe("standard deviation of W_out's init; null = 1 / sqrt(F)"),
-    dropout: z.number().min(0).lt(1).default(0)
-      .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)"),
+    outDeviation: outDeviationOption,
+    dropout: dropoutOption,
     precision: precisionOption,
   }),
   parameters: ({ D, F }, { bias }) => 3 * D * F + (bias ? 2 * F + D : 0),

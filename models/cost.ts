@@ -116,7 +116,7 @@ export function weightsOf(spec: ModelSpec): Omit<WeightCounts, "router"> {
     } else if (feedForward.kind === "moe") {
       const { E, F, experts: plugin, expertOptions } = feedForward;
       const one = plugin.parameters({ D, F, E }, expertOptions);
-      experts += E * one;
+      experts += E * one + (plugin.sharedParameters?.({ D, F, E }, expertOptions) ?? 0);
       idle += (E - choicesOf(feedForward)) * one;
     }
   }
@@ -137,10 +137,14 @@ export function stepBytes(spec: ModelSpec, T: number): { readonly least: number;
       activations += T * feedForward.width;
       largest = Math.max(largest, T * feedForward.width, D * feedForward.width);
     } else if (feedForward.kind === "moe") {
-      const { E, F } = feedForward;
-      const hidden = T * choicesOf(feedForward) * F;
-      activations += hidden;
-      largest = Math.max(largest, hidden, E * F * D);
+      const { E, F, experts, expertOptions } = feedForward;
+      const sizes = { D, F, E };
+      const assignments = T * choicesOf(feedForward);
+      const kept = experts.activationsPerToken(sizes, expertOptions);
+      activations += assignments * kept;
+      // Hidden units and one matrix of each expert, unless the kind has less than that altogether.
+      const matrices = E * Math.min(F * D, experts.parameters(sizes, expertOptions));
+      largest = Math.max(largest, assignments * Math.min(F, kept), matrices);
     }
   }
   // Weights and two moments; then logits and the embedding's gradient, or all gradients.

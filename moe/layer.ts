@@ -89,7 +89,9 @@ export function createMoeLayer(
   const { D, E, router, experts, called = "its router" } = parts;
   const params: Record<string, Parameter> = {};
   for (const [name, param] of Object.entries(router.params)) params[`router.${name}`] = param;
-  for (const [name, param] of Object.entries(experts.params)) params[`experts.${name}`] = param;
+  for (const [name, param] of Object.entries({ ...experts.params, ...experts.shared })) {
+    params[`experts.${name}`] = param;
+  }
   const free = () => releaseHeld(Object.values(params));
   return {
     D,

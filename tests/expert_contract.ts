@@ -132,6 +132,9 @@ export function applied(
   return { y_ND, position_N: byExpert.position_N };
 }
 
+/** An expert's own parameters and those that all share. */
+const paramsOf = ({ params, shared }: ExpertBank): Params => ({ ...params, ...shared });
+
 function free(params: Params): void {
   for (const param of Object.values(params)) param.backend.free(param.buffer);
 }
@@ -141,6 +144,8 @@ interface Found {
   readonly y: ArrayLike<number>;
   readonly position: ArrayLike<number>;
   readonly gradient: Readonly<Record<string, ArrayLike<number> | null>>;
+  /** Names of parameters that all experts share. */
+  readonly shared: readonly string[];
 }
 
 const TOKENS = "the tokens";
@@ -153,7 +158,7 @@ async function passes(subject: Subject, rows: Rows, how: How = {}): Promise<Foun
   const read = async (found: Tensor) => backend === exact ? exactValues(found) : await found.read();
   const x_TD = parameter(backend, rows.x, [rows.T, dims.D]);
   const { y_ND, position_N } = applied(bank, rows, x_TD, dims.E, how.stream);
-  const targets: Record<string, Parameter> = { ...bank.params, [TOKENS]: x_TD };
+  const targets: Record<string, Parameter> = { ...paramsOf(bank), [TOKENS]: x_TD };
   try {
     assertEquals([y_ND.shape, y_ND.dtype], [[rows.token.length, dims.D], "f32"]);
     assert(carriesGradient(y_ND), "the output carries no gradient");
@@ -163,6 +168,7 @@ async function passes(subject: Subject, rows: Rows, how: How = {}): Promise<Foun
     return {
       y,
       position,
+      shared: Object.keys(bank.shared ?? {}),
       gradient: Object.fromEntries(Object.keys(targets).map((name, at) => [name, values[at]])),
     };
   } finally {
@@ -301,12 +307,14 @@ export const expertChecks: readonly Check[] = [
     where: "on paper",
     run({ plugin, options }) {
       for (const sizes of [dims, { D: 10, F: 3, E: 5 }, { D: 1, F: 1, E: 1 }]) {
-        const { params } = plugin.create(sizes, options, createInit(exact, random(0)));
+        const { params, shared = {} } = plugin.create(sizes, options, createInit(exact, random(0)));
         for (const [name, { shape, dtype }] of Object.entries(params)) {
           assertEquals([shape[0], dtype], [sizes.E, "f32"], `parameter "${name}"`);
         }
-        const made = Object.values(params).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-        assertCount("parameters(...)", plugin.parameters(sizes, options), made / sizes.E);
+        assertEquals(Object.keys(shared).filter((name) => name in params), [], "two parameters of one name");
+        const sum = (made: Params) => Object.values(made).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+        assertCount("parameters(...)", plugin.parameters(sizes, options), sum(params) / sizes.E);
+        assertCount("sharedParameters(...)", plugin.sharedParameters?.(sizes, options) ?? 0, sum(shared));
       }
     },
   },
@@ -345,7 +353,7 @@ export const expertChecks: readonly Check[] = [
     async run(subject) {
       for (const stream of streams(subject)) {
         const rows = rowsOf();
-        const { y, gradient } = await passes(subject, rows, { stream });
+        const { y, gradient, shared } = await passes(subject, rows, { stream });
         const kept = rows.expert.filter((e) => e >= 0).length;
         assert(kept < rows.expert.length && !rows.expert.includes(IDLE), "the test shows less than it says");
         const past = Array.from(y).slice(kept * dims.D);
@@ -353,7 +361,7 @@ export const expertChecks: readonly Check[] = [
         for (const [name, values] of Object.entries(gradient)) {
           assert(values, `no gradient reaches ${name}`);
           assert(Array.from(values).every(Number.isFinite), `the gradient of ${name} is not finite`);
-          if (name === TOKENS) continue;
+          if (name === TOKENS || shared.includes(name)) continue;
           const share = values.length / dims.E;
           for (let e = 0; e < dims.E; e++) {
             const own = Array.from(values).slice(e * share, (e + 1) * share);
@@ -387,7 +395,7 @@ export const expertChecks: readonly Check[] = [
         const bank = subject.plugin.create(dims, subject.options, normalInit(exact));
         const x_TD = parameter(exact, rows.x, [rows.T, dims.D]);
         const loss = () => inRandomDirection(applied(bank, rows, x_TD, dims.E, stream).y_ND);
-        for (const [name, param] of Object.entries({ ...bank.params, [TOKENS]: x_TD })) {
+        for (const [name, param] of Object.entries({ ...paramsOf(bank), [TOKENS]: x_TD })) {
           assertDifferences(name, gradient[name]!, exactValues(param), () => exactValues(loss())[0]);
         }
       }
@@ -553,11 +561,11 @@ export const expertChecks: readonly Check[] = [
         const bank = subject.plugin.create(dims, subject.options, normalInit(backend));
         const rows = rowsOf();
         const x_TD = parameter(backend, rows.x, [rows.T, dims.D]);
-        const values = () => Promise.all([x_TD, ...Object.values(bank.params)].map((each) => each.read()));
+        const values = () => Promise.all([x_TD, ...Object.values(paramsOf(bank))].map((each) => each.read()));
         const held = await values();
         applied(bank, rows, x_TD, dims.E, stream);
         assertEquals(await values(), held);
-        free({ ...bank.params, x_TD });
+        free({ ...paramsOf(bank), x_TD });
       }
       assertEquals(usedBytes(), before);
     },

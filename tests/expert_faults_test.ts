@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import * as z from "zod";
 import type { ExpertBank, ExpertRows } from "../experts/expert.ts";
 import { feedForward } from "../experts/feed_forward.ts";
+import { lowRank } from "../experts/low_rank.ts";
 import type { AnyExpertPlugin } from "../experts/registry.ts";
 import { affine, multiply, subtract } from "../tensor/arithmetic.ts";
 import { type Init, normal, type Params } from "../tensor/init.ts";
@@ -181,6 +182,11 @@ const faults: readonly Fault[] = [
     about: "forgets biases when it counts weights",
     plugin: { ...feedForward, parameters: ({ D, F }) => 2 * D * F },
     variant: { options: { bias: true } },
+    check: "makes as many weights as it declares",
+  },
+  {
+    about: "forgets what experts share when it counts weights",
+    plugin: { ...lowRank, sharedParameters: () => 0 },
     check: "makes as many weights as it declares",
   },
   {

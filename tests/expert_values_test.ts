@@ -3,6 +3,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import type { ExpertDims } from "../experts/expert.ts";
 import { feedForward } from "../experts/feed_forward.ts";
+import { lowRank } from "../experts/low_rank.ts";
 import { type AnyExpertPlugin, parseExpertOptions } from "../experts/registry.ts";
 import { swiglu } from "../experts/swiglu.ts";
 import { createInit } from "../tensor/init.ts";
@@ -14,7 +15,7 @@ import { applied, normalInit, toAll } from "./expert_contract.ts";
 const exact = exactBackend();
 const dims: ExpertDims = { D: 6, F: 4, E: 3 };
 
-/** One expert's weights: a matrix by rows, or a vector as a matrix of one row. */
+/** One expert's weights, or those that all share: a matrix by rows, or a vector as a matrix of one row. */
 type Weights = (name: string) => number[][];
 
 /** Experts applied to rows in plain loops. */
@@ -35,10 +36,12 @@ function assertFormula(plugin: AnyExpertPlugin, given: Record<string, unknown>, 
   const { y_ND, position_N } = applied(bank, rows, tensor(exact, rows.x, [rows.T, D]), E);
   const [y, position] = [exactValues(y_ND), exactValues(position_N)];
   const weightsOf = (expert: number): Weights => (name) => {
-    const { shape } = bank.params[name];
+    const param = bank.params[name] ?? bank.shared![name];
+    const { shape } = param;
     const columns = shape[shape.length - 1];
     const size = shape.slice(1).reduce((product, length) => product * length, 1);
-    const own = Array.from(exactValues(bank.params[name]).subarray(expert * size, (expert + 1) * size));
+    const at = name in bank.params ? expert * size : 0;
+    const own = Array.from(exactValues(param).subarray(at, at + size));
     return Array.from({ length: size / columns }, (_, row) => own.slice(row * columns, (row + 1) * columns));
   };
   for (const [n, expert] of rows.expert.entries()) {
@@ -99,4 +102,15 @@ Deno.test("an interleaved bank starts as the same network as one whose matrices 
     return Array.from(exactValues(applied(bank, rows, tensor(exact, rows.x, [rows.T, dims.D]), dims.E).y_ND));
   });
   assertEquals(made[1], made[0]);
+});
+
+Deno.test("low-rank experts add A B to both matrices of the network they share", () => {
+  assertFormula(lowRank, { rank: 2, activation: "silu" }, (x, weights) => {
+    const sum = (shared: string) => {
+      const [a, b] = [weights(`${shared}A`), weights(`${shared}B`)];
+      return weights(shared).map((row, at) => plus(row, times(a[at], b)));
+    };
+    const hidden = times(x, sum("in")).map((value) => value / (1 + Math.exp(-value)));
+    return times(hidden, sum("out"));
+  });
 });

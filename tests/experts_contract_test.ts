@@ -29,6 +29,11 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     { options: { bias: true, limit: 0.7, steepness: 1.702, shift: 1, interleaved: true } },
     { options: { interleaved: true, dropout: 0.4 }, noisy: true },
   ],
+  "low-rank": [
+    { options: {} },
+    { options: { rank: 2, outDeviation: 0.3, activation: "gelu" } },
+    { options: { rank: 1, dropout: 0.4 }, noisy: true },
+  ],
   linear: [{ options: {} }, { options: { bias: true, outDeviation: 0.3 } }],
 };
 
@@ -72,6 +77,6 @@ Deno.test("a kind of experts is found by its name, taken once, and must be whole
   assertThrows(
     () => findExperts("swigloo"),
     RangeError,
-    'there are "bilinear", "feed-forward", "linear", "mine", "swiglu"',
+    'there are "bilinear", "feed-forward", "linear", "low-rank", "mine", "swiglu"',
   );
 });

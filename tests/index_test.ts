@@ -51,7 +51,7 @@ Deno.test("a folder with a badly formed variant is refused by name", async () =>
 
 Deno.test("the experts' page shows costs as formulas and options", async () => {
   const page = (await pageFiles(root))["experts/README.md"];
-  assert(/\| \[`swiglu`\]\(swiglu.ts\) +\| 3 D F +\| 6 D F +\| D \+ 3 F +\|/.test(page));
+  assert(/\| \[`swiglu`\]\(swiglu.ts\) +\| 3 D F +\| 0 +\| 6 D F +\| D \+ 3 F +\|/.test(page));
   assert(/\| `bias` +\| `false` +\| `true`, `false` +\| a bias, starting at 0 +\|/.test(page));
 });
 

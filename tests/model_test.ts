@@ -28,6 +28,7 @@ import { openRunStore } from "../training/run_store.ts";
 import { specOf } from "../training/spec_of.ts";
 import { train } from "../training/train.ts";
 import { createTrainer } from "../training/trainer.ts";
+import { dryBackend, dryInit } from "../tools/dry_step.ts";
 import { least, madeUpData, tinyConfig, wordsAlone } from "./run_configs.ts";
 
 const backend = await cpu({ threads: 1 });
@@ -107,8 +108,10 @@ Deno.test("weights are counted as many as a model holds, by part", async () => {
     assertEquals(router, valuesOf((path) => path.includes(".router.")), name);
     assertEquals(experts, valuesOf((path) => path.includes(".experts.")), name);
     const idle = moeLayers(spec).reduce((sum, { at, moe }) => {
-      const bank = valuesOf((path) => path.startsWith(`blocks.${at}.experts.`));
-      return sum + bank * (1 - choicesOf(moe) / moe.E);
+      const bank = moe.experts.create({ ...moe, D: spec.D }, moe.expertOptions, dryInit(dryBackend([])));
+      const own = Object.values(bank.params).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+      assertEquals(valuesOf((path) => path.startsWith(`blocks.${at}.experts.`)) >= own, true);
+      return sum + own * (1 - choicesOf(moe) / moe.E);
     }, 0);
     assertAlmostEquals(active, total - idle, 1e-6, name);
     model.free();

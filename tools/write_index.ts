@@ -172,7 +172,8 @@ function expertTable(found: readonly Loaded<ExpertPlugin<unknown>>[]): string {
   const rows = found.map(({ file, plugin }) => {
     const { name, options } = plugin;
     const defaults = options.parse({});
-    const counts = [plugin.parameters, plugin.flopPerToken, plugin.activationsPerToken].map((count) =>
+    const { parameters, sharedParameters = () => 0, flopPerToken, activationsPerToken } = plugin;
+    const counts = [parameters, sharedParameters, flopPerToken, activationsPerToken].map((count) =>
       formula((D, F) => count.call(plugin, { D, F, E: 1 }, defaults)) ?? "see its file"
     );
     return `| [\`${name}\`](${file}) | ${counts.join(" | ")} |\n`;
@@ -180,7 +181,8 @@ function expertTable(found: readonly Loaded<ExpertPlugin<unknown>>[]): string {
   const sections = found.map(({ plugin: { name, about, options } }) =>
     `### ${name}\n\n${about}\n\n${optionsTable(options)}\n`
   );
-  return `| experts | weights of one | FLOPs of a token | activations of a token |\n|---|---|---|---|\n` +
+  return "| experts | weights of one | weights of all together | FLOPs of a token | activations of a token |\n" +
+    "|---|---|---|---|---|\n" +
     `${rows.join("")}\n${sections.join("")}`;
 }
 

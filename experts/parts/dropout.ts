@@ -1,9 +1,14 @@
 // Dropout of hidden units inside experts: Switch's expert dropout (section 2.4), in training only.
+import * as z from "zod";
 import * as kernels from "../../kernels/mod.ts";
 import { affine, greater, multiply } from "../../tensor/arithmetic.ts";
 import { spending } from "../../tensor/memory.ts";
 import type { Random } from "../../tensor/random.ts";
 import { apply, reshape, type Tensor, tensor } from "../../tensor/tensor.ts";
+
+/** The option of a kind of experts with hidden units. */
+export const dropoutOption: z.ZodType<number, number | undefined> = z.number().min(0).lt(1).default(0)
+  .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)");
 
 /**
  * Hidden units, each zero with probability `share` and else divided by 1 - share; as they are without a stream.

@@ -1,9 +1,14 @@
 // Initial expert weights, drawn hidden unit by hidden unit: unit u of the bank (expert floor(u / F), its unit u mod F)
 // gets the same numbers whatever E and F are, so banks cut into more, narrower experts start from the same network.
+import * as z from "zod";
 import type { Init } from "../../tensor/init.ts";
 import type { Random } from "../../tensor/random.ts";
 import type { Parameter } from "../../tensor/tensor.ts";
 import type { ExpertDims } from "../expert.ts";
+
+/** The option of a kind of experts whose last matrix maps F hidden units back. */
+export const outDeviationOption: z.ZodType<number | null, number | null | undefined> = z.number().positive()
+  .nullable().default(null).describe("standard deviation of W_out's init; null = 1 / sqrt(F)");
 
 /**
  * Weights into hidden units, [E, D, F], normal with standard deviation 1 / sqrt(D).
