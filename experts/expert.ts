@@ -34,6 +34,8 @@ export interface ExpertPlugin<Options> {
   readonly name: string;
   /** One sentence. */
   readonly about: string;
+  /** What this file does where its source is silent, or was read in released code alone; one sentence or two each. */
+  readonly readings?: readonly string[];
   /** Defaults, ranges and one-line descriptions of the options. */
   readonly options: OptionsSchema<Options>;
   /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */

@@ -248,7 +248,8 @@ function dry(plugin: AnyExpertPlugin, options: unknown, sizes: ExpertDims, N: nu
 /** Whether experts can be cut finer at equal cost: then a bank must start as the same network however it is cut. */
 function isCut(plugin: AnyExpertPlugin, options: unknown): boolean {
   const { D, F, E } = dims;
-  return plugin.flopPerToken({ D, F: F / 2, E }, options) * 2 === plugin.flopPerToken(dims, options);
+  const whole = plugin.flopPerToken(dims, options);
+  return whole > 0 && plugin.flopPerToken({ D, F: F / 2, E }, options) * 2 === whole;
 }
 
 /** What each fresh expert of a bank makes of each of a few tokens: row t E + e. */

@@ -2,9 +2,12 @@
 // the exact backend, to the last digits. The contract suite holds the other backends to that one.
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import type { ExpertDims } from "../experts/expert.ts";
+import { constantVector } from "../experts/constant.ts";
+import { copy } from "../experts/copy.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { lowRank } from "../experts/low_rank.ts";
 import { type AnyExpertPlugin, parseExpertOptions } from "../experts/registry.ts";
+import { zero } from "../experts/zero.ts";
 import { swiglu } from "../experts/swiglu.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
@@ -112,5 +115,14 @@ Deno.test("low-rank experts add A B to both matrices of the network they share",
     };
     const hidden = times(x, sum("in")).map((value) => value / (1 + Math.exp(-value)));
     return times(hidden, sum("out"));
+  });
+});
+
+Deno.test("zero, copy and constant experts discard, skip and replace, as in MoE++'s released code", () => {
+  assertFormula(zero, {}, (x) => x.map(() => 0));
+  assertFormula(copy, {}, (x) => x);
+  assertFormula(constantVector, {}, (x, weights) => {
+    const [a, b] = times(x, weights("mix")).map(Math.exp);
+    return x.map((value, d) => (a * value + b * weights("vector")[0][d]) / (a + b));
   });
 });

@@ -77,6 +77,6 @@ Deno.test("a kind of experts is found by its name, taken once, and must be whole
   assertThrows(
     () => findExperts("swigloo"),
     RangeError,
-    'there are "bilinear", "feed-forward", "linear", "low-rank", "mine", "swiglu"',
+    'there are "bilinear", "constant", "copy", "feed-forward", "linear", "low-rank", "mine", "swiglu", "zero"',
   );
 });

@@ -178,8 +178,8 @@ function expertTable(found: readonly Loaded<ExpertPlugin<unknown>>[]): string {
     );
     return `| [\`${name}\`](${file}) | ${counts.join(" | ")} |\n`;
   });
-  const sections = found.map(({ plugin: { name, about, options } }) =>
-    `### ${name}\n\n${about}\n\n${optionsTable(options)}\n`
+  const sections = found.map(({ plugin: { name, about, readings, options } }) =>
+    `### ${name}\n\n${about}\n\n${notes("Our reading", readings)}${optionsTable(options)}\n`
   );
   return "| experts | weights of one | weights of all together | FLOPs of a token | activations of a token |\n" +
     "|---|---|---|---|---|\n" +
