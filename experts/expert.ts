@@ -28,6 +28,10 @@ export interface ExpertRows {
   readonly random?: Random;
 }
 
+/** A kind of experts, whatever its options are. */
+// deno-lint-ignore no-explicit-any -- a list of plugins with different options has no better type
+export type AnyExpertPlugin = ExpertPlugin<any>;
+
 /** A kind of expert as a plugin. */
 export interface ExpertPlugin<Options> {
   /** In kebab-case. */
@@ -48,6 +52,11 @@ export interface ExpertPlugin<Options> {
   flopPerToken(dims: ExpertDims, options: Options): number;
   /** Values of 4 bytes that one token in one expert keeps for the backward pass in training, its output included. */
   activationsPerToken(dims: ExpertDims, options: Options): number;
+  /**
+   * A kind with hidden units, and its options, that stands for the bank as one dense network: as wide as makes FLOPs or
+   * parameters equal. Left out, it is the kind itself with one expert, as wide as one of them or as all of them.
+   */
+  dense?(options: Options): readonly [kind: AnyExpertPlugin, options: unknown] | null;
   /**
    * Makes a bank with fresh parameters for one layer.
    * @throws {RangeError} when the backend cannot store what the options ask for.

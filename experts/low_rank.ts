@@ -8,6 +8,7 @@ import { groupedMatmul } from "../tensor/products.ts";
 import { type SortedRows, take } from "../tensor/rows.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { ExpertPlugin } from "./expert.ts";
+import { feedForward } from "./feed_forward.ts";
 import { dropoutOption, dropUnits, keptByDropout } from "./parts/dropout.ts";
 import { outDeviationOption, unitsIn, unitsOut } from "./parts/init.ts";
 
@@ -48,6 +49,10 @@ export const lowRank: ExpertPlugin<LowRankOptions> = {
   flopPerToken: ({ D, F }, { rank }) => 4 * D * F + 4 * rank * (D + F),
   activationsPerToken: ({ D, F }, { rank, activation, dropout }) =>
     D + 2 * rank + F * ((activation === "relu" ? 1 : 2) + keptByDropout(dropout)),
+  dense: ({ activation, outDeviation, dropout }) => [
+    feedForward,
+    feedForward.options.parse({ activation, outDeviation, dropout }),
+  ],
   create(dims, options, init) {
     const { D, F, E } = dims;
     const { rank: R, dropout } = options;

@@ -1,11 +1,9 @@
 // The kinds of experts there are: those of this folder and those a program registers.
 import { listPlugins } from "../tensor/plugins.ts";
-import type { ExpertPlugin } from "./expert.ts";
+import type { AnyExpertPlugin, ExpertPlugin } from "./expert.ts";
 import * as builtIn from "./mod.ts";
 
-/** A kind of experts, whatever its options are. */
-// deno-lint-ignore no-explicit-any -- a list of plugins with different options has no better type
-export type AnyExpertPlugin = ExpertPlugin<any>;
+export type { AnyExpertPlugin };
 
 const known = listPlugins<AnyExpertPlugin>({
   word: "experts",

@@ -1,5 +1,6 @@
 // Controls: what a comparison of routers is held against. Each is a function from spec to spec, so that a control trains
 // on the same examples, in the same order, from the same weights outside the experts.
+import type { AnyExpertPlugin } from "../experts/expert.ts";
 import { forcedBalance } from "../routers/forced_balance.ts";
 import { maskExperts } from "../routers/parts/capacity.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
@@ -61,18 +62,29 @@ export function controlled(spec: ModelSpec, control: ControlName, group_V: Int32
     const { feedForward } = layer;
     if (feedForward.kind !== "moe") return layer;
     if (control === "no experts") return { ...layer, feedForward: { kind: "none" } };
-    return { ...layer, feedForward: replaced(feedForward, control, group_V) };
+    return { ...layer, feedForward: replaced(feedForward, spec.D, control, group_V) };
   };
   return { ...spec, layers: spec.layers.map(change) };
 }
 
-function replaced(moe: MoeSpec, control: ControlName, group_V: Int32Array | null): MoeSpec {
+function replaced(moe: MoeSpec, D: number, control: ControlName, group_V: Int32Array | null): MoeSpec {
   if (control === "best known routing") return { ...moe, router: knownRouting(group_V!), routerOptions: {} };
   const mode = control === "random routing" ? "random" : "even";
   const routerOptions = forcedBalance.options.parse({ k: 1, mode });
   const same = { ...moe, router: forcedBalance as AnyRouterPlugin, routerOptions };
   if (control === "random routing") return same;
-  return { ...same, E: 1, F: control === "dense, equal FLOPs" ? moe.F : moe.E * moe.F };
+  const equalFlop = control === "dense, equal FLOPs";
+  const { experts, expertOptions, E, F } = moe;
+  const stand = experts.dense?.(expertOptions);
+  if (!stand) return { ...same, E: 1, F: equalFlop ? F : E * F };
+  const [kind, options] = stand;
+  const cost = (plugin: AnyExpertPlugin, given: unknown, count: number) => {
+    const sizes = { D, F, E: count };
+    if (equalFlop) return plugin.flopPerToken(sizes, given);
+    return count * plugin.parameters(sizes, given) + (plugin.sharedParameters?.(sizes, given) ?? 0);
+  };
+  const width = F * cost(experts, expertOptions, E) / cost(kind, options, 1);
+  return { ...same, experts: kind, expertOptions: options, E: 1, F: Math.max(1, Math.round(width)) };
 }
 
 /** A router that sends each token to the expert of its group, with weight 1. */

@@ -182,6 +182,33 @@ Deno.test("heads of keys and values are shared, part of a head turns, and such a
   assert(whole[0] !== first, "the width that turns changes nothing");
 });
 
+/** Kinds of experts that no single one of their own kind can stand for. */
+const unlike: readonly Settings[] = [{ "experts.name": "low-rank", "experts.rank": 2 }];
+
+for (const settings of unlike) {
+  Deno.test(`dense controls of ${settings["experts.name"]} experts are as wide as makes costs equal`, async () => {
+    const spec = (control: ControlName | null) =>
+      specOf(tinyConfig("switch", {}, settings, { control, "model.width": 64 }), text);
+    const [studied, flops, weights] = [
+      spec(null),
+      spec("dense, equal FLOPs"),
+      spec("dense, equal parameters"),
+    ];
+    // A width is a whole number: half a unit of two matrices is how far it may be off.
+    const unit = 2 * studied.D;
+    const mixtures = moeLayers(studied).length;
+    assertEquals(moeLayers(flops).map(({ moe }) => moe.E), new Array(mixtures).fill(1));
+    assertAlmostEquals(flopOf(flops).experts, flopOf(studied).experts, mixtures * unit);
+    assertAlmostEquals(weightsOf(weights).experts, weightsOf(studied).experts, mixtures * unit / 2);
+    assert(weightsOf(weights).experts > 1.1 * weightsOf(flops).experts, "the two controls are one");
+    using run = await train(
+      tinyConfig("switch", {}, settings, { control: "dense, equal FLOPs", "train.steps": 2 }),
+      { backend, data: text },
+    );
+    assert(run.record.end!.loss > 0);
+  });
+}
+
 Deno.test("a router's products are counted from its matrices", () => {
   const model = made(specOf(tinyConfig("switch", {}, { "model.moeEvery": 1 }), text));
   assertEquals(model.flop.router, 2 * 2 * 32 * 4);
