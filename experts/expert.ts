@@ -44,12 +44,14 @@ export interface ExpertPlugin<Options> {
   readonly options: OptionsSchema<Options>;
   /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */
   readonly renamed?: Readonly<Record<string, string>>;
-  /** Numbers in one expert's parameters. */
+  /** Numbers in one expert's parameters; their mean, where experts differ. */
   parameters(dims: ExpertDims, options: Options): number;
   /** Numbers in parameters that all experts of a bank share; none where it is left out. */
   sharedParameters?(dims: ExpertDims, options: Options): number;
-  /** Floating-point operations of one token in one expert, forward: its multiply-adds, times two. */
+  /** Floating-point operations of one token in one expert, forward: its multiply-adds, times two; or their mean. */
   flopPerToken(dims: ExpertDims, options: Options): number;
+  /** The same of one expert, 0 to E - 1, where experts differ. */
+  flopOfExpert?(dims: ExpertDims, options: Options, expert: number): number;
   /** Values of 4 bytes that one token in one expert keeps for the backward pass in training, its output included. */
   activationsPerToken(dims: ExpertDims, options: Options): number;
   /**
@@ -68,6 +70,8 @@ export interface ExpertPlugin<Options> {
 export interface ExpertBank {
   /** The first dimension of each is the expert. */
   readonly params: Params;
+  /** Whose parameters lie along the first dimension, by name, where it is not experts 0 to E - 1. */
+  readonly owners?: Readonly<Record<string, readonly number[]>>;
   /** Parameters that all experts share, under names of their own. */
   readonly shared?: Params;
   /** f32 [N, D] from {@linkcode ExpertRows}. */

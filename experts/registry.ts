@@ -1,6 +1,7 @@
 // The kinds of experts there are: those of this folder and those a program registers.
 import { listPlugins } from "../tensor/plugins.ts";
 import type { AnyExpertPlugin, ExpertPlugin } from "./expert.ts";
+import { mixedExperts } from "./mixed.ts";
 import * as builtIn from "./mod.ts";
 
 export type { AnyExpertPlugin };
@@ -11,6 +12,8 @@ const known = listPlugins<AnyExpertPlugin>({
   example: "feed-forward",
   parts: ["name", "about", "options", "parameters", "flopPerToken", "activationsPerToken", "create"],
 }, builtIn);
+// It is made of kinds that are looked up here.
+known.register(mixedExperts(known));
 
 /**
  * Every kind of experts, by name: those of this package and those registered.

@@ -41,9 +41,18 @@ export function activeFlop({ attention, dense, experts, output }: FlopCounts): n
   return attention + dense + experts + output;
 }
 
-/** FLOPs of one expert for one token of a layer. */
+/** FLOPs of one expert for one token of a layer; the mean, where experts differ. */
 export function expertFlop(D: number, { experts, expertOptions, E, F }: MoeSpec): number {
   return experts.flopPerToken({ D, F, E }, expertOptions);
+}
+
+/** The same of each expert. */
+export function flopByExpert(D: number, moe: MoeSpec): number[] {
+  const { experts, expertOptions, E, F } = moe;
+  return Array.from(
+    { length: E },
+    (_, e) => experts.flopOfExpert?.({ D, F, E }, expertOptions, e) ?? expertFlop(D, moe),
+  );
 }
 
 /**
@@ -115,9 +124,10 @@ export function weightsOf(spec: ModelSpec): Omit<WeightCounts, "router"> {
       total += 2 * D * feedForward.width + (feedForward.bias ? feedForward.width + D : 0);
     } else if (feedForward.kind === "moe") {
       const { E, F, experts: plugin, expertOptions } = feedForward;
-      const one = plugin.parameters({ D, F, E }, expertOptions);
-      experts += E * one + (plugin.sharedParameters?.({ D, F, E }, expertOptions) ?? 0);
-      idle += (E - choicesOf(feedForward)) * one;
+      // A whole number for the bank, and a mean for one expert where experts differ.
+      const own = Math.round(E * plugin.parameters({ D, F, E }, expertOptions));
+      experts += own + (plugin.sharedParameters?.({ D, F, E }, expertOptions) ?? 0);
+      idle += (1 - choicesOf(feedForward) / E) * own;
     }
   }
   return { total: total + experts, experts, active: total + experts - idle };

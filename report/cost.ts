@@ -48,15 +48,24 @@ function applications(row: StepRow, tokens: number): number {
   return expertsPerToken(row, tokens).reduce((sum, { experts }) => sum + experts, 0);
 }
 
-/** FLOPs of a token's forward pass that applies so many experts; null when the record does not say what they cost. */
-function flopAt({ flop }: RunHeader, applied: number): number | null {
-  return flop ? flop.dense + flop.expert * applied + (flop.router ?? 0) : null;
+/** FLOPs of a token's forward pass whose experts take `experts` of them; null when the record does not say. */
+function flopWith({ flop }: RunHeader, experts: number): number | null {
+  return flop ? flop.dense + experts + (flop.router ?? 0) : null;
+}
+
+/** FLOPs of experts for a token of a step, over all layers; null when the record does not say what experts cost. */
+function expertsFlop({ flop }: RunHeader, row: StepRow, tokens: number): number | null {
+  if (!flop) return null;
+  const { byExpert, expert } = flop;
+  if (!byExpert) return expert * applications(row, tokens);
+  const spent = row.layers.flatMap(({ kept }, layer) => kept.map((count, e) => count * byExpert[layer][e]));
+  return spent.reduce((sum, each) => sum + each, 0) / tokens;
 }
 
 /** FLOPs of a token's forward pass in a step, as measured; null when the record does not say what experts cost. */
 export function stepFlop({ header }: FinishedRun, row: StepRow): number | null {
   const tokens = tokensPerStep(header);
-  return tokens === null ? null : flopAt(header, applications(row, tokens));
+  return tokens === null ? null : flopWith(header, expertsFlop(header, row, tokens) ?? 0);
 }
 
 function byLayer(runs: readonly FinishedRun[], tokens: number): Cost["expertsByLayer"] {
@@ -76,7 +85,14 @@ export function costOf({ header, runs }: Series): Cost | null {
   const applied = runs.map(({ steps }) => steps.map((row) => applications(row, tokens)));
   const means = applied.map(mean);
   const perLayer = (count: number): number => layers === 0 ? 0 : count / layers;
-  const flops = header.flop ? means.map((count) => flopAt(header, count)!) : null;
+  const spent = header.flop
+    ? runs.map(({ header, steps }, at) =>
+      header.flop?.byExpert
+        ? mean(steps.map((row) => expertsFlop(header, row, tokens)!))
+        : means[at] * header.flop!.expert
+    )
+    : null;
+  const flops = spent && spent.map((experts) => flopWith(header, experts)!);
   return {
     experts: estimate(means.map(perLayer)),
     expertsByLayer: byLayer(runs, tokens),
@@ -84,9 +100,12 @@ export function costOf({ header, runs }: Series): Cost | null {
     highest: perLayer(applied.flat().reduce((high, count) => Math.max(high, count))),
     flop: flops && estimate(flops),
     flopBySeed: flops && new Map(runs.map((run, at) => [run.header.seed, flops[at]])),
-    expertFlop: header.flop ? estimate(means.map((count) => count * header.flop!.expert)) : null,
+    expertFlop: spent && estimate(spent),
     routerFlop: header.flop?.router ?? null,
-    planned: flopAt(header, layers * (header.expertsPerToken ?? header.experts.K)),
+    planned: flopWith(
+      header,
+      layers * (header.expertsPerToken ?? header.experts.K) * (header.flop?.expert ?? 0),
+    ),
   };
 }
 

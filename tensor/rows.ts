@@ -1,6 +1,7 @@
 // Moving rows, with gradients. Gathering and combining are each other's gradient, and both are gathers underneath:
 // nothing adds into shared memory, so results do not depend on the order of threads.
 import * as kernels from "../kernels/mod.ts";
+import { spending } from "./memory.ts";
 import { apply, differentiable, type Tensor, tensor } from "./tensor.ts";
 
 /**
@@ -247,6 +248,26 @@ export function dispatchRows(rows: SortedRows): Tensor {
   const { x_TD, assignments: { token_N, each }, byExpert } = rows;
   const token_P = each === undefined ? rows.index_N : take(token_N, byExpert.order_N);
   return differentiable(take(x_TD, token_P), [[x_TD, (gradient) => unsortGradient(gradient, rows)]]);
+}
+
+/**
+ * Rows in the order of one grouping of N assignments, put in the order of another, [N, D]; 0 where the first leaves an
+ * assignment out.
+ * @example
+ * ```ts
+ * import { cpu, groupBy, regroupRows, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const backend = await cpu({ threads: 1 });
+ * const grouped = (...key: number[]) => groupBy(tensor(backend, Int32Array.from(key), [3]), 3);
+ * const rows_ND = tensor(backend, [10, 20, 0], [3, 1]); // of assignments 2 and 0
+ * assertEquals(await regroupRows(rows_ND, grouped(1, -1, 0), grouped(2, 1, 0)).read(), Float32Array.of(10, 0, 20));
+ * backend.close();
+ * ```
+ */
+export function regroupRows(rows_ND: Tensor, from: Groups, to: Groups): Tensor {
+  const move = (x_ND: Tensor, a: Groups, b: Groups) =>
+    spending(take(a.position_N, b.order_N), (place_N) => take(x_ND, place_N));
+  return differentiable(move(rows_ND, from, to), [[rows_ND, (gradient) => move(gradient, to, from)]]);
 }
 
 /** What {@linkcode combineRows} may do besides. */

@@ -37,5 +37,10 @@ export function exactBackend(): Backend {
 
 /** The values themselves of a tensor on such a backend: what is written to them is there. */
 export function exactValues({ buffer }: Tensor): NumberArray {
+  return exactNumbers(buffer);
+}
+
+/** The same of what a tensor stands for. */
+export function exactNumbers(buffer: Buffer): NumberArray {
   return (buffer as ExactBuffer).values;
 }

@@ -11,6 +11,7 @@ import {
 import type { ExpertBank, ExpertDims } from "../experts/expert.ts";
 import { type AnyExpertPlugin, parseExpertOptions } from "../experts/registry.ts";
 import { type Backend, bytesOf, type NumberArray, sizeOf } from "../kernels/kernel.ts";
+import { groupedMatmul } from "../kernels/mod.ts";
 import { multiply } from "../tensor/arithmetic.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit, type Init, type Params } from "../tensor/init.ts";
@@ -21,7 +22,7 @@ import { sumAll } from "../tensor/reduce.ts";
 import { assignmentsOf, groupBy, sortRows } from "../tensor/rows.ts";
 import { carriesGradient, type Parameter, parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { dryBackend, dryInit, type KernelCall } from "../tools/dry_step.ts";
-import { exactBackend, exactValues } from "./exact_backend.ts";
+import { exactBackend, exactNumbers, exactValues } from "./exact_backend.ts";
 import { gpuTest } from "./gpu.ts";
 import { onCpu, onGpu, type Place } from "./place.ts";
 import { assertBadOptionsRefused, assertDescribed, assertSurviveJson } from "./plugin_options.ts";
@@ -33,6 +34,8 @@ export interface Variant {
   readonly options: Readonly<Record<string, unknown>>;
   /** Whether training draws random numbers. */
   readonly noisy?: boolean;
+  /** What the number of experts must be a multiple of; 1 unless said otherwise. */
+  readonly round?: number;
 }
 
 /** A plugin with options, as a check sees it. */
@@ -43,6 +46,7 @@ export interface Subject {
   readonly given: Readonly<Record<string, unknown>>;
   readonly options: unknown;
   readonly noisy: boolean;
+  readonly round: number;
 }
 
 /** One promise of the contract. */
@@ -135,6 +139,13 @@ export function applied(
 /** An expert's own parameters and those that all share. */
 const paramsOf = ({ params, shared }: ExpertBank): Params => ({ ...params, ...shared });
 
+/** Experts whose numbers lie along a parameter's first dimension. */
+function ownersOf({ owners }: ExpertBank, name: string, { E }: ExpertDims): readonly number[] {
+  const found = owners?.[name] ?? Array.from({ length: E }, (_, e) => e);
+  assert(new Set(found).size === found.length && found.every((e) => e >= 0 && e < E), `owners of "${name}"`);
+  return found;
+}
+
 function free(params: Params): void {
   for (const param of Object.values(params)) param.backend.free(param.buffer);
 }
@@ -144,8 +155,8 @@ interface Found {
   readonly y: ArrayLike<number>;
   readonly position: ArrayLike<number>;
   readonly gradient: Readonly<Record<string, ArrayLike<number> | null>>;
-  /** Names of parameters that all experts share. */
-  readonly shared: readonly string[];
+  /** Experts whose numbers lie along the first dimension of a parameter that not all share, by name. */
+  readonly owners: Readonly<Record<string, readonly number[]>>;
 }
 
 const TOKENS = "the tokens";
@@ -168,7 +179,7 @@ async function passes(subject: Subject, rows: Rows, how: How = {}): Promise<Foun
     return {
       y,
       position,
-      shared: Object.keys(bank.shared ?? {}),
+      owners: Object.fromEntries(Object.keys(bank.params).map((name) => [name, ownersOf(bank, name, dims)])),
       gradient: Object.fromEntries(Object.keys(targets).map((name, at) => [name, values[at]])),
     };
   } finally {
@@ -245,11 +256,39 @@ function dry(plugin: AnyExpertPlugin, options: unknown, sizes: ExpertDims, N: nu
   return { flop, bytes: bytes - before };
 }
 
+/** Operations a token of products over the rows there are, when all of eight go to one expert. */
+function productsOf(plugin: AnyExpertPlugin, options: unknown, sizes: ExpertDims, expert: number): number {
+  let products = 0;
+  const backend: Backend = {
+    ...exact,
+    run(kernel, inputs, params) {
+      if (kernel === groupedMatmul) {
+        const [, { type: { shape: [, K, M] } }, offset] = inputs;
+        products += 2 * K * M * exactNumbers(offset).at(-1)!;
+      } else if (kernel.name.includes("matmul")) {
+        products += kernel.cost(inputs.map(({ type }) => type), params).flop;
+      }
+      return exact.run(kernel, inputs, params);
+    },
+  };
+  const T = 8;
+  const token = Array.from({ length: T }, (_, t) => t);
+  const rows: Rows = { x: new Float32Array(0), T, token, expert: token.map(() => expert), each: 1 };
+  const x_TD = tensor(backend, new Float32Array(T * sizes.D), [T, sizes.D]);
+  applied(plugin.create(sizes, options, dryInit(backend)), rows, x_TD, sizes.E);
+  return products / T;
+}
+
 /** Whether experts can be cut finer at equal cost: then a bank must start as the same network however it is cut. */
 function isCut(plugin: AnyExpertPlugin, options: unknown): boolean {
   const { D, F, E } = dims;
-  const whole = plugin.flopPerToken(dims, options);
-  return whole > 0 && plugin.flopPerToken({ D, F: F / 2, E }, options) * 2 === whole;
+  const flops = (sizes: ExpertDims) =>
+    Array.from(
+      { length: E },
+      (_, e) => plugin.flopOfExpert?.(sizes, options, e) ?? plugin.flopPerToken(sizes, options),
+    );
+  const halves = flops({ D, F: F / 2, E });
+  return flops(dims).every((whole, e) => whole > 0 && 2 * halves[e] === whole);
 }
 
 /** What each fresh expert of a bank makes of each of a few tokens: row t E + e. */
@@ -306,12 +345,14 @@ export const expertChecks: readonly Check[] = [
   {
     name: "makes as many weights as it declares, an expert's along the first dimension",
     where: "on paper",
-    run({ plugin, options }) {
-      for (const sizes of [dims, { D: 10, F: 3, E: 5 }, { D: 1, F: 1, E: 1 }]) {
-        const { params, shared = {} } = plugin.create(sizes, options, createInit(exact, random(0)));
+    run({ plugin, options, round }) {
+      for (const sizes of [dims, { D: 10, F: 3, E: 5 * round }, { D: 1, F: 1, E: round }]) {
+        const bank = plugin.create(sizes, options, createInit(exact, random(0)));
+        const { params, shared = {} } = bank;
         for (const [name, { shape, dtype }] of Object.entries(params)) {
-          assertEquals([shape[0], dtype], [sizes.E, "f32"], `parameter "${name}"`);
+          assertEquals([shape[0], dtype], [ownersOf(bank, name, sizes).length, "f32"], `parameter "${name}"`);
         }
+        assertEquals(Object.keys(bank.owners ?? {}).filter((name) => !(name in params)), []);
         assertEquals(Object.keys(shared).filter((name) => name in params), [], "two parameters of one name");
         const sum = (made: Params) => Object.values(made).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
         assertCount("parameters(...)", plugin.parameters(sizes, options), sum(params) / sizes.E);
@@ -320,8 +361,30 @@ export const expertChecks: readonly Check[] = [
     },
   },
   {
+    name: "costs the operations it declares, expert by expert",
+    where: "on paper",
+    applies: ({ plugin }) => plugin.flopOfExpert !== undefined,
+    run({ plugin, options, round }) {
+      const sizes = { D: 100, F: 120, E: 2 * round };
+      const each = Array.from({ length: sizes.E }, (_, e) => plugin.flopOfExpert!(sizes, options, e));
+      assertCount(
+        "flopPerToken(...)",
+        plugin.flopPerToken(sizes, options),
+        each.reduce((sum, flop) => sum + flop) / sizes.E,
+      );
+      for (const [expert, declared] of each.entries()) {
+        const found = productsOf(plugin, options, sizes, expert);
+        assert(
+          declared <= found && found <= declared + sizes.D + sizes.F,
+          `expert ${expert} says ${declared}, and ${found} are done`,
+        );
+      }
+    },
+  },
+  {
     name: "costs the operations it declares",
     where: "on paper",
+    applies: ({ plugin }) => plugin.flopOfExpert === undefined,
     run({ plugin, options }) {
       const sizes = { D: 1000, F: 1200, E: 2 };
       const [few, many] = [8, 16].map((N) => dry(plugin, options, sizes, N).flop);
@@ -337,8 +400,8 @@ export const expertChecks: readonly Check[] = [
   {
     name: "keeps the activations it declares",
     where: "on paper",
-    run({ plugin, options, given }) {
-      const sizes = { D: 64, F: 48, E: 2 };
+    run({ plugin, options, given, round }) {
+      const sizes = { D: 64, F: 48, E: 2 * round };
       const halved = hasPrecision(plugin)
         ? [parseExpertOptions(plugin, { ...given, precision: "half" })]
         : [];
@@ -354,7 +417,7 @@ export const expertChecks: readonly Check[] = [
     async run(subject) {
       for (const stream of streams(subject)) {
         const rows = rowsOf();
-        const { y, gradient, shared } = await passes(subject, rows, { stream });
+        const { y, gradient, owners } = await passes(subject, rows, { stream });
         const kept = rows.expert.filter((e) => e >= 0).length;
         assert(kept < rows.expert.length && !rows.expert.includes(IDLE), "the test shows less than it says");
         const past = Array.from(y).slice(kept * dims.D);
@@ -362,10 +425,10 @@ export const expertChecks: readonly Check[] = [
         for (const [name, values] of Object.entries(gradient)) {
           assert(values, `no gradient reaches ${name}`);
           assert(Array.from(values).every(Number.isFinite), `the gradient of ${name} is not finite`);
-          if (name === TOKENS || shared.includes(name)) continue;
-          const share = values.length / dims.E;
-          for (let e = 0; e < dims.E; e++) {
-            const own = Array.from(values).slice(e * share, (e + 1) * share);
+          if (!(name in owners)) continue;
+          const share = values.length / owners[name].length;
+          for (const [at, e] of owners[name].entries()) {
+            const own = Array.from(values).slice(at * share, (at + 1) * share);
             assertEquals(own.some((value) => value !== 0), e !== IDLE, `gradient of expert ${e}'s ${name}`);
           }
         }
@@ -576,7 +639,8 @@ export const expertChecks: readonly Check[] = [
 /** A plugin with the options of a variant. */
 export function subjectOf(plugin: AnyExpertPlugin, variant: Variant, place: Place = onCpu): Subject {
   const options = parseExpertOptions(plugin, variant.options);
-  return { place, plugin, given: variant.options, options, noisy: variant.noisy ?? false };
+  const { options: given, noisy = false, round = 1 } = variant;
+  return { place, plugin, given, options, noisy, round };
 }
 
 /** Makes tests of the whole contract for a plugin, on both backends, once for each variant of its options. */

@@ -4,7 +4,7 @@ import * as z from "zod";
 import type { ExpertBank, ExpertRows } from "../experts/expert.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { lowRank } from "../experts/low_rank.ts";
-import type { AnyExpertPlugin } from "../experts/registry.ts";
+import { type AnyExpertPlugin, findExperts } from "../experts/registry.ts";
 import { affine, multiply, subtract } from "../tensor/arithmetic.ts";
 import { type Init, normal, type Params } from "../tensor/init.ts";
 import { meanFirst } from "../tensor/reduce.ts";
@@ -73,6 +73,9 @@ const byCount = drawn((init, { E }) => ({
 
 let calls = 0;
 const dropping: Variant = { options: { dropout: 0.4 }, noisy: true };
+
+const mixed = findExperts("mixed");
+const inFours: Variant = { options: {}, round: 4 };
 
 interface Fault {
   readonly about: string;
@@ -188,6 +191,25 @@ const faults: readonly Fault[] = [
     about: "forgets what experts share when it counts weights",
     plugin: { ...lowRank, sharedParameters: () => 0 },
     check: "makes as many weights as it declares",
+  },
+  {
+    about: "says that every expert costs the mean",
+    plugin: { ...mixed, flopOfExpert: mixed.flopPerToken },
+    variant: inFours,
+    check: "costs the operations it declares, expert by expert",
+  },
+  {
+    about: "says that parameters are other experts'",
+    plugin: {
+      ...mixed,
+      create(...given) {
+        const { owners = {}, ...bank } = mixed.create(...given);
+        const turned = Object.entries(owners).map(([name, own]) => [name, own.map((e) => (e + 1) % 4)]);
+        return { ...bank, owners: Object.fromEntries(turned) };
+      },
+    },
+    variant: inFours,
+    check: "an expert without rows learns nothing",
   },
   {
     about: "shares a parameter among experts",

@@ -6,7 +6,7 @@ import { constantVector } from "../experts/constant.ts";
 import { copy } from "../experts/copy.ts";
 import { feedForward } from "../experts/feed_forward.ts";
 import { lowRank } from "../experts/low_rank.ts";
-import { type AnyExpertPlugin, parseExpertOptions } from "../experts/registry.ts";
+import { type AnyExpertPlugin, findExperts, parseExpertOptions } from "../experts/registry.ts";
 import { zero } from "../experts/zero.ts";
 import { swiglu } from "../experts/swiglu.ts";
 import { createInit } from "../tensor/init.ts";
@@ -43,7 +43,8 @@ function assertFormula(plugin: AnyExpertPlugin, given: Record<string, unknown>, 
     const { shape } = param;
     const columns = shape[shape.length - 1];
     const size = shape.slice(1).reduce((product, length) => product * length, 1);
-    const at = name in bank.params ? expert * size : 0;
+    const place = bank.owners?.[name]?.indexOf(expert) ?? expert;
+    const at = name in bank.params ? place * size : 0;
     const own = Array.from(exactValues(param).subarray(at, at + size));
     return Array.from({ length: size / columns }, (_, row) => own.slice(row * columns, (row + 1) * columns));
   };
@@ -125,4 +126,30 @@ Deno.test("zero, copy and constant experts discard, skip and replace, as in MoE+
     const [a, b] = times(x, weights("mix")).map(Math.exp);
     return x.map((value, d) => (a * value + b * weights("vector")[0][d]) / (a + b));
   });
+});
+
+Deno.test("mixed experts are of the kinds listed, in turn, each with weights and options of its own", () => {
+  const parts = [{ name: "copy" }, { name: "feed-forward", activation: "relu-squared" }, {
+    name: "constant",
+  }];
+  const kinds: Formula[] = [
+    (x) => x,
+    (x, weights) =>
+      times(times(x, weights("parts.1.in")).map((sum) => Math.max(sum, 0) ** 2), weights("parts.1.out")),
+    (x, weights) => {
+      const [a, b] = times(x, weights("parts.2.mix")).map(Math.exp);
+      return x.map((value, d) => (a * value + b * weights("parts.2.vector")[0][d]) / (a + b));
+    },
+  ];
+  assertFormula(
+    findExperts("mixed"),
+    { parts },
+    (x, weights, expert) => kinds[expert % 3](x, weights, expert),
+  );
+  const two = [{ name: "linear", count: 2 }, { name: "zero" }];
+  assertFormula(
+    findExperts("mixed"),
+    { parts: two },
+    (x, weights, expert) => expert % 3 === 2 ? x.map(() => 0) : times(x, weights("parts.0.out")),
+  );
 });

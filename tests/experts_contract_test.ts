@@ -34,6 +34,23 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     { options: { rank: 2, outDeviation: 0.3, activation: "gelu" } },
     { options: { rank: 1, dropout: 0.4 }, noisy: true },
   ],
+  mixed: [
+    { options: {}, round: 4 },
+    { options: { parts: [{ name: "copy" }, { name: "swiglu" }, { name: "constant", count: 2 }] }, round: 4 },
+    {
+      options: {
+        parts: [{ name: "mixed", count: 2, parts: [{ name: "linear" }, { name: "copy" }] }, {
+          name: "swiglu",
+        }, {
+          name: "zero",
+        }],
+      },
+      round: 4,
+    },
+    { options: { parts: [{ name: "low-rank", rank: 2 }, { name: "linear", bias: true }] }, round: 2 },
+    { options: { parts: [{ name: "feed-forward", activation: "gelu", dropout: 0.4 }] }, noisy: true },
+    { options: { parts: [{ name: "feed-forward" }, { name: "swiglu" }], outDeviation: 0.3 }, round: 2 },
+  ],
   linear: [{ options: {} }, { options: { bias: true, outDeviation: 0.3 } }],
 };
 
@@ -77,6 +94,6 @@ Deno.test("a kind of experts is found by its name, taken once, and must be whole
   assertThrows(
     () => findExperts("swigloo"),
     RangeError,
-    'there are "bilinear", "constant", "copy", "feed-forward", "linear", "low-rank", "mine", "swiglu", "zero"',
+    'there are "bilinear", "constant", "copy", "feed-forward", "linear", "low-rank", "mine", "mixed", "swiglu", "zero"',
   );
 });

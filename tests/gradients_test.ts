@@ -217,6 +217,11 @@ const cases: readonly OpCase[] = [
   { name: "batchedMatmul", shapes: [[2, 3, 4], [2, 4, 5]], apply: batchedMatmul },
   { name: "embedding", shapes: [[4, 3]], apply: (table) => rows.embedding(table, int([3, 0, 3, -1, 1])) },
   {
+    name: "regroupRows",
+    shapes: [[6, 2]],
+    apply: (x) => rows.regroupRows(x, rows.groupBy(int([1, -1, 0, 0, 1, -1]), 2), rows.groupBy(key_N(), 3)),
+  },
+  {
     name: "dispatchRows",
     shapes: [[3, 4]],
     apply: (x) =>

@@ -49,6 +49,24 @@ Deno.test("experts per token and FLOPs are counted from kept assignments", () =>
   assertEquals(cost.planned, 2_621_440 + 2 * 524_288 + 4096);
 });
 
+Deno.test("where experts differ, each assignment costs what its own expert does", () => {
+  const [run] = runsOf(1, [routers.switch], { steps: 4 }).runs;
+  const layers = run.steps[0].layers.map((load, at) => ({
+    ...load,
+    kept: at === 0 ? [1024, 512] : [2048, 1024],
+  }));
+  const byExpert = [[1000, 0], [600, 40]];
+  const counted: RunRecord = {
+    ...run,
+    header: { ...run.header, flop: { dense: 5000, expert: 410, byExpert, router: 64 } },
+    steps: [{ ...run.steps[0], layers }, { ...run.steps[1], layers }],
+  };
+  const [{ routers: [series] }] = comparisons([counted], []);
+  const cost = costOf(series)!;
+  const spent = (1024 * 1000 + 2048 * 600 + 1024 * 40) / 2048;
+  assertEquals([cost.expertFlop!.mean, cost.flop!.mean, cost.planned], [spent, 5064 + spent, 5064 + 2 * 410]);
+});
+
 Deno.test("a router that takes three experts and declares one is ranked apart, by name and by how much", () => {
   const runs = [
     ...runsOf(3, [even, { ...even, router: "honest", offset: -0.1 }, ...controls]).runs,

@@ -168,6 +168,15 @@ function notes(title: string, sentences: readonly string[] = []): string {
   return sentences.length === 0 ? "" : `${title}:\n\n${sentences.map((each) => `- ${each}\n`).join("")}\n`;
 }
 
+/** Kinds of this folder, and those that the registry makes of others: each has a file of its name. */
+async function loadExperts(root: URL, found: readonly Variant[]): Promise<Loaded<ExpertPlugin<unknown>>[]> {
+  const { experts } = await import("../experts/registry.ts");
+  const loaded = await load<ExpertPlugin<unknown>>(root, "experts", found);
+  const others = experts().map((plugin) => ({ file: `${plugin.name.replaceAll("-", "_")}.ts`, plugin }))
+    .filter(({ plugin }) => loaded.every((each) => each.plugin.name !== plugin.name));
+  return [...loaded, ...others].sort((a, b) => a.plugin.name < b.plugin.name ? -1 : 1);
+}
+
 function expertTable(found: readonly Loaded<ExpertPlugin<unknown>>[]): string {
   const rows = found.map(({ file, plugin }) => {
     const { name, options } = plugin;
@@ -267,7 +276,7 @@ export async function pageFiles(root: URL): Promise<Record<string, string>> {
   const pages = [
     ["docs/webgpu.md", await rooflinePage()],
     ["routers/README.md", routerTable(await loaded("routers", "RouterPlugin"))],
-    ["experts/README.md", expertTable(await loaded("experts", "ExpertPlugin"))],
+    ["experts/README.md", expertTable(await loadExperts(root, variants(root, "experts", "ExpertPlugin")))],
     ["tasks/README.md", taskTable(await loaded("tasks", "TaskPlugin"))],
   ] as const;
   const files: Record<string, string> = {};

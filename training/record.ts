@@ -17,6 +17,18 @@ export interface LayerLoad extends Load {
 /** What a comparison runs beside the routers under study, to learn what routing is worth there. */
 export type Control = ControlName;
 
+/** Forward FLOPs of a token. */
+export interface RunFlop {
+  /** All but experts and routers. */
+  readonly dense: number;
+  /** One expert in one mixture, the mean. */
+  readonly expert: number;
+  /** Each expert of each mixture, where they differ. */
+  readonly byExpert?: readonly (readonly number[])[];
+  /** All routers' own. */
+  readonly router: number | null;
+}
+
 /** First line of a record. */
 export interface RunHeader {
   /** Tells it from other rows. */
@@ -37,8 +49,7 @@ export interface RunHeader {
   readonly tokensPerStep?: number;
   /** Experts a token is sent to, as the router declares, the mean over mixtures. */
   readonly expertsPerToken?: number;
-  /** Forward FLOPs of a token: all but experts and routers; one expert in one layer (the mean); all routers' own. */
-  readonly flop?: { readonly dense: number; readonly expert: number; readonly router: number | null };
+  readonly flop?: RunFlop;
   /** File name without ending: `switch-seed0`. */
   readonly run: string;
   /** What is compared: a router's name, with what sets it apart where one router runs several ways. */

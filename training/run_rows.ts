@@ -1,6 +1,6 @@
 // The first and the last row of a run's record: what it is, and what came out.
 import type { Backend } from "../kernels/kernel.ts";
-import { activeFlop, expertFlop, flopOf } from "../models/cost.ts";
+import { activeFlop, expertFlop, flopByExpert, flopOf } from "../models/cost.ts";
 import type { Model } from "../models/model.ts";
 import { choicesOf, type ModelSpec, moeLayers, type MoeSpec, rowsOf } from "../models/spec.ts";
 import { traitsOf } from "../routers/registry.ts";
@@ -10,7 +10,7 @@ import { refuseLeak, seesLaterTokens } from "./causality.ts";
 import { configDigest, flatten, type RunConfig } from "./config.ts";
 import { evaluateAsInTraining, evaluateInDetail } from "./evaluate.ts";
 import { fingerprint } from "./fingerprint.ts";
-import type { EndRow, EvaluationRow, RunHeader } from "./record.ts";
+import type { EndRow, EvaluationRow, RunFlop, RunHeader } from "./record.ts";
 import { specOf } from "./spec_of.ts";
 import type { ProgressState } from "./train_state.ts";
 
@@ -120,14 +120,25 @@ export async function headerOf(config: RunConfig, options: HeaderSources, model:
   const routers = new Set(model.routerParams);
   const shared = Object.fromEntries(Object.entries(model.params).filter(([name]) => !routers.has(name)));
   const { total, router, active } = model.weights;
-  const mixtures = moeLayers(model.spec);
-  const expert = mixtures.reduce((sum, { moe }) => sum + expertFlop(model.spec.D, moe), 0) /
-    Math.max(1, mixtures.length);
   return {
     ...await plannedHeader(config, options),
-    flop: { dense: activeFlop(model.flop) - model.flop.experts, expert, router: model.flop.router },
+    flop: runFlop(model),
     parameters: { total, router, active },
     initialWeights: await fingerprint(shared),
+  };
+}
+
+function runFlop({ spec, flop }: Model): RunFlop {
+  const mixtures = moeLayers(spec);
+  const expert = mixtures.reduce((sum, { moe }) => sum + expertFlop(spec.D, moe), 0) /
+    Math.max(1, mixtures.length);
+  const byExpert = mixtures.map(({ moe }) => flopByExpert(spec.D, moe));
+  const differ = byExpert.some((flops) => flops.some((each) => each !== expert));
+  return {
+    dense: activeFlop(flop) - flop.experts,
+    expert,
+    ...(differ ? { byExpert } : {}),
+    router: flop.router,
   };
 }
 
