@@ -9,6 +9,7 @@ import { spending } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import { packedAttention, packedRope, rmsNorm } from "../tensor/transformer.ts";
+import { createSharedExpert } from "./shared_expert.ts";
 import {
   type AttentionSpec,
   type DenseSpec,
@@ -75,13 +76,19 @@ export function createBlock(
     };
   }
   const moe = createMoe(feedForward, model, init);
+  const { sharedExpert } = feedForward;
+  const shared = sharedExpert ? createSharedExpert(sharedExpert, D, params, init.part("shared")) : null;
   return {
     params,
     moe: { layer: moe, spec: feedForward },
     async apply(x_TD, step) {
       const attended_TD = attend ? attend(x_TD, step) : x_TD;
       const residual_TD = layer.residual ? attended_TD : null;
-      const output = await moe.apply(normed(attended_TD), step, residual_TD ?? undefined);
+      const normed_TD = normed(attended_TD);
+      const mixture = (base_TD?: Tensor) => moe.apply(normed_TD, step, base_TD);
+      const output = shared
+        ? await shared.apply(normed_TD, step, residual_TD, mixture)
+        : await mixture(residual_TD ?? undefined);
       return { x_TD: output.y_TD, moe: { ...output, residual_TD } };
     },
   };

@@ -18,7 +18,7 @@ export interface WeightCounts {
 export interface FlopCounts {
   /** Projections, scores and sums of attention. */
   readonly attention: number;
-  /** Dense networks. */
+  /** Dense networks, shared experts among them. */
   readonly dense: number;
   /** Experts. */
   readonly experts: number;
@@ -83,7 +83,10 @@ export function flopOf(spec: ModelSpec, routerWeights: number | null = null): Fl
   const attention = sum((layer) =>
     layer.attention ? 2 * D * (projectedColumns(D, layer.attention) + D) + 2 * D * (length + 1) : 0
   );
-  const dense = sum(({ feedForward }) => feedForward.kind === "dense" ? 4 * D * feedForward.width : 0);
+  const dense = sum(({ feedForward }) => {
+    if (feedForward.kind === "dense") return 4 * D * feedForward.width;
+    return feedForward.kind === "moe" ? sharedExpertCost(D, feedForward).flop : 0;
+  });
   const experts = sum(({ feedForward }) =>
     feedForward.kind === "moe" ? choicesOf(feedForward) * expertFlop(D, feedForward) : 0
   );
@@ -124,6 +127,7 @@ export function weightsOf(spec: ModelSpec): Omit<WeightCounts, "router"> {
       total += 2 * D * feedForward.width + (feedForward.bias ? feedForward.width + D : 0);
     } else if (feedForward.kind === "moe") {
       const { E, F, experts: plugin, expertOptions } = feedForward;
+      total += sharedExpertCost(D, feedForward).weights;
       // A whole number for the bank, and a mean for one expert where experts differ.
       const own = Math.round(E * plugin.parameters({ D, F, E }, expertOptions));
       experts += own + (plugin.sharedParameters?.({ D, F, E }, expertOptions) ?? 0);
@@ -131,6 +135,24 @@ export function weightsOf(spec: ModelSpec): Omit<WeightCounts, "router"> {
     }
   }
   return { total: total + experts, experts, active: total + experts - idle };
+}
+
+/** What a mixture's shared expert costs a token: FLOPs, weights and values kept; all 0 where there is none. */
+function sharedExpertCost(
+  D: number,
+  { sharedExpert }: MoeSpec,
+): { readonly flop: number; readonly weights: number; readonly kept: number } {
+  if (!sharedExpert) return { flop: 0, weights: 0, kept: 0 };
+  const { experts, expertOptions, F, mix } = sharedExpert;
+  const sizes = { D, F, E: 1 };
+  const mixes = mix === "learned";
+  return {
+    // Two sums over the hidden state, and a share taken out of two, twice.
+    flop: experts.flopPerToken(sizes, expertOptions) + (mixes ? 4 * D + 8 : 0),
+    weights: experts.parameters(sizes, expertOptions) +
+      (experts.sharedParameters?.(sizes, expertOptions) ?? 0) + (mixes ? 2 * D + 2 : 0),
+    kept: experts.activationsPerToken(sizes, expertOptions),
+  };
 }
 
 /** What a training step of T tokens holds at least, in bytes, and its largest array. */
@@ -151,7 +173,7 @@ export function stepBytes(spec: ModelSpec, T: number): { readonly least: number;
       const sizes = { D, F, E };
       const assignments = T * choicesOf(feedForward);
       const kept = experts.activationsPerToken(sizes, expertOptions);
-      activations += assignments * kept;
+      activations += assignments * kept + T * sharedExpertCost(D, feedForward).kept;
       // Hidden units and one matrix of each expert, unless the kind has less than that altogether.
       const matrices = E * Math.min(F * D, experts.parameters(sizes, expertOptions));
       largest = Math.max(largest, assignments * Math.min(F, kept), matrices);

@@ -52,6 +52,21 @@ export interface DenseSpec {
   readonly outDeviation: number;
 }
 
+/** A network that every token passes through beside the experts chosen for it. */
+export interface SharedExpertSpec {
+  /** The kind that makes it, with one expert. */
+  readonly experts: AnyExpertPlugin;
+  /** With defaults filled in, as the plugin's schema gives them. */
+  readonly expertOptions: unknown;
+  /** Its intermediate size. */
+  readonly F: number;
+  /**
+   * `sum`: added to the mixture (DeepSeekMoE section 3.2; PR-MoE section 4.1). `learned`: both are weighed by
+   * softmax(x W + b) (PR-MoE in DeepSpeed's code).
+   */
+  readonly mix: "sum" | "learned";
+}
+
 /** A mixture of experts. */
 export interface MoeSpec {
   /** Tells it from a dense network. */
@@ -68,6 +83,8 @@ export interface MoeSpec {
   readonly E: number;
   /** Intermediate size of one expert. */
   readonly F: number;
+  /** A network that every token passes through besides. */
+  readonly sharedExpert?: SharedExpertSpec | null;
 }
 
 /** What follows attention in a layer. */

@@ -151,6 +151,7 @@ Deno.test("a plugin's name drops the options of another plugin, and keeps those 
 
 /** Another value that a setting takes. */
 function another(path: string, value: unknown): unknown {
+  if (path === "model.sharedExpertMix") return "learned";
   if (path === "model.perLayer") return [{ feedForward: "none" }];
   if (path.endsWith(".name")) {
     return { task: "recall", experts: "swiglu", router: "hash" }[path.split(".")[0]];

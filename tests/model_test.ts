@@ -69,6 +69,8 @@ Deno.test("equal cost: K choices cut an expert into K, and active FLOPs and weig
 /** Four heads of width 8, two of keys and values, half of each head turned. */
 const groupedHeads: Settings = { "model.heads": 4, "model.keyValueHeads": 2, "model.rotaryWidth": 4 };
 
+const learnedShares: Settings = { "model.sharedExpertWidth": 24, "model.sharedExpertMix": "learned" };
+
 /** Specs of every router, of every kind of experts, and of every shape of layer. */
 async function manySpecs(): Promise<[string, ModelSpec][]> {
   const points = await regression.load(parseTaskOptions(regression));
@@ -90,6 +92,8 @@ async function manySpecs(): Promise<[string, ModelSpec][]> {
     }),
     ["layers", specOf(tinyConfig("gshard", {}, { "model.layers": 4, "model.perLayer": layers }), text)],
     ["grouped heads", specOf(tinyConfig("hash", {}, groupedHeads), text)],
+    ["a shared expert", specOf(tinyConfig("hash", {}, { "model.sharedExpertWidth": 24 }), text)],
+    ["a shared expert, learned shares", specOf(tinyConfig("hash", {}, learnedShares), text)],
     ["without norm", specOf(tinyConfig("hash", {}, { "model.norm": false }), text)],
     ["recall", specOf(recallConfig(), facts)],
     ["regimes", specOf(configOf({ "task.name": "regimes" }, regimes.defaults), rules)],
@@ -131,6 +135,7 @@ Deno.test("forward FLOPs are those of the products that run, by part", async () 
       text,
     ]),
     ["grouped heads", tinyConfig("hash", {}, groupedHeads, { "train.batch": 2 }), text],
+    ["a shared expert", tinyConfig("hash", {}, learnedShares, { "train.batch": 2 }), text],
     ["two choices", tinyConfig("forced-balance", { k: 2 }, { "train.batch": 2 }), text],
     ["recall", recallConfig({ "router.name": "hash" }), data.recall],
     [

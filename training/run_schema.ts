@@ -18,6 +18,8 @@ export interface LayerSettings {
   readonly experts?: number | undefined;
   /** Intermediate size of one expert. */
   readonly expertWidth?: number | undefined;
+  /** Intermediate size of the shared expert; 0 = none. */
+  readonly sharedExpertWidth?: number | undefined;
   /** A router of the layer's own. */
   readonly router?: Chosen | undefined;
   /** Experts of the layer's own. */
@@ -44,6 +46,10 @@ export interface ModelSettings {
   readonly experts: number;
   /** Intermediate size of an expert, at one expert a token where equalCost is set. */
   readonly expertWidth: number;
+  /** Intermediate size of a network of the experts' kind that every token passes through besides; 0 = none. */
+  readonly sharedExpertWidth: number;
+  /** How the shared expert joins a mixture: added, or both weighed by a learned softmax of two. */
+  readonly sharedExpertMix: "sum" | "learned";
   /**
    * Cut experts K times narrower into K times as many for a router that sends a token to K, so that all cost
    * the same.
@@ -143,6 +149,7 @@ const layer = z.strictObject({
   feedForwardWidth: whole(1).optional().describe("intermediate size of a dense network"),
   experts: whole(1).optional().describe("experts"),
   expertWidth: whole(1).optional().describe("intermediate size of one expert"),
+  sharedExpertWidth: whole(0).optional().describe("intermediate size of the shared expert; 0 = none"),
   router: z.looseObject({ name: z.string() }).optional().describe("a router of the layer's own"),
   expertKind: z.looseObject({ name: z.string() }).optional().describe("experts of the layer's own"),
 });
@@ -162,6 +169,12 @@ const model = z.strictObject({
   experts: whole(1).default(8).describe("experts of a layer, at one expert a token where equalCost is set"),
   expertWidth: whole(1).default(256).describe(
     "intermediate size of an expert, at one expert a token where equalCost is set",
+  ),
+  sharedExpertWidth: whole(0).default(0).describe(
+    "intermediate size of a network of the experts' kind that every token passes through besides; 0 = none",
+  ),
+  sharedExpertMix: z.enum(["sum", "learned"]).default("sum").describe(
+    "how the shared expert joins a mixture: added, or both weighed by a learned softmax of two (DeepSpeed)",
   ),
   equalCost: z.boolean().default(false).describe(
     "cut experts K times narrower into K times as many for a router that sends a token to K, so that all cost the same",

@@ -10,6 +10,7 @@ import {
   type LayerSpec,
   type ModelSpec,
   type MoeSpec,
+  type SharedExpertSpec,
 } from "../models/spec.ts";
 import { findRouter, parseOptions } from "../routers/registry.ts";
 import { optionNames } from "../tensor/plugins.ts";
@@ -70,14 +71,17 @@ function layerOf({ model, experts, router }: RunConfig, at: number): LayerSpec {
     if (kind === "dense") return { kind, width, bias: experts.bias === true, outDeviation: 1 };
     const plugin = findRouter((own.router ?? router).name);
     const bank = findExperts((own.expertKind ?? experts).name);
+    const expertOptions = withoutName(own.expertKind ?? experts);
+    const sharedWidth = own.sharedExpertWidth ?? model.sharedExpertWidth;
     return {
       kind,
       router: plugin,
       routerOptions: parseOptions(plugin, withoutName(own.router ?? router)),
       experts: bank,
-      expertOptions: withoutName(own.expertKind ?? experts),
+      expertOptions,
       E: own.experts ?? model.experts,
       F: own.expertWidth ?? model.expertWidth,
+      sharedExpert: sharedWidth > 0 ? sharedExpertOf(bank, expertOptions, sharedWidth, model) : null,
     };
   };
   return {
@@ -86,6 +90,17 @@ function layerOf({ model, experts, router }: RunConfig, at: number): LayerSpec {
     norm: model.norm,
     residual: model.residual,
   };
+}
+
+/** One expert of the bank's kind, or of the kind that stands for it. */
+function sharedExpertOf(
+  bank: AnyExpertPlugin,
+  options: unknown,
+  F: number,
+  { sharedExpertMix: mix }: ModelSettings,
+): SharedExpertSpec {
+  const [experts, expertOptions] = bank.dense?.(options) ?? [bank, options];
+  return { experts, expertOptions, F, mix };
 }
 
 function attentionOf({ width, heads, keyValueHeads, rotaryWidth }: ModelSettings): AttentionSpec {
@@ -101,17 +116,22 @@ function scaled(layer: LayerSpec, { model }: RunConfig): LayerSpec {
   if (feedForward.kind === "dense") {
     return { ...layer, feedForward: { ...feedForward, outDeviation: deviation(feedForward.width) } };
   }
+  const { sharedExpert } = feedForward;
+  const outDeviation = deviation(choicesOf(feedForward) * feedForward.F + (sharedExpert?.F ?? 0));
   return {
     ...layer,
-    feedForward: scaledExperts(feedForward, deviation(choicesOf(feedForward) * feedForward.F)),
+    feedForward: {
+      ...scaledExperts(feedForward, outDeviation),
+      sharedExpert: sharedExpert ? scaledExperts(sharedExpert, outDeviation) : null,
+    },
   };
 }
 
-function scaledExperts(moe: MoeSpec, outDeviation: number): MoeSpec {
-  const given = moe.expertOptions as Record<string, unknown>;
-  const scales = given.outDeviation == null && hasOption(moe.experts, "outDeviation");
-  const expertOptions = parseExpertOptions(moe.experts, scales ? { ...given, outDeviation } : given);
-  return { ...moe, expertOptions };
+function scaledExperts<Spec extends MoeSpec | SharedExpertSpec>(spec: Spec, outDeviation: number): Spec {
+  const given = spec.expertOptions as Record<string, unknown>;
+  const scales = given.outDeviation == null && hasOption(spec.experts, "outDeviation");
+  const expertOptions = parseExpertOptions(spec.experts, scales ? { ...given, outDeviation } : given);
+  return { ...spec, expertOptions };
 }
 
 function hasOption(plugin: AnyExpertPlugin, name: string): boolean {
