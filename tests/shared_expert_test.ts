@@ -1,5 +1,5 @@
 // A network beside the chosen experts, added or weighed by learned shares: against plain loops, and its gradients against
-// central differences, in f64; and what it costs.
+// central differences, in f64; and what it costs, also where later layers have more experts (PR-MoE).
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import { feedForward } from "../experts/feed_forward.ts";
@@ -168,4 +168,27 @@ Deno.test("a model with shared experts and learned shares learns them", async ()
   const [before, after] = [run.record.evaluations[0].loss, run.record.end!.loss];
   assert(after < before - 0.1, `from ${before} to ${after}`);
   assert(bias.every((value) => Number.isFinite(value)));
+});
+
+Deno.test("a pyramid: later layers have more experts, a token passes through no more, and costs add up by layer", async () => {
+  using backend = await cpu({ threads: 1 });
+  const perLayer = [{}, { experts: 2 }, {}, { experts: 6, expertWidth: 8 }];
+  const settings = {
+    "model.layers": 4,
+    "model.perLayer": perLayer,
+    "model.sharedExpertWidth": 16,
+    "train.steps": 2,
+  };
+  const config = tinyConfig("switch", {}, least, settings);
+  const spec = specOf(config, data);
+  const even = specOf(tinyConfig("switch", {}, least, { ...settings, "model.perLayer": [] }), data);
+  assertEquals(moeLayers(spec).map(({ at, moe }) => [at, moe.E, moe.F]), [[1, 2, 16], [3, 6, 8]]);
+  assertEquals(weightsOf(spec).experts, 2 * (2 * 16 * 16) + 6 * (2 * 16 * 8));
+  assertEquals(weightsOf(even).experts, 2 * 4 * (2 * 16 * 16));
+  assertEquals([flopOf(even).experts, flopOf(spec).experts], [2 * 4 * 16 * 16, 4 * 16 * 16 + 4 * 16 * 8]);
+  using run = await train(config, { backend, data });
+  // Applications are measured at what the experts of their own layer cost.
+  const [wide, narrow] = [4 * 16 * 16, 4 * 16 * 8];
+  assertEquals(run.record.header.flop!.byExpert, [[wide, wide], new Array(6).fill(narrow)]);
+  assertEquals(run.record.steps[0].layers.map(({ kept }) => kept.length), [2, 6]);
 });
