@@ -95,6 +95,8 @@ export type { SampledOptions } from "./routers/parts/sampled.ts";
 export * from "./routers/parts/scoring.ts";
 export * from "./experts/mod.ts";
 export * from "./experts/registry.ts";
+export type { KnownKinds, NamedKind } from "./experts/parts/kind.ts";
+export { nestedExperts, type NestedOptions } from "./experts/nested.ts";
 export { mixedExperts, type MixedOptions, type MixedPart } from "./experts/mixed.ts";
 export * from "./experts/parts/init.ts";
 export { dropoutOption, dropUnits } from "./experts/parts/dropout.ts";

@@ -4,10 +4,9 @@ import * as z from "zod";
 import { add, multiply } from "../tensor/arithmetic.ts";
 import { normal, uniformWithin } from "../tensor/init.ts";
 import { spending } from "../tensor/memory.ts";
-import { groupedMatmul, matmul } from "../tensor/products.ts";
+import { groupedMatmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";
-import { dispatchRows } from "../tensor/rows.ts";
-import { tensor } from "../tensor/tensor.ts";
+import { dispatchRows, takeAlong, wholeNumbers } from "../tensor/rows.ts";
 import type { ExpertPlugin } from "./expert.ts";
 
 /** Options of {@linkcode constantVector}: none. */
@@ -20,7 +19,7 @@ export type ConstantVectorOptions = Readonly<Record<never, never>>;
  * import { constantVector } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const dims = { D: 4, F: 8, E: 2 };
- * assertEquals([constantVector.parameters(dims, {}), constantVector.flopPerToken(dims, {})], [12, 32]);
+ * assertEquals([constantVector.parameters(dims, {}), constantVector.flopPerToken(dims, {})], [12, 24]);
  * ```
  */
 export const constantVector: ExpertPlugin<ConstantVectorOptions> = {
@@ -32,8 +31,8 @@ export const constantVector: ExpertPlugin<ConstantVectorOptions> = {
   ],
   options: z.strictObject({}),
   parameters: ({ D }) => 3 * D,
-  flopPerToken: ({ D }) => 6 * D + 8,
-  activationsPerToken: ({ D }) => 2 * D + 4,
+  flopPerToken: ({ D }) => 6 * D,
+  activationsPerToken: ({ D }) => 2 * D + 6,
   create({ D, E }, _options, init) {
     const mix_ED2 = init.parameter("mix", [E, D, 2], uniformWithin(1 / Math.sqrt(D)));
     const vector_E1D = init.parameter("vector", [E, 1, D], normal(1), { decays: false });
@@ -41,11 +40,12 @@ export const constantVector: ExpertPlugin<ConstantVectorOptions> = {
       params: { mix: mix_ED2, vector: vector_E1D },
       apply({ rows, offset_O }) {
         const share_N2 = spending(groupedMatmul(rows, mix_ED2, offset_O), softmax);
-        const column = (...unit: number[]) => matmul(share_N2, tensor(share_N2.backend, unit, [2, 1]));
+        const [N] = share_N2.shape;
+        const column = (at: number) => takeAlong(share_N2, wholeNumbers(share_N2, [N, 1], () => at));
         // Rows past the last are 0 in both parts: there is no token, and no expert whose vector it were.
-        return spending(multiply(dispatchRows(rows), column(1, 0)), (own_ND) =>
+        return spending(multiply(dispatchRows(rows), column(0)), (own_ND) =>
           spending(
-            groupedMatmul(column(0, 1), vector_E1D, offset_O),
+            groupedMatmul(column(1), vector_E1D, offset_O),
             (learned_ND) => add(own_ND, learned_ND),
           ));
       },

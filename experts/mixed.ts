@@ -3,16 +3,14 @@
 import * as z from "zod";
 import { add } from "../tensor/arithmetic.ts";
 import { spending } from "../tensor/memory.ts";
-import type { Plugins } from "../tensor/plugins.ts";
 import { groupBy, regroupRows, sortRows, take } from "../tensor/rows.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { AnyExpertPlugin, ExpertBank, ExpertDims, ExpertPlugin, ExpertRows } from "./expert.ts";
 import { outDeviationOption } from "./parts/init.ts";
+import { completedKind, kindOf, type KnownKinds, type NamedKind, standIn } from "./parts/kind.ts";
 
 /** One kind of a mixed bank, its options beside its name. */
-export type MixedPart =
-  & { readonly name: string; readonly count: number }
-  & Readonly<Record<string, unknown>>;
+export type MixedPart = NamedKind & { readonly count: number };
 
 /** Options of {@linkcode mixedExperts}. */
 export interface MixedOptions {
@@ -27,10 +25,8 @@ interface Part {
   readonly places: readonly number[];
 }
 
-type Known = Pick<Plugins<AnyExpertPlugin>, "find" | "parse">;
-
-/** Values of 4 bytes a token that sorting the rows of a part keeps: its own numbers, their order, its inverse and tokens. */
-const SORTED = 4;
+/** Values of 4 bytes a token that sorting the rows of a part keeps: its own numbers, their order and its inverse. */
+const SORTED = 3;
 
 /**
  * Mixed experts, of kinds that `known` finds: `parts` in turn, each `count` experts long, over and over.
@@ -47,7 +43,7 @@ const SORTED = 4;
  * assertEquals(mixed.flopPerToken(dims, options), 512 / 6);
  * ```
  */
-export function mixedExperts(known: Known): ExpertPlugin<MixedOptions> {
+export function mixedExperts(known: KnownKinds): ExpertPlugin<MixedOptions> {
   const partsOf = (options: MixedOptions) => placed(options, known);
   const mean = (options: MixedOptions, of: (part: Part) => number) => {
     const parts = partsOf(options);
@@ -83,8 +79,7 @@ export function mixedExperts(known: Known): ExpertPlugin<MixedOptions> {
       const sizes = { D: 2, F: 2, E: 1 };
       const cost = (part: Part) => part.plugin.flopPerToken(sizes, part.options);
       const [largest] = partsOf(options).toSorted((a, b) => cost(b) - cost(a));
-      if (cost(largest) === 0) return null;
-      return largest.plugin.dense?.(largest.options) ?? [largest.plugin, largest.options];
+      return cost(largest) === 0 ? null : standIn(largest.plugin, largest.options);
     },
     create: (dims, options, init) => {
       const parts = partsOf(options);
@@ -106,18 +101,14 @@ export function mixedExperts(known: Known): ExpertPlugin<MixedOptions> {
 }
 
 /** Parts with names, options and counts checked, and options filled in. */
-function optionsOf(known: Known): ExpertPlugin<MixedOptions>["options"] {
+function optionsOf(known: KnownKinds): ExpertPlugin<MixedOptions>["options"] {
   const part = z.looseObject({
     name: z.string(),
     count: z.number().int().min(1).default(1),
-  }).transform(({ name, count, ...given }, context): MixedPart => {
-    try {
-      return { name, count, ...known.parse(known.find(name), given) as Record<string, unknown> };
-    } catch (error) {
-      context.addIssue({ code: "custom", message: (error as Error).message });
-      return z.NEVER;
-    }
-  });
+  }).transform(({ count, ...kind }, context): MixedPart => ({
+    count,
+    ...completedKind(known, kind, context),
+  }));
   return z.strictObject({
     parts: z.array(part).min(1).prefault([{ name: "feed-forward", count: 3 }, { name: "copy" }]).describe(
       "kinds in turn, each with how many experts in a row (count, 1) and its own options; the bank repeats the list",
@@ -127,13 +118,12 @@ function optionsOf(known: Known): ExpertPlugin<MixedOptions>["options"] {
 }
 
 /** Parts at their places in a round. */
-function placed({ parts, outDeviation }: MixedOptions, known: Known): Part[] {
+function placed({ parts, outDeviation }: MixedOptions, known: KnownKinds): Part[] {
   let from = 0;
-  return parts.map(({ name, count, ...given }) => {
+  return parts.map(({ count, ...kind }) => {
     const places = Array.from({ length: count }, (_, at) => from + at);
     from += count;
-    const options = given.outDeviation === null ? { ...given, outDeviation } : given;
-    return { plugin: known.find(name), options, places };
+    return { ...kindOf(known, kind, outDeviation), places };
   });
 }
 

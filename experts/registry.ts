@@ -3,6 +3,7 @@ import { listPlugins } from "../tensor/plugins.ts";
 import type { AnyExpertPlugin, ExpertPlugin } from "./expert.ts";
 import { mixedExperts } from "./mixed.ts";
 import * as builtIn from "./mod.ts";
+import { nestedExperts } from "./nested.ts";
 
 export type { AnyExpertPlugin };
 
@@ -12,8 +13,9 @@ const known = listPlugins<AnyExpertPlugin>({
   example: "feed-forward",
   parts: ["name", "about", "options", "parameters", "flopPerToken", "activationsPerToken", "create"],
 }, builtIn);
-// It is made of kinds that are looked up here.
+// These two are made of kinds that are looked up here.
 known.register(mixedExperts(known));
+known.register(nestedExperts(known));
 
 /**
  * Every kind of experts, by name: those of this package and those registered.

@@ -246,8 +246,10 @@ export function unsortGradient(gradient_ND: Tensor, { assignments, byExpert }: S
  */
 export function dispatchRows(rows: SortedRows): Tensor {
   const { x_TD, assignments: { token_N, each }, byExpert } = rows;
-  const token_P = each === undefined ? rows.index_N : take(token_N, byExpert.order_N);
-  return differentiable(take(x_TD, token_P), [[x_TD, (gradient) => unsortGradient(gradient, rows)]]);
+  const copied_PD = each === undefined
+    ? take(x_TD, rows.index_N)
+    : spending(take(token_N, byExpert.order_N), (token_P) => take(x_TD, token_P));
+  return differentiable(copied_PD, [[x_TD, (gradient) => unsortGradient(gradient, rows)]]);
 }
 
 /**

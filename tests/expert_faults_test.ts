@@ -222,12 +222,12 @@ const faults: readonly Fault[] = [
   {
     about: "counts one product of two",
     plugin: { ...feedForward, flopPerToken: ({ D, F }) => 2 * D * F },
-    check: "costs the operations it declares",
+    check: "costs the operations it declares, expert by expert",
   },
   {
     about: "counts one product too many",
     plugin: { ...feedForward, flopPerToken: ({ D, F }) => 6 * D * F },
-    check: "costs the operations it declares",
+    check: "costs the operations it declares, expert by expert",
   },
   {
     about: "forgets what GELU keeps",

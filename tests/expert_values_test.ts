@@ -18,8 +18,8 @@ import { applied, normalInit, toAll } from "./expert_contract.ts";
 const exact = exactBackend();
 const dims: ExpertDims = { D: 6, F: 4, E: 3 };
 
-/** One expert's weights, or those that all share: a matrix by rows, or a vector as a matrix of one row. */
-type Weights = (name: string) => number[][];
+/** One expert's weights (of one of its inner experts), or those that all share: a matrix by rows, or a vector as a matrix of one row. */
+type Weights = (name: string, inner?: number) => number[][];
 
 /** Experts applied to rows in plain loops. */
 type Formula = (x: number[], weights: Weights, expert: number) => number[];
@@ -38,12 +38,12 @@ function assertFormula(plugin: AnyExpertPlugin, given: Record<string, unknown>, 
   const rows = toAll(5, dims);
   const { y_ND, position_N } = applied(bank, rows, tensor(exact, rows.x, [rows.T, D]), E);
   const [y, position] = [exactValues(y_ND), exactValues(position_N)];
-  const weightsOf = (expert: number): Weights => (name) => {
+  const weightsOf = (expert: number): Weights => (name, inner = 0) => {
     const param = bank.params[name] ?? bank.shared![name];
     const { shape } = param;
     const columns = shape[shape.length - 1];
     const size = shape.slice(1).reduce((product, length) => product * length, 1);
-    const place = bank.owners?.[name]?.indexOf(expert) ?? expert;
+    const place = (bank.owners?.[name]?.indexOf(expert) ?? expert) + inner;
     const at = name in bank.params ? place * size : 0;
     const own = Array.from(exactValues(param).subarray(at, at + size));
     return Array.from({ length: size / columns }, (_, row) => own.slice(row * columns, (row + 1) * columns));
@@ -152,4 +152,21 @@ Deno.test("mixed experts are of the kinds listed, in turn, each with weights and
     { parts: two },
     (x, weights, expert) => expert % 3 === 2 ? x.map(() => 0) : times(x, weights("parts.0.out")),
   );
+});
+
+Deno.test("a nested expert is a softmax gate and the best k of its own inner experts, by loops", () => {
+  const chosen = new Set<string>();
+  const options = { count: 3, k: 2, inner: { name: "feed-forward", activation: "silu" } };
+  assertFormula(findExperts("nested"), options, (x, weights, expert) => {
+    const odds = times(x, weights("gate")).map(Math.exp);
+    const total = odds.reduce((sum, each) => sum + each);
+    const best = [0, 1, 2].toSorted((a, b) => odds[b] - odds[a]).slice(0, 2);
+    return best.reduce((sum, inner) => {
+      chosen.add(`${expert} ${inner}`);
+      const hidden = times(x, weights("inner.in", inner)).map((value) => value / (1 + Math.exp(-value)));
+      const weight = odds[inner] / total;
+      return plus(sum, times(hidden, weights("inner.out", inner)).map((value) => weight * value));
+    }, x.map(() => 0));
+  });
+  assert(chosen.size > 6, "few inner experts took a token: the test shows less than it says");
 });

@@ -34,6 +34,13 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     { options: { rank: 2, outDeviation: 0.3, activation: "gelu" } },
     { options: { rank: 1, dropout: 0.4 }, noisy: true },
   ],
+  nested: [
+    { options: {} },
+    { options: { count: 3, k: 2, inner: { name: "swiglu", outDeviation: 0.3 } } },
+    { options: { count: 2, inner: { name: "feed-forward", dropout: 0.4 } }, noisy: true },
+    { options: { count: 2, k: 2, inner: { name: "mixed", parts: [{ name: "linear" }, { name: "copy" }] } } },
+    { options: { count: 2, inner: { name: "nested", count: 2, inner: { name: "low-rank", rank: 1 } } } },
+  ],
   mixed: [
     { options: {}, round: 4 },
     { options: { parts: [{ name: "copy" }, { name: "swiglu" }, { name: "constant", count: 2 }] }, round: 4 },
@@ -94,6 +101,6 @@ Deno.test("a kind of experts is found by its name, taken once, and must be whole
   assertThrows(
     () => findExperts("swigloo"),
     RangeError,
-    'there are "bilinear", "constant", "copy", "feed-forward", "linear", "low-rank", "mine", "mixed", "swiglu", "zero"',
+    'there are "bilinear", "constant", "copy", "feed-forward", "linear", "low-rank", "mine", "mixed", "nested", "swiglu", "zero"',
   );
 });

@@ -221,7 +221,9 @@ export function withSetting(
   if (rest.length === 0) return { ...json, [head]: value };
   const inner = json[head];
   const object = typeof inner === "object" && inner !== null ? inner as Record<string, unknown> : {};
-  if (path.endsWith(".name") && (object.name ?? usual[head as keyof typeof usual]) !== value) {
+  if (
+    rest.length === 1 && rest[0] === "name" && (object.name ?? usual[head as keyof typeof usual]) !== value
+  ) {
     return { ...json, [head]: { name: value } };
   }
   return { ...json, [head]: withSetting(object, rest.join("."), value) };

@@ -1,12 +1,13 @@
-// Banks of several kinds: what they refuse, how a run names them, and what their parameters are called.
+// Kinds made of other kinds, mixed and nested: what they refuse, how a run names them, and what their parameters are called.
 import { assertEquals, assertThrows } from "@std/assert";
 import { findExperts, parseExpertOptions } from "../experts/registry.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
-import { parseConfig } from "../training/config.ts";
+import { configOf, parseConfig } from "../training/config.ts";
 import { exactBackend } from "./exact_backend.ts";
 
 const mixed = findExperts("mixed");
+const nested = findExperts("nested");
 
 Deno.test("a part that cannot be is refused by its place, with the words of its own kind", () => {
   const refuse = (parts: unknown, message: string) =>
@@ -54,4 +55,36 @@ Deno.test("parameters are named by part, and whose they are is said; a bank of b
   // Experts 0, 1, 3 and 4 are the inner bank's, whose first and third are linear.
   assertEquals([owners!["parts.0.parts.0.out"], owners!["parts.1.inA"]], [[0, 3], [2, 5]]);
   assertEquals(Object.keys(shared!), ["parts.1.in", "parts.1.out"]);
+});
+
+Deno.test("inner experts that cannot be are refused in the words of their own kind, and so is a k above their number", () => {
+  const refuse = (options: unknown, message: string) =>
+    assertThrows(() => parseExpertOptions(nested, options), RangeError, message);
+  refuse({ inner: { name: "sero" } }, 'Cannot find experts "sero": there are "');
+  refuse({ inner: { name: "linear", bais: true } }, 'Cannot set bais = true of experts "linear"');
+  refuse({ count: 2, k: 3 }, "k = 3: k is more than count");
+});
+
+Deno.test("inner experts are set by path, and another inner kind drops the options of the one before", () => {
+  const first = configOf({
+    "experts.name": "nested",
+    "experts.inner.name": "swiglu",
+    "experts.inner.limit": 7,
+  });
+  assertEquals(first.experts.name, "nested");
+  assertEquals((first.experts.inner as Record<string, unknown>).limit, 7);
+  const second = configOf({ experts: { name: "nested", inner: { name: "swiglu", limit: 7 } } }, {
+    "experts.inner.name": "linear",
+  });
+  assertEquals(second.experts.inner, { name: "linear", bias: false, outDeviation: null });
+});
+
+Deno.test("a nested bank's parameters are its gates and its inner experts, each owned by the expert they are in", () => {
+  const options = parseExpertOptions(nested, { count: 2, inner: { name: "low-rank", rank: 1 } });
+  const dims = { D: 2, F: 3, E: 3 };
+  const { params, owners, shared } = nested.create(dims, options, createInit(exactBackend(), random(0)));
+  assertEquals(params.gate.shape, [3, 2, 2]);
+  assertEquals(params["inner.inA"].shape, [6, 2, 1]);
+  assertEquals(owners!["inner.inA"], [0, 0, 1, 1, 2, 2]);
+  assertEquals(Object.keys(shared!), ["inner.in", "inner.out"]);
 });
