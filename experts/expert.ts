@@ -40,6 +40,8 @@ export interface ExpertPlugin<Options> {
   readonly about: string;
   /** What this file does where its source is silent, or was read in released code alone; one sentence or two each. */
   readonly readings?: readonly string[];
+  /** True for a kind that passes no gradient, to its tokens or to anything in it: asked for one, it throws. */
+  readonly frozen?: boolean;
   /** Defaults, ranges and one-line descriptions of the options. */
   readonly options: OptionsSchema<Options>;
   /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */
@@ -75,5 +77,7 @@ export interface ExpertBank {
   /** Parameters that all experts share, under names of their own. */
   readonly shared?: Params;
   /** f32 [N, D] from {@linkcode ExpertRows}. */
-  apply(rows: ExpertRows): Tensor;
+  apply(rows: ExpertRows): Tensor | Promise<Tensor>;
+  /** Gives up what the bank holds besides parameters. */
+  free?(): void;
 }

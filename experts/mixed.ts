@@ -156,21 +156,32 @@ function together(banks: readonly PlacedBank[], { E }: ExpertDims): ExpertBank {
     params: named(({ bank }) => bank.params),
     shared: named(({ bank }) => bank.shared),
     owners: Object.fromEntries(owners),
-    apply: (rows) =>
-      banks.map((each, at) => rowsOfPart(each, at, rows, E))
-        .reduce((sum, next) => spending(sum, (a) => spending(next, (b) => add(a, b)))),
+    async apply(rows) {
+      let sum: Tensor | null = null;
+      for (const [at, each] of banks.entries()) {
+        const next = await rowsOfPart(each, at, rows, E);
+        sum = sum ? spending(sum, (a) => spending(next, (b) => add(a, b))) : next;
+      }
+      return sum!;
+    },
+    free: () => banks.forEach(({ bank }) => bank.free?.()),
   };
 }
 
 /** What one part makes of the rows of its experts, at their places among all rows; 0 elsewhere. */
-function rowsOfPart({ experts, bank }: PlacedBank, at: number, given: ExpertRows, E: number): Tensor {
+async function rowsOfPart(
+  { experts, bank }: PlacedBank,
+  at: number,
+  given: ExpertRows,
+  E: number,
+): Promise<Tensor> {
   const { rows: { x_TD, assignments, byExpert }, random } = given;
   const own_E = new Int32Array(E).fill(-1);
   experts.forEach((expert, own) => own_E[expert] = own);
   const own_N = take(tensor(x_TD.backend, own_E, [E]), byExpert.key_N);
   const byOwn = groupBy(own_N, experts.length);
   const rows = sortRows(x_TD, assignments, byOwn);
-  const made = bank.apply({
+  const made = await bank.apply({
     rows,
     offset_O: byOwn.offset_O,
     ...(random ? { random: random.split(`parts.${at}`) } : {}),

@@ -6,5 +6,6 @@ export { copy, type CopyOptions } from "./copy.ts";
 export { feedForward, type FeedForwardOptions } from "./feed_forward.ts";
 export { linear, type LinearOptions } from "./linear.ts";
 export { lowRank, type LowRankOptions } from "./low_rank.ts";
+export { onnx, type OnnxOptions } from "./onnx.ts";
 export { swiglu, type SwigluOptions } from "./swiglu.ts";
 export { zero, type ZeroOptions } from "./zero.ts";

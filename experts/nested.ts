@@ -122,7 +122,8 @@ function layers(
     params: { gate: gate_EDC, ...named(bank.params) },
     shared: named(bank.shared),
     owners: named(owners),
-    apply({ rows, offset_O, random }) {
+    free: () => bank.free?.(),
+    async apply({ rows, offset_O, random }) {
       const { byExpert } = rows;
       const rows_ND = dispatchRows(rows);
       const [N] = rows_ND.shape;
@@ -135,7 +136,7 @@ function layers(
       const byInner = groupBy(reshape(inner_NK, [N * k]), E * count);
       const token_M = wholeNumbers(rows_ND, [N * k], (at) => Math.floor(at / k));
       const assignments = assignmentsOf(token_M, N, k);
-      const made_MD = bank.apply({
+      const made_MD = await bank.apply({
         rows: sortRows(rows_ND, assignments, byInner),
         offset_O: byInner.offset_O,
         ...(random ? { random: random.split("inner") } : {}),

@@ -26,6 +26,8 @@ export interface Block {
   /** The mixture, where there is one. */
   readonly moe: { readonly layer: MoeLayer; readonly spec: MoeSpec } | null;
   apply(x_TD: Tensor, step: RouteStep): Promise<BlockOutput>;
+  /** Frees the mixture's parameters and what experts hold besides; a second time does nothing. */
+  free?(): void;
 }
 
 /** Output of a layer. */
@@ -81,6 +83,10 @@ export function createBlock(
   return {
     params,
     moe: { layer: moe, spec: feedForward },
+    free() {
+      moe.free();
+      shared?.free();
+    },
     async apply(x_TD, step) {
       const attended_TD = attend ? attend(x_TD, step) : x_TD;
       const residual_TD = layer.residual ? attended_TD : null;

@@ -83,8 +83,9 @@ function replaced(moe: MoeSpec, D: number, control: ControlName, group_V: Int32A
     if (equalFlop) return plugin.flopPerToken(sizes, given);
     return count * plugin.parameters(sizes, given) + (plugin.sharedParameters?.(sizes, given) ?? 0);
   };
-  const width = F * cost(experts, expertOptions, E) / cost(kind, options, 1);
-  return { ...same, experts: kind, expertOptions: options, E: 1, F: Math.max(1, Math.round(width)) };
+  const own = cost(kind, options, 1);
+  const width = own > 0 ? Math.max(1, Math.round(F * cost(experts, expertOptions, E) / own)) : F;
+  return { ...same, experts: kind, expertOptions: options, E: 1, F: width };
 }
 
 /** A router that sends each token to the expert of its group, with weight 1. */

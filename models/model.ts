@@ -115,7 +115,7 @@ export interface Model extends Disposable {
    * sequences.
    */
   forward(batch: Batch, step: PassStep): Promise<ModelOutput>;
-  /** Frees all parameters and frozen vectors; a second time does nothing. */
+  /** Frees all parameters and frozen vectors, and what experts hold besides; a second time does nothing. */
   free(): void;
 }
 
@@ -195,7 +195,10 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
   const matrices = routerParams.filter((name) => params[name].shape.length > 1)
     .reduce((sum, name) => sum + sizeOf(params[name].shape), 0);
   const counted = weightsOf(spec);
-  const free = () => releaseHeld([...held, ...Object.values(params)]);
+  const free = () => {
+    for (const block of blocks) block.free?.();
+    releaseHeld([...held, ...Object.values(params)]);
+  };
   return {
     spec,
     weights: { ...counted, router, total: counted.total + router, active: counted.active + router },

@@ -24,6 +24,8 @@ export interface SharedExpert {
     residual_TD: Tensor | null,
     mixture: (base_TD?: Tensor) => Promise<MoeOutput>,
   ): Promise<MoeOutput>;
+  /** Gives up what the expert holds besides parameters. */
+  free(): void;
 }
 
 /** Makes it; its parameters are entered in `params` under `shared.`. */
@@ -49,8 +51,9 @@ export function createSharedExpert(
   };
   const shares = mix === "learned" ? createShares(D, params, init) : null;
   return {
+    free: () => bank.free?.(),
     async apply(x_TD, step, residual_TD, mixture) {
-      const own_TD = stage(x_TD.backend, "experts", () => network(x_TD, step));
+      const own_TD = await stage(x_TD.backend, "experts", () => network(x_TD, step));
       if (!shares) return await mixture(residual_TD ? add(residual_TD, own_TD) : own_TD);
       const found = await mixture();
       const [chosen_T1, own_T1] = shares(x_TD);

@@ -48,7 +48,7 @@ export interface MoeLayer extends Disposable {
    * @param residual_TD Added to the result.
    */
   apply(x_TD: Tensor, step: LayerStep, residual_TD?: Tensor): Promise<MoeOutput>;
-  /** Frees all parameters; a second time does nothing. */
+  /** Frees all parameters, and what experts hold besides; a second time does nothing. */
   free(): void;
 }
 
@@ -92,7 +92,10 @@ export function createMoeLayer(
   for (const [name, param] of Object.entries({ ...experts.params, ...experts.shared })) {
     params[`experts.${name}`] = param;
   }
-  const free = () => releaseHeld(Object.values(params));
+  const free = () => {
+    experts.free?.();
+    releaseHeld(Object.values(params));
+  };
   return {
     D,
     E,
@@ -131,7 +134,7 @@ export function createMoeLayer(
         return { assignments, rows: sortRows(way.x_TD, assignments, groupBy(way.expert_N, E)) };
       });
       const { byExpert } = rows;
-      const rows_ND = stage(backend, "experts", () =>
+      const rows_ND = await stage(backend, "experts", () =>
         experts.apply({
           rows,
           offset_O: byExpert.offset_O,

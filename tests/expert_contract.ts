@@ -6,6 +6,7 @@ import {
   assertEquals,
   assertMatch,
   assertNotEquals,
+  assertRejects,
   assertThrows,
 } from "@std/assert";
 import type { ExpertBank, ExpertDims } from "../experts/expert.ts";
@@ -118,7 +119,7 @@ interface How {
 }
 
 /** What a bank makes of rows: its output by row, and the row of each assignment. */
-export function applied(
+export async function applied(
   bank: ExpertBank,
   { token, expert, each }: Rows,
   x_TD: Tensor,
@@ -128,7 +129,7 @@ export function applied(
   const N = token.length;
   const token_N = tensor(x_TD.backend, Int32Array.from(token), [N]);
   const byExpert = groupBy(tensor(x_TD.backend, Int32Array.from(expert), [N]), E);
-  const y_ND = bank.apply({
+  const y_ND = await bank.apply({
     rows: sortRows(x_TD, assignmentsOf(token_N, x_TD.shape[0], each), byExpert),
     offset_O: byExpert.offset_O,
     ...(stream === undefined ? {} : { random: random(stream).split("training") }),
@@ -168,19 +169,21 @@ async function passes(subject: Subject, rows: Rows, how: How = {}): Promise<Foun
   const bank = subject.plugin.create(dims, subject.options, normalInit(backend));
   const read = async (found: Tensor) => backend === exact ? exactValues(found) : await found.read();
   const x_TD = parameter(backend, rows.x, [rows.T, dims.D]);
-  const { y_ND, position_N } = applied(bank, rows, x_TD, dims.E, how.stream);
+  const { y_ND, position_N } = await applied(bank, rows, x_TD, dims.E, how.stream);
   const targets: Record<string, Parameter> = { ...paramsOf(bank), [TOKENS]: x_TD };
   try {
     assertEquals([y_ND.shape, y_ND.dtype], [[rows.token.length, dims.D], "f32"]);
     assert(carriesGradient(y_ND), "the output carries no gradient");
-    const found = await gradients(inRandomDirection(y_ND), Object.values(targets));
+    const found = subject.plugin.frozen
+      ? []
+      : await gradients(inRandomDirection(y_ND), Object.values(targets));
     const values = await Promise.all(found.map((gradient) => gradient ? read(gradient) : null));
     const [y, position] = [await read(y_ND), await read(position_N)];
     return {
       y,
       position,
       owners: Object.fromEntries(Object.keys(bank.params).map((name) => [name, ownersOf(bank, name, dims)])),
-      gradient: Object.fromEntries(Object.keys(targets).map((name, at) => [name, values[at]])),
+      gradient: Object.fromEntries(values.map((value, at) => [Object.keys(targets)[at], value])),
     };
   } finally {
     free(targets);
@@ -220,7 +223,12 @@ function hasPrecision(plugin: AnyExpertPlugin): boolean {
 }
 
 /** Bytes that stay of a forward pass of N assignments of 8 tokens; nothing is computed. */
-function keptBytes(plugin: AnyExpertPlugin, options: unknown, sizes: ExpertDims, N: number): number {
+async function keptBytes(
+  plugin: AnyExpertPlugin,
+  options: unknown,
+  sizes: ExpertDims,
+  N: number,
+): Promise<number> {
   const plain = dryBackend([]);
   let bytes = 0;
   const backend: Backend = {
@@ -246,7 +254,7 @@ function keptBytes(plugin: AnyExpertPlugin, options: unknown, sizes: ExpertDims,
       return bank.apply(given);
     },
   };
-  applied(watched, toOne(N, 0, 8), x_TD, sizes.E, 0);
+  await applied(watched, toOne(N, 0, 8), x_TD, sizes.E, 0);
   return bytes - before;
 }
 
@@ -257,7 +265,7 @@ function toOne(N: number, expert: number, T: number): Rows {
 }
 
 /** Operations a token of products over the rows there are, and of all else, when all tokens go to one expert. */
-function operationsOf(plugin: AnyExpertPlugin, options: unknown, sizes: ExpertDims, expert: number) {
+async function operationsOf(plugin: AnyExpertPlugin, options: unknown, sizes: ExpertDims, expert: number) {
   let [products, rest] = [0, 0];
   const backend: Backend = {
     ...exact,
@@ -277,7 +285,7 @@ function operationsOf(plugin: AnyExpertPlugin, options: unknown, sizes: ExpertDi
   const T = 8;
   const x_TD = tensor(backend, new Float32Array(T * sizes.D), [T, sizes.D]);
   const bank = plugin.create(sizes, options, dryInit(backend));
-  applied(bank, toOne(T, expert, T), x_TD, sizes.E);
+  await applied(bank, toOne(T, expert, T), x_TD, sizes.E);
   return { products: products / T, rest: rest / T };
 }
 
@@ -302,28 +310,28 @@ function isCut(plugin: AnyExpertPlugin, options: unknown): boolean {
 }
 
 /** What each fresh expert of a bank makes of each of a few tokens: row t E + e. */
-function starts({ plugin, options }: Subject, sizes: ExpertDims): number[][] {
+async function starts({ plugin, options }: Subject, sizes: ExpertDims): Promise<number[][]> {
   const rows = toAll(3, sizes);
   const bank = plugin.create(sizes, options, createInit(exact, random(0)));
   const x_TD = tensor(exact, rows.x, [rows.T, sizes.D]);
-  const { y_ND, position_N } = applied(bank, rows, x_TD, sizes.E);
+  const { y_ND, position_N } = await applied(bank, rows, x_TD, sizes.E);
   const y = Array.from(exactValues(y_ND));
   return Array.from(exactValues(position_N), (row) => y.slice(row * sizes.D, (row + 1) * sizes.D));
 }
 
 /** A gradient equals central differences in f64 of a loss that reads the values. */
-function assertDifferences(
+async function assertDifferences(
   name: string,
   gradient: ArrayLike<number>,
   values: NumberArray,
-  loss: () => number,
-): void {
+  loss: () => Promise<number>,
+): Promise<void> {
   const step = 1e-5;
   for (const [at, value] of values.entries()) {
     values[at] = value + step;
-    const above = loss();
+    const above = await loss();
     values[at] = value - step;
-    const below = loss();
+    const below = await loss();
     values[at] = value;
     // A sixth of the squared step times a third derivative, and roundings of the loss over the step: both far below.
     const tolerance = 1e-6 * Math.max(1, Math.abs(gradient[at]));
@@ -373,13 +381,13 @@ export const expertChecks: readonly Check[] = [
   {
     name: "costs the operations it declares, expert by expert",
     where: "on paper",
-    run({ plugin, options, round }) {
+    async run({ plugin, options, round }) {
       const sizes = { D: 100, F: 120, E: 2 * round };
       const flops = flopsOf(plugin, options, sizes);
       const mean = flops.reduce((sum, flop) => sum + flop) / sizes.E;
       assertCount("flopPerToken(...)", plugin.flopPerToken(sizes, options), mean);
       for (const [expert, declared] of flops.entries()) {
-        const { products, rest } = operationsOf(plugin, options, sizes, expert);
+        const { products, rest } = await operationsOf(plugin, options, sizes, expert);
         assertCount(`expert ${expert}`, declared, products);
         // No activation costs 100 operations a value.
         assert(rest <= 100 * (sizes.D + sizes.F), `${rest} operations a token are no products`);
@@ -389,13 +397,16 @@ export const expertChecks: readonly Check[] = [
   {
     name: "keeps the activations it declares",
     where: "on paper",
-    run({ plugin, options, given, round }) {
+    async run({ plugin, options, given, round }) {
       const sizes = { D: 64, F: 48, E: 2 * round };
       const halved = hasPrecision(plugin)
         ? [parseExpertOptions(plugin, { ...given, precision: "half" })]
         : [];
       for (const each of [options, ...halved]) {
-        const [few, many] = [64, 128].map((N) => keptBytes(plugin, each, sizes, N));
+        const [few, many] = [
+          await keptBytes(plugin, each, sizes, 64),
+          await keptBytes(plugin, each, sizes, 128),
+        ];
         const declared = plugin.activationsPerToken(sizes, each);
         assertCount("activationsPerToken(...)", declared, (many - few) / 64 / 4);
       }
@@ -439,17 +450,40 @@ export const expertChecks: readonly Check[] = [
     },
   },
   {
+    name: "frozen experts refuse a gradient by name, where there is one to pass",
+    applies: ({ plugin }) => plugin.frozen === true,
+    async run(subject) {
+      const { backend } = subject.place;
+      using _scope = memory(backend);
+      const [bank, rows] = [subject.plugin.create(dims, subject.options, normalInit(backend)), rowsOf()];
+      assertEquals(Object.keys(paramsOf(bank)), []);
+      const still = await applied(bank, rows, tensor(backend, rows.x, [rows.T, dims.D]), dims.E);
+      assert(!carriesGradient(still.y_ND), "rows that carry no gradient get one");
+      const x_TD = parameter(backend, rows.x, [rows.T, dims.D]);
+      const { y_ND } = await applied(bank, rows, x_TD, dims.E);
+      const asked = () => gradients(inRandomDirection(y_ND), [x_TD]);
+      const named = `Cannot take a gradient through experts "${subject.plugin.name}"`;
+      await assertRejects(asked, TypeError, named);
+      free({ x_TD });
+      bank.free?.();
+    },
+  },
+  {
     name: "gradients of every parameter and of the tokens equal finite differences",
     where: "on paper",
+    applies: ({ plugin }) => !plugin.frozen,
     async run(subject) {
       for (const stream of streams(subject)) {
         const rows = rowsOf({ T: 5 });
         const { gradient } = await passes(subject, rows, { backend: exact, stream });
         const bank = subject.plugin.create(dims, subject.options, normalInit(exact));
         const x_TD = parameter(exact, rows.x, [rows.T, dims.D]);
-        const loss = () => inRandomDirection(applied(bank, rows, x_TD, dims.E, stream).y_ND);
+        const loss = async () => {
+          const { y_ND } = await applied(bank, rows, x_TD, dims.E, stream);
+          return exactValues(inRandomDirection(y_ND))[0];
+        };
         for (const [name, param] of Object.entries({ ...paramsOf(bank), [TOKENS]: x_TD })) {
-          assertDifferences(name, gradient[name]!, exactValues(param), () => exactValues(loss())[0]);
+          await assertDifferences(name, gradient[name]!, exactValues(param), loss);
         }
       }
     },
@@ -539,8 +573,11 @@ export const expertChecks: readonly Check[] = [
   {
     name: "more experts leave those there are as they start",
     where: "on paper",
-    run(subject) {
-      const [few, many] = [starts(subject, dims), starts(subject, { ...dims, E: 2 * dims.E })];
+    async run(subject) {
+      const [few, many] = [
+        await starts(subject, dims),
+        await starts(subject, { ...dims, E: 2 * dims.E }),
+      ];
       assertEquals(many.filter((_, at) => at % (2 * dims.E) < dims.E), few);
     },
   },
@@ -549,9 +586,9 @@ export const expertChecks: readonly Check[] = [
       "cut into twice as many experts of half the width it starts as the same network, but for one factor",
     where: "on paper",
     applies: ({ plugin, options }) => isCut(plugin, options),
-    run(subject) {
-      const sums = (sizes: ExpertDims) => {
-        const rows = starts(subject, sizes);
+    async run(subject) {
+      const sums = async (sizes: ExpertDims) => {
+        const rows = await starts(subject, sizes);
         return Array.from(
           { length: rows.length / sizes.E },
           (_, t) =>
@@ -563,7 +600,7 @@ export const expertChecks: readonly Check[] = [
         ).flat();
       };
       const { D, F, E } = dims;
-      const [wide, narrow] = [sums(dims), sums({ D, F: F / 2, E: 2 * E })];
+      const [wide, narrow] = [await sums(dims), await sums({ D, F: F / 2, E: 2 * E })];
       const product = (a: number[], b: number[]) => a.reduce((sum, value, at) => sum + value * b[at], 0);
       const factor = product(wide, narrow) / product(wide, wide);
       assert(factor > 0);
@@ -616,9 +653,10 @@ export const expertChecks: readonly Check[] = [
         const x_TD = parameter(backend, rows.x, [rows.T, dims.D]);
         const values = () => Promise.all([x_TD, ...Object.values(paramsOf(bank))].map((each) => each.read()));
         const held = await values();
-        applied(bank, rows, x_TD, dims.E, stream);
+        await applied(bank, rows, x_TD, dims.E, stream);
         assertEquals(await values(), held);
         free({ ...paramsOf(bank), x_TD });
+        bank.free?.();
       }
       assertEquals(usedBytes(), before);
     },

@@ -45,7 +45,7 @@ function altered(change: (bank: ExpertBank, init: Init) => Partial<ExpertBank>):
 
 /** The same with another output. */
 const output = (change: (y_ND: Tensor, rows: ExpertRows) => Tensor): AnyExpertPlugin =>
-  altered(({ apply }) => ({ apply: (rows) => change(apply(rows), rows) }));
+  altered(({ apply }) => ({ apply: async (rows) => change(await apply(rows), rows) }));
 
 /** The same with weights drawn otherwise: row by row of [E, D, F]. */
 const drawn = (
@@ -165,7 +165,7 @@ const faults: readonly Fault[] = [
       create(dims, options, init) {
         const bank = feedForward.create(dims, options, init);
         const scale = (rows: ExpertRows) => rows.random ? 1 : 1 - options.dropout;
-        return { ...bank, apply: (rows) => affine(bank.apply(rows), scale(rows), 0) };
+        return { ...bank, apply: async (rows) => affine(await bank.apply(rows), scale(rows), 0) };
       },
     } as AnyExpertPlugin,
     variant: dropping,
@@ -215,7 +215,10 @@ const faults: readonly Fault[] = [
     about: "shares a parameter among experts",
     plugin: altered(({ params, apply }, init) => {
       const scale = init.parameter("scale", [1], normal(1));
-      return { params: { ...params, scale } as Params, apply: (rows) => multiply(apply(rows), scale) };
+      return {
+        params: { ...params, scale } as Params,
+        apply: async (rows) => multiply(await apply(rows), scale),
+      };
     }),
     check: "an expert's along the first dimension",
   },
@@ -246,8 +249,8 @@ const faults: readonly Fault[] = [
   {
     about: "changes its own weights",
     plugin: altered(({ params, apply }) => ({
-      apply(rows) {
-        const y_ND = apply(rows);
+      async apply(rows) {
+        const y_ND = await apply(rows);
         params.out.assign(affine(params.out, 2, 0));
         return y_ND;
       },

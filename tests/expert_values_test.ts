@@ -32,11 +32,15 @@ function times(x: readonly number[], matrix: readonly (readonly number[])[]): nu
 const plus = (a: readonly number[], b: readonly number[]) => a.map((value, at) => value + b[at]);
 
 /** Every row of every expert is what the formula says. */
-function assertFormula(plugin: AnyExpertPlugin, given: Record<string, unknown>, formula: Formula): void {
+async function assertFormula(
+  plugin: AnyExpertPlugin,
+  given: Record<string, unknown>,
+  formula: Formula,
+): Promise<void> {
   const { D, E } = dims;
   const bank = plugin.create(dims, parseExpertOptions(plugin, given), normalInit(exact));
   const rows = toAll(5, dims);
-  const { y_ND, position_N } = applied(bank, rows, tensor(exact, rows.x, [rows.T, D]), E);
+  const { y_ND, position_N } = await applied(bank, rows, tensor(exact, rows.x, [rows.T, D]), E);
   const [y, position] = [exactValues(y_ND), exactValues(position_N)];
   const weightsOf = (expert: number): Weights => (name, inner = 0) => {
     const param = bank.params[name] ?? bank.shared![name];
@@ -63,8 +67,8 @@ function assertFormula(plugin: AnyExpertPlugin, given: Record<string, unknown>, 
   }
 }
 
-Deno.test("squared ReLU is Primer's: the square of what is above 0 (So et al. 2021)", () => {
-  assertFormula(feedForward, { activation: "relu-squared", bias: true }, (x, weights) => {
+Deno.test("squared ReLU is Primer's: the square of what is above 0 (So et al. 2021)", async () => {
+  await assertFormula(feedForward, { activation: "relu-squared", bias: true }, (x, weights) => {
     const sums = plus(times(x, weights("in")), weights("inBias")[0]);
     return plus(times(sums.map((sum) => Math.max(sum, 0) ** 2), weights("out")), weights("outBias")[0]);
   });
@@ -73,11 +77,11 @@ Deno.test("squared ReLU is Primer's: the square of what is above 0 (So et al. 20
 const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high);
 
 for (const interleaved of [false, true]) {
-  Deno.test(`GPT-OSS's experts: clamped, steeper, shifted, ${interleaved ? "interleaved" : "apart"}`, () => {
+  Deno.test(`GPT-OSS's experts: clamped, steeper, shifted, ${interleaved ? "interleaved" : "apart"}`, async () => {
     const [limit, alpha] = [0.6, 1.702];
     let held = 0;
     const given = { bias: true, limit, steepness: alpha, shift: 1, interleaved };
-    assertFormula(swiglu, given, (x, weights) => {
+    await assertFormula(swiglu, given, (x, weights) => {
       const both = interleaved
         ? plus(times(x, weights("gateIn")), weights("gateInBias")[0])
         : plus(times(x, weights("gate")), weights("gateBias")[0]).flatMap((gate, f) => [
@@ -95,21 +99,22 @@ for (const interleaved of [false, true]) {
   });
 }
 
-Deno.test("an interleaved bank starts as the same network as one whose matrices lie apart", () => {
-  const made = [false, true].map((interleaved) => {
+Deno.test("an interleaved bank starts as the same network as one whose matrices lie apart", async () => {
+  const made = async (interleaved: boolean) => {
     const bank = swiglu.create(
       dims,
       parseExpertOptions(swiglu, { interleaved }),
       createInit(exact, random(0)),
     );
     const rows = toAll(3, dims);
-    return Array.from(exactValues(applied(bank, rows, tensor(exact, rows.x, [rows.T, dims.D]), dims.E).y_ND));
-  });
-  assertEquals(made[1], made[0]);
+    const { y_ND } = await applied(bank, rows, tensor(exact, rows.x, [rows.T, dims.D]), dims.E);
+    return Array.from(exactValues(y_ND));
+  };
+  assertEquals(await made(true), await made(false));
 });
 
-Deno.test("low-rank experts add A B to both matrices of the network they share", () => {
-  assertFormula(lowRank, { rank: 2, activation: "silu" }, (x, weights) => {
+Deno.test("low-rank experts add A B to both matrices of the network they share", async () => {
+  await assertFormula(lowRank, { rank: 2, activation: "silu" }, (x, weights) => {
     const sum = (shared: string) => {
       const [a, b] = [weights(`${shared}A`), weights(`${shared}B`)];
       return weights(shared).map((row, at) => plus(row, times(a[at], b)));
@@ -119,16 +124,16 @@ Deno.test("low-rank experts add A B to both matrices of the network they share",
   });
 });
 
-Deno.test("zero, copy and constant experts discard, skip and replace, as in MoE++'s released code", () => {
-  assertFormula(zero, {}, (x) => x.map(() => 0));
-  assertFormula(copy, {}, (x) => x);
-  assertFormula(constantVector, {}, (x, weights) => {
+Deno.test("zero, copy and constant experts discard, skip and replace, as in MoE++'s released code", async () => {
+  await assertFormula(zero, {}, (x) => x.map(() => 0));
+  await assertFormula(copy, {}, (x) => x);
+  await assertFormula(constantVector, {}, (x, weights) => {
     const [a, b] = times(x, weights("mix")).map(Math.exp);
     return x.map((value, d) => (a * value + b * weights("vector")[0][d]) / (a + b));
   });
 });
 
-Deno.test("mixed experts are of the kinds listed, in turn, each with weights and options of its own", () => {
+Deno.test("mixed experts are of the kinds listed, in turn, each with weights and options of its own", async () => {
   const parts = [{ name: "copy" }, { name: "feed-forward", activation: "relu-squared" }, {
     name: "constant",
   }];
@@ -141,23 +146,23 @@ Deno.test("mixed experts are of the kinds listed, in turn, each with weights and
       return x.map((value, d) => (a * value + b * weights("parts.2.vector")[0][d]) / (a + b));
     },
   ];
-  assertFormula(
+  await assertFormula(
     findExperts("mixed"),
     { parts },
     (x, weights, expert) => kinds[expert % 3](x, weights, expert),
   );
   const two = [{ name: "linear", count: 2 }, { name: "zero" }];
-  assertFormula(
+  await assertFormula(
     findExperts("mixed"),
     { parts: two },
     (x, weights, expert) => expert % 3 === 2 ? x.map(() => 0) : times(x, weights("parts.0.out")),
   );
 });
 
-Deno.test("a nested expert is a softmax gate and the best k of its own inner experts, by loops", () => {
+Deno.test("a nested expert is a softmax gate and the best k of its own inner experts, by loops", async () => {
   const chosen = new Set<string>();
   const options = { count: 3, k: 2, inner: { name: "feed-forward", activation: "silu" } };
-  assertFormula(findExperts("nested"), options, (x, weights, expert) => {
+  await assertFormula(findExperts("nested"), options, (x, weights, expert) => {
     const odds = times(x, weights("gate")).map(Math.exp);
     const total = odds.reduce((sum, each) => sum + each);
     const best = [0, 1, 2].toSorted((a, b) => odds[b] - odds[a]).slice(0, 2);

@@ -6,9 +6,16 @@ import { feedForward } from "../experts/feed_forward.ts";
 import { type AnyExpertPlugin, experts, findExperts, registerExperts } from "../experts/registry.ts";
 import { expertFiles } from "../tools/new_expert.ts";
 import { skeletonOf } from "../tools/new_plugin.ts";
+import { onnxModel } from "./onnx_file.ts";
 import { expertContract, type Variant } from "./expert_contract.ts";
 
 const root = new URL("../", import.meta.url);
+
+const folder = await Deno.makeTempDir();
+globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+// A model that takes rows of any width.
+const bent = `${folder}/bent.onnx`;
+Deno.writeFileSync(bent, onnxModel({ nodes: [{ op: "Tanh", inputs: ["x"], output: "y" }] }));
 
 /** Besides defaults, by kind. A kind without an entry is held to the contract with its defaults. */
 const variants: Readonly<Record<string, readonly Variant[]>> = {
@@ -58,13 +65,12 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     { options: { parts: [{ name: "feed-forward", activation: "gelu", dropout: 0.4 }] }, noisy: true },
     { options: { parts: [{ name: "feed-forward" }, { name: "swiglu" }], outDeviation: 0.3 }, round: 2 },
   ],
+  onnx: [{ options: { models: [bent] } }],
   linear: [{ options: {} }, { options: { bias: true, outDeviation: 0.3 } }],
 };
 
 for (const plugin of experts()) expertContract(plugin, variants[plugin.name]);
 
-const folder = await Deno.makeTempDir();
-globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
 const [, shown] = Deno.readTextFileSync(new URL("docs/write_an_expert.md", root)).match(/```ts\n([^]*?)```/)!;
 // In its folder a skeleton imports its neighbours; here they are given in full.
 const written = skeletonOf(expertFiles, "my-own").replaceAll('"../', `"${root}`)
@@ -101,6 +107,6 @@ Deno.test("a kind of experts is found by its name, taken once, and must be whole
   assertThrows(
     () => findExperts("swigloo"),
     RangeError,
-    'there are "bilinear", "constant", "copy", "feed-forward", "linear", "low-rank", "mine", "mixed", "nested", "swiglu", "zero"',
+    'there are "bilinear", "constant", "copy", "feed-forward", "linear", "low-rank", "mine", "mixed", "nested", "onnx", "swiglu", "zero"',
   );
 });

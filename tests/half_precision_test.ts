@@ -65,7 +65,7 @@ async function applied(backend: Backend, bank: ExpertBank, { N, D, expert }: Row
   const token_N = tensor(backend, Int32Array.from({ length: N }, (_, at) => at), [N]);
   const init = createInit(backend, random(0));
   const x_ND = init.parameter("x", [N, D], () => wholeNumbers("x", N * D));
-  const y_ND = bank.apply({
+  const y_ND = await bank.apply({
     rows: sortRows(x_ND, assignmentsOf(token_N, N, 1), byExpert),
     offset_O: byExpert.offset_O,
   });
@@ -193,7 +193,7 @@ for (const { about, bank } of others) {
         const x_ND = init.parameter("x", [N, D], (stream, count) => stream.normal(count));
         const byExpert = groupBy(tensor(backend, Int32Array.from({ length: N }, (_, n) => n % E), [N]), E);
         const token_N = tensor(backend, Int32Array.from({ length: N }, (_, n) => n), [N]);
-        const y_ND = made.apply({
+        const y_ND = await made.apply({
           rows: sortRows(x_ND, assignmentsOf(token_N, N, 1), byExpert),
           offset_O: byExpert.offset_O,
           random: random(6),

@@ -164,7 +164,7 @@ for (const kind of kinds) {
     const token_N = tensor(backend, Int32Array.from(rows, (_, at) => at), [11]);
     const byExpert = groupBy(tensor(backend, Int32Array.from(rows), [11]), 4);
     const sorted = sortRows(tensor(backend, x, [11, 7]), assignmentsOf(token_N, 11, 1), byExpert);
-    const y = await bank.apply({ rows: sorted, offset_O: byExpert.offset_O }).read();
+    const y = await (await bank.apply({ rows: sorted, offset_O: byExpert.offset_O })).read();
     const params = await readAll(bank.params);
     rows.forEach((e, n) => {
       const row = [...y.subarray(n * 7, (n + 1) * 7)];
