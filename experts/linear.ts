@@ -3,6 +3,7 @@ import * as z from "zod";
 import { constant, normal } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";
+import { dropoutOption, dropUnits, keptByDropout } from "./parts/dropout.ts";
 
 /** Options of {@linkcode linear}. */
 export interface LinearOptions {
@@ -10,6 +11,7 @@ export interface LinearOptions {
   readonly bias: boolean;
   /** Standard deviation of W's init; null = 1 / sqrt(D). */
   readonly outDeviation: number | null;
+  readonly dropout: number;
 }
 
 /**
@@ -30,16 +32,24 @@ export const linear: ExpertPlugin<LinearOptions> = {
     bias: z.boolean().default(false).describe("a bias, starting at 0"),
     outDeviation: z.number().positive().nullable().default(null)
       .describe("standard deviation of W's init; null = 1 / sqrt(D)"),
+    dropout: dropoutOption.describe(
+      "share of outputs dropped in training; there are no hidden units to drop",
+    ),
   }),
   parameters: ({ D }, { bias }) => D * D + (bias ? D : 0),
   flopPerToken: ({ D }) => 2 * D * D,
-  activationsPerToken: ({ D }) => D,
+  activationsPerToken: ({ D }, { dropout }) => D * (1 + keptByDropout(dropout)),
   create({ D, E }, options, init) {
     const out_EDD = init.parameter("out", [E, D, D], normal(options.outDeviation ?? 1 / Math.sqrt(D)));
     const biases = options.bias ? { outBias: init.parameter("outBias", [E, D], constant(0)) } : {};
     return {
       params: { out: out_EDD, ...biases },
-      apply: ({ rows, offset_O }) => groupedMatmul(rows, out_EDD, offset_O, { bias_EM: biases.outBias }),
+      apply: ({ rows, offset_O, random }) =>
+        dropUnits(
+          groupedMatmul(rows, out_EDD, offset_O, { bias_EM: biases.outBias }),
+          options.dropout,
+          random,
+        ),
     };
   },
 };

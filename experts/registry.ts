@@ -67,8 +67,8 @@ export function findExperts(name: string): AnyExpertPlugin {
  * ```ts
  * import { linear, parseExpertOptions } from "@switchyard/moe";
  * import { assertEquals, assertThrows } from "@std/assert";
- * assertEquals(parseExpertOptions(linear, { bias: true }), { bias: true, outDeviation: null });
- * assertThrows(() => parseExpertOptions(linear, { bais: true }), RangeError, "there are bias, outDeviation");
+ * assertEquals(parseExpertOptions(linear, { bias: true }), { bias: true, outDeviation: null, dropout: 0 });
+ * assertThrows(() => parseExpertOptions(linear, { bais: true }), RangeError, "there are bias, outDeviation, dropout");
  * ```
  */
 export function parseExpertOptions<Options>(plugin: ExpertPlugin<Options>, given: unknown = {}): Options {

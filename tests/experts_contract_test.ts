@@ -66,7 +66,11 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
     { options: { parts: [{ name: "feed-forward" }, { name: "swiglu" }], outDeviation: 0.3 }, round: 2 },
   ],
   onnx: [{ options: { models: [bent] } }],
-  linear: [{ options: {} }, { options: { bias: true, outDeviation: 0.3 } }],
+  linear: [
+    { options: {} },
+    { options: { bias: true, outDeviation: 0.3 } },
+    { options: { dropout: 0.4 }, noisy: true },
+  ],
 };
 
 for (const plugin of experts()) expertContract(plugin, variants[plugin.name]);

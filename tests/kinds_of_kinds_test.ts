@@ -35,7 +35,7 @@ Deno.test("a run writes its parts out in full, and reads them again", () => {
   assertEquals([first.count, first.dropout, second], [
     2,
     0,
-    { name: "linear", count: 1, bias: true, outDeviation: null },
+    { name: "linear", count: 1, bias: true, outDeviation: null, dropout: 0 },
   ]);
   assertEquals(parseConfig(JSON.parse(JSON.stringify(config))), config);
 });
@@ -76,7 +76,7 @@ Deno.test("inner experts are set by path, and another inner kind drops the optio
   const second = configOf({ experts: { name: "nested", inner: { name: "swiglu", limit: 7 } } }, {
     "experts.inner.name": "linear",
   });
-  assertEquals(second.experts.inner, { name: "linear", bias: false, outDeviation: null });
+  assertEquals(second.experts.inner, { name: "linear", bias: false, outDeviation: null, dropout: 0 });
 });
 
 Deno.test("a nested bank's parameters are its gates and its inner experts, each owned by the expert they are in", () => {

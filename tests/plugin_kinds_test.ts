@@ -102,7 +102,12 @@ Deno.test("a kind of experts and a task of a module are used by name, in workers
     assertEquals(one, two);
     const { header } = parseRecord(one.split(/(?=^\{"kind":"run")/m)[0], "run");
     assertEquals([header.task!.name, header.task!.about], ["cities", "Cities and their rivers."]);
-    assertEquals(header.config!.experts, { name: "halved-linear", bias: false, outDeviation: null });
+    assertEquals(header.config!.experts, {
+      name: "halved-linear",
+      bias: false,
+      outDeviation: null,
+      dropout: 0,
+    });
     // Eight experts of one matrix, D x D, and the norm before the scores.
     assertEquals(header.parameters.total - header.parameters.router, 8 * 32 * 32 + 32);
 
