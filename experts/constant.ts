@@ -26,8 +26,9 @@ export const constantVector: ExpertPlugin<ConstantVectorOptions> = {
   name: "constant",
   about: "a1 x + a2 v with a learned vector v and [a1, a2] = softmax(x W) (MoE++).",
   readings: [
-    "Initial values are those of MoE++'s released code: v is normal with deviation 1, W uniform within 1 / sqrt(D). " +
-    "Its training code is not published, so whether v decays is our choice: it does not, like a bias.",
+    "Read in MoE++'s released code, not in the paper. Initial values are those of that code: v is normal with deviation 1, " +
+    "W starts as PyTorch's linear layers do, uniform within 1 / sqrt(D). Its training code is not published, so whether v " +
+    "decays is our choice: it does not, like a bias.",
   ],
   options: z.strictObject({}),
   parameters: ({ D }) => 3 * D,

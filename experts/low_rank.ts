@@ -38,6 +38,10 @@ export const lowRank: ExpertPlugin<LowRankOptions> = {
   name: "low-rank",
   about:
     "act(x (W_in + A_in B_in)) (W_out + A_out B_out): W of all experts together, A and B of low rank of each.",
+  readings: [
+    "A and B start as in LoRA (Hu et al. 2021), B at 0; its factor alpha / r is left out. That the shared network is " +
+    "trained with them, and both matrices have a difference, is our choice: no paper's figures stand behind it.",
+  ],
   options: z.strictObject({
     rank: z.number().int().min(1).default(8).describe("columns of A and rows of B, R"),
     activation: z.enum(["relu", "gelu", "silu"]).default("relu").describe("activation of the hidden units"),

@@ -48,6 +48,10 @@ export interface SwigluOptions {
 export const swiglu: ExpertPlugin<SwigluOptions> = {
   name: "swiglu",
   about: "(silu(x W_gate) * x W_in) W_out, as in Mixtral; clamped, steeper and shifted, as in GPT-OSS.",
+  readings: [
+    "GPT-OSS's form is that of released code (transformers 5.24): bias = true, limit = 7, steepness = 1.702, shift = 1, " +
+    "interleaved = true.",
+  ],
   options: z.strictObject({
     bias: z.boolean().default(false).describe("biases on all three matrices, starting at 0 (GPT-OSS: true)"),
     limit: z.number().positive().nullable().default(null).describe(
