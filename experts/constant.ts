@@ -2,11 +2,12 @@
 // mixed bank.
 import * as z from "zod";
 import { add, multiply } from "../tensor/arithmetic.ts";
+import { sliceColumns } from "../tensor/columns.ts";
 import { normal, uniformWithin } from "../tensor/init.ts";
 import { spending } from "../tensor/memory.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";
-import { dispatchRows, takeAlong, wholeNumbers } from "../tensor/rows.ts";
+import { dispatchRows } from "../tensor/rows.ts";
 import type { ExpertPlugin } from "./expert.ts";
 
 /** Options of {@linkcode constantVector}: none. */
@@ -33,7 +34,7 @@ export const constantVector: ExpertPlugin<ConstantVectorOptions> = {
   options: z.strictObject({}),
   parameters: ({ D }) => 3 * D,
   flopPerToken: ({ D }) => 6 * D,
-  activationsPerToken: ({ D }) => 2 * D + 6,
+  activationsPerToken: ({ D }) => 2 * D + 4,
   create({ D, E }, _options, init) {
     const mix_ED2 = init.parameter("mix", [E, D, 2], uniformWithin(1 / Math.sqrt(D)));
     const vector_E1D = init.parameter("vector", [E, 1, D], normal(1), { decays: false });
@@ -41,8 +42,7 @@ export const constantVector: ExpertPlugin<ConstantVectorOptions> = {
       params: { mix: mix_ED2, vector: vector_E1D },
       apply({ rows, offset_O }) {
         const share_N2 = spending(groupedMatmul(rows, mix_ED2, offset_O), softmax);
-        const [N] = share_N2.shape;
-        const column = (at: number) => takeAlong(share_N2, wholeNumbers(share_N2, [N, 1], () => at));
+        const column = (at: number) => sliceColumns(share_N2, at, at + 1);
         // Rows past the last are 0 in both parts: there is no token, and no expert whose vector it were.
         return spending(multiply(dispatchRows(rows), column(0)), (own_ND) =>
           spending(

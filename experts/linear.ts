@@ -3,7 +3,7 @@ import * as z from "zod";
 import { constant, normal } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { ExpertPlugin } from "./expert.ts";
-import { dropoutOption, dropUnits, keptByDropout } from "./parts/dropout.ts";
+import { dropUnits, keptByDropout } from "./parts/dropout.ts";
 
 /** Options of {@linkcode linear}. */
 export interface LinearOptions {
@@ -11,6 +11,7 @@ export interface LinearOptions {
   readonly bias: boolean;
   /** Standard deviation of W's init; null = 1 / sqrt(D). */
   readonly outDeviation: number | null;
+  /** Share of outputs dropped in training; there are no hidden units to drop. */
   readonly dropout: number;
 }
 
@@ -32,9 +33,8 @@ export const linear: ExpertPlugin<LinearOptions> = {
     bias: z.boolean().default(false).describe("a bias, starting at 0"),
     outDeviation: z.number().positive().nullable().default(null)
       .describe("standard deviation of W's init; null = 1 / sqrt(D)"),
-    dropout: dropoutOption.describe(
-      "share of outputs dropped in training; there are no hidden units to drop",
-    ),
+    dropout: z.number().min(0).lt(1).default(0)
+      .describe("share of outputs dropped in training; there are no hidden units to drop"),
   }),
   parameters: ({ D }, { bias }) => D * D + (bias ? D : 0),
   flopPerToken: ({ D }) => 2 * D * D,

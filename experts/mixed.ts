@@ -6,7 +6,6 @@ import { spending } from "../tensor/memory.ts";
 import { groupBy, regroupRows, sortRows, take } from "../tensor/rows.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { AnyExpertPlugin, ExpertBank, ExpertDims, ExpertPlugin, ExpertRows } from "./expert.ts";
-import { outDeviationOption } from "./parts/init.ts";
 import { completedKind, kindOf, type KnownKinds, type NamedKind, standIn } from "./parts/kind.ts";
 
 /** One kind of a mixed bank, its options beside its name. */
@@ -14,7 +13,9 @@ export type MixedPart = NamedKind & { readonly count: number };
 
 /** Options of {@linkcode mixedExperts}. */
 export interface MixedOptions {
+  /** Kinds in turn, each with how many experts in a row (count, 1) and its own options; the bank repeats the list. */
   readonly parts: readonly MixedPart[];
+  /** OutDeviation of parts that have one and leave it null. */
   readonly outDeviation: number | null;
 }
 
@@ -113,7 +114,8 @@ function optionsOf(known: KnownKinds): ExpertPlugin<MixedOptions>["options"] {
     parts: z.array(part).min(1).prefault([{ name: "feed-forward", count: 3 }, { name: "copy" }]).describe(
       "kinds in turn, each with how many experts in a row (count, 1) and its own options; the bank repeats the list",
     ),
-    outDeviation: outDeviationOption.describe("outDeviation of parts that have one and leave it null"),
+    outDeviation: z.number().positive().nullable().default(null)
+      .describe("outDeviation of parts that have one and leave it null"),
   });
 }
 

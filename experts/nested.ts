@@ -20,14 +20,17 @@ import {
 } from "../tensor/rows.ts";
 import { reshape, stopGradient, type Tensor } from "../tensor/tensor.ts";
 import type { ExpertBank, ExpertDims, ExpertPlugin } from "./expert.ts";
-import { outDeviationOption } from "./parts/init.ts";
 import { completedKind, kindOf, type KnownKinds, type NamedKind, standIn } from "./parts/kind.ts";
 
 /** Options of {@linkcode nestedExperts}. */
 export interface NestedOptions {
+  /** Inner experts of each expert, F wide each. */
   readonly count: number;
+  /** Inner experts a token goes to, at most count. */
   readonly k: number;
+  /** Kind of the inner experts, its own options beside its name. */
   readonly inner: NamedKind;
+  /** Standard deviation of inner experts' W_out, times sqrt(k), where they leave it null. */
   readonly outDeviation: number | null;
 }
 
@@ -69,7 +72,7 @@ export function nestedExperts(known: KnownKinds): ExpertPlugin<NestedOptions> {
       ).prefault({ name: "feed-forward" }).describe(
         "kind of the inner experts, its own options beside its name",
       ),
-      outDeviation: outDeviationOption.describe(
+      outDeviation: z.number().positive().nullable().default(null).describe(
         "standard deviation of inner experts' W_out, times sqrt(k), where they leave it null",
       ),
     }).refine(({ k, count }) => k <= count, { error: "k is more than count", path: ["k"] }),

@@ -9,7 +9,9 @@ import { openModel, type RowModel } from "./parts/onnx_runtime.ts";
 
 /** Options of {@linkcode onnx}. */
 export interface OnnxOptions {
+  /** Paths or addresses of ONNX files, which experts take in turn; required. */
   readonly models: readonly string[];
+  /** Floating-point operations of a token in one expert, as you count them: files are not looked into. */
   readonly flop: number;
 }
 

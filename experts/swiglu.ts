@@ -12,15 +12,15 @@ import { checkPrecision, operandsIn, type Precision, precisionOption } from "./p
 
 /** Options of {@linkcode swiglu}. */
 export interface SwigluOptions {
-  /** Biases on all three matrices, starting at 0. */
+  /** Biases on all three matrices, starting at 0 (GPT-OSS: true). */
   readonly bias: boolean;
-  /** Gates are clamped from above, units on both sides; null = neither. */
+  /** Gates are clamped from above, units on both sides (GPT-OSS: 7); null = neither. */
   readonly limit: number | null;
-  /** Factor inside the gate's sigmoid. */
+  /** Factor inside the gate's sigmoid (GPT-OSS: 1.702). */
   readonly steepness: number;
-  /** Added to units before the gate opens them. */
+  /** Added to units before the gate opens them (GPT-OSS: 1). */
   readonly shift: number;
-  /** W_gate and W_in in one matrix whose columns take turns, gates first. */
+  /** W_gate and W_in in one matrix whose columns take turns, gates first (GPT-OSS: true). */
   readonly interleaved: boolean;
   /** Standard deviation of W_out's init; null = 1 / sqrt(F). */
   readonly outDeviation: number | null;

@@ -147,8 +147,7 @@ function sharedExpertCost(
   const sizes = { D, F, E: 1 };
   const mixes = mix === "learned";
   return {
-    // Two sums over the hidden state, and a share taken out of two, twice.
-    flop: experts.flopPerToken(sizes, expertOptions) + (mixes ? 4 * D + 8 : 0),
+    flop: experts.flopPerToken(sizes, expertOptions) + (mixes ? 4 * D : 0),
     weights: experts.parameters(sizes, expertOptions) +
       (experts.sharedParameters?.(sizes, expertOptions) ?? 0) + (mixes ? 2 * D + 2 : 0),
     kept: experts.activationsPerToken(sizes, expertOptions),

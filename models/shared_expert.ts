@@ -3,13 +3,14 @@
 import type { MoeOutput } from "../moe/layer.ts";
 import type { RouteStep } from "../routers/router.ts";
 import { add, multiply } from "../tensor/arithmetic.ts";
+import { sliceColumns } from "../tensor/columns.ts";
 import { type Init, uniformWithin } from "../tensor/init.ts";
 import { spending } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";
 import { assignmentsOf, groupBy, sortRows, wholeNumbers } from "../tensor/rows.ts";
 import { stage } from "../tensor/stage.ts";
-import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
+import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import type { SharedExpertSpec } from "./spec.ts";
 
 /** A shared expert at work in one layer. */
@@ -77,7 +78,6 @@ function createShares(
   const bias_2 = params["shared.mixBias"] = init.parameter("mixBias", [2], within);
   return (x_TD) => {
     const share_T2 = spending(matmul(x_TD, mix_D2), (sums) => spending(add(sums, bias_2), softmax));
-    const column = (...unit: number[]) => matmul(share_T2, tensor(x_TD.backend, unit, [2, 1]));
-    return [column(1, 0), column(0, 1)];
+    return [sliceColumns(share_T2, 0, 1), sliceColumns(share_T2, 1, 2)];
   };
 }

@@ -68,6 +68,7 @@ export type {
   LayerLoad,
   Machine,
   RecordRow,
+  RunFlop,
   RunHeader,
   RunRecord,
   Specialisation,

@@ -49,6 +49,7 @@ export interface RunHeader {
   readonly tokensPerStep?: number;
   /** Experts a token is sent to, as the router declares, the mean over mixtures. */
   readonly expertsPerToken?: number;
+  /** Forward FLOPs of a token. */
   readonly flop?: RunFlop;
   /** File name without ending: `switch-seed0`. */
   readonly run: string;

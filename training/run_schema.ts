@@ -48,7 +48,7 @@ export interface ModelSettings {
   readonly expertWidth: number;
   /** Intermediate size of a network of the experts' kind that every token passes through besides; 0 = none. */
   readonly sharedExpertWidth: number;
-  /** How the shared expert joins a mixture: added, or both weighed by a learned softmax of two. */
+  /** How the shared expert joins a mixture: added, or both weighed by a learned softmax of two (DeepSpeed). */
   readonly sharedExpertMix: "sum" | "learned";
   /**
    * Cut experts K times narrower into K times as many for a router that sends a token to K, so that all cost

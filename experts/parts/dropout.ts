@@ -3,11 +3,12 @@ import * as z from "zod";
 import * as kernels from "../../kernels/mod.ts";
 import { affine, greater, multiply } from "../../tensor/arithmetic.ts";
 import { spending } from "../../tensor/memory.ts";
+import type { OptionField } from "../../tensor/plugins.ts";
 import type { Random } from "../../tensor/random.ts";
 import { apply, reshape, type Tensor, tensor } from "../../tensor/tensor.ts";
 
 /** The option of a kind of experts with hidden units. */
-export const dropoutOption: z.ZodType<number, number | undefined> = z.number().min(0).lt(1).default(0)
+export const dropoutOption: OptionField<number> = z.number().min(0).lt(1).default(0)
   .describe("share of hidden units dropped in training (Switch fine-tunes with 0.4 in experts)");
 
 /**

@@ -2,12 +2,13 @@
 // gets the same numbers whatever E and F are, so banks cut into more, narrower experts start from the same network.
 import * as z from "zod";
 import type { Init } from "../../tensor/init.ts";
+import type { OptionField } from "../../tensor/plugins.ts";
 import type { Random } from "../../tensor/random.ts";
 import type { Parameter } from "../../tensor/tensor.ts";
 import type { ExpertDims } from "../expert.ts";
 
 /** The option of a kind of experts whose last matrix maps F hidden units back. */
-export const outDeviationOption: z.ZodType<number | null, number | null | undefined> = z.number().positive()
+export const outDeviationOption: OptionField<number | null> = z.number().positive()
   .nullable().default(null).describe("standard deviation of W_out's init; null = 1 / sqrt(F)");
 
 /**

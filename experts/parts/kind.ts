@@ -1,11 +1,21 @@
 // A kind of experts as an option of another: its name, with its own options beside it, checked and filled in as they would be
 // alone.
 import * as z from "zod";
-import type { Plugins } from "../../tensor/plugins.ts";
-import type { AnyExpertPlugin } from "../expert.ts";
+import type { AnyExpertPlugin, ExpertPlugin } from "../expert.ts";
 
 /** Where kinds are looked up: the registry, which a kind it holds cannot import. */
-export type KnownKinds = Pick<Plugins<AnyExpertPlugin>, "find" | "parse">;
+export interface KnownKinds {
+  /**
+   * A kind by name.
+   * @throws {RangeError} when there is none.
+   */
+  find(name: string): AnyExpertPlugin;
+  /**
+   * A kind's options with defaults filled in.
+   * @throws {RangeError} when they cannot be used.
+   */
+  parse<Options>(plugin: ExpertPlugin<Options>, given?: unknown): Options;
+}
 
 /** A kind's name, with its options beside it. */
 export type NamedKind = { readonly name: string } & Readonly<Record<string, unknown>>;
