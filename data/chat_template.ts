@@ -2,7 +2,7 @@
 // them is loaded with the first template.
 import { isMissing, readText } from "../formats/files.ts";
 import { readJson } from "../formats/json_file.ts";
-import { loadPackage } from "./packages.ts";
+import { loadPackage } from "../formats/packages.ts";
 
 /** One turn of a conversation; templates may read further fields. */
 export interface ChatMessage {

@@ -2,7 +2,7 @@
 // loaded with the first tokenizer; the rest of the framework sees the interface alone.
 import { isMissing } from "../formats/files.ts";
 import { readJson } from "../formats/json_file.ts";
-import { loadPackage } from "./packages.ts";
+import { loadPackage } from "../formats/packages.ts";
 
 /** Whether special tokens (start, end, ...) are added, or kept. */
 export interface SpecialOption {

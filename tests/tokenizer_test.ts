@@ -13,7 +13,7 @@ import * as library from "@huggingface/tokenizers";
 import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { createChatTemplate, openChatTemplate, type TemplatePackage } from "../data/chat_template.ts";
-import { packages } from "../data/packages.ts";
+import { packages } from "../formats/packages.ts";
 import { encodeLong, prepareSubwords } from "../data/subwords.ts";
 import { createTokenizer, openTokenizer, type Tokenizer, type TokenizerPackage } from "../data/tokenizer.ts";
 import { language } from "../tasks/language.ts";

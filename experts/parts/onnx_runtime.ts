@@ -1,5 +1,6 @@
 // ONNX models of rows, run by the npm package onnxruntime-web, which is loaded when the first of them is opened.
 import { openSource } from "../../formats/open_source.ts";
+import { loadPackage } from "../../formats/packages.ts";
 
 /** What is used of an array of onnxruntime-web. */
 interface OrtTensor {
@@ -32,7 +33,7 @@ export interface RowModel {
 
 /**
  * Opens a model of rows of width D.
- * @throws {Error} when onnxruntime-web is not there; or when the file cannot be read or is no model of one input and one
+ * @throws {Error} when onnxruntime-web can be neither found nor downloaded; or when the file cannot be read or is no model of one input and one
  * output, naming it.
  */
 export async function openModel(path: string, D: number): Promise<RowModel> {
@@ -78,20 +79,7 @@ export async function openModel(path: string, D: number): Promise<RowModel> {
 }
 
 async function loadRuntime(): Promise<Ort> {
-  // A variable keeps bundles and type checks from taking in a package of 140 MB that few need.
-  const packageName = "onnxruntime-web";
-  let ort: Ort;
-  try {
-    ort = await import(packageName);
-  } catch (cause) {
-    throw new Error(
-      `Cannot run experts "onnx": the package onnxruntime-web is not there (${
-        reasonOf(cause)
-      }); install it, with ` +
-        "deno add npm:onnxruntime-web or as your runtime does",
-      { cause },
-    );
-  }
+  const ort = await loadPackage<Ort>("onnxruntime-web");
   // Its threads hang in Deno when memory grows (denoland/deno#35658); whoever set a number before keeps it.
   ort.env.wasm.numThreads ||= 1;
   return ort;

@@ -1,10 +1,11 @@
 // Packages that few programs need, loaded when they are asked for. Their names are put together while running, so that no
 // bundler draws them in and no module fails to load where they are missing.
 
-/** Packages of this folder with the versions that they are tested at; deno.json names the same, for tests to fetch. */
+/** Packages with the versions that they are tested at; deno.json names the same, for tests to fetch. */
 export const packages = {
   "@huggingface/tokenizers": "0.2.0",
   "@huggingface/jinja": "0.5.11",
+  "onnxruntime-web": "1.30.0",
 } as const;
 
 /**
