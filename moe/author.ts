@@ -11,8 +11,7 @@ const frame = /((?:file|https?|blob|data):[^\s()]*?):(\d+):(\d+)\)?$/;
 /**
  * What a plugin does, with its mistakes named.
  * @param called What errors call the plugin: `router "switch"`.
- * @throws What `body` throws, where no frame of its stack below this one lies outside the package; a RangeError with the
- * plugin's name, what was wrong and the author's line otherwise.
+ * @throws What `body` throws; where a frame of its stack lies outside the package, with the plugin's name and that line.
  */
 export function asAuthored<Result>(called: string, body: () => Result): Result {
   try {
@@ -27,13 +26,18 @@ export function asAuthored<Result>(called: string, body: () => Result): Result {
 }
 
 function withPlace(error: unknown, called: string): unknown {
-  const place = error instanceof Error ? authorsPlace(error.stack ?? "") : null;
+  if (!(error instanceof Error)) return error;
+  const place = authorsPlace(error.stack ?? "");
   if (place === null) return error;
-  const { name, message } = error as Error;
-  const what = message.startsWith("Cannot ") && !isEngines(message)
-    ? lowered(message)
-    : `${name}: ${message}`;
-  return new RangeError(`Cannot go on with ${called}: ${what} (${place})`, { cause: error });
+  const { name, message } = error;
+  // A refusal of ours keeps its kind and its words; what an engine or the author says gets ours around it.
+  if (message.startsWith("Cannot ") && !isEngines(message)) {
+    const text = `${message} (in ${called}, ${place})`;
+    return error instanceof TypeError
+      ? new TypeError(text, { cause: error })
+      : new RangeError(text, { cause: error });
+  }
+  return new RangeError(`Cannot go on with ${called}: ${name}: ${message} (${place})`, { cause: error });
 }
 
 /**
@@ -59,8 +63,4 @@ function authorsPlace(stack: string): string | null {
 function isEngines(message: string): boolean {
   return /^Cannot (read|set) propert|^Cannot (access|convert|destructure|assign to|mix|add property|redefine)/
     .test(message);
-}
-
-function lowered(message: string): string {
-  return `c${message.slice(1)}`;
 }

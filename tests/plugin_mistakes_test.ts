@@ -116,7 +116,8 @@ const mistakes: readonly Mistake[] = [
     router: ({ params }) => ({
       route: (x_TD) => ({ weight_N: matmul(params.gate, x_TD) }) as unknown as Routing,
     }),
-    said: new RegExp(`^Cannot go on with router "mistake-\\d+": cannot run matmul: .+${place}`),
+    said:
+      /^Cannot run matmul: .+ \(in router "mistake-\d+", \/\S+\/tests\/plugin_mistakes_test\.ts:\d+:\d+\)$/,
   },
   {
     about: "an undefined value",
