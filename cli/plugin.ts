@@ -38,7 +38,7 @@ async function loadPlugin(path: string): Promise<Found[]> {
     exported = await import(/^(https?|file|jsr|npm|data):/.test(path) ? path : pathToFileURL(path).href);
   } catch (cause) {
     const [line] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
-    const reason = line.replace(/\.? at ext:.*$/, "");
+    const reason = line.replace(/ at ext:.*$/, "").replace(/\.$/, "");
     throw new RangeError(`Cannot load plugin ${path}: ${reason}`, { cause });
   }
   // A module may export one plugin twice: by name and as its default.
