@@ -55,6 +55,8 @@ export interface Load {
   readonly localShare?: number | null;
   /** The same on the token's own rank. */
   readonly rankLocalShare?: number | null;
+  /** First experts that every token goes to, which the measures of balance leave out; absent where there are none. */
+  readonly shared?: number;
 }
 
 /**
@@ -89,7 +91,8 @@ export function loadOf(values: RoutingValues): Load {
     }
     if (expert_N[n] >= 0) kept[expert_N[n]]++;
   }
-  const routed = wanted.slice(values.shared ?? 0);
+  const { shared = 0 } = values;
+  const routed = wanted.slice(shared);
   const total = sum(routed);
   const mean = total / routed.length;
   const variance = sum(routed.map((load) => (load - mean) ** 2)) / routed.length;
@@ -106,6 +109,7 @@ export function loadOf(values: RoutingValues): Load {
     deadExperts: routed.filter((load) => load === 0).length,
     localShare: near(values, "node"),
     rankLocalShare: near(values, "rank"),
+    ...(shared > 0 ? { shared } : {}),
   };
 }
 

@@ -3,8 +3,6 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 import { type Content, escape, type Markup, markup, trusted } from "./markup.ts";
-import type { Series } from "./series.ts";
-import { seriesColor, seriesDash } from "./palette.ts";
 
 /** Width charts are drawn for, in CSS pixels; the page scales them a little up or down. */
 export const chartWidth = 460;
@@ -64,41 +62,53 @@ export function chart(label: string, options: Plot.PlotOptions): Markup {
   svg.querySelector("style")?.remove();
   // The page's style sheet scales the drawing; fixed attributes would only set it at print.
   svg.removeAttribute("height");
+  // The drawing is one picture with one label; labels of its parts say "tip" and "rule".
+  for (const part of svg.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
   rounded(svg);
   // The document escapes only quotes in attributes, so the label is put in here.
   return trusted(svg.outerHTML.replace("<svg", () => `<svg role="img" aria-label="${escape(label)}"`));
 }
 
 /** A chart with its own small title, one of several in a figure. */
-export function panel(title: string, drawing: Content): Markup {
-  return markup`<div class="panel"><h4>${title}</h4>${drawing}</div>`;
+export interface Panel extends Markup {
+  /** Whether it takes the whole width. */
+  readonly wide: boolean;
+}
+
+export function panel(title: string, drawing: Content, wide = false): Panel {
+  const { html } = markup`<div class="panel${
+    wide ? " wide" : ""
+  }"><p class="name">${title}</p>${drawing}</div>`;
+  return { html, wide };
 }
 
 /**
  * A figure: panels in a grid, then what they show and how it was worked out. It has a title of its own where its section
- * has several. With an odd number of panels the caption takes the free place beside the last.
+ * has several. Where the last panel leaves half the width free, the caption stands there.
  */
 export function figure(
   title: string | null,
   caption: Content,
-  panels: readonly Content[],
+  panels: readonly (Panel | Markup | null)[],
   key: Content = null,
 ): Markup {
-  const place = panels.filter((each) => each !== null).length % 2 === 1 ? "beside" : "below";
+  const isWide = (each: Panel | Markup): boolean => "wide" in each && each.wide;
+  const shown = panels.filter((each) => each !== null);
+  const narrow = shown.slice(shown.findLastIndex(isWide) + 1).length;
+  const place = narrow % 2 === 1 ? "beside" : "below";
   const heading = title === null ? null : markup`<h3>${title}</h3>`;
-  return markup`<figure>${heading}${key}${panels}<figcaption class="${place}">${caption}</figcaption></figure>`;
+  return markup`<figure>${heading}${key}${shown}<figcaption class="${place}">${caption}</figcaption></figure>`;
 }
 
-/** Names and colours of series, as text beside a sample of the line. */
-export function legend(series: readonly Series[]): Markup {
-  return markup`<ul class="legend" aria-label="Colours">${
-    series.map((each) => markup`<li>${sample(each)}${each.name}</li>`)
-  }</ul>`;
-}
-
-/** A short line in a series' colour and dash. */
-export function sample({ index }: Series): Markup {
-  return markup`<svg class="sample" viewBox="0 0 26 8" width="26" height="8" aria-hidden="true"><path d="M1,4H25" stroke="${
-    seriesColor(index)
-  }" stroke-width="3" stroke-dasharray="${seriesDash(index) ?? "none"}"/></svg>`;
+/** A figure of many small panels, four beside each other on a wide page. */
+export function heatFigure(
+  title: string | null,
+  caption: Content,
+  panels: readonly (Panel | Markup)[],
+  key: Content,
+): Markup {
+  const heading = title === null ? null : markup`<h3>${title}</h3>`;
+  return markup`<figure class="maps">${heading}${key}${panels}${
+    caption === null ? null : markup`<figcaption class="below">${caption}</figcaption>`
+  }</figure>`;
 }

@@ -98,10 +98,10 @@ function machines(series: readonly Series[]): Check[] {
 }
 
 /** Whether the dense control of equal FLOPs spends what routers were given; nothing where either is unknown. */
-function denseFlop({ controls, routers }: Comparison): Check[] {
+function denseFlop({ controls, routers, baseline }: Comparison): Check[] {
   const dense = controls.get("dense, equal FLOPs");
   const own = dense && costOf(dense)?.flop?.mean;
-  const planned = costOf(routers[0])?.planned;
+  const planned = costOf(baseline ?? routers[0])?.planned;
   if (!own || !planned) return [];
   return [{
     about: `The control “dense, equal FLOPs” spends what routers may, within ${equalWithin * 100}%`,

@@ -5,6 +5,7 @@ import { type Comparison, comparisons } from "./comparison.ts";
 import { importanceOf, leastEffectiveShare } from "./importance.ts";
 import { type Judgement, metrics, usualJudgement } from "./judgement.ts";
 import { amount, list } from "./numbers.ts";
+import { ranked } from "./ranking.ts";
 import type { Series } from "./series.ts";
 import { isJudged, judge, type Judged, judgedRouters, type Judging, usableMargin } from "./verdicts.ts";
 import { verdictSentences } from "./verdict_sentences.ts";
@@ -38,7 +39,7 @@ export interface Claims {
 }
 
 /**
- * Comparisons as they are judged, one a task.
+ * Comparisons as they are judged, one a task, routers in their ranked order.
  * @throws {RangeError} as `comparisons` does.
  */
 export function judgings(
@@ -46,11 +47,9 @@ export function judgings(
   timings: readonly TimingRecord[],
   { judgement = usualJudgement, baseline }: Reading,
 ): Judging[] {
-  return comparisons(runs, timings, baseline).map((comparison) => ({
-    comparison,
-    judgement,
-    worth: worthOf(comparison),
-  }));
+  return comparisons(runs, timings, baseline).map((comparison) =>
+    ranked({ comparison, judgement, worth: worthOf(comparison) })
+  );
 }
 
 /** Whether a later token may change what an earlier one gets: by its traits, or as found in a trained model. */

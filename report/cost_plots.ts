@@ -1,55 +1,40 @@
 // What routers cost: measured experts per token and FLOPs, over steps and beside the loss that they bought.
-import { figure, legend, panel } from "./chart.ts";
+import { figure } from "./chart.ts";
 import { type Cost, costOf, expertsPerToken, stepFlop, tokensPerStep } from "./cost.ts";
-import { binWidth, curve, type CurvePoint, type Sample } from "./curves.ts";
-import { type Line, lineChart } from "./line_chart.ts";
-import { type Content, type Markup, markup, table } from "./markup.ts";
-import { compact, compactPlusMinus, counted, expertsText, fixed, missing } from "./numbers.ts";
+import { binWidth, curve, type CurvePoint, type Line, type Sample } from "./curves.ts";
+import { linePanel } from "./line_chart.ts";
+import { compactColumn, fixedColumn, plusMinusColumn } from "./columns.ts";
+import { type Markup, markup, table } from "./markup.ts";
+import { counted } from "./numbers.ts";
 import type { FinishedRun, Series } from "./series.ts";
 import { mean } from "./statistics.ts";
-
-function shown<Value>(value: Value | null, text: (value: Value) => string): string {
-  return value === null ? missing : text(value);
-}
 
 /** A row a series that was measured. */
 function costTable(rows: readonly { series: Series; cost: Cost }[]): Markup {
   const layers = [...new Set(rows.flatMap(({ cost }) => cost.expertsByLayer.map(({ layer }) => layer)))].sort(
     (a, b) => a - b,
   );
-  const experts = ({ cost }: { cost: Cost }, layer: number): string => {
-    const found = cost.expertsByLayer.find((each) => each.layer === layer);
-    return found ? fixed(found.experts, 2) : missing;
-  };
+  const costs = rows.map(({ cost }) => cost);
+  const ofLayer = (cost: Cost, layer: number): number | null =>
+    cost.expertsByLayer.find((each) => each.layer === layer)?.experts ?? null;
+  const columns: readonly [string, readonly string[]][] = [
+    ["Declared", rows.map(({ series: { header } }) => String(header.expertsPerToken ?? header.experts.K))],
+    ["Experts per token", plusMinusColumn(costs.map(({ experts }) => experts), 2)],
+    ["Steps from", fixedColumn(costs.map(({ lowest }) => lowest), 2)],
+    ["to", fixedColumn(costs.map(({ highest }) => highest), 2)],
+    ...layers.map((layer): [string, string[]] => [
+      `Layer ${layer}`,
+      fixedColumn(costs.map((cost) => ofLayer(cost, layer)), 2),
+    ]),
+    ["FLOP", compactColumn(costs.map(({ flop }) => flop))],
+    ["of experts", compactColumn(costs.map(({ expertFlop }) => expertFlop))],
+    ["of routers", compactColumn(costs.map(({ routerFlop }) => routerFlop))],
+    ["as planned", compactColumn(costs.map(({ planned }) => planned))],
+  ];
   return table(
     "Measured cost of a token in training",
-    [
-      "Router",
-      "Declared",
-      "Experts per token",
-      "Steps from",
-      "to",
-      ...layers.map((layer) => `Layer ${layer}`),
-      "FLOP",
-      "of experts",
-      "of routers",
-      "as planned",
-    ],
-    rows.map((row): Content[] => {
-      const { series: { name, header }, cost } = row;
-      return [
-        name,
-        String(header.expertsPerToken ?? header.experts.K),
-        expertsText(cost.experts),
-        fixed(cost.lowest, 2),
-        fixed(cost.highest, 2),
-        ...layers.map((layer) => experts(row, layer)),
-        shown(cost.flop, compactPlusMinus),
-        shown(cost.expertFlop, compactPlusMinus),
-        shown(cost.routerFlop, compact),
-        shown(cost.planned, compact),
-      ];
-    }),
+    ["Router", ...columns.map(([title]) => title)],
+    rows.map(({ series }, at) => [series.name, ...columns.map(([, cells]) => cells[at])]),
   );
 }
 
@@ -106,23 +91,19 @@ declares raises it. Means over layers, each point of ${
       }. FLOPs are those of forward passes over all
 training tokens so far; lower and further left is better. Bands reach from the lowest to the highest seed.`,
       [
-        panel(
+        linePanel(
           "Experts per token",
-          lineChart("Experts per token over steps, a line a router", {
-            y: "experts per token",
-            fromZero: true,
-          }, experts),
+          "Experts per token over steps, a line a router",
+          { y: "experts per token", fromZero: true },
+          experts,
         ),
-        flops.length === 0 ? null : panel(
+        flops.length === 0 ? null : linePanel(
           "Validation loss against FLOPs spent",
-          lineChart(
-            "Validation loss against FLOPs of forward passes, a line a router",
-            { x: "10¹² FLOPs", y: "nats per token" },
-            flops,
-          ),
+          "Validation loss against FLOPs of forward passes, a line a router",
+          { x: "10¹² FLOPs", y: "nats per token" },
+          flops,
         ),
       ],
-      legend(series),
     )
   }${costTable(measured)}
 <p class="meta">“± ” is half of the 95% interval over seeds; “from” and “to” are the lowest and highest step of any seed. Layers are

@@ -1,5 +1,6 @@
 // Long series made short: the mean of each `width` consecutive steps, then mean and range over runs. The width is the
 // same for every series of a figure and stated in its caption.
+import type { Series } from "./series.ts";
 
 /** A value at a step; null where the run has none. */
 export interface Sample {
@@ -13,6 +14,12 @@ export interface CurvePoint {
   readonly mean: number;
   readonly low: number;
   readonly high: number;
+}
+
+/** A curve of a series. */
+export interface Line {
+  readonly series: Series;
+  readonly points: readonly CurvePoint[];
 }
 
 /** Width of bins that leaves at most `points` of them. */

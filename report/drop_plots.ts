@@ -1,8 +1,8 @@
 // What capacity cost: assignments that were dropped, over steps, by place in the sequence and by choice.
-import { figure, legend, panel } from "./chart.ts";
+import { figure, panel } from "./chart.ts";
 import { binWidth, curve } from "./curves.ts";
 import { endsFromZero, intervalChart } from "./interval_chart.ts";
-import { lineChart } from "./line_chart.ts";
+import { linePanel } from "./line_chart.ts";
 import { type Markup, markup } from "./markup.ts";
 import { counted } from "./numbers.ts";
 import type { FinishedRun, Series } from "./series.ts";
@@ -60,14 +60,12 @@ export function droppedShares(series: readonly Series[]): Markup {
   );
   const choiceAxis = { name: "dropped share", percent: true, ends: endsFromZero(byChoice.flat()) };
   const panels = [
-    panel("Over steps", lineChart("Dropped share over steps, a line a router", axes, overSteps)),
-    byPosition.length === 0 ? null : panel(
+    linePanel("Over steps", "Dropped share over steps, a line a router", axes, overSteps),
+    byPosition.length === 0 ? null : linePanel(
       "By position in the sequence",
-      lineChart(
-        "Dropped share by position in the sequence, a line a router",
-        { ...axes, x: "position" },
-        byPosition,
-      ),
+      "Dropped share by position in the sequence, a line a router",
+      { ...axes, x: "position" },
+      byPosition,
     ),
     ...byChoice.map((values, at) =>
       panel(
@@ -86,6 +84,5 @@ export function droppedShares(series: readonly Series[]): Markup {
         : "No router numbers a token's choices past the first, so nothing is shown by choice."
     } On lines, bands reach from the lowest to the highest seed.`,
     panels,
-    legend(series),
   );
 }

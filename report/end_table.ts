@@ -1,15 +1,21 @@
 // What the last evaluation and the trained model tell beside the loss: load as in evaluation, the layers' share in the
 // residual stream, causality as tested, and importance weights.
 import { importanceOf } from "./importance.ts";
-import { type Content, type Markup, markup, table } from "./markup.ts";
-import { missing, plusMinus } from "./numbers.ts";
+import { plusMinusColumn } from "./columns.ts";
+import { type Markup, markup, table } from "./markup.ts";
+import { missing } from "./numbers.ts";
 import type { FinishedRun, Series } from "./series.ts";
 import { estimate, mean } from "./statistics.ts";
 
-/** Mean and interval over the runs that recorded something. */
-function over(runs: readonly FinishedRun[], valueOf: (run: FinishedRun) => number | undefined): string {
-  const values = runs.map(valueOf).filter((value) => value !== undefined);
-  return values.length === 0 ? missing : plusMinus(estimate(values));
+/** A column of means and intervals over the runs that recorded something. */
+function over(
+  series: readonly Series[],
+  valueOf: (run: FinishedRun) => number | undefined,
+): string[] {
+  return plusMinusColumn(series.map(({ runs }) => {
+    const values = runs.map(valueOf).filter((value) => value !== undefined);
+    return values.length === 0 ? null : estimate(values);
+  }));
 }
 
 function inEvaluation(valueOf: (load: NonNullable<FinishedRun["end"]["layers"]>[number]) => number) {
@@ -36,36 +42,30 @@ export function hasEnd(series: readonly Series[]): boolean {
   );
 }
 
-/** A row a series. */
+/** A row a series; columns that nothing was recorded for are left out. */
 export function endTable(series: readonly Series[]): Markup {
+  const importance = series.map(importanceOf);
+  const columns = ([
+    ["Dropped in evaluation", over(series, inEvaluation(({ droppedShare }) => droppedShare))],
+    ["Load CV in evaluation", over(series, inEvaluation((load) => load.coefficientOfVariation))],
+    [
+      "Share of residual stream",
+      over(
+        series,
+        ({ end: { residualShare } }) =>
+          residualShare && residualShare.length > 0 ? mean(residualShare) : undefined,
+      ),
+    ],
+    ["Loss with training's assignment", over(series, ({ end }) => end.trainingAssignmentLoss)],
+    ["Causal, tested", series.map(({ runs }) => causal(runs))],
+    ["Largest importance weight", plusMinusColumn(importance.map((found) => found && found.largest))],
+    ["Effective share of weights", plusMinusColumn(importance.map((found) => found && found.effectiveShare))],
+  ] as const).filter(([, cells]) => cells.some((cell) => cell !== missing));
   return markup`${
     table(
       "The trained models",
-      [
-        "Router",
-        "Dropped in evaluation",
-        "Load CV in evaluation",
-        "Share of residual stream",
-        "Loss with training's assignment",
-        "Causal, tested",
-        "Largest importance weight",
-        "Effective share of weights",
-      ],
-      series.map((each): Content[] => {
-        const importance = importanceOf(each);
-        return [
-          each.name,
-          over(each.runs, inEvaluation(({ droppedShare }) => droppedShare)),
-          over(each.runs, inEvaluation(({ coefficientOfVariation }) => coefficientOfVariation)),
-          over(each.runs, ({ end: { residualShare } }) =>
-            residualShare && residualShare.length > 0 ? mean(residualShare) : undefined),
-          over(each.runs, ({ end }) =>
-            end.trainingAssignmentLoss),
-          causal(each.runs),
-          importance ? plusMinus(importance.largest) : missing,
-          importance ? plusMinus(importance.effectiveShare) : missing,
-        ];
-      }),
+      ["Router", ...columns.map(([title]) => title)],
+      series.map(({ name }, at) => [name, ...columns.map(([, cells]) => cells[at])]),
     )
   }<p class="meta">Means over layers and seeds, ± half of the 95% interval. Share of residual stream: norm of what the layer adds over
 the norm of the stream after it. Causal: a later token was changed, and earlier experts and losses compared. Effective share: (sum of

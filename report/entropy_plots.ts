@@ -1,7 +1,7 @@
 // How sure routers are of a token (gate entropy) and how even the experts' load is (load entropy).
-import { figure, legend, panel } from "./chart.ts";
-import { binWidth, curve } from "./curves.ts";
-import { type Line, lineChart } from "./line_chart.ts";
+import { figure } from "./chart.ts";
+import { binWidth, curve, type Line } from "./curves.ts";
+import { linePanel } from "./line_chart.ts";
 import { type Markup, markup } from "./markup.ts";
 import type { LayerLoad } from "../training/record.ts";
 import { counted, fixed, list } from "./numbers.ts";
@@ -50,15 +50,14 @@ point of ${counted(width, "step")}; bands reach from the lowest to the highest s
       without.length > 0 ? ` No distribution, so no gate entropy: ${list(without)}.` : ""
     }`,
     [
-      gate.length === 0 ? null : panel(
+      gate.length === 0 ? null : linePanel(
         "Gate entropy",
-        lineChart("Gate entropy over steps, a line a router", { y: "nats", fromZero: true }, gate, rules),
+        "Gate entropy over steps, a line a router",
+        { y: "nats", fromZero: true },
+        gate,
+        rules,
       ),
-      panel(
-        "Load entropy",
-        lineChart("Load entropy over steps, a line a router", { y: "share of ln E" }, load),
-      ),
+      linePanel("Load entropy", "Load entropy over steps, a line a router", { y: "share of ln E" }, load),
     ],
-    legend(series),
   );
 }

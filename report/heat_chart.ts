@@ -37,8 +37,25 @@ interface Group {
   append(child: unknown): void;
 }
 
-/** Heatmap with rows of `rowHeight` pixels, less where there are very many experts. */
-export function heatChart(label: string, ratios: Ratios, columns: HeatColumns, rowHeight: number): Markup {
+/** Whether every cell is about even, so that a heatmap would show nothing. */
+export function isEven(ratios: Ratios): boolean {
+  return ratios.every((row) => row.every((ratio) => ratio === null || heatClass(ratio) === 4));
+}
+
+/** Width that heatmaps are drawn for, in CSS pixels. */
+const width = 264;
+
+/**
+ * Heatmap with rows of `rowHeight` pixels, less where there are very many experts.
+ * @param first Number of the first row's expert.
+ */
+export function heatChart(
+  label: string,
+  ratios: Ratios,
+  columns: HeatColumns,
+  rowHeight: number,
+  first = 0,
+): Markup {
   const experts = ratios.length;
   const high = Math.max(2, Math.min(rowHeight, 420 / Math.max(1, experts)));
   const every = Math.ceil(11 / high);
@@ -51,6 +68,7 @@ export function heatChart(label: string, ratios: Ratios, columns: HeatColumns, r
   };
   const bottom = columns.slanted ? 68 : 36;
   return chart(label, {
+    width,
     height: 26 + high * experts + bottom,
     marginLeft: 34,
     marginRight: 16,
@@ -70,7 +88,7 @@ export function heatChart(label: string, ratios: Ratios, columns: HeatColumns, r
       labelAnchor: "top",
       labelArrow: "none",
       ticks: ratios.map((_, expert) => expert + 0.5).filter((_, expert) => expert % every === 0),
-      tickFormat: (at: number) => String(Math.floor(at)),
+      tickFormat: (at: number) => String(first + Math.floor(at)),
       tickSize: 0,
     },
     marks: [cells],

@@ -24,11 +24,11 @@ export interface IntervalAxis {
 
 /** Room for names left of a chart, and names cut in the middle to fit it. */
 export function nameAxis(series: readonly Series[]): { margin: number; text: (name: string) => string } {
-  const longest = 26;
+  const longest = 22;
   const text = (name: string): string =>
-    name.length <= longest ? name : `${name.slice(0, 14)}…${name.slice(-11)}`;
+    name.length <= longest ? name : `${name.slice(0, 12)}…${name.slice(-9)}`;
   const width = Math.max(0, ...series.map(({ name }) => text(name).length));
-  return { margin: Math.min(chartWidth * 0.42, 18 + width * 7), text };
+  return { margin: Math.min(chartWidth * 0.42, 18 + width * 8), text };
 }
 
 /** Height for a number of rows. */

@@ -1,9 +1,9 @@
 // Who got the tokens: every expert's share of wanted assignments over steps, before capacity cuts it.
-import { figure, panel } from "./chart.ts";
+import { heatFigure, panel } from "./chart.ts";
 import { binWidth } from "./curves.ts";
-import { heatChart, heatLegend } from "./heat_chart.ts";
+import { heatChart, heatLegend, isEven } from "./heat_chart.ts";
 import { type Markup, markup } from "./markup.ts";
-import { counted } from "./numbers.ts";
+import { counted, list } from "./numbers.ts";
 import type { FinishedRun, Series } from "./series.ts";
 
 /** Layers a run reports. */
@@ -16,26 +16,32 @@ export function layersOf(run: FinishedRun): number[] {
 interface LoadOverSteps {
   /** Step at the left edge of the first column. */
   readonly from: number;
+  /** First experts that every token goes to, which are left out. */
+  readonly shared: number;
   /** [expert][column]: share over even share. */
   readonly ratios: readonly (readonly (number | null)[])[];
 }
 
-/** Wanted load of a layer, each column summed over `width` steps. */
+/** Wanted load of a layer, each column summed over `width` steps; experts that every token goes to are left out. */
 export function loadOverSteps(run: FinishedRun, layer: number, width: number): LoadOverSteps {
   const columns = new Map<number, number[]>();
+  let shared = 0;
   for (const row of run.steps) {
     const load = row.layers.find((each) => each.layer === layer);
     if (!load) continue;
+    shared = load.shared ?? 0;
+    const routed = load.wanted.slice(shared);
     const at = Math.floor(row.step / width);
     const column = columns.get(at);
-    if (column) load.wanted.forEach((count, expert) => column[expert] += count);
-    else columns.set(at, [...load.wanted]);
+    if (column) routed.forEach((count, expert) => column[expert] += count);
+    else columns.set(at, routed);
   }
   const ordered = [...columns].sort(([a], [b]) => a - b).map(([, column]) => column);
   const experts = ordered[0]?.length ?? 0;
   const totals = ordered.map((wanted) => wanted.reduce((sum, count) => sum + count, 0));
   return {
     from: Math.min(...columns.keys()) * width,
+    shared,
     ratios: Array.from(
       { length: experts },
       (_, expert) =>
@@ -44,9 +50,9 @@ export function loadOverSteps(run: FinishedRun, layer: number, width: number): L
   };
 }
 
-/** Round steps below columns of `width` steps, about seven of them. */
+/** Round steps below columns of `width` steps, about five of them. */
 function stepTicks(from: number, width: number, count: number): { at: number; name: string }[] {
-  const rough = Math.max(1, count * width / 7);
+  const rough = Math.max(1, count * width / 5);
   const power = 10 ** Math.floor(Math.log10(rough));
   const every = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough)!;
   const first = Math.ceil(from / every) * every;
@@ -67,27 +73,38 @@ export function loadHeatmaps(series: readonly Series[], tasks = 1): Markup {
     Math.max(12, Math.min(75, Math.floor(40_000 / (maps.length * experts * tasks)))),
   );
   const seeds = [...new Set(series.map(({ runs }) => runs[0].header.seed))];
-  const panels = maps.map(({ each, layer }) => {
-    const { from, ratios } = loadOverSteps(each.runs[0], layer, width);
+  const found = maps.map(({ each, layer }) => ({
+    name: `${each.name}, layer ${layer}`,
+    ...loadOverSteps(each.runs[0], layer, width),
+  }));
+  const even = found.filter(({ ratios }) => isEven(ratios));
+  const panels = found.filter((each) => !even.includes(each)).map(({ name, from, shared, ratios }) => {
     const count = ratios[0]?.length ?? 0;
     return panel(
-      `${each.name}, layer ${layer}`,
+      name,
       heatChart(
-        `Load of each expert over steps, ${each.name}, layer ${layer}`,
+        `Load of each expert over steps, ${name}`,
         ratios,
         { label: "step", count, ticks: stepTicks(from, width, count) },
         14,
+        shared,
       ),
     );
   });
-  return figure(
+  return heatFigure(
     null,
-    markup`Share of wanted assignments (before capacity) that each expert got, as a multiple of an even share 1/E. Each column is
+    markup`Share of wanted assignments (before capacity) that each expert got, as a multiple of an even share. Each column is
 ${counted(width, "step")}. ${
       seeds.length === 1 ? `Seed ${seeds[0]} is shown` : "The first finished seed of each is shown"
     }; other seeds
-may favour other experts. Layers are numbered by their block, from 0.`,
+may favour other experts. Layers are numbered by their block, from 0. Experts that every token goes to are left out.${
+      even.length > 0
+        ? ` Even throughout, every cell within 15% of an even share, and so not drawn: ${
+          list(even.map(({ name }) => name))
+        }.`
+        : ""
+    }`,
     panels,
-    heatLegend("even"),
+    panels.length > 0 ? heatLegend("even") : null,
   );
 }

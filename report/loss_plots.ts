@@ -1,8 +1,8 @@
 // Loss over steps and at the end. Differences are paired by seed, so that what a seed does to all routers cancels.
-import { figure, legend, panel } from "./chart.ts";
-import { binWidth, curve, type Sample } from "./curves.ts";
+import { figure, panel } from "./chart.ts";
+import { binWidth, curve, type Line, type Sample } from "./curves.ts";
 import { intervalChart } from "./interval_chart.ts";
-import { type Line, lineChart } from "./line_chart.ts";
+import { linePanel } from "./line_chart.ts";
 import { type Markup, markup } from "./markup.ts";
 import { unigramOf } from "./facts.ts";
 import { fixed } from "./numbers.ts";
@@ -60,7 +60,7 @@ export function lossCurves(series: readonly Series[], baseline: Series | null): 
   }));
   const whole = series.every(({ runs }) => runs.every(endsInFinalLoss));
   const shared = baseline === null ? [] : lines(
-    series.filter((each) => each !== baseline).map((each) => ({
+    series.filter((each) => each !== baseline && each.control === null).map((each) => ({
       ...each,
       runs: each.runs.filter((run) => apart(run, baseline).length > 0),
     })),
@@ -68,34 +68,28 @@ export function lossCurves(series: readonly Series[], baseline: Series | null): 
     thin,
   );
   const panels = [
-    panel(
+    linePanel(
       "Training loss",
-      lineChart(
-        "Training loss over steps, a line a router",
-        { y: "nats per token" },
-        lines(series, training, width),
-        unigrams,
-      ),
+      "Training loss over steps, a line a router",
+      { y: "nats per token" },
+      lines(series, training, width),
+      unigrams,
     ),
-    panel(
+    linePanel(
       whole ? "Validation loss" : "Validation loss on some of the tokens",
-      lineChart(
-        "Validation loss over steps, a line a router",
-        { y: "nats per token" },
-        lines(series, validation, thin),
-        whole ? unigrams : [],
-      ),
+      "Validation loss over steps, a line a router",
+      { y: "nats per token" },
+      lines(series, validation, thin),
+      whole ? unigrams : [],
     ),
   ];
   if (baseline !== null && shared.length > 0) {
-    panels.push(panel(
+    panels.push(linePanel(
       `Validation loss − ${baseline.name}'s, same seed`,
-      lineChart(
-        `Validation loss minus that of ${baseline.name} in the same seed, over steps`,
-        { y: "nats per token" },
-        shared,
-        [{ value: 0, text: baseline.name }],
-      ),
+      `Validation loss minus that of ${baseline.name} in the same seed, over steps`,
+      { y: "nats per token" },
+      shared,
+      [{ value: 0, text: baseline.name }],
     ));
   }
   return figure(
@@ -118,17 +112,17 @@ export function lossCurves(series: readonly Series[], baseline: Series | null): 
         : ""
     }${shared.length > 0 ? " In the difference, below 0 is better." : ""}`,
     panels,
-    legend(series),
   );
 }
 
 /** Final validation loss by seed, and its paired difference to the baseline. */
 export function finalLosses(series: readonly Series[], baseline: Series | null): Markup {
   const losses = series.map((each) => ({ series: each, values: [...finalLoss(each).values()] }));
-  const apartBy = series.filter((each) => baseline !== null && each !== baseline).map((each) => ({
-    series: each,
-    values: differences(finalLoss(each), finalLoss(baseline!)),
-  }));
+  const apartBy = series.filter((each) => baseline !== null && each !== baseline && each.control === null)
+    .map((each) => ({
+      series: each,
+      values: differences(finalLoss(each), finalLoss(baseline!)),
+    }));
   const panels = [
     panel(
       "Final validation loss",

@@ -40,7 +40,7 @@ export function table(
   rows: readonly (readonly Content[])[],
   kind: "numbers" | "text" = "numbers",
 ): Markup {
-  return markup`<div class="scroll" role="region" tabindex="0" aria-label="${caption}"><table class="${kind}">
+  return markup`<div class="scroll" role="group" tabindex="0" aria-label="${caption}"><table class="${kind}">
 <caption>${caption}</caption>
 <thead><tr>${columns.map((column) => markup`<th scope="col">${column}</th>`)}</tr></thead>
 <tbody>${

@@ -1,5 +1,5 @@
 // How numbers read in tables and sentences. Digits follow the uncertainty: two significant digits of the half-width.
-import type { Estimate, Interval } from "./statistics.ts";
+import type { Interval } from "./statistics.ts";
 
 interface Known {
   readonly interval: Interval | null;
@@ -31,25 +31,11 @@ function halfWidth({ interval }: Known): number {
   return interval ? (interval.high - interval.low) / 2 : 0;
 }
 
-/** `4.953 ± 0.021`, or the bare mean when there is no interval. */
-export function plusMinus(estimate: Estimate): string {
-  const half = halfWidth(estimate);
-  const digits = digitsFor(half);
-  return estimate.interval
-    ? `${fixed(estimate.mean, digits)} ± ${fixed(half, digits)}`
-    : fixed(estimate.mean, digits);
-}
-
 /** `[0.010, 0.050]`, or an empty text when there is no interval. */
 export function range(known: Known): string {
   if (!known.interval) return "";
   const digits = digitsFor(halfWidth(known));
   return `[${fixed(known.interval.low, digits)}, ${fixed(known.interval.high, digits)}]`;
-}
-
-/** `+0.031 [0.010, 0.052]`, or the bare difference when there is no interval. */
-export function difference(estimate: Estimate): string {
-  return `${signed(estimate.mean, digitsFor(halfWidth(estimate)))} ${range(estimate)}`.trimEnd();
 }
 
 /** `0.030 nats [0.010, 0.050]`: a value, its unit and its interval, as far as they exist. */
@@ -69,18 +55,6 @@ export function ratio({ value, interval }: Known & { readonly value: number }): 
 export function times({ value, interval }: Known & { readonly value: number }): string {
   const ends = interval ? ` [${fixed(interval.low, 2)}, ${fixed(interval.high, 2)}]` : "";
   return `${fixed(value, 2)} times${ends}`;
-}
-
-/** `1.25 ± 0.03`: experts per token, with two digits. */
-export function expertsText({ mean, interval }: Estimate): string {
-  return interval ? `${fixed(mean, 2)} ± ${fixed((interval.high - interval.low) / 2, 2)}` : fixed(mean, 2);
-}
-
-/** `3.67 M ± 12.0 k`, or the bare mean when there is no interval. */
-export function compactPlusMinus(estimate: Estimate): string {
-  return estimate.interval
-    ? `${compact(estimate.mean)} ± ${compact(Number(halfWidth(estimate).toPrecision(2)))}`
-    : compact(estimate.mean);
 }
 
 /** `1.23 M`: three significant digits and a metric suffix. */

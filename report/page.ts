@@ -30,7 +30,7 @@ header { padding-top: 2.5rem; }
 h1 { font-size: 2rem; line-height: 1.15; margin: 0 0 .4rem; letter-spacing: -.015em; text-wrap: balance; overflow-wrap: anywhere; }
 h2 { font-size: 1.35rem; line-height: 1.25; margin: 3.25rem 0 1rem; padding-top: .8rem; border-top: 1px solid var(--line); letter-spacing: -.01em; }
 h3 { font-size: 1.05rem; margin: 1.8rem 0 .5rem; }
-h4 { font-size: .9rem; font-weight: 600; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+.name { font-size: .9rem; font-weight: 600; margin: 0 0 .25rem; overflow-wrap: anywhere; max-width: none; }
 p, .checks { max-width: 70ch; }
 .claims { max-width: 92ch; }
 a { color: inherit; text-underline-offset: .2em; text-decoration-color: var(--muted); }
@@ -47,6 +47,13 @@ nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .35rem 1.1rem; m
 nav .part { font-weight: 600; min-width: 5rem; }
 figure, .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(max(min(100%, 21rem), calc(50% - 1.25rem)), 1fr)); gap: 1.4rem 2.5rem; align-items: start; margin: 0 0 2.4rem; }
 .multiples { grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1rem 1.6rem; margin: 1.2rem 0; }
+.maps { grid-template-columns: repeat(auto-fill, minmax(min(100%, 16.5rem), 1fr)); gap: 1.2rem 1.6rem; }
+.small-multiples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 12rem), 1fr)); gap: .8rem 1.2rem; margin-top: .6rem; align-items: end; }
+.small-multiples .name { font-size: .8rem; font-weight: 400; line-height: 1.3; }
+.panel.wide { grid-column: 1 / -1; }
+details { border-top: 1px solid var(--line); } details[open] { padding-bottom: .6rem; }
+summary { cursor: pointer; padding: .45rem 0; font-weight: 600; overflow-wrap: anywhere; }
+details .maps, details .grid { margin: .6rem 0 1rem; }
 .summary .plot { --surface: var(--card); }
 .summary h3 { margin: 1.2rem 0 .4rem; } .summary figure > h3 { margin: 0; }
 figure > h3, figure > .legend { grid-column: 1 / -1; margin: 0; }
@@ -65,16 +72,17 @@ figcaption.beside { padding-top: 1.6rem; }
 .cell { width: 1.3rem; height: .8rem; display: inline-block; border: 1px solid var(--line); print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 ${Array.from({ length: 9 }, (_, at) => `.heat-${at} { background: var(--heat-${at}); }`).join(" ")}
 .scroll { overflow-x: auto; max-width: 100%; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin: 0 0 .6rem; min-width: 50%; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin: 0 0 1.4rem; min-width: 50%; }
 caption { text-align: left; font-weight: 600; padding: 0 0 .3rem; font-size: .9rem; line-height: 1.55; }
 th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { font-weight: 600; color: var(--muted); vertical-align: bottom; line-height: 1.3; border-bottom-color: var(--muted); }
-tbody th { font-weight: 600; white-space: nowrap; position: sticky; left: 0; background: var(--surface); }
+tbody th { font-weight: 600; min-width: 9rem; max-width: 15rem; overflow-wrap: break-word; position: sticky; left: 0; background: var(--surface); }
 .numbers td, .numbers thead th:not(:first-child) { text-align: right; }
 .numbers td { white-space: nowrap; }
 .numbers th, .numbers td { padding-inline: .42rem; }
 .numbers tr > :first-child, .text tr > :first-child { padding-left: 0; }
-.text td { overflow-wrap: anywhere; min-width: 4.5rem; }
+.text td { overflow-wrap: break-word; }
+.text tbody th { min-width: 3rem; }
 .word { white-space: nowrap; }
 .notes { color: var(--muted); font-size: .85rem; columns: 22rem 2; column-gap: 2rem; padding: 0; margin: .4rem 0 0; }
 .notes + p { margin-top: .8rem; }
@@ -88,11 +96,12 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: .4r
 code, pre { font-family: ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; }
 code { font-size: .9em; }
 footer { color: var(--muted); font-size: .85rem; padding-top: 2rem; padding-bottom: 3rem; }
-@media (max-width: 40rem) { h1 { font-size: 1.6rem; } header { padding-top: 1.5rem; } .summary { padding: .9rem 1rem; } tbody th { white-space: normal; } .numbers tbody th { min-width: 6rem; } .plot { font-size: 14px; } }
+@media (max-width: 64rem) { .plot { font-size: 14px; } .maps .plot, .small-multiples .plot { font-size: 12px; } }
+@media (max-width: 40rem) { h1 { font-size: 1.6rem; } header { padding-top: 1.5rem; } .summary { padding: .9rem 1rem; } tbody th { min-width: 6rem; max-width: 8rem; } .small-multiples .plot { font-size: 13px; } .maps .plot { font-size: 10px; } .small-multiples { grid-template-columns: repeat(auto-fill, minmax(9.4rem, 1fr)); gap: .8rem .7rem; } }
 @media print {
-  body { font-size: 10pt; } header, main, footer { max-width: none; padding: 0; } nav { display: none; }
-  h2, h3, h4, caption, .legend { break-after: avoid; } .scroll { overflow: visible; } table { font-size: 7.5pt; } th, td { padding: .2rem .35rem; }
-  tr { break-inside: avoid; } tbody th { position: static; } pre { white-space: pre-wrap; }
+  body { font-size: 10pt; } .maps { grid-template-columns: repeat(3, 1fr); } .small-multiples { grid-template-columns: repeat(4, 1fr); } header, main, footer { max-width: none; padding: 0; } nav { display: none; }
+  h2, h3, .name, caption, .legend { break-after: avoid; } details::details-content { content-visibility: visible; block-size: auto; } .scroll { overflow: visible; } table { font-size: 7.5pt; } th, td { padding: .2rem .35rem; }
+  tr { break-inside: avoid; } tbody th { position: static; min-width: 4rem; max-width: 8rem; overflow-wrap: anywhere; } .text td { overflow-wrap: anywhere; } pre { white-space: pre-wrap; }
 }
 `;
 

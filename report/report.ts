@@ -1,7 +1,6 @@
 // Run records in, one self-contained HTML page out. The page is a function of what it is given: the same records, the
 // same bytes.
 import type { RunRecord, TimingRecord } from "../training/record.ts";
-import { sample } from "./chart.ts";
 import { type Claims, claims, judgings, type Reading, ruleOf } from "./claims.ts";
 import { costs } from "./cost_plots.ts";
 import { droppedShares } from "./drop_plots.ts";
@@ -10,6 +9,7 @@ import { entropies } from "./entropy_plots.ts";
 import { facts } from "./facts.ts";
 import { loadHeatmaps } from "./load_plots.ts";
 import { finalLosses, lossCurves } from "./loss_plots.ts";
+import { sample } from "./sample.ts";
 import { type Content, type Markup, markup, table } from "./markup.ts";
 import { counted, list } from "./numbers.ts";
 import { page, type Section } from "./page.ts";
@@ -18,9 +18,9 @@ import { scoreChart } from "./score_chart.ts";
 import type { Series } from "./series.ts";
 import { setup } from "./setup.ts";
 import { examples, information } from "./specialisation_plots.ts";
-import { summaryColumns, type SummaryRow, summaryRows } from "./summary.ts";
+import { type SummaryColumn, summaryColumns, type SummaryRow, summaryRows } from "./summary.ts";
 import { timePerStep } from "./time_plots.ts";
-import type { Judging } from "./verdicts.ts";
+import { isJudged, type Judging } from "./verdicts.ts";
 
 /** What a page says about where its runs come from, and how they are to be read. */
 export interface ReportedExperiment extends Reading {
@@ -33,22 +33,35 @@ export interface ReportedExperiment extends Reading {
   readonly date: string;
 }
 
-function summaryTable(baseline: string, rows: readonly SummaryRow[]): Content {
-  const columns = summaryColumns(baseline, rows);
+function summaryTable(judging: Judging, rows: readonly SummaryRow[]): Content {
+  const columns = summaryColumns(judging.comparison.baselineName, rows);
+  const part = (caption: string, which: SummaryColumn["part"]): Markup => {
+    const shown = columns.filter(({ part }) => part === which);
+    const cells = shown.map((column) => column.cells(rows));
+    return table(
+      caption,
+      ["Router", ...shown.map(({ title }) => title)],
+      rows.map(({ series }, at) => [named(series), ...cells.map((column) => column[at])]),
+    );
+  };
   return [
-    table(
-      "Routers and controls compared",
-      ["Router", ...columns.map(({ title }) => title)],
-      rows.map((
-        row,
-      ) => [markup`${sample(row.series)}${row.series.name}`, ...columns.map((column) => column.cell(row))]),
-    ),
+    part("Routers and controls compared", "loss"),
+    part("Their loads and speed", "load"),
     sentences("facts", facts(rows)),
     markup`<dl class="notes">${
       columns.map(({ title, about }) => markup`<div><dt>${title}</dt> <dd>${about}.</dd></div>`)
     }</dl>`,
-    markup`<p class="meta">Load measures are means over layers and the last quarter of training.</p>`,
+    markup`<p class="meta">${
+      isJudged(judging)
+        ? "Routers stand best first, those that spend more than they may behind the others; controls come last. "
+        : ""
+    }Load measures are means over layers and the last quarter of training; experts that every token goes to are left out
+of them.</p>`,
   ];
+}
+
+function named(series: Series): Markup {
+  return markup`${sample(series)}${series.name}`;
 }
 
 function sentences(kind: string, said: readonly string[]): Markup | null {
@@ -58,8 +71,9 @@ function sentences(kind: string, said: readonly string[]): Markup | null {
 }
 
 /** Sections of one task, named after it where the page holds several. */
-function results({ comparison, worth }: Judging, tasks: number): Section[] {
-  const { series, routers, baseline, baselineName, task } = comparison;
+function results(judging: Judging, tasks: number): Section[] {
+  const { comparison, worth } = judging;
+  const { series, routers, baseline, task } = comparison;
   const rows = summaryRows(comparison, worth);
   const stepped = series.filter(({ runs }) => runs.every(({ steps }) => steps.length > 0));
   const routed = stepped.filter(({ control, runs }) =>
@@ -70,7 +84,7 @@ function results({ comparison, worth }: Judging, tasks: number): Section[] {
   const shown = (some: readonly Series[], of: (some: readonly Series[]) => Content): Content =>
     some.length > 0 ? of(some) : none;
   const sections: Section[] = [
-    { id: "table", title: "Summary table", content: summaryTable(baselineName, rows) },
+    { id: "table", title: "Summary table", content: summaryTable(judging, rows) },
     { id: "cost", title: "Cost", content: shown(stepped, costs) },
     {
       id: "loss",

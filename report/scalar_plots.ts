@@ -1,7 +1,7 @@
 // Whatever routers logged beside losses and loads, a panel a name.
-import { figure, legend, panel } from "./chart.ts";
+import { figure } from "./chart.ts";
 import { binWidth, curve } from "./curves.ts";
-import { lineChart } from "./line_chart.ts";
+import { linePanel } from "./line_chart.ts";
 import { type Markup, markup } from "./markup.ts";
 import { counted } from "./numbers.ts";
 import type { Series } from "./series.ts";
@@ -30,7 +30,7 @@ export function scalars(series: readonly Series[]): Markup {
         width,
       ),
     })).filter(({ points }) => points.length > 0);
-    return panel(name, lineChart(`${name} over steps, a line a router`, { y: name }, lines));
+    return linePanel(name, `${name} over steps, a line a router`, { y: name }, lines);
   });
   return figure(
     null,
@@ -38,6 +38,5 @@ export function scalars(series: readonly Series[]): Markup {
       counted(width, "step")
     }; bands reach from the lowest to the highest seed.`,
     panels,
-    legend(series),
   );
 }

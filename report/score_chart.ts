@@ -186,7 +186,9 @@ export function scoreChart(all: readonly Judging[]): Markup | null {
         ),
       );
     })
-  }<figcaption class="below">Routing score: (loss of random routing − loss) / (loss of random routing − loss of the best known
+  }<figcaption class="${
+    panels.length === 1 ? "beside" : "below"
+  }">Routing score: (loss of random routing − loss) / (loss of random routing − loss of the best known
 routing${
     panels.some(({ judging: { worth: { best } } }) => best?.control === "dense, equal parameters")
       ? ", or of a dense model with as many parameters where none is known"

@@ -1,11 +1,12 @@
 // What experts took on: how much an expert tells about a token's labels (part of speech, language, topic), and examples.
 import type { Specialisation } from "../training/record.ts";
-import { figure, panel } from "./chart.ts";
-import { heatChart, heatLegend } from "./heat_chart.ts";
+import { figure, heatFigure, panel } from "./chart.ts";
+import { heatChart, heatLegend, isEven } from "./heat_chart.ts";
 import { intervalChart } from "./interval_chart.ts";
-import { type Markup, markup, table } from "./markup.ts";
+import { type Markup, markup, table, trusted } from "./markup.ts";
 import { fixed, list, missing, percent } from "./numbers.ts";
-import type { Series } from "./series.ts";
+import { sample } from "./sample.ts";
+import type { FinishedRun, Series } from "./series.ts";
 
 function layersOf(series: readonly Series[]): number[] {
   const all = series.flatMap(({ runs }) =>
@@ -79,58 +80,92 @@ export function information(series: readonly Series[]): Markup {
   );
 }
 
-function experts(each: Series, found: Specialisation): Markup | null {
+/** First experts that every token goes to in a layer of a run. */
+function sharedIn({ steps }: FinishedRun, layer: number): number {
+  return steps[0]?.layers.find((each) => each.layer === layer)?.shared ?? 0;
+}
+
+function words({ name, runs: [run] }: Series, found: Specialisation): Markup | null {
   if (found.words.every((words) => words.length === 0)) return null;
   const taken = (found.labels[0]?.counts ?? []).map(sum);
   const total = sum(taken);
-  return table(
-    `${each.name}, layer ${found.layer}: words`,
-    ["Expert", "Tokens", "Words it takes most above their share"],
-    found.words.map((words, expert) => [
-      expert,
-      total > 0 ? percent((taken[expert] ?? 0) / total) : missing,
-      words.length === 0
-        ? missing
-        : words.map((word, at) => markup`${at > 0 ? ", " : ""}<span class="word">${word}</span>`),
-    ]),
-    "text",
-  );
+  const rows = found.words.map((words, expert) => [
+    expert,
+    total > 0 ? percent((taken[expert] ?? 0) / total) : missing,
+    words.length === 0
+      ? missing
+      : words.map((word, at) => markup`${at > 0 ? ", " : ""}<span class="word">${word}</span>`),
+  ]);
+  return markup`<div>${
+    table(
+      `${name}, layer ${found.layer}: words`,
+      ["Expert", "Tokens", "Words it takes most above their share"],
+      rows.slice(sharedIn(run, found.layer)),
+      "text",
+    )
+  }</div>`;
 }
 
-/** Heatmap of expert by label, and example words, of the first seed. */
+/** One router's heatmaps and words. */
+function taken(each: Series): Markup {
+  const [run] = each.runs;
+  const maps = run.end.specialisation.flatMap(({ layer, labels }) =>
+    labels.map(({ name, names, counts }) => ({
+      layer,
+      name,
+      names,
+      ratios: lift(counts).slice(sharedIn(run, layer)),
+      shared: sharedIn(run, layer),
+    }))
+  );
+  const drawn = maps.filter(({ ratios }) => !isEven(ratios)).map(({ layer, name, names, ratios, shared }) =>
+    panel(
+      `Layer ${layer}: ${name}`,
+      heatChart(
+        `Expert by ${name}, ${each.name}, layer ${layer}`,
+        ratios,
+        {
+          label: null,
+          count: names.length,
+          ticks: names.map((label, at) => ({ at: at + 0.5, name: label })),
+          slanted: true,
+        },
+        20,
+        shared,
+      ),
+    )
+  );
+  const even = maps.filter(({ ratios }) => isEven(ratios)).map(({ layer, name }) =>
+    `layer ${layer}, ${name}`
+  );
+  const tables = run.end.specialisation.flatMap((found) => words(each, found) ?? []);
+  return markup`${
+    heatFigure(
+      null,
+      even.length > 0 ? markup`As overall in every cell, and so not drawn: ${even.join("; ")}.` : null,
+      drawn,
+      null,
+    )
+  }${tables.length > 0 ? markup`<div class="grid">${tables}</div>` : null}`;
+}
+
+/** Routers whose heatmaps and words are open at once; of more, each is opened by itself. */
+const mostOpen = 3;
+
+/** Heatmaps of expert by label, and example words, of the first seed. */
 export function examples(series: readonly Series[]): Markup {
-  const panels = series.flatMap((each) =>
-    each.runs[0].end.specialisation.flatMap((found) => {
-      const words = experts(each, found);
-      return [
-        ...found.labels.map(({ name, names, counts }) =>
-          panel(
-            `${each.name}, layer ${found.layer}: ${name}`,
-            heatChart(
-              `Expert by ${name}, ${each.name}, layer ${found.layer}`,
-              lift(counts),
-              {
-                label: null,
-                count: names.length,
-                ticks: names.map((label, at) => ({ at: at + 0.5, name: label })),
-                slanted: true,
-              },
-              26,
-            ),
-          )
-        ),
-        ...(words ? [markup`<div class="panel">${words}</div>`] : []),
-      ];
-    })
-  );
   const seeds = [...new Set(series.map(({ runs }) => runs[0].header.seed))];
-  return figure(
-    "What experts took",
-    markup`${
-      seeds.length === 1 ? `Seed ${seeds[0]}` : "The first finished seed of each"
-    }, kept tokens of held-out examples. Colour: the share of a label among an expert's tokens, as a multiple of its share among
-all tokens. A dash is an expert without tokens or words above their share.`,
-    panels,
-    heatLegend("as overall"),
-  );
+  const open = series.length <= mostOpen;
+  return markup`<h3>What experts took</h3><p class="meta">${
+    seeds.length === 1 ? `Seed ${seeds[0]}` : "The first finished seed of each"
+  }, kept tokens of held-out examples. Colour: the share of a label among an expert's tokens, as a multiple of its share among
+all tokens. A dash is an expert without tokens or words above their share. Experts that every token goes to are left out.</p>${
+    heatLegend("as overall")
+  }${
+    series.map((each) =>
+      markup`<details${trusted(open ? " open" : "")}><summary>${sample(each)}${each.name}</summary>${
+        taken(each)
+      }</details>`
+    )
+  }`;
 }

@@ -4,17 +4,8 @@ import { secondsPerStep } from "./timings.ts";
 import type { LayerLoad } from "../training/record.ts";
 import type { Comparison } from "./comparison.ts";
 import { type Cost, costOf, tokensPerStep } from "./cost.ts";
-import {
-  compact,
-  compactPlusMinus,
-  difference,
-  expertsText,
-  fixed,
-  missing,
-  percent,
-  plusMinus,
-  ratio,
-} from "./numbers.ts";
+import { compactColumn, differenceColumn, fixedColumn, plusMinusColumn, ratioColumn } from "./columns.ts";
+import { missing, percent } from "./numbers.ts";
 import type { Ratio } from "./ratio.ts";
 import { scores } from "./score.ts";
 import { finalLoss, type FinishedRun, type Series } from "./series.ts";
@@ -82,87 +73,125 @@ export function summaryRows(comparison: Comparison, worth: Worth): SummaryRow[] 
 export interface SummaryColumn {
   readonly title: string;
   readonly about: string;
+  /** The table it stands in on a page. */
+  readonly part: "loss" | "load";
   /** Left out where there is little room, as in a terminal. */
   readonly wide?: true;
-  cell(row: SummaryRow): string;
+  /** A cell a row; their decimals stand under each other. */
+  cells(rows: readonly SummaryRow[]): string[];
 }
 
-function shown<Value>(value: Value | null, text: (value: Value) => string): string {
-  return value === null ? missing : text(value);
+function shares(values: readonly (number | null)[]): string[] {
+  return values.map((value) => value === null ? missing : percent(value));
 }
 
-/** Columns after the router's name; those about ranks, scores and FLOPs only where a row has something to say. */
-export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): SummaryColumn[] {
-  const local: SummaryColumn = {
-    title: "Local",
-    about: "share of wanted assignments whose expert is on the token's own node",
-    cell: (row) => shown(row.localShare, percent),
+function lossColumns(baseline: string, rows: readonly SummaryRow[]): SummaryColumn[] {
+  const score: SummaryColumn = {
+    title: "Routing score",
+    part: "loss",
+    about: "0 = random routing, 1 = the best known; mean and 95% interval (Fieller), paired by seed",
+    cells: (all) => ratioColumn(all.map((row) => row.score)),
   };
   const toBaseline: SummaryColumn = {
     title: `Loss − ${baseline}`,
+    part: "loss",
     about: `difference in loss to ${baseline} in the same seed, mean and 95% interval; below 0 is better`,
-    cell: (row) => row.difference ? difference(row.difference) : missing,
-  };
-  const score: SummaryColumn = {
-    title: "Routing score",
-    about: "0 = random routing, 1 = the best known; mean and 95% interval (Fieller), paired by seed",
-    cell: (row) => shown(row.score, ratio),
+    cells: (all) => differenceColumn(all.map((row) => row.difference)),
   };
   const flop: SummaryColumn = {
     title: "FLOP per token",
+    part: "loss",
     wide: true,
     about:
       "floating-point operations of a token's forward pass, measured: mean over training, ± half of its 95% interval",
-    cell: (row) => shown(row.cost?.flop ?? null, compactPlusMinus),
+    cells: (all) => compactColumn(all.map(({ cost }) => cost?.flop ?? null)),
   };
   return [
     {
       title: "Validation loss",
+      part: "loss",
       about:
         "mean over seeds of the final validation loss in nats per token, ± half of its 95% interval (Student's t)",
-      cell: ({ loss }) => plusMinus(loss),
+      cells: (all) => plusMinusColumn(all.map(({ loss }) => loss)),
     },
     ...(rows.some((row) => row.score !== null) ? [score] : []),
-    { title: "Perplexity", about: "mean over seeds", cell: ({ perplexity }) => fixed(perplexity, 1) },
     ...(baseline === "" ? [] : [toBaseline]),
     {
+      title: "Perplexity",
+      part: "loss",
+      about: "mean over seeds",
+      cells: (all) => fixedColumn(all.map(({ perplexity }) => perplexity), 1),
+    },
+    {
+      title: "Experts per token",
+      part: "loss",
+      about:
+        "experts that a token went through in an MoE layer, measured: mean over training, ± half of its 95% interval",
+      cells: (all) =>
+        plusMinusColumn(
+          all.map(({ cost }) => cost && cost.expertsByLayer.length > 0 ? cost.experts : null),
+          2,
+        ),
+    },
+    ...(rows.some(({ cost }) => cost?.flop) ? [flop] : []),
+  ];
+}
+
+function loadColumns(rows: readonly SummaryRow[]): SummaryColumn[] {
+  const local: SummaryColumn = {
+    title: "Local",
+    part: "load",
+    about: "share of wanted assignments whose expert is on the token's own node",
+    cells: (all) => shares(all.map(({ localShare }) => localShare)),
+  };
+  return [
+    {
       title: "Dropped",
+      part: "load",
       about: "share of planned expert work not done because of capacity, over all training",
-      cell: ({ droppedShare }) => percent(droppedShare),
+      cells: (all) => shares(all.map(({ droppedShare }) => droppedShare)),
     },
     {
       title: "Load CV",
+      part: "load",
       about: "standard deviation over mean of experts' wanted load; 0 is even",
-      cell: (row) => shown(row.coefficientOfVariation, (value) => fixed(value, 2)),
+      cells: (all) => fixedColumn(all.map(({ coefficientOfVariation }) => coefficientOfVariation), 2),
     },
     {
       title: "Max/mean",
+      part: "load",
       about: "load of the most wanted expert over the mean; 1 is even",
-      cell: (row) => shown(row.maxOverMean, (value) => fixed(value, 2)),
+      cells: (all) => fixedColumn(all.map(({ maxOverMean }) => maxOverMean), 2),
     },
     {
       title: "Dead",
+      part: "load",
       wide: true,
       about: "experts that no token wanted, mean number a layer and step",
-      cell: (row) => shown(row.deadExperts, (value) => fixed(value, 2)),
+      cells: (all) => fixedColumn(all.map(({ deadExperts }) => deadExperts), 2),
     },
     ...(rows.some(({ localShare }) => localShare !== null) ? [local] : []),
     {
-      title: "Experts per token",
-      about:
-        "experts that a token went through in an MoE layer, measured: mean over training, ± half of its 95% interval",
-      cell: ({ cost }) => cost && cost.expertsByLayer.length > 0 ? expertsText(cost.experts) : missing,
-    },
-    ...(rows.some(({ cost }) => cost?.flop) ? [flop] : []),
-    {
       title: "Tokens per s",
+      part: "load",
       about: "training tokens a second at the median step",
-      cell: (row) => shown(row.tokensPerSecond, compact),
+      cells: (all) => compactColumn(all.map(({ tokensPerSecond }) => tokensPerSecond)),
     },
     {
       title: "ms per step",
+      part: "load",
       about: "median step in milliseconds, mean over seeds",
-      cell: (row) => shown(row.secondsPerStep, (value) => fixed(value * 1000, value < 0.1 ? 1 : 0)),
+      cells: milliseconds,
     },
   ];
+}
+
+function milliseconds(rows: readonly SummaryRow[]): string[] {
+  const values = rows.map(({ secondsPerStep }) => secondsPerStep === null ? null : secondsPerStep * 1000);
+  return fixedColumn(values, values.some((value) => value !== null && value < 100) ? 1 : 0);
+}
+
+/** Columns after the router's name; those about ranks, scores and FLOPs only where a row has something to say. */
+export function summaryColumns(baseline: string, rows: readonly SummaryRow[]): SummaryColumn[] {
+  return [...lossColumns(baseline, rows), ...loadColumns(rows)];
 }

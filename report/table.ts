@@ -2,26 +2,32 @@
 import Table from "cli-table3";
 import type { RunRecord, TimingRecord } from "../training/record.ts";
 import { claims, judgings, type Reading } from "./claims.ts";
-import { summaryColumns, type SummaryRow, summaryRows } from "./summary.ts";
+import { type SummaryColumn, summaryColumns, type SummaryRow, summaryRows } from "./summary.ts";
 
 // A router's name may hold control characters; a terminal would obey them.
 function plain(text: string): string {
   return text.replace(/\p{Cc}/gu, "�");
 }
 
-function tableOf(baseline: string, rows: readonly SummaryRow[]): string {
+/** Two tables, as on the page: one of all columns would be wider than most terminals. */
+function tablesOf(baseline: string, rows: readonly SummaryRow[]): string[] {
   const columns = summaryColumns(plain(baseline), rows).filter(({ wide }) => !wide);
+  return [...Map.groupBy(columns, ({ part }) => part).values()].map((part) => tableOf(part, rows));
+}
+
+function tableOf(columns: readonly SummaryColumn[], rows: readonly SummaryRow[]): string {
   const table = new Table({
     head: ["Router", ...columns.map(({ title }) => title)],
     colAligns: ["left", ...columns.map(() => "right" as const)],
     style: { head: [], border: [], compact: true },
   });
-  table.push(...rows.map((row) => [plain(row.series.name), ...columns.map((column) => column.cell(row))]));
+  const cells = columns.map((column) => column.cells(rows));
+  table.push(...rows.map(({ series }, at) => [plain(series.name), ...cells.map((column) => column[at])]));
   return table.toString();
 }
 
 /**
- * A table a task with a line a router and control, then what the runs allow to say, and the runs left out.
+ * Two tables a task with a line a router and control, then what the runs allow to say, and the runs left out.
  * @throws {RangeError} when there are no runs, two of one name share a seed or differ by more than it, a control comes twice,
  * or no router has the baseline's name.
  */
@@ -36,7 +42,7 @@ export function summaryTable(
     { comparison, worth },
   ) => [
     ...(all.length > 1 ? [plain(comparison.task?.name ?? "Without a task")] : []),
-    tableOf(comparison.baselineName, summaryRows(comparison, worth)),
+    ...tablesOf(comparison.baselineName, summaryRows(comparison, worth)),
   ]);
   return [...tables, ...[...warnings, ...worth, ...verdicts, ...leftOut].map(plain)].join("\n");
 }

@@ -116,28 +116,28 @@ export function timePerStep(series: readonly Series[]): Markup {
     )
   }</ul>`;
   const untimed = series.filter((each) => !timed.includes(each)).map(({ name }) => name);
-  return figure(
-    null,
-    markup`Medians over steps and seeds; “rest” is what no stage claims. A bar adds the medians of its stages, which need not equal the
+  return markup`${
+    figure(
+      null,
+      markup`Medians over steps and seeds; “rest” is what no stage claims. A bar adds the medians of its stages, which need not equal the
 median step exactly. Timings differ from run to run and between machines.${
-      untimed.length > 0 ? ` Without timings: ${list(untimed)}.` : ""
-    }`,
-    [
-      panel("By stage", drawing),
-      table(
-        "Milliseconds of a step",
-        ["Router", ...names, "Median step"],
-        timed.map((each) => [
-          each.name,
-          ...names.map((stage) => {
-            const seconds = medians.get(each)!.get(stage);
-            return seconds === undefined ? missing : fixed(seconds * 1000, 2);
-          }),
-          fixed(secondsPerStep(each)! * 1000, 2),
-        ]),
-      ),
-      queueTable(timed),
-    ],
-    key,
-  );
+        untimed.length > 0 ? ` Without timings: ${list(untimed)}.` : ""
+      }`,
+      [panel("By stage", drawing)],
+      key,
+    )
+  }${
+    table(
+      "Milliseconds of a step",
+      ["Router", ...names, "Median step"],
+      timed.map((each) => [
+        each.name,
+        ...names.map((stage) => {
+          const seconds = medians.get(each)!.get(stage);
+          return seconds === undefined ? missing : fixed(seconds * 1000, 2);
+        }),
+        fixed(secondsPerStep(each)! * 1000, 2),
+      ]),
+    )
+  }${queueTable(timed)}`;
 }

@@ -48,7 +48,7 @@ Deno.test("a report opens with worth, then the chart, then verdicts, then each t
     .map((text) => html.indexOf(text));
   assert(order.every((place) => place > 0), order.join());
   assertEquals(order, order.toSorted((a, b) => a - b));
-  assertEquals(select(html, ".multiples .panel h4").map(({ textContent }) => textContent), [
+  assertEquals(select(html, ".multiples .panel .name").map(({ textContent }) => textContent), [
     "recall",
     "regimes",
   ]);

@@ -2,9 +2,11 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { parseHTML } from "linkedom";
 import { renderReport } from "../report/report.ts";
+import { compactColumn, differenceColumn, plusMinusColumn, ratioColumn } from "../report/columns.ts";
 import { tableCsv } from "../report/csv.ts";
 import { recordTable } from "../report/record_table.ts";
 import { binWidth, curve } from "../report/curves.ts";
+import { spread } from "../report/end_labels.ts";
 import { loadOverSteps } from "../report/load_plots.ts";
 import { compact, digitsFor } from "../report/numbers.ts";
 import { heatClass, hues, surfaces } from "../report/palette.ts";
@@ -62,7 +64,8 @@ Deno.test("a report has its sections, a figure each, and nothing to fetch or run
     "setup",
   ];
   assertEquals(select(html, "h2").map((title) => title.getAttribute("id")), sections);
-  assertEquals(select(html, "figcaption").length, 10);
+  // One a figure, and one for each router of which a heatmap is left out.
+  assertEquals(select(html, "figcaption").length, 9 + 3);
   assertEquals(select(html, "svg.plot:not([aria-label])").length, 0);
   assertEquals(select(html, "th:not([scope])").length, 0);
   assertEquals(select(html, "script, link, img, iframe, object, foreignObject").length, 0);
@@ -91,14 +94,20 @@ Deno.test("claims and table hold the intervals that come out by hand", () => {
     "Experts are worth 1.700 nats [1.700, 1.700] and routing decides 1.200 nats [1.200, 1.200]; seeds move a difference between two routers by 0.064 nats [0.038, 0.183].",
   ]);
   assert(claimsOf(html, "facts")[0].includes("perplexity 812.4 (6.700 nats). All 3 models beat it"));
-  const cells = select(html, "#table ~ .scroll tbody tr").map(({ textContent }) => textContent);
+  const rows = (caption: string) =>
+    select(html, `#table ~ .scroll[aria-label="${caption}"] tbody tr`).map(({ textContent }) => textContent);
+  const cells = rows("Routers and controls compared");
   assertEquals(cells.length, 8);
+  // Best first; gshard: 5.074, 4.884, 4.982; mean 4.98, s = 0.095016, half-width 0.236036.
+  assert(cells[0].startsWith("gshard4.980 ± 0.236"), cells[0]);
+  assert(cells[0].includes("−0.040 [−0.053, −0.027]"), cells[0]);
   // switch: 5.11, 4.93, 5.02; mean 5.02, s = 0.09, half-width 0.223572.
-  assert(cells[0].includes("5.02 ± 0.22"), cells[0]);
-  assert(cells[1].includes("−0.040 [−0.053, −0.027]"), cells[1]);
-  assert(cells[2].includes("+0.07 [−0.12, 0.26]"), cells[2]);
+  assert(cells[1].startsWith("switch5.020 ± 0.224"), cells[1]);
+  assert(cells[2].includes("+0.070 [−0.118, +0.258]"), cells[2]);
   // The median step is 40 ms although the mean is 56; 16 x 128 tokens in it are 51.2 thousand a second.
-  for (const cell of cells) assert(cell.includes("51.2 k") && cell.includes("40.0"), cell);
+  const loads = rows("Their loads and speed");
+  assertEquals(loads.length, 8);
+  for (const cell of loads) assert(cell.includes("51.2 k") && cell.includes("40.0"), cell);
 });
 
 Deno.test("where a device queues work, the report counts it; elsewhere it says nothing of it", () => {
@@ -199,15 +208,11 @@ Deno.test("a model without MoE layers, and runs without evaluations or timings, 
   const { runs } = all(3, [routers.switch, routers.gshard]);
   const html = renderReport(experiment, [...runs, ...dense], []);
   assert(!/NaN|undefined|Infinity/.test(html), "the page shows a value that does not exist");
-  const row =
-    select(html, "#table ~ .scroll tbody tr").find(({ textContent }) => textContent.startsWith("dense5"))!
-      .textContent;
-  assert(row.startsWith("dense5.0"), row);
-  assertEquals(
-    row.split("–").length - 1,
-    6,
-    "load CV, max/mean, dead experts, experts per token, tokens a second, milliseconds a step",
-  );
+  const [loss, load] = select(html, "#table ~ .scroll tbody tr").map(({ textContent }) => textContent)
+    .filter((text) => /^dense[\d.]+ ?[±%]/.test(text));
+  assert(loss.startsWith("dense5.0"), loss);
+  assertEquals(loss.split("–").length - 1, 1, "experts per token");
+  assertEquals(load.split("–").length - 1, 5, "load CV, max/mean, dead experts, tokens a second, ms a step");
   assert(html.includes("No timings came with these runs."));
   const alone = renderReport(experiment, dense, []);
   assertEquals(claimsOf(alone), []);
@@ -287,9 +292,12 @@ Deno.test("the terminal's table has a line a router and no colour codes", () => 
   const { runs, timings } = all(3, [routers.switch, { ...routers.hash, router: "ha\u001b[31msh" }]);
   const text = summaryTable(runs, timings);
   assert(!text.includes("\u001b"), "control characters reached the terminal");
-  // Frame and head of the table, a line for each of 2 routers and 5 controls, frame, and sentences.
-  assertEquals(text.split("\n").slice(0, 12).filter((line) => /^[┌│├└]/.test(line)).length, 11);
+  // Twice: frame and head of a table, a line for each of 2 routers and 5 controls, and frame.
+  assertEquals(text.split("\n").filter((line) => /^[┌│├└]/.test(line)).length, 2 * (3 + 7 + 1));
   assert(text.includes("5.02 ± 0.22") && text.includes("Loss − switch"));
+  for (const line of text.split("\n").filter((line) => /^[┌│├└]/.test(line))) {
+    assert(line.length <= 140, `a table of ${line.length} columns`);
+  }
 });
 
 Deno.test("records.csv has a row a run, step and layer, then evaluations, and no formulas", () => {
@@ -397,4 +405,80 @@ Deno.test("routers that are not causal are named before any number, on the page 
   const none = of(recordOf, recordOf);
   assert(!renderReport(experiment, none, []).includes("not causal"));
   assert(!summaryTable(none, []).includes("not causal"));
+});
+
+Deno.test("names at the ends of lines keep their order and their distance, as near as can be", () => {
+  assertEquals(spread([50, 10, 30], 15, 0, 100), [50, 10, 30]);
+  // Two at 40 share what they miss: 32.5 and 47.5; the third is free.
+  assertEquals(spread([40, 40, 90], 15, 0, 100), [32.5, 47.5, 90]);
+  // Least squares of 10, 12 and 14 at distances of 15: their mean in the middle would start at -3.
+  assertEquals(spread([10, 12, 14], 15, 0, 100), [0, 15, 30]);
+  assertEquals(spread([99, 100], 15, 0, 100), [85, 100]);
+});
+
+Deno.test("cells of a column have as many digits after the point, and signs where one is needed", () => {
+  const known = (mean: number, half: number) => ({
+    count: 3,
+    mean,
+    standardDeviation: 1,
+    interval: { low: mean - half, high: mean + half },
+  });
+  assertEquals(plusMinusColumn([known(5, 0.22), null, known(5.16, 0.043)]), [
+    "5.000 ± 0.220",
+    "–",
+    "5.160 ± 0.043",
+  ]);
+  assertEquals(differenceColumn([known(-0.04, 0.02), known(0, 0.02)]), [
+    "−0.040 [−0.060, −0.020]",
+    "+0.000 [−0.020, +0.020]",
+  ]);
+  assertEquals(ratioColumn([{ value: 0.5, interval: { low: 0.4, high: 0.6 } }]), ["0.50 [0.40, 0.60]"]);
+  assertEquals(compactColumn([known(3.67e6, 1800), 973_000, null, 0]), [
+    "3.67 ± 0.00 M",
+    "0.97 M",
+    "–",
+    "0.00 M",
+  ]);
+  assertEquals(compactColumn([12, 0]), ["12", "0"]);
+});
+
+Deno.test("eighteen routers get small charts, flat ones a sentence, and no heatmap that is even throughout", () => {
+  const many = Array.from({ length: 18 }, (_, at): MadeUp => ({
+    ...(at % 2 === 0 ? routers.switch : routers.hash),
+    router: `router-${at}`,
+    offset: at / 100,
+  }));
+  const { runs, timings } = runsOf(2, [...many, ...controls], { steps: 40 });
+  const html = renderReport(experiment, runs, timings);
+  const small = select(html, ".small-multiples .plot").map((drawing) => drawing.getAttribute("aria-label")!);
+  assert(small.includes("Validation loss over steps: router-17"), small.join("\n"));
+  // hash keeps every token, so its experts per token are 1 in every step.
+  assert(!small.includes("Experts per token over steps: router-1"), "a flat line was drawn");
+  assert(small.includes("Experts per token over steps: router-0"), "a line that moves was not drawn");
+  assert(/Flat, and so not drawn: 1\.00 in router-1, router-3,/.test(html), "flat lines are not named");
+  // Of two seeds and 18 routers, each router's heatmaps stay closed until they are asked for.
+  assertEquals(select(html, "details").length, 18);
+  assertEquals(select(html, "details[open]").length, 0);
+  const even = runs.map((run): RunRecord => ({
+    ...run,
+    steps: run.steps.map((row) => ({
+      ...row,
+      layers: row.layers.map((load) => ({ ...load, wanted: load.wanted.map(() => 100) })),
+    })),
+  }));
+  const flat = renderReport(experiment, even, timings);
+  assertEquals(select(flat, "#load ~ figure .plot").length, 0);
+  assert(flat.includes("Even throughout, every cell within 15% of an even share"), "they are not named");
+});
+
+Deno.test("experts that every token goes to are in no picture of balance", () => {
+  const run = recordOf(routers.switch, 0, { steps: 2 });
+  const steps = run.steps.map((row) => ({
+    ...row,
+    layers: row.layers.map((load) => ({ ...load, shared: 1, wanted: [2048, 300, 100, 200, 0, 0, 0, 0] })),
+  }));
+  const found = loadOverSteps({ ...run, steps, end: run.end! }, 1, 1);
+  assertEquals(found.shared, 1);
+  // 600 routed assignments over 7 experts.
+  assertEquals(found.ratios.map(([ratio]) => ratio), [3.5, 700 / 600, 1400 / 600, 0, 0, 0, 0]);
 });

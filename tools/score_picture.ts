@@ -21,7 +21,7 @@ function panelsOf(page: string): { readonly title: string; readonly svg: string;
     const drawing = panel.querySelector("svg");
     const height = Number(drawing?.getAttribute("viewBox")?.split(" ")[3]);
     if (!drawing || !(height > 0)) return [];
-    return [{ title: panel.querySelector("h4")?.textContent ?? "", svg: drawing.outerHTML, height }];
+    return [{ title: panel.querySelector(".name")?.textContent ?? "", svg: drawing.outerHTML, height }];
   });
 }
 

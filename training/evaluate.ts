@@ -92,7 +92,12 @@ export async function evaluateInDetail(
         layer.routing.token_N.read(),
         layer.routing.expert_N.read(),
       ]);
-      counter.add({ ...batch, token_N: token_N as Int32Array, expert_N: expert_N as Int32Array });
+      counter.add({
+        ...batch,
+        token_N: token_N as Int32Array,
+        expert_N: expert_N as Int32Array,
+        shared: layer.routing.shared ?? 0,
+      });
       const { part, whole } = await meanSquares(layer);
       const sums = squares.get(layer.layer) ?? { part: 0, whole: 0 };
       squares.set(layer.layer, { part: sums.part + part, whole: sums.whole + whole });

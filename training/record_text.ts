@@ -67,7 +67,33 @@ export function recordRows({ header, steps, evaluations, end }: RunRecord): Reco
  * ```
  */
 export function parseRecord(text: string, name: string): RunRecord {
-  const rows = text.split("\n").filter((line) => line !== "").map((line, at): RecordRow => {
+  return recordOf(parseRows(text, name), name);
+}
+
+/**
+ * Reads the JSON Lines of several records, one after another, as in `records.jsonl`.
+ * @param name What to call the text in errors.
+ * @throws {SyntaxError} when a line is no record, naming the line, or the first is not the first of a run.
+ * @example
+ * ```ts
+ * import { parseRecords, recordText, type RunHeader } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const header = (run: string) => ({ kind: "run", schema: 2, run }) as RunHeader; // and the rest of it
+ * const text = recordText([header("switch-seed0"), header("switch-seed1")]);
+ * assertEquals(parseRecords(text, "mine").map(({ header }) => header.run), ["switch-seed0", "switch-seed1"]);
+ * ```
+ */
+export function parseRecords(text: string, name: string): RunRecord[] {
+  const rows = parseRows(text, name);
+  if (rows.length > 0 && rows[0].kind !== "run") {
+    throw new SyntaxError(`Cannot read record ${name}: its first line is no "run" row`);
+  }
+  const starts = rows.flatMap(({ kind }, at) => kind === "run" ? [at] : []);
+  return starts.map((start, at) => recordOf(rows.slice(start, starts[at + 1]), name));
+}
+
+function parseRows(text: string, name: string): RecordRow[] {
+  return text.split("\n").filter((line) => line !== "").map((line, at): RecordRow => {
     let row: RecordRow | undefined;
     try {
       row = parseRow(line);
@@ -79,6 +105,9 @@ export function parseRecord(text: string, name: string): RunRecord {
     }
     return fromOlder(row);
   });
+}
+
+function recordOf(rows: readonly RecordRow[], name: string): RunRecord {
   const header = rows.find((row) => row.kind === "run");
   if (!header) throw new SyntaxError(`Cannot read record ${name}: it has no "run" row`);
   return {

@@ -15,6 +15,8 @@ export interface SpecialisationCounter {
 export interface SpecialisationBatch extends Pick<EvaluationExamples, "tokenId" | "labels"> {
   readonly token_N: Int32Array;
   readonly expert_N: Int32Array;
+  /** First experts that every token goes to: they tell nothing of a token, and are not counted. */
+  readonly shared: number;
 }
 
 const WORDS = 8;
@@ -27,10 +29,10 @@ export function countSpecialisation(layer: number, E: number, data: TaskData): S
   const words = Array.from({ length: rowsOf(data.input) }, (_, id) => data.nameOf(id));
   const byWord = table(words.length);
   return {
-    add({ token_N, expert_N, tokenId, labels }) {
+    add({ token_N, expert_N, shared, tokenId, labels }) {
       for (let n = 0; n < expert_N.length; n++) {
         const expert = expert_N[n];
-        if (expert < 0) continue;
+        if (expert < shared) continue;
         const token = token_N[n];
         byWord[expert][tokenId[token]]++;
         labels.forEach((label_T, at) => {
