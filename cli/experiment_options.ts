@@ -125,6 +125,7 @@ export const experimentsLine: CommandLine = {
     ...shortOptions,
     tensorboard: { about: "also write each run's scalars for TensorBoard, in the folder's tensorboard/" },
     "no-controls": { about: "leave out the controls; the report then cannot say what routing is worth" },
+    open: { about: "serve the report to this machine, shown anew as runs end, until Ctrl-C" },
     resume: { about: "continue what a stopped command left in its folder" },
     list: { about: "experiments, tasks, routers, experts and every setting, then stop" },
   },

@@ -1,23 +1,17 @@
 // `deno task experiments`: checks everything a command asks for, loads the tasks, trains, and writes the report.
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { usedText } from "../cpu/blas/measurement.ts";
 import config from "../deno.json" with { type: "json" };
 import { checkPrecision } from "../experts/parts/precision.ts";
 import { prepareFolder, removePartial, writeAtomic } from "../formats/files.ts";
 import type { Reading } from "../report/claims.ts";
-import { tableCsv } from "../report/csv.ts";
-import { tableParquet } from "../report/parquet.ts";
-import { recordTable } from "../report/record_table.ts";
-import { renderReport } from "../report/report.ts";
 import { summaryTable } from "../report/table.ts";
 import type { Machine } from "../training/record.ts";
-import { recordRows, recordText } from "../training/record_text.ts";
 import { specOf } from "../training/spec_of.ts";
 import { claimFor } from "./claim.ts";
 import { type Command, readCommand } from "./command.ts";
 import { readConfigFile } from "./config_file.ts";
 import { type Device, openDevice } from "./device.ts";
-import type { Experiment } from "../experiments/experiment.ts";
 import { listText } from "./list.ts";
 import { checkMemory, checkpointBytes } from "./memory_check.ts";
 import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folder.ts";
@@ -27,6 +21,9 @@ import { type Brought, loadPlugins } from "./plugin.ts";
 import { mistakeIn } from "./plugin_check.ts";
 import { pluginDigests } from "./plugin_digest.ts";
 import { createProgress, duration, type Progress, showCursor } from "./progress.ts";
+import { notesOf } from "./report_files.ts";
+import { failedOf, type ResultsWriter, resultsWriter } from "./results.ts";
+import { servePage } from "./serve.ts";
 import { type Finished, runAll, type RunSetting } from "./run.ts";
 import {
   chooseBest,
@@ -87,35 +84,62 @@ async function main(given: Words): Promise<void> {
   );
 
   const goOn = taskCommand(continueWords(words, folder));
+  const results = resultsWriter(folder, {
+    ...readingOf(command),
+    name: experiment,
+    about: command.experiment.about,
+    command: taskCommand(words),
+    date: new Date().toISOString().slice(0, 10),
+    goOn,
+    runs: namesOfRuns(command, planned),
+    failed: [],
+  });
+  await results.begin(command.resume);
+  await using served = split.flags.open ? servePage(`${folder}/report.html`) : null;
+  if (served) console.log(`Open ${served.url} in a browser: the report, shown anew as runs end.`);
   const signal = stopSignal((status) => {
     showCursor();
-    console.log(`\nStopped. To go on: ${goOn}`);
+    console.log(`\nReport so far: ${folder}/report.html`);
+    console.log(`Stopped. To go on: ${goOn}`);
     Deno.exit(status);
   });
   const setting = {
+    ...settingOf(command, device, split),
     folder: runFolder,
     tensorBoard: command.tensorBoard ? `${folder}/tensorboard` : null,
-    device,
-    resume: command.resume,
     jobs,
-    pluginPaths: split.values.plugin,
-    machine: machineOf(device),
-    version: config.version,
     signal,
   };
-  const tuned = command.tuning ? await tune(planned, command.tuning, setting, folder) : [];
-  const judged = tuned.length > 0 ? { ...planned, plans: withTuned(planned.plans, tuned) } : planned;
-  const finished = await runAll(judged, { ...setting, progress: progressOf(judged) });
+  const { finished, remarks } = await trainAndTell(planned, command, setting, results);
   device.backend.close();
-  const reading = readingOf(command, finished, tuningSentences(tuned));
-  await writeResults(folder, command.experiment, finished, reading, taskCommand(words));
-  if (finished.runs.length > 0) {
-    console.log(`\n${summaryTable(finished.runs, finished.timings, reading)}`);
-    console.log(`Report: ${folder}/report.html (rows: records.jsonl, records.csv, records.parquet).`);
-    if (command.tensorBoard) console.log(`Curves: tensorboard --logdir ${folder}/tensorboard`);
-  } else for (const note of reading.notes ?? []) console.error(note);
+  tell(folder, finished, { ...readingOf(command), remarks, notes: notesOf(failedOf(finished)) });
+  if (command.tensorBoard) console.log(`Curves: tensorboard --logdir ${folder}/tensorboard`);
   console.log(`${duration((performance.now() - start) / 1000)} in all.`);
+  if (served) await stopOf(signal);
   if (finished.failed.length > 0) Deno.exit(1);
+}
+
+/** What all runs of a command share but for their folder. */
+function settingOf(
+  { resume }: Command,
+  device: Device,
+  { values }: Words,
+): Omit<RunSetting, "folder" | "tensorBoard" | "jobs" | "signal" | "progress" | "onEnd"> {
+  return {
+    device,
+    resume,
+    pluginPaths: values.plugin,
+    machine: machineOf(device),
+    version: config.version,
+  };
+}
+
+/** The summary, and where the rest is. */
+function tell(folder: string, { runs, timings }: Finished, reading: Reading): void {
+  if (runs.length > 0) {
+    console.log(`\n${summaryTable(runs, timings, reading)}`);
+    console.log(`Report: ${folder}/report.html (rows: records.jsonl, records.csv, records.parquet).`);
+  } else for (const note of reading.notes ?? []) console.error(note);
 }
 
 /** What timings are taken on. */
@@ -141,6 +165,13 @@ function stopSignal(atOnce: (status: number) => never): AbortSignal {
   return controller.signal;
 }
 
+/** Waits for Ctrl-C, for whoever looks at a page that is served. */
+async function stopOf(signal: AbortSignal): Promise<void> {
+  console.log("The report is served until Ctrl-C.");
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+}
+
 /** Why runs ended early, and how to leave. */
 class Stopped extends Error {
   constructor(readonly leave: () => never) {
@@ -148,11 +179,37 @@ class Stopped extends Error {
   }
 }
 
+/** Tunes where asked, trains, and keeps the results; after a stop or a failure there is a report as well. */
+async function trainAndTell(
+  planned: PlannedRuns,
+  { tuning }: Command,
+  setting: Omit<RunSetting, "progress" | "onEnd">,
+  results: ResultsWriter,
+): Promise<{ finished: Finished; remarks: readonly string[] }> {
+  try {
+    const tuned = tuning ? await tune(planned, tuning, setting, dirname(setting.folder)) : [];
+    const judged = tuned.length > 0 ? { ...planned, plans: withTuned(planned.plans, tuned) } : planned;
+    results.ask(judged.plans.map(({ names }) => names.run));
+    const finished = await runAll(judged, {
+      ...setting,
+      progress: progressOf(judged),
+      onEnd: results.soFar,
+    });
+    const remarks = tuningSentences(tuned);
+    await results.end(finished, remarks);
+    return { finished, remarks };
+  } catch (error) {
+    // Why it ended is what is to be told, whatever comes of the report.
+    await results.stopped().catch(() => {});
+    throw error;
+  }
+}
+
 /** Runs all trials into a folder of their own, and keeps what they found beside it. */
 async function tune(
   planned: PlannedRuns,
   tuning: Tuning,
-  setting: Omit<RunSetting, "progress">,
+  setting: Omit<RunSetting, "progress" | "onEnd">,
   folder: string,
 ): Promise<Tuned[]> {
   const trials = planTrials(planned.plans, tuning);
@@ -227,36 +284,9 @@ function neededBytes({ plans, data }: PlannedRuns): number {
   return 2 * Math.max(...checkpoints) + records + 2 ** 20;
 }
 
-async function writeResults(
-  folder: string,
-  { name, about }: Experiment,
-  { runs, timings }: Finished,
-  reading: Reading,
-  words: string,
-): Promise<void> {
-  await writeAtomic(`${folder}/records.jsonl`, runs.map((run) => recordText(recordRows(run))).join(""));
-  if (runs.length === 0) return;
-  const table = recordTable(runs);
-  await writeAtomic(`${folder}/records.csv`, tableCsv(table));
-  await writeAtomic(`${folder}/records.parquet`, await tableParquet(table));
-  const date = new Date().toISOString().slice(0, 10);
-  const shown = { name, about, command: words, date, ...reading };
-  await writeAtomic(`${folder}/report.html`, renderReport(shown, runs, timings));
-}
-
-/** How a report is to be read. */
-function readingOf(
-  { experiment: { judgement }, baseline, controls }: Command,
-  { failed }: Finished,
-  remarks: readonly string[],
-): Reading {
-  return {
-    judgement,
-    remarks,
-    controlsLeftOut: !controls,
-    notes: failed.map(({ plan, reason }) => `Run ${plan.names.run} is left out: ${reason}.`),
-    ...(baseline === null ? {} : { baseline }),
-  };
+/** How a report is to be read, as far as the command says. */
+function readingOf({ experiment: { judgement }, baseline, controls }: Command): Reading {
+  return { judgement, controlsLeftOut: !controls, ...(baseline === null ? {} : { baseline }) };
 }
 
 /** What to type: words that a shell would cut or read otherwise are quoted. */

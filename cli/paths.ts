@@ -26,6 +26,15 @@ export function fromWhereTheUserStands(words: Words, stands: string | null): Wor
   };
 }
 
+/** The same where operands are paths as well. */
+export function operandsFromWhereTheUserStands(words: Words, stands: string | null): Words {
+  if (stands === null) return words;
+  return {
+    ...fromWhereTheUserStands(words, stands),
+    names: words.names.map((name) => resolve(stands, name)),
+  };
+}
+
 /** Nothing, the name of a corpus, or a module's URL. */
 function isNoPath(option: string, word: string): boolean {
   return word === "" || option === "text" && corpora.some(({ name }) => name === word) ||

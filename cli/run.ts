@@ -37,6 +37,8 @@ export interface RunSetting extends Folders {
   readonly machine: Machine;
   readonly version: string;
   readonly progress: Progress;
+  /** Told after each run of those that have ended so far. */
+  readonly onEnd?: (soFar: Finished) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -86,6 +88,7 @@ export async function runAll({ plans, data }: PlannedRuns, setting: RunSetting):
       const found = await trainOne(job, all.indexOf(job) + 1, { ...setting, workers, worker });
       if ("reason" in found) failed.push({ plan: job.plan, reason: found.reason });
       else done.set(job, found);
+      await setting.onEnd?.(finishedOf(all, done, failed));
     }
   };
   try {
@@ -93,12 +96,22 @@ export async function runAll({ plans, data }: PlannedRuns, setting: RunSetting):
   } finally {
     progress.stop();
   }
+  const finished = finishedOf(all, done, failed);
+  checkEqualStarts(finished.runs);
+  return finished;
+}
+
+/** What has ended, in the order of the plans. */
+function finishedOf(
+  all: readonly Job[],
+  done: ReadonlyMap<Job, { record: RunRecord; timing: TimingRecord }>,
+  failed: readonly FailedRun[],
+): Finished {
   const finished = all.flatMap((job) => done.get(job) ?? []);
-  checkEqualStarts(finished.map(({ record }) => record));
   return {
     runs: finished.map(({ record }) => record),
     timings: finished.map(({ timing }) => timing),
-    failed,
+    failed: [...failed],
   };
 }
 

@@ -12,8 +12,12 @@ interface Known {
 const MOST_DIGITS = 4;
 
 function digitsOf(known: readonly (Known | null)[]): number {
-  const halves = known.flatMap((each) => each?.interval ? (each.interval.high - each.interval.low) / 2 : []);
-  return Math.min(MOST_DIGITS, Math.max(...(halves.length > 0 ? halves.map(digitsFor) : [3])));
+  const digits = known.flatMap((each) =>
+    each?.interval ? digitsFor((each.interval.high - each.interval.low) / 2) : []
+  ).sort((a, b) => a - b);
+  if (digits.length === 0) return 3;
+  // One row that is far surer than most does not make all the others long.
+  return Math.min(MOST_DIGITS, digits.at(-1)!, digits[Math.floor((digits.length - 1) / 2)] + 1);
 }
 
 function knownOf(estimate: Estimate | null): Known | null {

@@ -33,6 +33,11 @@ export function markup(parts: TemplateStringsArray, ...contents: readonly Conten
   return trusted(String.raw({ raw: parts }, ...contents.map(filled)));
 }
 
+/** A path from the page as a link writes it. */
+export function href(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
+}
+
 /** A table that scrolls sideways where it does not fit; the first cell of a row is its header. */
 export function table(
   caption: string,

@@ -51,6 +51,7 @@ figure, .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(ma
 .small-multiples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 12rem), 1fr)); gap: .8rem 1.2rem; margin-top: .6rem; align-items: end; }
 .small-multiples .name { font-size: .8rem; font-weight: 400; line-height: 1.3; }
 .panel.wide { grid-column: 1 / -1; }
+.listed { border-top: 1px solid var(--line); margin-top: 1.6rem; padding-top: 1rem; } .listed h2 { border: 0; margin: 0 0 .2rem; padding: 0; overflow-wrap: anywhere; } .listed p { margin: .3rem 0; overflow-wrap: anywhere; }
 details { border-top: 1px solid var(--line); } details[open] { padding-bottom: .6rem; }
 summary { cursor: pointer; padding: .45rem 0; font-weight: 600; overflow-wrap: anywhere; }
 details .maps, details .grid { margin: .6rem 0 1rem; }
@@ -105,11 +106,24 @@ footer { color: var(--muted); font-size: .85rem; padding-top: 2rem; padding-bott
 }
 `;
 
-/** A whole HTML document. */
+function contents(sections: readonly Section[]): Markup | null {
+  if (sections.length === 0) return null;
+  return markup`<nav aria-label="Sections">${
+    [...Map.groupBy(sections, ({ part }) => part)].map(([part, of]) =>
+      markup`<ul>${part === undefined ? null : markup`<li class="part">${part}</li>`}${
+        of.map(({ id, title }) => markup`<li><a href="#${id}">${title}</a></li>`)
+      }</ul>`
+    )
+  }</nav>
+`;
+}
+
+/** A whole HTML document; `rest` follows its sections and is in no list of contents. */
 export function page(
   about: { readonly title: string; readonly lead: string; readonly meta: string },
   summary: Content,
   sections: readonly Section[],
+  rest: Content = null,
 ): string {
   const { html }: Markup = markup`<!doctype html>
 <html lang="en">
@@ -124,23 +138,20 @@ export function page(
 <h1>${about.title}</h1>
 <p class="lead">${about.lead}</p>
 <p class="meta">${about.meta}</p>
-<nav aria-label="Sections">${
-    [...Map.groupBy(sections, ({ part }) => part)].map(([part, of]) =>
-      markup`<ul>${part === undefined ? null : markup`<li class="part">${part}</li>`}${
-        of.map(({ id, title }) => markup`<li><a href="#${id}">${title}</a></li>`)
-      }</ul>`
-    )
-  }</nav>
-</header>
+${contents(sections)}</header>
 <main>
-<section class="summary" aria-labelledby="summary"><h2 id="summary">In short</h2>${summary}</section>
+${
+    summary === null
+      ? null
+      : markup`<section class="summary" aria-labelledby="summary"><h2 id="summary">In short</h2>${summary}</section>`
+  }
 ${
     sections.map(({ id, title, content, part }) =>
       markup`<section aria-labelledby="${id}"><h2 id="${id}">${
         part === undefined ? title : `${part}: ${title.charAt(0).toLowerCase()}${title.slice(1)}`
       }</h2>${content}</section>\n`
     )
-  }
+  }${rest}
 </main>
 <footer>Written by Switchyard from recorded runs.</footer>
 </body>

@@ -31,6 +31,12 @@ export interface ReportedExperiment extends Reading {
   readonly command: string;
   /** As shown: `2025-11-22`. */
   readonly date: string;
+  /** Runs that were asked for; as many as there are records when left out. */
+  readonly planned?: number | undefined;
+  /** What to type to go on, while runs are left. */
+  readonly goOn?: string | undefined;
+  /** Files beside the page, by what they are called, with paths from it. */
+  readonly files?: readonly { readonly name: string; readonly path: string }[] | undefined;
 }
 
 function summaryTable(judging: Judging, rows: readonly SummaryRow[]): Content {
@@ -141,10 +147,31 @@ function whereOf(all: readonly Judging[]): string {
   ]);
 }
 
+/** How far a command is, while runs are left. */
+function soFar({ goOn }: ReportedExperiment, finished: number, planned: number): Content {
+  if (finished === planned || goOn === undefined) return null;
+  return markup`<p>${finished} of ${planned} runs have ended; this page is written anew as more do. To go on after a stop:</p>
+<pre class="scroll" tabindex="0" aria-label="Command to go on">${goOn}</pre>`;
+}
+
+/** The page before any run has ended. */
+function firstPage(experiment: ReportedExperiment): string {
+  const { name, about, command, date, planned = 0 } = experiment;
+  return page(
+    { title: name, lead: about, meta: `${date} · ${counted(planned, "run")} to go` },
+    [markup`<p>No run has ended yet.</p>`, soFar(experiment, 0, planned)],
+    [{
+      id: "setup",
+      title: "Setup",
+      content: markup`<pre class="scroll" tabindex="0" aria-label="Command">${command}</pre>`,
+    }],
+  );
+}
+
 /**
  * One HTML file over all runs of an experiment: what experts are worth on each task, how well routers route, verdicts, then
- * each task in detail. Runs without an end are named and left out of all numbers.
- * @throws {RangeError} when there are no runs, two of one name share a seed or differ by more than it, a control comes twice,
+ * each task in detail. Runs without an end are named and left out of all numbers; without any run it says how to go on.
+ * @throws {RangeError} when two runs of one name share a seed or differ by more than it, a control comes twice,
  * or no router has the baseline's name.
  */
 export function renderReport(
@@ -152,10 +179,12 @@ export function renderReport(
   runs: readonly RunRecord[],
   timings: readonly TimingRecord[],
 ): string {
+  if (runs.length === 0) return firstPage(experiment);
   const all = judgings(runs, timings, experiment);
   const done = all.filter(({ comparison }) => comparison.series.length > 0);
   const series = all.flatMap(({ comparison }) => comparison.all);
   const routers = new Set(series.filter(({ control }) => control === null).map(({ name }) => name));
+  const { planned = runs.length } = experiment;
   const count = runs.length - series.reduce((sum, { leftOut }) => sum + leftOut.length, 0);
   return page(
     {
@@ -164,16 +193,16 @@ export function renderReport(
       meta:
         `${experiment.date} · ${counted(routers.size, "router")} · ${
           counted(count, "finished run")
-        } of ${runs.length} · ` +
+        } of ${planned} · ` +
         `${[...new Set(runs.map(({ header }) => header.steps))].join(" or ")} steps on ${whereOf(all)}`,
     },
-    summary(all, claims(all, experiment)),
+    [soFar(experiment, count, planned), summary(all, claims(all, experiment))],
     [
       ...done.flatMap((judging) => results(judging, all.length)),
       {
         id: "setup",
         title: "Setup",
-        content: setup(all.map(({ comparison }) => comparison), experiment.command),
+        content: setup(all.map(({ comparison }) => comparison), experiment),
       },
     ],
   );

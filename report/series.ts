@@ -30,7 +30,9 @@ export interface Series {
 }
 
 /** Everything a run was given except its seed. */
-function settings({ plugin, routerOptions, size, model, steps, control, task, config }: RunHeader): string {
+export function settings(
+  { plugin, routerOptions, size, model, steps, control, task, config }: RunHeader,
+): string {
   const unseeded = typeof config === "object" && config !== null ? { ...config, seed: null } : config;
   return JSON.stringify([plugin, routerOptions, size, model, steps, control, task, unseeded]);
 }

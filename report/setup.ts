@@ -2,7 +2,7 @@
 import { placesOf } from "./timings.ts";
 import { checks } from "./checks.ts";
 import type { Comparison } from "./comparison.ts";
-import { type Content, type Markup, markup, table } from "./markup.ts";
+import { type Content, href, type Markup, markup, table } from "./markup.ts";
 import { compact, list, missing } from "./numbers.ts";
 import type { Series } from "./series.ts";
 
@@ -120,8 +120,21 @@ function weights(all: readonly Comparison[]): Markup {
   );
 }
 
+/** What Setup says that is in no record. */
+interface Ran {
+  readonly command: string;
+  readonly files?: readonly { readonly name: string; readonly path: string }[] | undefined;
+}
+
+function rows(files: NonNullable<Ran["files"]>): Content {
+  if (files.length === 0) return null;
+  return markup`Raw rows: ${
+    files.map(({ name, path }, at) => markup`${at > 0 ? ", " : ""}<a href="${href(path)}">${name}</a>`)
+  }. JSON Lines hold everything recorded, one row a line; tables one row a run, step and layer.`;
+}
+
 /** Setup and how to run it again. */
-export function setup(all: readonly Comparison[], command: string): Markup {
+export function setup(all: readonly Comparison[], { command, files = [] }: Ran): Markup {
   const series = all.flatMap((comparison) => comparison.all);
   const facts = series.map(factsOf);
   const names = [...new Set(facts.flatMap((each) => [...each.keys()]))];
@@ -134,10 +147,9 @@ export function setup(all: readonly Comparison[], command: string): Markup {
 <h3>Run it again</h3>
 <p>The same command writes the same records, byte for byte, on the same arithmetic and one JavaScript engine; only timings differ.</p>
 <pre class="scroll" tabindex="0" aria-label="Command">${command}</pre>
-<p>Raw rows are beside this page: <code>records.jsonl</code> holds everything recorded, one row a line;
-<code>records.csv</code> and <code>records.parquet</code> one row a run, step and layer.${
-    machines.length > 0 ? ` Timed on ${list(machines)}.` : ""
-  }${libraries.length > 0 ? ` Products ran on ${libraries.join("; ")}.` : ""}</p>
+<p>${rows(files)}${machines.length > 0 ? ` Timed on ${list(machines)}.` : ""}${
+    libraries.length > 0 ? ` Products ran on ${libraries.join("; ")}.` : ""
+  }</p>
 <div class="grid">${
     table(
       "What all runs share",

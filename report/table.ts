@@ -15,15 +15,23 @@ function tablesOf(baseline: string, rows: readonly SummaryRow[]): string[] {
   return [...Map.groupBy(columns, ({ part }) => part).values()].map((part) => tableOf(part, rows));
 }
 
-function tableOf(columns: readonly SummaryColumn[], rows: readonly SummaryRow[]): string {
+/** A table with names at the left and numbers at the right. */
+export function textTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
   const table = new Table({
-    head: ["Router", ...columns.map(({ title }) => title)],
-    colAligns: ["left", ...columns.map(() => "right" as const)],
+    head: titles.map(plain),
+    colAligns: titles.map((_, at) => at === 0 ? "left" : "right"),
     style: { head: [], border: [], compact: true },
   });
-  const cells = columns.map((column) => column.cells(rows));
-  table.push(...rows.map(({ series }, at) => [plain(series.name), ...cells.map((column) => column[at])]));
+  table.push(...rows.map((row) => row.map(plain)));
   return table.toString();
+}
+
+function tableOf(columns: readonly SummaryColumn[], rows: readonly SummaryRow[]): string {
+  const cells = columns.map((column) => column.cells(rows));
+  return textTable(
+    ["Router", ...columns.map(({ title }) => title)],
+    rows.map(({ series }, at) => [series.name, ...cells.map((column) => column[at])]),
+  );
 }
 
 /**

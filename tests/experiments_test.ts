@@ -83,7 +83,14 @@ async function checkResults(
   const files = filesIn(folder);
   const runs = [...files.keys()].filter((path) => path.startsWith("runs/") && path.endsWith(".jsonl"));
   const beside = runs.flatMap((path) => ["timing.json", "json"].map((end) => path.replace(/jsonl$/, end)));
-  const results = ["experiment.json", "records.csv", "records.jsonl", "records.parquet", "report.html"];
+  const results = [
+    "experiment.json",
+    "records.csv",
+    "records.jsonl",
+    "records.parquet",
+    "report.html",
+    "report.json",
+  ];
   assertEquals([...files.keys()].sort(), [...results, ...runs, ...beside].sort());
 
   const records = recordsOf(folder);

@@ -285,7 +285,7 @@ Deno.test("a repeated seed, or runs of one name that differ by more than it, are
   );
   const named = { ...wide, header: { ...wide.header, router: "switch, capacity 2" } };
   assert(summaryTable([first, named], []).includes("switch, capacity 2"));
-  assertThrows(() => renderReport(experiment, [], []), RangeError, "there are no runs");
+  assertThrows(() => summaryTable([], []), RangeError, "there are no runs");
 });
 
 Deno.test("the terminal's table has a line a router and no colour codes", () => {

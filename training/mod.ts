@@ -77,4 +77,4 @@ export type {
   StepTiming,
   TimingRecord,
 } from "./record.ts";
-export { parseRecord, recordText } from "./record_text.ts";
+export { parseRecord, parseRecords, recordText } from "./record_text.ts";

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import axe from "axe-core";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import { indexPage } from "../../report/index_page.ts";
 import { findChromium } from "../chromium.ts";
 import { wideReport } from "../wide_report.ts";
 
@@ -82,7 +83,38 @@ pageTest("the checks find a wide page, names over each other, and small type", a
   assert((await wrongByAxe(page)).some((each) => each.startsWith("html-has-lang")));
 });
 
+/** Three experiments: one done, one stopped, one that cannot be read. */
+function listOfRuns(): string {
+  const files = [{ name: "Report", path: "compare/report.html" }, {
+    name: "records.jsonl",
+    path: "compare/r",
+  }];
+  const listed = { about: "How well does each router route?", date: "2025-11-22", tasks: ["recall"], files };
+  const done = {
+    variants: ["switch", "hash"],
+    finished: 4,
+    planned: 4,
+    headline: "switch has the lowest loss.",
+  };
+  return indexPage([
+    { ...listed, ...done, name: "compare" },
+    { ...listed, ...done, name: "compare-with-a-long-name-that-does-not-break-anywhere-2", planned: 9 },
+    {
+      ...listed,
+      ...done,
+      name: "broken",
+      about: "",
+      date: "",
+      planned: 0,
+      finished: 0,
+      variants: [],
+      tasks: [],
+    },
+  ]);
+}
+
 const pages: Readonly<Record<string, () => string>> = {
+  "a list of runs": listOfRuns,
   "a report of 18 variants": () => wideReport(18),
   "a report of 3 variants on two tasks": () => wideReport(3, ["recall", "regimes"]),
 };
