@@ -6,7 +6,7 @@ import { rowsHeight } from "../report/interval_chart.ts";
 import { type Markup, markup, table } from "../report/markup.ts";
 import { page, type Section } from "../report/page.ts";
 import { seriesColor } from "../report/palette.ts";
-import { stages } from "../training/record.ts";
+import { mixtureStages } from "../training/record.ts";
 import { isMissing, prepareFolder, writeAtomic } from "../formats/files.ts";
 import { kernelFigure } from "./roofs/roofline_chart.ts";
 import type { Row } from "./rows.ts";
@@ -74,7 +74,7 @@ function fastest(rows: readonly Row[], devices: readonly string[]): string[] {
 }
 
 const parts = [
-  ...stages.map((stage) => [stage, `${stage}Share`]),
+  ...[...mixtureStages, "rest"].map((stage) => [stage, `${stage}Share`]),
   ["backward", "backwardShare"],
   ["optimizer", "optimizerShare"],
   ["waiting", "readingShare"],

@@ -7,7 +7,7 @@ import { prepare } from "../data/dataset.ts";
 import type { TaskData } from "../tasks/task.ts";
 import { textData } from "../tasks/text.ts";
 import { configOf, type RunConfig } from "../training/config.ts";
-import { passes, type RunHeader, stages, type StepTiming } from "../training/record.ts";
+import { mixtureStages, passes, type RunHeader, type StepTiming } from "../training/record.ts";
 import { train } from "../training/train.ts";
 import { spread } from "./rounds.ts";
 
@@ -73,9 +73,7 @@ export async function bestStep(
   const timed = steps.slice(WARM_UP);
   const least = (secondsOf: (step: StepTiming) => number) => Math.min(...timed.map(secondsOf));
   const routing = least((step) => stageSeconds(step, "route"));
-  const blocks = least((step) =>
-    stages.filter((stage) => stage !== "rest").reduce((all, stage) => all + stageSeconds(step, stage), 0)
-  );
+  const blocks = least((step) => mixtureStages.reduce((all, stage) => all + stageSeconds(step, stage), 0));
   return { flopPerSecond: flop / least(({ seconds }) => seconds), routingShare: routing / blocks };
 }
 
@@ -100,17 +98,20 @@ export async function timeStep(
   const sum = (pass: string, stage: string) =>
     timed.reduce((all, { passes }) => all + (passes?.[pass]?.[stage] ?? 0), 0);
   const ofStage = (stage: string) => passes.reduce((all, pass) => all + sum(pass, stage), 0);
+  const stages = [...new Set(timed.flatMap(({ stages }) => Object.keys(stages)))];
   const ofPass = (pass: string) => stages.reduce((all, stage) => all + sum(pass, stage), 0);
   const all = passes.reduce((all, pass) => all + ofPass(pass), 0);
   const [forward, ...others] = passes;
-  const moe = stages.filter((stage) => stage !== "rest").reduce((all, stage) => all + ofStage(stage), 0);
+  const moe = mixtureStages.reduce((all, stage) => all + ofStage(stage), 0);
+  const rest = ofPass(forward) - mixtureStages.reduce((all, stage) => all + sum(forward, stage), 0);
   const seconds = spread(timed.map(({ seconds }) => seconds)).median;
   const host = timed.flatMap(({ hostSeconds }) => hostSeconds ?? []);
   return {
     seconds,
     ...(host.length > 0 ? { hostSeconds: spread(host).median } : {}),
     flopPerSecond: flop / seconds,
-    ...Object.fromEntries(stages.map((stage) => [`${stage}Share`, sum(forward, stage) / all])),
+    ...Object.fromEntries(mixtureStages.map((stage) => [`${stage}Share`, sum(forward, stage) / all])),
+    restShare: rest / all,
     ...Object.fromEntries(others.map((pass) => [`${pass}Share`, ofPass(pass) / all])),
     routingShare: ofStage("route") / moe,
   };

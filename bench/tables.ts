@@ -1,6 +1,6 @@
 // What a bench found as tables of text: the same tables go to a terminal and onto the page.
 import Table from "cli-table3";
-import { stages } from "../training/record.ts";
+import { mixtureStages } from "../training/record.ts";
 import { captionOf, type Spread } from "./rounds.ts";
 import type { Row } from "./rows.ts";
 import { layerText } from "./layer.ts";
@@ -43,7 +43,7 @@ function mebibytes(spread: Spread | undefined): string {
   return spread ? (spread.most / 2 ** 20).toFixed(1) : NONE;
 }
 
-const forwardStages = stages.map((stage) => [stage, `${stage}Share`] as const);
+const forwardStages = [...mixtureStages, "rest"].map((stage) => [stage, `${stage}Share`] as const);
 const otherPasses = [["backward", "backwardShare"], ["optimizer", "optimizerShare"], [
   "waiting",
   "readingShare",

@@ -7,6 +7,7 @@ import { add, relu } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal, type Params } from "../tensor/init.ts";
 import { spending } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
+import { stage } from "../tensor/stage.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import { packedAttention, packedRope, rmsNorm } from "../tensor/transformer.ts";
 import { createSharedExpert } from "./shared_expert.ts";
@@ -54,7 +55,7 @@ export function createBlock(
   const gain_D = layer.norm && layer.feedForward.kind !== "none"
     ? params.feedForwardNorm = init.parameter("feedForwardNorm", [D], constant(1))
     : null;
-  const normed = (x_TD: Tensor) => gain_D ? rmsNorm(x_TD, gain_D) : x_TD;
+  const normed = (x_TD: Tensor) => gain_D ? stage(x_TD.backend, "norm", () => rmsNorm(x_TD, gain_D)) : x_TD;
   const { feedForward } = layer;
   if (feedForward.kind === "none") {
     return {
@@ -112,11 +113,12 @@ function createAttention(
   const norm_D = params.attentionNorm = init.parameter("attentionNorm", [D], constant(1));
   const qkv_DC = params.qkv = init.parameter("qkv", [D, projectedColumns(D, attention)], normal(inner));
   const out_DD = params.attentionOut = init.parameter("attentionOut", [D, D], normal(inner * residualScale));
-  return (x_TD, { sequences }) => {
+  const attend = (x_TD: Tensor, { sequences }: RouteStep): Tensor => {
     const shape = { sequences, ...attention };
     const qkv = spending(matmul(rmsNorm(x_TD, norm_D), qkv_DC), (projected) => packedRope(projected, shape));
     return spending(matmul(packedAttention(qkv, shape), out_DD), (projected_TD) => add(x_TD, projected_TD));
   };
+  return (x_TD, step) => stage(x_TD.backend, "attention", () => attend(x_TD, step));
 }
 
 /** residual + relu(x W_in + b_in) W_out + b_out. */
@@ -131,11 +133,12 @@ function createDense(
   const inBias_F = bias ? params.inBias = init.parameter("inBias", [width], constant(0)) : null;
   const outBias_D = bias ? params.outBias = init.parameter("outBias", [D], constant(0)) : null;
   const shifted = (y: Tensor, by: Tensor | null) => by ? spending(y, (each) => add(each, by)) : y;
-  return (x_TD, residual_TD) => {
+  const network = (x_TD: Tensor, residual_TD: Tensor | null): Tensor => {
     const hidden_TF = spending(shifted(matmul(x_TD, in_DF), inBias_F), relu);
     const y_TD = shifted(matmul(hidden_TF, out_FD), outBias_D);
     return residual_TD ? spending(y_TD, (each_TD) => add(residual_TD, each_TD)) : y_TD;
   };
+  return (x_TD, residual_TD) => stage(x_TD.backend, "dense", () => network(x_TD, residual_TD));
 }
 
 function createMoe(

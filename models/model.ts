@@ -11,6 +11,7 @@ import type { Random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
 import { embedding } from "../tensor/rows.ts";
 import type { Sequences } from "../tensor/sequences.ts";
+import { stage } from "../tensor/stage.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { type Block, createBlock } from "./block.ts";
 import { type FlopCounts, flopOf, type WeightCounts, weightsOf } from "./cost.ts";
@@ -212,11 +213,12 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
       const onDevice = (values_T: HostArray) => tensor(backend, values_T, [sequences.T]);
       const tokenId_T = onDevice(batch.tokenId_T);
       const mask = real_T ? { real_T: onDevice(real_T) } : {};
-      let x_TD = read(tokenId_T);
+      let x_TD = stage(backend, "embedding", () => read(tokenId_T));
       const layers: LayerOutput[] = [];
       for (const [at, block] of blocks.entries()) {
         const E = block.moe?.spec.E ?? 1;
-        const topology = layOut({ sequences, E, ranks: spec.ranks, ranksPerNode: spec.ranksPerNode });
+        const { ranks, ranksPerNode } = spec;
+        const topology = stage(backend, "route", () => layOut({ sequences, E, ranks, ranksPerNode }));
         const stream = random.split(at);
         const routeStep = { training, step, random: stream, tokenId_T, sequences, topology, ...mask };
         const found = await block.apply(x_TD, routeStep);
@@ -224,12 +226,14 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
         if (found.moe) layers.push({ layer: at, E, topology, ...found.moe });
       }
       const losses = sumByName(layers);
-      if (!target_T) return { logits_TV: output.scores(x_TD), losses, layers };
-      const loss_T = output.loss(x_TD, tensor(backend, target_T, targetShape(target_T, sequences)));
-      // Tokens without a target lose 0, and are not counted either.
-      const targets = targetsOf(target_T, sequences, backend);
-      const loss = affine(sumAll(loss_T), 1 / Math.max(1, targets.count), 0);
-      return { loss, loss_T, targets, losses, layers };
+      return stage(backend, "output", () => {
+        if (!target_T) return { logits_TV: output.scores(x_TD), losses, layers };
+        const loss_T = output.loss(x_TD, tensor(backend, target_T, targetShape(target_T, sequences)));
+        // Tokens without a target lose 0, and are not counted either.
+        const targets = targetsOf(target_T, sequences, backend);
+        const loss = affine(sumAll(loss_T), 1 / Math.max(1, targets.count), 0);
+        return { loss, loss_T, targets, losses, layers };
+      });
     },
     free,
     [Symbol.dispose]: free,

@@ -16,6 +16,7 @@ import { page, type Section } from "./page.ts";
 import { scalarNames, scalars } from "./scalar_plots.ts";
 import { scoreChart } from "./score_chart.ts";
 import type { Series } from "./series.ts";
+import { signals } from "./signal_plots.ts";
 import { setup } from "./setup.ts";
 import { examples, information } from "./specialisation_plots.ts";
 import { type SummaryColumn, summaryColumns, type SummaryRow, summaryRows } from "./summary.ts";
@@ -97,6 +98,7 @@ function results(judging: Judging, tasks: number): Section[] {
       title: "Loss",
       content: [shown(stepped, (some) => lossCurves(some, baseline)), finalLosses(series, baseline)],
     },
+    { id: "training", title: "Training", content: shown(stepped, signals) },
     { id: "load", title: "Load of experts", content: shown(routed, (some) => loadHeatmaps(some, tasks)) },
     { id: "dropped", title: "Dropped assignments", content: shown(routed, droppedShares) },
     { id: "entropy", title: "Entropy", content: shown(routed, entropies) },

@@ -1,6 +1,6 @@
 // Where a step's time goes. Stages are medians on their own, so a bar's length is close to the median step, not equal.
 import * as Plot from "@observablehq/plot";
-import { stages } from "../training/record.ts";
+import { mixtureStages, stages } from "../training/record.ts";
 import { chart, figure, panel } from "./chart.ts";
 import { nameAxis, rowsHeight } from "./interval_chart.ts";
 import { type Markup, markup, table } from "./markup.ts";
@@ -10,19 +10,21 @@ import type { Series } from "./series.ts";
 import { median } from "./statistics.ts";
 import { ownTimings, secondsPerStep } from "./timings.ts";
 
-/** Median seconds of each stage over steps and seeds: the known stages first, then others by name. */
+const shared = stages.filter((stage) => stage !== "rest" && !mixtureStages.some((own) => own === stage));
+/** Those of mixtures first, where routers differ, then what all share; `rest` last. */
+const order: readonly string[] = [...mixtureStages, ...shared];
+
+/** Names in the order of the bars: known stages, others by name, and what none claims. */
+function ordered(found: ReadonlySet<string>): string[] {
+  const others = [...found].filter((name) => !order.includes(name) && name !== "rest").sort();
+  return [...order.filter((name) => found.has(name)), ...others, ...(found.has("rest") ? ["rest"] : [])];
+}
+
+/** Median seconds of each stage that a series' steps have, over steps and seeds. */
 export function stageMedians(series: Series): Map<string, number> {
   const steps = ownTimings(series).flatMap((timing) => timing.steps);
-  const known: readonly string[] = stages;
-  const others = [...new Set(steps.flatMap((step) => Object.keys(step.stages)))].filter((name) =>
-    !known.includes(name)
-  );
-  return new Map(
-    [...known, ...others.sort()].map((stage) =>
-      [stage, steps.map((step) => step.stages[stage] ?? 0)] as const
-    )
-      .filter(([, seconds]) => seconds.length > 0).map(([stage, seconds]) => [stage, median(seconds)]),
-  );
+  const names = ordered(new Set(steps.flatMap((step) => Object.keys(step.stages))));
+  return new Map(names.map((stage) => [stage, median(steps.map((step) => step.stages[stage] ?? 0))]));
 }
 
 /** Medians of what a step hands to a device, of those that queue; null where none does. */
@@ -34,16 +36,13 @@ export function queueTable(series: readonly Series[]): Markup | null {
     return queues.length > 0 ? [{ name: each.name, queues, hostSeconds }] : [];
   });
   if (queuing.length === 0) return null;
-  const known: readonly string[] = stages;
-  const found = new Set(
-    queuing.flatMap(({ queues }) =>
-      queues.flatMap(({ dispatchesByStage }) => Object.keys(dispatchesByStage))
+  const names = ordered(
+    new Set(
+      queuing.flatMap(({ queues }) =>
+        queues.flatMap(({ dispatchesByStage }) => Object.keys(dispatchesByStage))
+      ),
     ),
   );
-  const names = [
-    ...known.filter((name) => found.has(name)),
-    ...[...found].filter((name) => !known.includes(name)).sort(),
-  ];
   return table(
     "Dispatches of a step by stage, gradients included; submits; waits for values; milliseconds not spent waiting",
     ["Router", ...names, "Dispatches", "Submits", "Reads", "Host ms"],
@@ -60,11 +59,19 @@ export function queueTable(series: readonly Series[]): Markup | null {
   );
 }
 
-// `rest` is what all routers share; it stays grey, so that the stages routers differ in stand out. Blues from dark to
-// light keep stages apart from the routers' own colours.
-function stageColor(stage: string, at: number): string {
-  if (stage === "rest") return "var(--rest)";
-  return at < 4 ? `var(--stage-${at})` : seriesColor(at);
+// Blues from dark to light are mixtures' own, and stand first, where bars are compared; what all routers share has paler
+// hues, and `rest` is grey.
+function stageColor(stage: string): string {
+  const at = mixtureStages.findIndex((own) => own === stage);
+  if (at >= 0) return `var(--stage-${at})`;
+  return stage === "rest"
+    ? "var(--rest)"
+    : seriesColor(1 + Math.max(0, shared.findIndex((own) => own === stage)));
+}
+
+/** Of the same. */
+function stageOpacity(stage: string): number {
+  return mixtureStages.some((own) => own === stage) || stage === "rest" ? 1 : 0.55;
 }
 
 /** Stacked bars of stages and the same as a table; a sentence when nothing was timed. */
@@ -72,7 +79,7 @@ export function timePerStep(series: readonly Series[]): Markup {
   const timed = series.filter((each) => secondsPerStep(each) !== null);
   if (timed.length === 0) return markup`<p>No timings came with these runs.</p>`;
   const medians = new Map(timed.map((each) => [each, stageMedians(each)]));
-  const names = [...new Set([...medians.values()].flatMap((each) => [...each.keys()]))];
+  const names = ordered(new Set([...medians.values()].flatMap((each) => [...each.keys()])));
   const bars = timed.flatMap((each) =>
     [...medians.get(each)!].map(([stage, seconds]) => ({
       name: each.name,
@@ -100,7 +107,8 @@ export function timePerStep(series: readonly Series[]): Markup {
       Plot.barX(bars, {
         y: "name",
         x: "milliseconds",
-        fill: ({ stage }) => stageColor(stage, names.indexOf(stage)),
+        fill: ({ stage }) => stageColor(stage),
+        fillOpacity: ({ stage }) => stageOpacity(stage),
         order: names,
         z: "stage",
         insetRight: 1,
@@ -109,10 +117,10 @@ export function timePerStep(series: readonly Series[]): Markup {
     ],
   });
   const key = markup`<ul class="legend" aria-label="Stages">${
-    names.map((stage, at) =>
+    names.map((stage) =>
       markup`<li><svg class="sample" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true"><rect width="12" height="12" fill="${
-        stageColor(stage, at)
-      }"/></svg>${stage}</li>`
+        stageColor(stage)
+      }" fill-opacity="${stageOpacity(stage)}"/></svg>${stage}</li>`
     )
   }</ul>`;
   const untimed = series.filter((each) => !timed.includes(each)).map(({ name }) => name);

@@ -186,9 +186,9 @@ export function recordOf(
     kind: "step" as const,
     step: before,
     loss: at(before + 1) + 0.25 * (noise(seed, before, 77) - 0.5),
-    losses: made.gate ? { balance: 0.0102 } : {},
-    learningRate: 3e-3,
-    gradientNorm: 0.8,
+    losses: made.gate ? { balance: 0.0102 + 0.02 * Math.exp(-before / 15) } : {},
+    learningRate: 3e-3 * Math.min(1, (before + 1) / 10) * (1 - before / steps),
+    gradientNorm: 0.8 + 2 * Math.exp(-before / 20) + 0.1 * noise(seed, before, 78, made.choices),
     layers: routed ? [1, 3].map((layer) => loadOf(made, seed, before + 1, layer, experts)) : [],
   }));
   const evaluated = Array.from({ length: 13 }, (_, each) => Math.round(steps * each / 12));
@@ -255,7 +255,10 @@ export function timingOf(made: MadeUp, seed: number, { steps = 300, task = "" } 
       dispatch: 0.003,
       experts: 0.012,
       combine: 0.001,
-      rest: made.gate ? 0.021 : 0.023,
+      attention: 0.009,
+      output: 0.007,
+      optimizer: 0.003,
+      rest: made.gate ? 0.002 : 0.004,
     },
   }));
   return { run: runOf(made, seed, task), threads: 2, machine: "a laptop", steps: rows };

@@ -14,6 +14,7 @@ import { stopGradient } from "../tensor/tensor.ts";
 import type { RunConfig, Settings } from "../training/config.ts";
 import { evaluate, evaluateInDetail } from "../training/evaluate.ts";
 import { fingerprint } from "../training/fingerprint.ts";
+import { sizes } from "../models/sizes.ts";
 import { passes, stages } from "../training/record.ts";
 import { recordRows, recordText } from "../training/record_text.ts";
 import { specOf } from "../training/spec_of.ts";
@@ -88,10 +89,11 @@ Deno.test("a step's time is booked by pass and stage, nothing twice and nothing 
     assertEquals(Object.keys(step.stages).sort(), [...stages].sort());
     assertEquals(Object.keys(step.passes!).sort(), [...passes].sort());
     const { forward, backward, optimizer, reading } = step.passes!;
-    assertEquals(Object.keys(forward).sort(), [...stages].sort());
+    const without = (...names: string[]) => stages.filter((stage) => !names.includes(stage)).sort();
+    assertEquals(Object.keys(forward).sort(), without("optimizer", "reading"));
     // Products gather what was dispatched, so the way back begins in the experts.
-    assertEquals(Object.keys(backward).sort(), stages.filter((stage) => stage !== "dispatch").sort());
-    assertEquals([Object.keys(optimizer), Object.keys(reading)], [["rest"], ["rest"]]);
+    assertEquals(Object.keys(backward).sort(), without("dispatch", "batch", "optimizer", "reading"));
+    assert("optimizer" in optimizer && "reading" in reading);
     const booked = Object.values(step.passes!).map(sum).reduce((all, each) => all + each, 0);
     assert(
       Math.abs(booked - sum(step.stages)) < 1e-9 * booked,
@@ -101,6 +103,15 @@ Deno.test("a step's time is booked by pass and stage, nothing twice and nothing 
     bookedSeconds += booked;
   }
   assert(bookedSeconds < allSeconds, `${bookedSeconds} booked of ${allSeconds}`);
+});
+
+Deno.test("less than a tenth of a step has no name", async () => {
+  // In the least model what every op costs outside its kernel would be most of a step.
+  using run = await train(tinyConfig("switch", {}, sizes.tiny, { "train.steps": 25 }), options);
+  const shares = run.timing.steps.slice(5).map(({ stages: { rest }, seconds }) => rest / seconds)
+    .sort((a, b) => a - b);
+  const median = shares[Math.floor(shares.length / 2)];
+  assert(median < 0.1, `${(100 * median).toFixed(1)}% of a step have no name`);
 });
 
 Deno.test("a gate that nothing reaches is refused in the first step", async () => {

@@ -243,8 +243,18 @@ export interface TimingRecord extends Machine {
   readonly steps: readonly StepTiming[];
 }
 
-/** Stages every step is split into. */
-export const stages = ["route", "dispatch", "experts", "combine", "rest"] as const;
+/** Stages of a mixture. */
+export const mixtureStages = ["route", "dispatch", "experts", "combine"] as const;
+
+/**
+ * Stages a step is split into, in its order; those of parts that a model lacks are absent. `norm` is the one before a
+ * feed-forward part. `rest` is what none claims: adding losses up, and walking the tape.
+ */
+export const stages = [
+  ...["batch", "embedding", "attention", "norm", "dense"] as const,
+  ...mixtureStages,
+  ...["output", "optimizer", "reading", "rest"] as const,
+] as const;
 
 /** Passes a step goes through them in; `reading` is waiting for what the record keeps. */
 export const passes = ["forward", "backward", "optimizer", "reading"] as const;

@@ -10,7 +10,7 @@ import { gradientsByName } from "../tensor/gradients.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar, sumAll } from "../tensor/reduce.ts";
-import { pass } from "../tensor/stage.ts";
+import { pass, stage } from "../tensor/stage.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RunConfig } from "./config.ts";
@@ -46,18 +46,20 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
   const { step } = state;
   const streams = random(config.seed);
   const routing = streams.split("routing").split(step);
-  const batch = batchOf(examplesAt(step));
+  const batch = stage(backend, "batch", () => batchOf(examplesAt(step)));
   const output = await model.forward(batch, { training: true, step, random: routing, backend });
   const losses = Object.entries(output.losses);
   const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
   const byName = await gradientsOf(trainingLoss(output), model, run);
-  const squares = model.routerParams.map((name) => sumAll(square(byName[name])));
-  const norm = pass(backend, "optimizer", () => optimizer.update(byName, learningRate, step));
+  const { squares, norm } = within(backend, "optimizer", () => ({
+    squares: model.routerParams.map((name) => sumAll(square(byName[name]))),
+    norm: optimizer.update(byName, learningRate, step),
+  }));
   const sampledLosses = sampled.map((estimator) =>
     weightedMeanLoss(output.loss_T!, estimator, output.targets)
   );
 
-  const [loss, gradientNorm, lossValues, layers, scalars, observed] = await pass(
+  const [loss, gradientNorm, lossValues, layers, scalars, observed] = await within(
     backend,
     "reading",
     () =>
@@ -100,6 +102,11 @@ async function gradientsOf(loss: Tensor, model: Model, run: string): Promise<Rec
     if (!gradient) throw new TypeError(`Cannot train ${run}: no gradient reaches "${name}"`);
   }
   return byName as Record<string, Tensor>;
+}
+
+/** A pass that is a stage of its own. */
+function within<T>(backend: Backend, name: "optimizer" | "reading", body: () => T): T {
+  return pass(backend, name, () => stage(backend, name, body));
 }
 
 /** What routers log, by layer and name; null where none does. */
