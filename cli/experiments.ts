@@ -94,7 +94,6 @@ async function main(given: Words): Promise<void> {
     runs: namesOfRuns(command, planned),
     failed: [],
   });
-  await results.begin(command.resume);
   await using served = split.flags.open ? servePage(`${folder}/report.html`) : null;
   if (served) console.log(`Open ${served.url} in a browser: the report, shown anew as runs end.`);
   const signal = stopSignal((status) => {
@@ -124,7 +123,7 @@ function settingOf(
   { resume }: Command,
   device: Device,
   { values }: Words,
-): Omit<RunSetting, "folder" | "tensorBoard" | "jobs" | "signal" | "progress" | "onEnd"> {
+): Omit<RunSetting, "folder" | "tensorBoard" | "jobs" | "signal" | "progress" | "onEnd" | "onBegin"> {
   return {
     device,
     resume,
@@ -187,12 +186,14 @@ async function trainAndTell(
   results: ResultsWriter,
 ): Promise<{ finished: Finished; remarks: readonly string[] }> {
   try {
-    const tuned = tuning ? await tune(planned, tuning, setting, dirname(setting.folder)) : [];
+    const onBegin = () => results.begin(setting.resume);
+    const tuned = tuning ? await tune(planned, tuning, { ...setting, onBegin }, dirname(setting.folder)) : [];
     const judged = tuned.length > 0 ? { ...planned, plans: withTuned(planned.plans, tuned) } : planned;
     results.ask(judged.plans.map(({ names }) => names.run));
     const finished = await runAll(judged, {
       ...setting,
       progress: progressOf(judged),
+      onBegin,
       onEnd: results.soFar,
     });
     const remarks = tuningSentences(tuned);

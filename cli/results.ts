@@ -23,7 +23,7 @@ export interface ResultsWriter {
   ask(runs: readonly string[]): void;
   /** After each run: the report, unless one was written a moment ago. */
   soFar(finished: Finished): Promise<void>;
-  /** After a stop or a failure: all that lies in the folder, unfinished runs named. */
+  /** After a stop or a failure: all that lies in the folder, unfinished runs named; nothing before the beginning. */
   stopped(): Promise<void>;
   /** After the last run, with what was done besides. */
   end(finished: Finished, remarks: readonly string[]): Promise<void>;
@@ -37,6 +37,7 @@ export function failedOf({ failed }: Finished): OutlinedLater["failed"] {
 /** A writer of the results in a folder, which must exist. */
 export function resultsWriter(folder: string, facts: OutlinedLater): ResultsWriter {
   let known = facts;
+  let hasBegun = false;
   let isWriting = false;
   let next = 0;
   async function report(runs: readonly RunRecord[], timings: readonly TimingRecord[]): Promise<void> {
@@ -57,6 +58,7 @@ export function resultsWriter(folder: string, facts: OutlinedLater): ResultsWrit
   }
   return {
     async begin(resumes) {
+      hasBegun = true;
       const { runs, timings } = resumes ? await resultsIn(folder) : { runs: [], timings: [] };
       await report(runs, timings);
     },
@@ -74,6 +76,8 @@ export function resultsWriter(folder: string, facts: OutlinedLater): ResultsWrit
       }
     },
     async stopped() {
+      // A command that was refused leaves what was there.
+      if (!hasBegun) return;
       const { runs, timings } = await resultsIn(folder);
       await all(runs, timings);
     },

@@ -39,6 +39,8 @@ export interface RunSetting extends Folders {
   readonly progress: Progress;
   /** Told after each run of those that have ended so far. */
   readonly onEnd?: (soFar: Finished) => Promise<void>;
+  /** Called once nothing can be refused any more, before the first run. */
+  readonly onBegin?: () => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -74,6 +76,7 @@ export async function runAll({ plans, data }: PlannedRuns, setting: RunSetting):
       }
     }
   }
+  await setting.onBegin?.();
   for (const { plan } of all) {
     await writeAtomic(`${folder}/${plan.names.run}.json`, JSON.stringify(plan.config, null, 2) + "\n");
   }
