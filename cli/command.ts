@@ -8,6 +8,7 @@ import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { findTask } from "../tasks/registry.ts";
 import { flatten, parseConfig, type RunConfig, type Settings } from "../training/config.ts";
 import { usual } from "../training/run_schema.ts";
+import type { KeptStep } from "../training/saved_model.ts";
 import { type Arm, armsOf, type Assignment, readAssignment } from "../experiments/arms.ts";
 import { type CpuChoice, type DeviceName, findDevice } from "./device.ts";
 import type { Experiment, ExperimentTask } from "../experiments/experiment.ts";
@@ -43,6 +44,8 @@ export interface Command extends CpuChoice {
   /** Runs side by side; null = as many as there are cores, on the CPU. */
   readonly jobs: number | null;
   readonly out: string | null;
+  /** Which step's model each run keeps, or null for none. */
+  readonly save: KeptStep | null;
   readonly resume: boolean;
   /** Whether runs also write TensorBoard's event files. */
   readonly tensorBoard: boolean;
@@ -110,6 +113,7 @@ export function readCommand(
     threads: wholeNumberOf(words, "threads", 1, 64),
     jobs,
     out: valueOf(words, "out"),
+    save: saveOf(words),
     resume: flags.resume,
     tensorBoard: flags.tensorboard,
   };
@@ -166,6 +170,12 @@ function checkPrecision(assignments: readonly Assignment[], device: DeviceName):
       }
     }
   }
+}
+
+function saveOf(words: Words): KeptStep | null {
+  const kept = valueOf(words, "save");
+  if (kept === null || kept === "last" || kept === "best") return kept;
+  throw new RangeError(`Cannot use --save ${kept}: choose last or best`);
 }
 
 /** A named size, or what follows from a depth. */

@@ -122,6 +122,12 @@ export const experimentsLine: CommandLine = {
       about: "folder for records and report (default results/EXPERIMENT, numbered when taken)",
       value: "FOLDER",
     },
+    save: {
+      about:
+        "keep each run's model: of its last step, or of the lowest held-out loss (deno task sample uses it)",
+      value: "last|best",
+      alone: "last",
+    },
     ...shortOptions,
     tensorboard: { about: "also write each run's scalars for TensorBoard, in the folder's tensorboard/" },
     "no-controls": { about: "leave out the controls; the report then cannot say what routing is worth" },

@@ -7,6 +7,7 @@ import { prepareFolder, removePartial, writeAtomic } from "../formats/files.ts";
 import type { Reading } from "../report/claims.ts";
 import { summaryTable } from "../report/table.ts";
 import type { Machine } from "../training/record.ts";
+import { MODEL_ENDING } from "../training/run_store.ts";
 import { specOf } from "../training/spec_of.ts";
 import { claimFor } from "./claim.ts";
 import { type Command, readCommand } from "./command.ts";
@@ -67,7 +68,7 @@ async function main(given: Words): Promise<void> {
   using _own = asked === null ? await claimFor(own, taskCommand(words)) : null;
   const folder = stands === null ? own : resolve(own);
   const runFolder = `${folder}/runs`;
-  await prepareFolder(runFolder, neededBytes(planned));
+  await prepareFolder(runFolder, neededBytes(planned, command.save !== null));
   if (command.resume) { for (const each of [folder, runFolder]) await removePartial(each); }
   await settleFacts(folder, {
     experiment,
@@ -111,8 +112,7 @@ async function main(given: Words): Promise<void> {
   };
   const { finished, remarks } = await trainAndTell(planned, command, setting, results);
   device.backend.close();
-  tell(folder, finished, { ...readingOf(command), remarks, notes: notesOf(failedOf(finished)) });
-  if (command.tensorBoard) console.log(`Curves: tensorboard --logdir ${folder}/tensorboard`);
+  tell(folder, command, finished, { ...readingOf(command), remarks, notes: notesOf(failedOf(finished)) });
   console.log(`${duration((performance.now() - start) / 1000)} in all.`);
   if (served) await stopOf(signal);
   if (finished.failed.length > 0) Deno.exit(1);
@@ -120,13 +120,14 @@ async function main(given: Words): Promise<void> {
 
 /** What all runs of a command share but for their folder. */
 function settingOf(
-  { resume }: Command,
+  { resume, save }: Command,
   device: Device,
   { values }: Words,
 ): Omit<RunSetting, "folder" | "tensorBoard" | "jobs" | "signal" | "progress" | "onEnd" | "onBegin"> {
   return {
     device,
     resume,
+    keepModel: save,
     pluginPaths: values.plugin,
     machine: machineOf(device),
     version: config.version,
@@ -134,10 +135,10 @@ function settingOf(
 }
 
 /** The summary, and where the rest is. */
-function tell(folder: string, { runs, timings }: Finished, reading: Reading): void {
+function tell(folder: string, command: Command, { runs, timings }: Finished, reading: Reading): void {
   if (runs.length > 0) {
     console.log(`\n${summaryTable(runs, timings, reading)}`);
-    console.log(`Report: ${folder}/report.html (rows: records.jsonl, records.csv, records.parquet).`);
+    console.log(placesOf(command, folder));
   } else for (const note of reading.notes ?? []) console.error(note);
 }
 
@@ -146,6 +147,15 @@ function machineOf({ threads, blas }: Device): Machine {
   const cores = navigator.hardwareConcurrency;
   const machine = `${cores} logical cores, ${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`;
   return { threads, machine, blas: usedText(blas) };
+}
+
+/** Where what a command leaves is, a line each. */
+function placesOf({ tensorBoard, save }: Command, folder: string): string {
+  return [
+    `Report: ${folder}/report.html (rows: records.jsonl, records.csv, records.parquet).`,
+    ...(tensorBoard ? [`Curves: tensorboard --logdir ${folder}/tensorboard`] : []),
+    ...(save ? [`Models: ${folder}/runs/*${MODEL_ENDING}.`] : []),
+  ].join("\n");
 }
 
 /**
@@ -217,10 +227,16 @@ async function tune(
   const tried = { plans: trials.map(({ plan }) => plan), data: planned.data };
   console.log(`${trials.length} trials of ${stepsOf(tried)} steps in all first, ${tuning.budget} a variant`);
   const trialFolder = `${folder}/tuning`;
-  await prepareFolder(trialFolder, neededBytes(tried));
+  await prepareFolder(trialFolder, neededBytes(tried, false));
   const tensorBoard = setting.tensorBoard && `${setting.tensorBoard}/tuning`;
   const progress = progressOf(tried);
-  const { runs } = await runAll(tried, { ...setting, folder: trialFolder, tensorBoard, progress });
+  const { runs } = await runAll(tried, {
+    ...setting,
+    keepModel: null,
+    folder: trialFolder,
+    tensorBoard,
+    progress,
+  });
   const tuned = chooseBest(trials, runs);
   const kept = tuned.map(({ of: { names }, loss, best, trials }) => ({
     ...names,
@@ -275,14 +291,16 @@ function checkPlans({ plans, data }: PlannedRuns, device: Device): void {
   }
 }
 
-/** Room for a checkpoint beside the one it replaces, about 4 KiB a row of records, and the report. */
-function neededBytes({ plans, data }: PlannedRuns): number {
+/** Room for a checkpoint beside the one it replaces, about 4 KiB a row of records, the report, and models that stay. */
+function neededBytes({ plans, data }: PlannedRuns, keepsModels: boolean): number {
   const checkpoints = plans.map(({ config, dataKey }) => checkpointBytes(specOf(config, data.get(dataKey)!)));
   const records = plans.reduce(
     (sum, { config }) => sum + 4096 * config.train.steps / config.train.recordEvery,
     0,
   );
-  return 2 * Math.max(...checkpoints) + records + 2 ** 20;
+  // A model is a third of its checkpoint, which has two moments more.
+  const models = keepsModels ? checkpoints.reduce((sum, bytes) => sum + bytes / 3, 0) : 0;
+  return 2 * Math.max(...checkpoints) + records + models + 2 ** 20;
 }
 
 /** How a report is to be read, as far as the command says. */

@@ -9,6 +9,8 @@ export interface Option {
   readonly about: string;
   /** How help writes the value: `N`, `FILE`, `cpu|webgpu`. */
   readonly value?: string;
+  /** What the option alone stands for, where its value may be left out. */
+  readonly alone?: string;
   /** What is taken when the option is left out, as help shows it. */
   readonly default?: string;
   /** May be given more than once. */
@@ -64,7 +66,10 @@ export function splitWords(words: readonly string[], line: CommandLine): Words {
   if (names.length === 1 && names[0] === "help") {
     return { names: [], values, flags: { ...flags, help: true } };
   }
-  for (const [name, { repeatable }] of options) if (!repeatable) checkOnce(name, values[name] ?? []);
+  for (const [name, { repeatable, alone }] of options) {
+    if (alone !== undefined) values[name] = values[name].map((value) => value === "" ? alone : value);
+    if (!repeatable) checkOnce(name, values[name] ?? []);
+  }
   return { names, values, flags };
 }
 
@@ -143,9 +148,11 @@ const WIDTH = 110;
 
 /** What `--help` prints. */
 export function helpText({ task, about, operands, options, notes = [] }: CommandLine): string {
-  const rows = Object.entries({ ...options, ...common }).map(([name, { about, value, default: usual }]) =>
+  const rows = Object.entries({ ...options, ...common }).map((
+    [name, { about, value, alone, default: usual }],
+  ) =>
     [
-      value === undefined ? `--${name}` : `--${name} ${value}`,
+      value === undefined ? `--${name}` : `--${name} ${alone === undefined ? value : `[${value}]`}`,
       usual === undefined ? about : `${about} (default ${usual})`,
     ] as const
   );

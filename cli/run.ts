@@ -3,8 +3,10 @@
 import type { TaskData } from "../tasks/task.ts";
 import { prepareFolder, writeAtomic } from "../formats/files.ts";
 import type { Machine, RunRecord, TimingRecord } from "../training/record.ts";
+import { checkKept } from "../training/model_keeper.ts";
 import { checkSameRun, plannedHeader } from "../training/run_rows.ts";
 import type { RunStore } from "../training/run_store.ts";
+import type { KeptStep } from "../training/saved_model.ts";
 import { train } from "../training/train.ts";
 import type { Device } from "./device.ts";
 import type { PlannedRuns } from "./plan_runs.ts";
@@ -30,6 +32,8 @@ export interface Finished {
 export interface RunSetting extends Folders {
   readonly device: Device;
   readonly resume: boolean;
+  /** Which step's model each run keeps, or null for none. */
+  readonly keepModel: KeptStep | null;
   /** Runs side by side; above 1 each trains in a worker on a CPU of its own. */
   readonly jobs: number;
   /** Files given with `--plugin`, for workers to load. */
@@ -57,7 +61,7 @@ interface Job {
  * machine fails (a lost device, a full disk), with where to go on from.
  */
 export async function runAll({ plans, data }: PlannedRuns, setting: RunSetting): Promise<Finished> {
-  const { device, folder, jobs, progress, resume, version } = setting;
+  const { device, folder, jobs, progress, resume, version, keepModel } = setting;
   for (const { names } of plans) {
     const events = tensorBoardFolder(setting, names.run);
     if (events !== null) await prepareFolder(events, 0);
@@ -70,9 +74,11 @@ export async function runAll({ plans, data }: PlannedRuns, setting: RunSetting):
   if (resume) {
     for (const { plan: { config, names }, data, store } of all) {
       // Reads all of a finished run, so that a damaged file is refused before anything is trained.
-      const found = (await store.finished())?.record.header ?? await store.header();
+      const finished = await store.finished();
+      const found = finished?.record.header ?? await store.header();
       if (found) {
         checkSameRun(found, await plannedHeader(config, { data, backend: device.backend, version, names }));
+        if (finished && keepModel) await checkKept(store, keepModel, found);
       }
     }
   }
@@ -129,7 +135,7 @@ async function trainOne(
   setting: OneSetting,
 ): Promise<{ record: RunRecord; timing: TimingRecord } | { reason: string }> {
   const { config, names } = plan;
-  const { progress, device, machine, resume, signal, version, workers } = setting;
+  const { progress, device, machine, resume, signal, version, workers, keepModel } = setting;
   const tokens = config.train.batch * config.train.length;
   const onStart = (step: number) => progress.skip(step);
   const onStep = (step: number, loss: number, seconds: number) =>
@@ -142,6 +148,7 @@ async function trainOne(
       data,
       store,
       resume,
+      ...(keepModel ? { keepModel } : {}),
       machine,
       version,
       names,

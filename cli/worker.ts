@@ -34,7 +34,7 @@ function answer(message: WorkerAnswer): void {
 }
 
 async function trainHere(kept: Kept, task: WorkerTask): Promise<void> {
-  const { plan: { config, names }, resume, version } = task;
+  const { plan: { config, names }, resume, keepModel, version } = task;
   // Timings name what came up here.
   const { threads, blas } = kept.backend;
   const machine = { ...task.machine, threads, blas: usedText(blas) };
@@ -44,6 +44,7 @@ async function trainHere(kept: Kept, task: WorkerTask): Promise<void> {
       data: await dataOf(kept, task),
       store: storeOf(task, names.run),
       resume,
+      ...(keepModel ? { keepModel } : {}),
       machine,
       version,
       names,

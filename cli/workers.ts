@@ -2,12 +2,14 @@
 // computes does not depend on which worker it runs in, so records are the same bytes.
 import type { Blas, NoBlas } from "../cpu/blas/measurement.ts";
 import type { Machine, RunRecord, TimingRecord } from "../training/record.ts";
+import type { KeptStep } from "../training/saved_model.ts";
 import type { RunPlan } from "../experiments/run_plan.ts";
 import type { Folders } from "./store_of.ts";
 
 /** How a worker is set up, and what its runs share. */
 export interface WorkerSetting extends Folders {
   readonly resume: boolean;
+  readonly keepModel: KeptStep | null;
   readonly pluginPaths: readonly string[];
   readonly machine: Machine;
   readonly version: string;
@@ -50,8 +52,17 @@ export function createWorkers(
   count: number,
   setting: WorkerSetting & { readonly signal: AbortSignal },
 ): Workers {
-  const { folder, tensorBoard, resume, pluginPaths, machine, version, blas, signal } = setting;
-  const shared: WorkerSetting = { folder, tensorBoard, resume, pluginPaths, machine, version, blas };
+  const { folder, tensorBoard, resume, keepModel, pluginPaths, machine, version, blas, signal } = setting;
+  const shared: WorkerSetting = {
+    folder,
+    tensorBoard,
+    resume,
+    keepModel,
+    pluginPaths,
+    machine,
+    version,
+    blas,
+  };
   const workers = Array.from(
     { length: count },
     () => new Worker(new URL("worker.ts", import.meta.url), { type: "module" }),

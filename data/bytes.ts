@@ -21,5 +21,8 @@ export function byteNames(): string[] {
 export function prepareBytes({ name, texts }: Texts, validationShare: number): Dataset {
   const encoder = new TextEncoder();
   const encoded = texts.map(({ genre, text }) => ({ genre, tokens: encoder.encode(text) }));
-  return cutAtEnds({ name, texts: encoded, words: byteNames(), unit: "bytes" }, validationShare);
+  return cutAtEnds(
+    { name, texts: encoded, numbering: { unit: "bytes", words: byteNames() } },
+    validationShare,
+  );
 }

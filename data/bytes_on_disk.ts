@@ -57,7 +57,14 @@ export function openBytes(name: string, texts: readonly TextFile[], validationSh
       for (const [at, part] of parts.entries()) {
         held.push({ genre: texts[at].genre, tokens: await readText(part, counts, see) });
       }
-      return datasetOf({ name, words, train, counts: wholeCounts(counts), held, genres });
+      return datasetOf({
+        name,
+        numbering: { unit: "bytes", words },
+        train,
+        counts: wholeCounts(counts),
+        held,
+        genres,
+      });
     },
   };
 }

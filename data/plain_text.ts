@@ -8,8 +8,9 @@ const FEWEST_DOCUMENTS = 20;
 /** Words that a sentence may always have. */
 const LONG_SENTENCE = 50;
 
-// Scripts that write no spaces give a word a letter; elsewhere apostrophes, hyphens and decimal points stay inside a word.
-const UNSPACED = String.raw`[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]`;
+/** A letter of a script that writes no spaces, as a pattern: it is a word. */
+export const UNSPACED = String.raw`[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]`;
+// Elsewhere apostrophes, hyphens and decimal points stay inside a word.
 const LETTERS = String.raw`(?:(?!${UNSPACED})[\p{L}\p{M}])+`;
 const WORD = new RegExp(
   [
@@ -21,8 +22,17 @@ const WORD = new RegExp(
   "gu",
 );
 
+/** A text whose last sentence is closed. */
+const ENDED = /[.!?…。！？]["'”’)\]]*\s*$/u;
+
 function wordsOf(text: string): string[] {
   return text.toLowerCase().match(WORD) ?? [];
+}
+
+/** Words of a text that may break off: the last sentence has its end where it is written. */
+export function wordsOfPrompt(text: string): string[] {
+  const words = sentencesOf(clean(text)).flat();
+  return ENDED.test(text) ? words : words.slice(0, -1);
 }
 
 /** Pieces of text by the coarsest of paragraph, line and sentence that gives enough of them. */

@@ -56,5 +56,8 @@ export function prepareSubwords(
 ): Dataset {
   const encoded = texts.map(({ genre, text }) => ({ genre, tokens: encodeLong(tokenizer, text) }));
   const words = Array.from({ length: tokenizer.size }, (_, id) => tokenizer.tokenOf(id) ?? `<${id}>`);
-  return cutAtEnds({ name, texts: encoded, words, unit: "sub-words" }, validationShare);
+  return cutAtEnds(
+    { name, texts: encoded, numbering: { unit: "sub-words", words, tokenizer } },
+    validationShare,
+  );
 }

@@ -1,7 +1,7 @@
 // Texts as numbers, each cut near its end: what bytes and sub-words share. The end of each text is held out, and not whole
 // texts, so that a corpus of a few (one a language) is judged on all of them.
 import { type Dataset, perplexityOf, type Tokens } from "./dataset.ts";
-import type { Vocabulary } from "./vocabulary.ts";
+import { type Numbering, vocabularyOf } from "./vocabulary.ts";
 
 /** Most tokens that are held out of a corpus, give or take one a text. */
 export const MOST_HELD_OUT = 2 ** 20;
@@ -15,8 +15,7 @@ export interface NumberedText {
 /** A corpus whose texts have been cut. */
 export interface CutTexts<Train extends Tokens> {
   readonly name: string;
-  /** What tokens are called, by number. */
-  readonly words: readonly string[];
+  readonly numbering: Numbering;
   readonly train: Train;
   /** Times each token occurs in `train`. */
   readonly counts: Int32Array;
@@ -47,11 +46,6 @@ export function cutsOf(
   return cuts;
 }
 
-function vocabularyOf(words: readonly string[], counts: Int32Array): Vocabulary {
-  const numbers = new Map(words.map((word, number) => [word, number]));
-  return { size: words.length, words, idOf: (word) => numbers.get(word) ?? 0, counts };
-}
-
 /** Genres of texts, in order of their first. */
 export function genresOf(texts: readonly { readonly genre: string | null }[]): string[] {
   return [...new Set(texts.flatMap(({ genre }) => genre === null ? [] : [genre]))];
@@ -59,11 +53,11 @@ export function genresOf(texts: readonly { readonly genre: string | null }[]): s
 
 /** A dataset of texts that have been cut. */
 export function datasetOf<Train extends Tokens>(cut: CutTexts<Train>): Dataset<Train> {
-  const { name, words, train, counts, held, genres } = cut;
+  const { name, numbering, train, counts, held, genres } = cut;
   const validation = join(held.map(({ tokens }) => tokens));
   return {
     name,
-    vocabulary: vocabularyOf(words, counts),
+    vocabulary: vocabularyOf(numbering, counts),
     train,
     validation,
     partOfSpeech: new Int32Array(validation.length).fill(-1),
@@ -80,25 +74,22 @@ export function datasetOf<Train extends Tokens>(cut: CutTexts<Train>): Dataset<T
 /**
  * Cuts texts in memory: their training parts one after another, and the last `validationShare` of each held out, 2^20 tokens
  * of all at most.
- * @param words What tokens are called, by number.
- * @param unit What tokens are, in the plural.
  * @throws {RangeError} when there are no tokens to train on or none to hold out.
  */
 export function cutAtEnds(
-  { name, texts, words, unit }: {
+  { name, texts, numbering }: {
     readonly name: string;
     readonly texts: readonly NumberedText[];
-    readonly words: readonly string[];
-    readonly unit: string;
+    readonly numbering: Numbering;
   },
   validationShare: number,
 ): Dataset {
-  const cuts = cutsOf(name, texts.map(({ tokens }) => tokens.length), validationShare, unit);
+  const cuts = cutsOf(name, texts.map(({ tokens }) => tokens.length), validationShare, numbering.unit);
   const train = join(texts.map(({ tokens }, at) => tokens.subarray(0, cuts[at])));
-  const counts = new Int32Array(words.length);
+  const counts = new Int32Array(numbering.words.length);
   for (const token of train) counts[token]++;
   const held = texts.map(({ genre, tokens }, at) => ({ genre, tokens: tokens.subarray(cuts[at]) }));
-  return datasetOf({ name, words, train, counts, held, genres: genresOf(texts) });
+  return datasetOf({ name, numbering, train, counts, held, genres: genresOf(texts) });
 }
 
 /** Numbers one after another. */

@@ -10,8 +10,18 @@ export interface SpecialOption {
   readonly special?: boolean;
 }
 
+/** What a tokenizer is made of. */
+export interface TokenizerFiles {
+  /** Content of its tokenizer.json. */
+  readonly tokenizer: unknown;
+  /** Content of the tokenizer_config.json beside it; {} where there is none. */
+  readonly config: unknown;
+}
+
 /** Text to ids and back. */
 export interface Tokenizer {
+  /** What it was made of: a model that is saved takes it along. */
+  readonly files: TokenizerFiles;
   /** Ids lie from 0 to below this: rows of an embedding. */
   readonly size: number;
   /** A token as the file writes it ("Ġthe" with the space that it begins with), or null where an id has none. */
@@ -79,7 +89,8 @@ export async function createTokenizer(
   const { Tokenizer } = await loadPackage<TokenizerPackage>("@huggingface/tokenizers");
   try {
     const cleans = (config as Record<string, unknown>).clean_up_tokenization_spaces === true;
-    return wrapped(new Tokenizer(tokenizer as object, config as object), cleans, name);
+    const library = new Tokenizer(tokenizer as object, config as object);
+    return wrapped(library, { tokenizer, config }, cleans, name);
   } catch (cause) {
     throw new RangeError(`Cannot read tokenizer ${name}: ${(cause as Error).message}`, { cause });
   }
@@ -102,11 +113,17 @@ export async function openTokenizer(path: string): Promise<Tokenizer> {
 }
 
 /** @param cleans Whether decoding takes spaces before punctuation away. */
-function wrapped(library: PackageTokenizer, cleans: boolean, name: string): Tokenizer {
+function wrapped(
+  library: PackageTokenizer,
+  files: TokenizerFiles,
+  cleans: boolean,
+  name: string,
+): Tokenizer {
   let size = 0;
   for (const id of library.get_vocab().values()) size = Math.max(size, id + 1);
   const isId = (id: number | undefined) => Number.isInteger(id) && id! >= 0 && id! < size;
   return {
+    files,
     size,
     tokenOf: (id) => library.id_to_token(id) ?? null,
     idOf: (token) => library.token_to_id(token) ?? null,

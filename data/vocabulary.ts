@@ -1,19 +1,34 @@
 // Words to numbers. Built from training text alone, so that nothing about validation text reaches the model.
 import type { CorpusDocument } from "./corpus.ts";
+import type { Tokenizer } from "./tokenizer.ts";
 
 /** Word of number 0, for every word outside the vocabulary. */
 export const UNKNOWN = "<unknown>";
 
-/** A numbering of words. */
+/** A numbering of words, of bytes, or of a tokenizer's sub-words. */
 export interface Vocabulary {
+  /** What a number stands for: a word, the byte of its value, or a token of the tokenizer. */
+  readonly unit: "words" | "bytes" | "sub-words";
   /** How many numbers there are. */
   readonly size: number;
-  /** Words by number: `<unknown>`, then from frequent to rare. */
+  /** Words by number: `<unknown>`, then from frequent to rare. Of bytes, what each is called. */
   readonly words: readonly string[];
   /** Number of a word; 0 for one outside the vocabulary. */
   idOf(word: string): number;
   /** Times each number occurs in the text the vocabulary was built from. */
   readonly counts: Int32Array;
+  /** Of sub-words, what makes them. */
+  readonly tokenizer?: Tokenizer;
+}
+
+/** What numbers stand for, and what they are called, in order. */
+export type Numbering = Pick<Vocabulary, "unit" | "words" | "tokenizer">;
+
+/** A vocabulary from its numbering, and how often each number occurs. */
+export function vocabularyOf({ unit, words, tokenizer }: Numbering, counts: Int32Array): Vocabulary {
+  const numbers = new Map(words.map((word, number) => [word, number]));
+  const idOf = (word: string) => numbers.get(word) ?? 0;
+  return { unit, size: words.length, words, idOf, counts, ...(tokenizer ? { tokenizer } : {}) };
 }
 
 /**
@@ -44,11 +59,8 @@ export function buildVocabulary(documents: readonly CorpusDocument[], size: numb
     .slice(0, size - 1);
   const inside = kept.reduce((sum, [, count]) => sum + count, 0);
   const words = [UNKNOWN, ...kept.map(([word]) => word)];
-  const numbers = new Map(words.map((word, number) => [word, number]));
-  return {
-    size: words.length,
-    words,
-    idOf: (word) => numbers.get(word) ?? 0,
-    counts: Int32Array.from([total - inside, ...kept.map(([, count]) => count)]),
-  };
+  return vocabularyOf(
+    { unit: "words", words },
+    Int32Array.from([total - inside, ...kept.map(([, count]) => count)]),
+  );
 }

@@ -1,5 +1,6 @@
 // What a task is: a plugin that says where examples come from, what a model's input and output are, and how good
 // routing can be. It knows a model's input and target, and nothing of routers or training.
+import type { Vocabulary } from "../data/vocabulary.ts";
 import type { ModelInput, ModelTarget } from "../models/spec.ts";
 import type { OptionsSchema } from "../tensor/plugins.ts";
 import type { Random } from "../tensor/random.ts";
@@ -68,6 +69,8 @@ export interface TaskData {
   readonly facts: Readonly<Record<string, number>>;
   /** Losses to compare with. */
   readonly references: readonly ReferenceLoss[];
+  /** Of a task of text, how text becomes rows of the input; saved with a model, so that it can be given text. */
+  readonly vocabulary?: Vocabulary;
   /** What a row of the input is called, where it has a name: a word. */
   nameOf(tokenId: number): string | null;
   /** Training batches by step, counted from 0: a pure function of the stream, the shape and the step. */

@@ -158,6 +158,7 @@ function taskOf(dataset: Dataset<Tokens>, genresAre: string, digest: string): Ta
       vocabulary: vocabulary.size,
     },
     references: [{ name: "unigram", loss: Math.log(dataset.unigramPerplexity) }],
+    vocabulary,
     nameOf: (tokenId) => vocabulary.words[tokenId] ?? null,
     trainingExamples(shape) {
       const batchOf = trainingBatches(dataset, shape);

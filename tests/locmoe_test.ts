@@ -366,7 +366,7 @@ function madeUpText(domains: boolean): Dataset {
   const nothing = new Int32Array(1024).fill(-1);
   return {
     name: "made up",
-    vocabulary: { size: V, words: Array.from(counts.keys(), String), counts, idOf: Number },
+    vocabulary: { unit: "words", size: V, words: Array.from(counts.keys(), String), counts, idOf: Number },
     train,
     validation: train.slice(0, 1024),
     partOfSpeech: nothing,

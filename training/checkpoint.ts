@@ -2,6 +2,7 @@
 // equal bytes.
 import type { SafetensorsDtype } from "../formats/number_formats.ts";
 import { headerOf } from "../formats/safetensors_header.ts";
+import type { Place } from "../formats/open_source.ts";
 import { readSafetensors } from "../formats/safetensors.ts";
 import { encodeSafetensors, type TensorToWrite, writeSafetensors } from "../formats/safetensors_write.ts";
 
@@ -79,11 +80,12 @@ export async function writeCheckpoint(
 
 /**
  * Reads a checkpoint's file, a tensor at a time.
+ * @param name What errors call it.
  * @throws {RangeError} as decodeCheckpoint() does.
  * @throws {Error} when the file cannot be read, saying why.
  */
-export async function readCheckpoint(path: string): Promise<Checkpoint> {
-  const file = await readSafetensors(path, `checkpoint ${path}`);
+export async function readCheckpoint(place: Place, name = `checkpoint ${place}`): Promise<Checkpoint> {
+  const file = await readSafetensors(place, name);
   const refuse = refusal(file.name);
   const found: [string, CheckpointTensor][] = [];
   for (const [tensor, { dtype, shape }] of file.tensors) {

@@ -7,9 +7,16 @@ export type { Corpus, CorpusDocument, Texts } from "../data/corpus.ts";
 export { loadBrown } from "../data/brown.ts";
 export { loadUdhr } from "../data/udhr.ts";
 export { parsePlainText } from "../data/plain_text.ts";
+export { decodeText, encodeText, type TextDecoding } from "../data/encode.ts";
 export { buildVocabulary, type Vocabulary } from "../data/vocabulary.ts";
 export { type Dataset, prepare, type PrepareOptions, type Tokens } from "../data/dataset.ts";
-export { createTokenizer, openTokenizer, type SpecialOption, type Tokenizer } from "../data/tokenizer.ts";
+export {
+  createTokenizer,
+  openTokenizer,
+  type SpecialOption,
+  type Tokenizer,
+  type TokenizerFiles,
+} from "../data/tokenizer.ts";
 export { prepareSubwords } from "../data/subwords.ts";
 export {
   type ChatMessage,
@@ -59,6 +66,8 @@ export { mutualInformation } from "./specialisation.ts";
 export { type Checkpoint, type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 export { openRunStore, type RunStore, type SavedRun } from "./run_store.ts";
 export { withTensorBoard } from "./tensorboard.ts";
+export { type LoadedModel, loadModel } from "./load_model.ts";
+export type { KeptStep, ModelOrigin } from "./saved_model.ts";
 export { train, type Trained, type TrainOptions } from "./train.ts";
 export type {
   Control,

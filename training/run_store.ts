@@ -19,6 +19,9 @@ import { type LogMark, type RowLog, rowLog } from "./row_log.ts";
 /** What stands in the names of files that grow until their run is finished. */
 export const UNFINISHED = ".unfinished";
 
+/** How the name of a run's model ends. */
+export const MODEL_ENDING = ".model.safetensors";
+
 /** What a stopped run left. */
 export interface SavedRun {
   /** Rows so far. */
@@ -35,6 +38,8 @@ export interface SavedRun {
 export interface RunStore {
   /** Where a checkpoint is, while there is one. */
   readonly checkpointPath: string;
+  /** Where the model is, when the run keeps one. */
+  readonly modelPath: string;
   /**
    * Saves a checkpoint and the rows that came since the last one: `rows` and `timing` hold all, as they were before and
    * with new ones at their ends.
@@ -72,6 +77,7 @@ export function openRunStore(folder: string, run: string): RunStore {
   const recordPath = `${folder}/${run}.jsonl`;
   const timingPath = `${folder}/${run}.timing.json`;
   const checkpointPath = `${folder}/${run}.safetensors`;
+  const modelPath = `${folder}/${run}${MODEL_ENDING}`;
   const rowsSoFar = rowLog(`${folder}/${run}${UNFINISHED}.jsonl`);
   const stepsSoFar = rowLog(`${folder}/${run}${UNFINISHED}.timing.jsonl`);
 
@@ -89,6 +95,7 @@ export function openRunStore(folder: string, run: string): RunStore {
   }
   return {
     checkpointPath,
+    modelPath,
     async save(rows, timing, tensors, metadata) {
       await append(rows, timing);
       const { steps: _, ...place } = timing;

@@ -1,5 +1,6 @@
 // A whole training run: the loop over a trainer's steps, with checkpoints, and turns of the event loop in between.
 import type { RunConfig } from "./config.ts";
+import { checkKept } from "./model_keeper.ts";
 import type { RunRecord, StepRow, StepTiming, TimingRecord } from "./record.ts";
 import { checkSameRun, plannedHeader } from "./run_rows.ts";
 import { createTrainer, type RunOptions, type Trainer } from "./trainer.ts";
@@ -53,6 +54,8 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<T
   const done = options.resume && store ? await store.finished() : null;
   if (done) {
     checkSameRun(done.record.header, await plannedHeader(config, options));
+    const { run, steps } = done.record.header;
+    if (options.keepModel) await checkKept(store!, options.keepModel, { run, steps });
     options.onStart?.(config.train.steps);
     return { ...done, trainer: null, [Symbol.dispose]: () => {} };
   }

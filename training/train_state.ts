@@ -1,11 +1,11 @@
 // What changes while a run trains, and how it goes into a checkpoint and comes back: step, weights, moments, and the
 // counts the last row of the record is made from.
 import { scalar } from "../tensor/reduce.ts";
-import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
+import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import type { Model } from "../models/model.ts";
 import type { CheckpointTensor } from "./checkpoint.ts";
+import { assignParameters, readParameters, restoreStates, routerStates } from "./model_weights.ts";
 import type { AdamW } from "./optimizer.ts";
-import { restoreRouters, routerState } from "./router_state.ts";
 import type { SavedRun } from "./run_store.ts";
 
 /** The moving part of a run. */
@@ -61,14 +61,7 @@ export function createProgressState(model: Model, optimizer: AdamW, length: numb
       return found.length === 0 ? null : Math.min(...found);
     },
     async save() {
-      const tensors: Record<string, CheckpointTensor> = {};
-      const values = await Promise.all(Object.values(stored).map((param) => param.read()));
-      Object.entries(stored).forEach(([name, { shape }], at) =>
-        tensors[name] = { values: values[at], shape }
-      );
-      for (const [name, values] of routerState(state.routers)) {
-        tensors[name] = { values, shape: [values.length] };
-      }
+      const tensors = { ...await readParameters(stored), ...routerStates(state.routers) };
       const counts: Counts = {
         step: state.step,
         wanted: [...state.drops.wanted],
@@ -107,16 +100,11 @@ function countsOf({ record: { header }, metadata }: SavedRun): Counts {
  */
 export function restoreProgress(state: ProgressState, saved: SavedRun): void {
   const counts = countsOf(saved);
-  for (const [name, param] of Object.entries(state.stored)) {
-    const found = saved.tensors[name];
-    if (!found) throw new RangeError(`Cannot resume: the checkpoint has no "${name}"`);
-    param.assign(tensor(param.backend, found.values, found.shape));
-  }
-  restoreRouters(state.routers, (name) => {
-    const found = saved.tensors[name];
-    if (!found) throw new RangeError(`Cannot resume: the checkpoint has no "${name}"`);
-    return Float32Array.from(found.values);
-  });
+  const refuse = (why: string): never => {
+    throw new RangeError(`Cannot resume ${saved.record.header.run}: its checkpoint does not fit: ${why}`);
+  };
+  assignParameters(state.stored, saved.tensors, refuse);
+  restoreStates(state.routers, saved.tensors, refuse);
   state.step = counts.step;
   state.drops.wanted.set(counts.wanted);
   state.drops.dropped.set(counts.dropped);

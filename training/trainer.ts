@@ -10,9 +10,11 @@ import { type Sequences, sequencesOf } from "../tensor/sequences.ts";
 import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
 import type { RunConfig } from "./config.ts";
 import { refuseLeak, seesLaterTokens } from "./causality.ts";
+import { writeCheckpoint } from "./checkpoint.ts";
 import { checkContract } from "./contract.ts";
 import { evaluate, type Evaluation, evaluationIsDue, evaluationPlan } from "./evaluate.ts";
 import { look, type TokenLook } from "./look.ts";
+import { checkKept, createModelKeeper } from "./model_keeper.ts";
 import { createAdamW } from "./optimizer.ts";
 import type {
   EvaluationRow,
@@ -28,6 +30,7 @@ import { recordRows } from "./record_text.ts";
 import { checkSameRun, endOf, headerOf, isOrdered, type RunNames } from "./run_rows.ts";
 import { routerState } from "./router_state.ts";
 import type { RunStore } from "./run_store.ts";
+import { type KeptStep, modelToSave } from "./saved_model.ts";
 import { learningRateAt } from "./schedule.ts";
 import { specOf } from "./spec_of.ts";
 import { watchQueue } from "./step_queue.ts";
@@ -46,6 +49,8 @@ export interface RunOptions {
   readonly store?: RunStore;
   /** Continue from the store's checkpoint when there is one. */
   readonly resume?: boolean;
+  /** Keep the model of the best or the last step in the store ({@linkcode loadModel}); none is kept without it. */
+  readonly keepModel?: KeptStep;
   /** Timings are recorded with these. */
   readonly machine?: Machine;
   /** Version of the package that the record names. */
@@ -74,6 +79,8 @@ export interface Trainer extends Disposable {
   timing(): TimingRecord;
   /** Saves rows and a checkpoint. @throws {TypeError} without a store. */
   save(): Promise<void>;
+  /** Saves the model as it is now, with its config, as a file for {@linkcode loadModel}. */
+  saveModel(path: string): Promise<void>;
   /** Frees weights and moments; a second time does nothing. */
   close(): void;
 }
@@ -99,7 +106,10 @@ export interface Trainer extends Disposable {
  * ```
  */
 export async function createTrainer(config: RunConfig, options: RunOptions): Promise<Trainer> {
-  const { data, store } = options;
+  const { data, store, keepModel } = options;
+  if (keepModel && !store) {
+    throw new TypeError(`Cannot keep the ${keepModel} model of a run: it has no store`);
+  }
   // Two runs at once never see each other's memory scopes and clocks.
   const backend = fork(options.backend);
   const { train, placement } = config;
@@ -119,6 +129,8 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
     if (saved) {
       checkSameRun(saved.record.header, header);
       restoreProgress(state, saved);
+      // The last one is written at the end.
+      if (keepModel === "best") await checkKept(store!, keepModel, { run: header.run, steps: state.step });
       for (const row of recordRows(saved.record).slice(1)) rows.push(row);
       for (const step of saved.timing.steps) timings.push(step);
       place = placesOf(saved.timing, place, state.step);
@@ -136,10 +148,29 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
   });
   const schedule = { peak: train.learningRate, ...train };
   const pointAt = (step: number): Promise<Evaluation> => evaluate(model, { backend, data, plan, step });
+  const saveModel = async (path: string, kept?: KeptStep) => {
+    const latest = rows.findLast((row) => row.kind === "evaluation");
+    const { tensors, metadata } = await modelToSave(model, config, data, {
+      run: header.run,
+      step: state.step,
+      loss: latest?.step === state.step ? latest.loss : null,
+      ...(kept ? { kept } : {}),
+      task: data.digest,
+      version: header.version,
+    });
+    await writeCheckpoint(path, tensors, metadata);
+  };
+  const keeper = keepModel &&
+    createModelKeeper(
+      keepModel,
+      rows.filter((row) => row.kind === "evaluation"),
+      () => saveModel(store!.modelPath, keepModel),
+    );
   const point = async () => {
     const { loss, perplexity, tokens, layers } = await pointAt(state.step);
     const row: EvaluationRow = { kind: "evaluation", step: state.step, loss, perplexity, tokens, layers };
     rows.push(row);
+    await keeper?.see(row, false);
   };
   let open = true;
   const close = () => {
@@ -208,6 +239,7 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
         checkFinite(header.run, state.step, row.loss);
         rows.push(row);
       }
+      await keeper?.see(last[0], true);
       if (store) await store.finish(rows, timing());
     },
     record: () => recordOf(header, rows),
@@ -216,6 +248,7 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       if (!store) throw new TypeError(`Cannot save ${header.run}: it has no store`);
       await store.save(rows, timing(), ...await state.save());
     },
+    saveModel: (path) => saveModel(path),
     close,
     [Symbol.dispose]: close,
   };

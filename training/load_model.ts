@@ -1,0 +1,116 @@
+// A saved model, made again: from its config as a run makes it, with the parameters and the routers' state of the file.
+import type { Vocabulary } from "../data/vocabulary.ts";
+import { filesUnder, isMissing } from "../formats/files.ts";
+import { isWeb, type Place } from "../formats/open_source.ts";
+import type { Backend } from "../kernels/kernel.ts";
+import { createModel, type Model } from "../models/model.ts";
+import { createInit } from "../tensor/init.ts";
+import { random } from "../tensor/random.ts";
+import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
+import { parseConfig, type RunConfig } from "./config.ts";
+import { assignParameters, restoreStates, routerStates } from "./model_weights.ts";
+import { MODEL_ENDING } from "./run_store.ts";
+import { dataOf, isOfTask, type ModelOrigin } from "./saved_model.ts";
+import { specOf } from "./spec_of.ts";
+
+/** A model that was saved. Close it when done. */
+export interface LoadedModel extends ModelOrigin, Disposable {
+  readonly model: Model;
+  /** The run that made it. */
+  readonly config: RunConfig;
+  /** How text becomes tokens; null for a task that is not of text. */
+  readonly vocabulary: Vocabulary | null;
+  /** Frees the parameters; a second time does nothing. */
+  close(): void;
+}
+
+/**
+ * Loads a model that a run kept (`--save`), or that {@linkcode Trainer.saveModel} wrote.
+ * @param place The file, its path without the ending, an address, a Blob, bytes; or a folder of results that holds one.
+ * @throws {RangeError} when the file is damaged, was saved without its config, or does not fit it, or a folder holds no
+ * model or several; {Error} when it cannot be read, saying why.
+ * @example
+ * ```ts
+ * import { cpu, findTask, parseTaskOptions } from "@switchyard/moe";
+ * import { configOf, createTrainer, loadModel } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const recall = findTask("recall");
+ * const data = await recall.load(parseTaskOptions(recall));
+ * const config = configOf({ "task.name": "recall", ...recall.defaults });
+ * const backend = await cpu({ threads: 1 });
+ * const folder = await Deno.makeTempDir();
+ * using trainer = await createTrainer(config, { backend, data });
+ * await trainer.step();
+ * await trainer.saveModel(`${folder}/mine.safetensors`);
+ * using loaded = await loadModel(`${folder}/mine.safetensors`, { backend });
+ * assertEquals([loaded.config, loaded.step], [config, 1]);
+ * const name = "blocks.0.experts.in";
+ * assertEquals(await loaded.model.params[name].read(), await trainer.model.params[name].read());
+ * loaded.close();
+ * backend.close();
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
+export async function loadModel(
+  place: Place,
+  { backend }: { readonly backend: Backend },
+): Promise<LoadedModel> {
+  const found = typeof place === "string" && !isWeb(place) ? await modelFile(place) : place;
+  const called = typeof found === "string" || found instanceof URL ? `model ${found}` : "the model";
+  const file = await readCheckpoint(found, called);
+  const refuse = (why: string): never => {
+    throw new RangeError(`Cannot load ${called}: ${why}`);
+  };
+  const { config, origin } = textsOf(file, refuse);
+  const data = await dataOf(file, config, origin, refuse);
+  const model = createModel(specOf(config, data), createInit(backend, random(config.seed).split("init")));
+  try {
+    const expected = new Set([...Object.keys(model.params), ...Object.keys(routerStates(model.routers))]);
+    const strange = Object.keys(file.tensors).find((name) => !expected.has(name) && !isOfTask(name));
+    if (strange !== undefined) refuse(`it has a tensor "${strange}", and the model of its config has none`);
+    assignParameters(model.params, file.tensors, refuse);
+    restoreStates(model.routers, file.tensors, refuse);
+  } catch (error) {
+    model.free();
+    throw error;
+  }
+  let open = true;
+  const close = () => {
+    if (open) model.free();
+    open = false;
+  };
+  return { ...origin, model, config, vocabulary: data.vocabulary ?? null, close, [Symbol.dispose]: close };
+}
+
+/** Config and origin. @throws {RangeError} through `refuse` when they are missing or damaged. */
+function textsOf(
+  { metadata }: Checkpoint,
+  refuse: (why: string) => never,
+): { readonly config: RunConfig; readonly origin: ModelOrigin } {
+  try {
+    const origin = JSON.parse(metadata.switchyard) as ModelOrigin;
+    if (typeof origin.run === "string" && Number.isInteger(origin.step) && metadata.config !== undefined) {
+      return { origin, config: parseConfig(JSON.parse(metadata.config)) };
+    }
+  } catch (error) {
+    if (error instanceof RangeError) throw error; // what a config refuses, in its own words
+  }
+  return refuse("its metadata has no run's config; --save and saveModel write files that have one");
+}
+
+/** The file that a path means. @throws {RangeError} when a folder holds no model, or several. */
+async function modelFile(path: string): Promise<string> {
+  const ended = `${path}${MODEL_ENDING}`;
+  if (await isMissing(path)) return await isMissing(ended) ? path : ended;
+  const files = (await filesUnder(path))?.filter((file) => file.endsWith(MODEL_ENDING));
+  if (!files) return path;
+  if (files.length === 1) return `${path.replace(/\/+$/, "")}/${files[0]}`;
+  const more = files.length > 8 ? `, and ${files.length - 8} more` : "";
+  throw new RangeError(
+    files.length === 0
+      ? `Cannot load a model from ${path}: it holds none; train with --save`
+      : `Cannot load a model from ${path}: it holds ${files.length}; name one of ${
+        files.slice(0, 8).join(", ")
+      }${more}`,
+  );
+}
