@@ -72,6 +72,7 @@ export * from "./tensor/power.ts";
 export * from "./tensor/reduce.ts";
 export * from "./tensor/products.ts";
 export * from "./tensor/rows.ts";
+export * from "./tensor/row_blocks.ts";
 export * from "./tensor/columns.ts";
 export { equalSequences, type Sequences, sequencesOf } from "./tensor/sequences.ts";
 export * from "./tensor/transformer.ts";
@@ -105,6 +106,9 @@ export { createMoeLayer, type LayerStep, type MoeLayer, type MoeOutput } from ".
 export { type Load, loadOf, type RoutingValues } from "./moe/load.ts";
 export * from "./models/spec.ts";
 export * from "./models/model.ts";
+export * from "./models/cache.ts";
+export { type Drawing, type DrawnToken, drawToken } from "./models/draw.ts";
+export * from "./models/generate.ts";
 export { activeFlop, type FlopCounts, flopOf, type WeightCounts, weightsOf } from "./models/cost.ts";
 export * from "./models/equal_cost.ts";
 export * from "./models/controls.ts";

@@ -14,7 +14,9 @@ import type { Sequences } from "../tensor/sequences.ts";
 import { stage } from "../tensor/stage.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { type Block, createBlock } from "./block.ts";
+import type { TokenCache } from "./cache.ts";
 import { type FlopCounts, flopOf, type WeightCounts, weightsOf } from "./cost.ts";
+import { scoreNext } from "./next_token.ts";
 import { createOutput, frozenTable } from "./output.ts";
 import { type ModelSpec, rowsOf } from "./spec.ts";
 
@@ -101,6 +103,8 @@ export interface PlacedRouter {
 export interface Model extends Disposable {
   /** What it was made from. */
   readonly spec: ModelSpec;
+  /** Handle that its parameters were made on. */
+  readonly backend: Backend;
   /** How many weights it has, by part. */
   readonly weights: WeightCounts;
   /** Forward FLOPs of a token by part, the routers' own included. */
@@ -116,6 +120,12 @@ export interface Model extends Disposable {
    * sequences.
    */
   forward(batch: Batch, step: PassStep): Promise<ModelOutput>;
+  /**
+   * Scores of what follows some tokens, f32 [1, V], as one pass over all of them in evaluation gives; a cache keeps what
+   * layers made of them, and tokens that it holds are not computed again ({@linkcode createCache}). Refuses, with
+   * RangeError, no tokens and ids out of range.
+   */
+  next(tokenId: Int32Array, cache: TokenCache, step: Omit<PassStep, "training">): Promise<Tensor>;
   /** Frees all parameters and frozen vectors, and what experts hold besides; a second time does nothing. */
   free(): void;
 }
@@ -202,6 +212,7 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
   };
   return {
     spec,
+    backend: init.backend,
     weights: { ...counted, router, total: counted.total + router, active: counted.active + router },
     flop: flopOf(spec, matrices),
     params,
@@ -235,6 +246,8 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
         return { loss, loss_T, targets, losses, layers };
       });
     },
+    next: (tokenId, cache, { step, random, backend = init.backend }) =>
+      scoreNext({ spec, blocks, read, scores: output.scores }, tokenId, cache, { step, random, backend }),
     free,
     [Symbol.dispose]: free,
   };

@@ -48,6 +48,10 @@ export interface MoeLayer extends Disposable {
    * @param residual_TD Added to the result.
    */
   apply(x_TD: Tensor, step: LayerStep, residual_TD?: Tensor): Promise<MoeOutput>;
+  /** The first half of a pass over rows whose padding is 0: what the router decides of them, checked. */
+  route(x_TD: Tensor, step: LayerStep): Promise<Routing>;
+  /** The second half: what experts make of rows, f32 [T, D], under a routing of these T tokens. */
+  compute(x_TD: Tensor, routing: Routing, step: LayerStep, residual_TD?: Tensor): Promise<Tensor>;
   /** Frees all parameters, and what experts hold besides; a second time does nothing. */
   free(): void;
 }
@@ -96,7 +100,7 @@ export function createMoeLayer(
     experts.free?.();
     releaseHeld(Object.values(params));
   };
-  return {
+  const layer: MoeLayer = {
     D,
     E,
     router,
@@ -104,12 +108,18 @@ export function createMoeLayer(
     params,
     free,
     [Symbol.dispose]: free,
-    async apply(given_TD, given, residual_TD) {
+    async apply(given_TD, step, residual_TD) {
       const { T } = dims(given_TD, "TD", { D });
-      const { backend } = given_TD;
+      if (residual_TD) dims(residual_TD, "TD", { T, D });
+      // Whatever padding holds, no gradient of a router's or an expert's meets it.
+      const x_TD = zeroPadding(given_TD, step.real_T);
+      const routing = await layer.route(x_TD, step);
+      return { y_TD: await layer.compute(x_TD, routing, step, residual_TD), routing };
+    },
+    async route(x_TD, given) {
+      const { T } = dims(x_TD, "TD", { D });
       const { step: number = 0, sequences = equalSequences(1, T) } = given;
       const step: RouteStep = { ...given, step: number, sequences };
-      if (residual_TD) dims(residual_TD, "TD", { T, D });
       if (step.tokenId_T) dims(step.tokenId_T, "T", { T });
       if (step.sequences.T !== T) {
         throw new RangeError(
@@ -117,37 +127,52 @@ export function createMoeLayer(
         );
       }
       checkTopology(step, T, E);
-      // Whatever padding holds, no gradient of a router's or an expert's meets it.
-      const x_TD = zeroPadding(given_TD, step.real_T);
-      const routing = await stage(backend, "route", () => asAuthored(called, () => router.route(x_TD, step)));
-      checkRouting(routing, { T, E, called });
-      const { mixture } = routing;
-      if (mixture) checkMixture(mixture, T, E);
-      const way = stage(
-        backend,
-        "dispatch",
-        () =>
-          mixture ? throughSlots(mixture, x_TD, E, residual_TD) : throughTokens(routing, x_TD, residual_TD),
+      const routing = await stage(
+        x_TD.backend,
+        "route",
+        () => asAuthored(called, () => router.route(x_TD, step)),
       );
-      const { assignments, rows } = stage(backend, "dispatch", () => {
-        const assignments = assignmentsOf(way.token_N, way.x_TD.shape[0], way.choices);
-        return { assignments, rows: sortRows(way.x_TD, assignments, groupBy(way.expert_N, E)) };
-      });
-      const { byExpert } = rows;
-      const rows_ND = await stage(backend, "experts", () =>
-        experts.apply({
-          rows,
-          offset_O: byExpert.offset_O,
-          ...(step.training ? { random: step.random.split("experts") } : {}),
-        }));
-      const y_TD = stage(backend, "combine", () => {
-        const { weight_N, gradientWeight_N, base_TD } = way;
-        const combined = combineRows(rows_ND, weight_N, assignments, byExpert, { gradientWeight_N, base_TD });
-        return way.finish(combined);
-      });
-      return { y_TD, routing };
+      checkRouting(routing, { T, E, called });
+      if (routing.mixture) checkMixture(routing.mixture, T, E);
+      return routing;
     },
+    compute: (x_TD, routing, step, residual_TD) =>
+      throughExperts({ E, experts }, x_TD, routing, step, residual_TD),
   };
+  return layer;
+}
+
+/** Sorts rows by expert, lets experts compute, and gives each token what it is owed. */
+async function throughExperts(
+  { E, experts }: Pick<MoeLayer, "E" | "experts">,
+  x_TD: Tensor,
+  routing: Routing,
+  step: LayerStep,
+  residual_TD: Tensor | undefined,
+): Promise<Tensor> {
+  const { backend } = x_TD;
+  const { mixture } = routing;
+  const way = stage(
+    backend,
+    "dispatch",
+    () => mixture ? throughSlots(mixture, x_TD, E, residual_TD) : throughTokens(routing, x_TD, residual_TD),
+  );
+  const { assignments, rows } = stage(backend, "dispatch", () => {
+    const assignments = assignmentsOf(way.token_N, way.x_TD.shape[0], way.choices);
+    return { assignments, rows: sortRows(way.x_TD, assignments, groupBy(way.expert_N, E)) };
+  });
+  const { byExpert } = rows;
+  const rows_ND = await stage(backend, "experts", () =>
+    experts.apply({
+      rows,
+      offset_O: byExpert.offset_O,
+      ...(step.training ? { random: step.random.split("experts") } : {}),
+    }));
+  return stage(backend, "combine", () => {
+    const { weight_N, gradientWeight_N, base_TD } = way;
+    const combined = combineRows(rows_ND, weight_N, assignments, byExpert, { gradientWeight_N, base_TD });
+    return way.finish(combined);
+  });
 }
 
 function checkTopology({ topology }: RouteStep, T: number, E: number): void {

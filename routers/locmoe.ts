@@ -9,7 +9,7 @@ import { matmul } from "../tensor/products.ts";
 import type { Random } from "../tensor/random.ts";
 import { softmax } from "../tensor/reduce.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";
-import { apply, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
+import { apply, reshape, seenFrom, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
 import {
   capacityOf,
   type CapacityOptions,
@@ -115,7 +115,7 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
         // Equation 4; the mean is the whole weight, there is no second division by D / E.
         const mean_TE = options.gate === "grap"
           ? chunkMeans(x_TD, E)
-          : matmul(x_TD, orthogonalGate(params.gate));
+          : matmul(x_TD, orthogonalGate(seenFrom(x_TD, params.gate)));
         const score_TE = training && options.noise > 0 ? noisy(mean_TE, options.noise, random) : mean_TE;
         const gate_TE = options.rectify ? relu(score_TE) : score_TE; // equation 2
         const probability_TE = softmax(gate_TE);

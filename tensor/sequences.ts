@@ -13,18 +13,21 @@ export interface Sequences {
   readonly length_B: Int32Array;
   /** Where each begins, and at last T: [B + 1]. */
   readonly offset_B1: Int32Array;
-  /** Place of each token in its sequence, from 0. */
+  /** Tokens that each has before these and that are not among the rows: a cache holds what became of them. Mostly 0. */
+  readonly past: number;
+  /** Place of each token in its sequence, from `past` on. */
   readonly position_T: Int32Array;
   /** Tokens of the longest; 0 when there are none. */
   readonly longest: number;
-  /** Pairs of a token and one that it sees, where each sees itself and those before it in its sequence. */
+  /** Pairs of a token and one that it sees, where each sees itself and all before it in its sequence. */
   readonly pairs: number;
 }
 
 /**
  * Sequences of the given lengths, laid end to end.
  * @param lengths Tokens of each, whole numbers from 0.
- * @throws {RangeError} when a length is no whole number from 0.
+ * @param past Tokens of each that come before these and are not laid out.
+ * @throws {RangeError} when a length or `past` is no whole number from 0.
  * @example
  * ```ts
  * import { sequencesOf } from "@switchyard/moe";
@@ -33,9 +36,13 @@ export interface Sequences {
  * assertEquals([sequences.B, sequences.T, sequences.longest], [2, 5, 3]);
  * assertEquals(sequences.offset_B1, Int32Array.of(0, 2, 5));
  * assertEquals(sequences.position_T, Int32Array.of(0, 1, 0, 1, 2));
+ * assertEquals(sequencesOf([2], 7).position_T, Int32Array.of(7, 8));
  * ```
  */
-export function sequencesOf(lengths: ArrayLike<number>): Sequences {
+export function sequencesOf(lengths: ArrayLike<number>, past = 0): Sequences {
+  if (!Number.isInteger(past) || past < 0) {
+    throw new RangeError(`Cannot lay out sequences behind ${past} tokens: choose a whole number from 0`);
+  }
   const B = lengths.length;
   const [length_B, offset_B1] = [new Int32Array(B), new Int32Array(B + 1)];
   let [longest, pairs] = [0, 0];
@@ -47,14 +54,14 @@ export function sequencesOf(lengths: ArrayLike<number>): Sequences {
     length_B[b] = length;
     offset_B1[b + 1] = offset_B1[b] + length;
     longest = Math.max(longest, length);
-    pairs += length * (length + 1) / 2;
+    pairs += length * past + length * (length + 1) / 2;
   }
   const T = offset_B1[B];
   const position_T = new Int32Array(T);
   for (let b = 0; b < B; b++) {
-    for (let t = offset_B1[b]; t < offset_B1[b + 1]; t++) position_T[t] = t - offset_B1[b];
+    for (let t = offset_B1[b]; t < offset_B1[b + 1]; t++) position_T[t] = past + t - offset_B1[b];
   }
-  return { B, T, length_B, offset_B1, position_T, longest, pairs };
+  return { B, T, length_B, offset_B1, past, position_T, longest, pairs };
 }
 
 /**

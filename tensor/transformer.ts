@@ -2,7 +2,7 @@
 // take queries, keys and values apart, or side by side as one product makes them.
 import * as kernels from "../kernels/mod.ts";
 import { offsetsOn, type Sequences } from "./sequences.ts";
-import { apply, differentiable, type Tensor } from "./tensor.ts";
+import { apply, carriesGradient, differentiable, type Tensor } from "./tensor.ts";
 import { together } from "./together.ts";
 
 /**
@@ -98,7 +98,8 @@ function turn(x_TC: Tensor, rotation: Rotation, heads: number, turned: number): 
   const { rotaryWidth = x_TC.shape[1] / heads } = rotation;
   const offset_O = offsetsOn(x_TC.backend, sequences);
   const by = (x: Tensor, inverse: boolean) => {
-    const params = { longest: sequences.longest, heads, turned, rotaryWidth, base, inverse };
+    const { longest, past: from } = sequences;
+    const params = { longest, from, heads, turned, rotaryWidth, base, inverse };
     return apply(kernels.rope, [x, offset_O], params)[0];
   };
   return differentiable(by(x_TC, false), [[x_TC, (gradient) => by(gradient, true)]]);
@@ -106,8 +107,10 @@ function turn(x_TC: Tensor, rotation: Rotation, heads: number, turned: number): 
 
 /**
  * Causal softmax attention within each sequence: queries [T, H W], keys and values [T, G W] -> [T, H W], scale 1 / sqrt(W)
- * (Vaswani et al. 2017, equation 1). Heads of queries h to h + H / G - 1 share a head of keys and values.
- * @throws {RangeError} when the sequences do not have T rows, G does not divide H, or columns do not split into the heads.
+ * (Vaswani et al. 2017, equation 1). Heads of queries h to h + H / G - 1 share a head of keys and values. Where sequences
+ * have a past, keys and values have its rows too, [T + B past, G W], in front of each sequence's own; no gradient passes.
+ * @throws {RangeError} when the sequences do not have T rows, G does not divide H, or columns do not split into the heads;
+ * {TypeError} when sequences have a past and an input carries a gradient.
  * @example
  * ```ts
  * import { attention, cpu, sequencesOf, tensor } from "@switchyard/moe";
@@ -126,7 +129,8 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape
 
 /**
  * The same for queries, keys and values side by side, [T, (H + 2 G) W] -> [T, H W].
- * @throws {RangeError} as {@linkcode attention} does.
+ * @param all Where sequences have a past, the rows of all their tokens, [T + B past, (H + 2 G) W].
+ * @throws {RangeError} and {TypeError} as {@linkcode attention} does.
  * @example
  * ```ts
  * import { cpu, packedAttention, sequencesOf, tensor } from "@switchyard/moe";
@@ -138,15 +142,20 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape
  * backend.close();
  * ```
  */
-export function packedAttention(qkv: Tensor, shape: AttentionShape): Tensor {
-  return attend([qkv, qkv, qkv], shape, true);
+export function packedAttention(qkv: Tensor, shape: AttentionShape, all: Tensor = qkv): Tensor {
+  return attend([qkv, all, all], shape, true);
 }
 
 function attend(inputs: readonly [Tensor, Tensor, Tensor], shape: AttentionShape, packed: boolean): Tensor {
   const { sequences, heads, keyValueHeads = heads } = shape;
   checkRows("attention", inputs[0], sequences);
-  const { longest, pairs } = sequences;
-  const params = { heads, keyValueHeads, longest, pairs, packed };
+  const { longest, past, pairs } = sequences;
+  if (past > 0 && inputs.some(carriesGradient)) {
+    throw new TypeError(
+      `Cannot run attention behind ${past} tokens on inputs that carry a gradient: none goes back there; stop it first`,
+    );
+  }
+  const params = { heads, keyValueHeads, longest, past, pairs, packed };
   const given = [...inputs, offsetsOn(inputs[0].backend, sequences)];
   const [o_TD, normalizer] = apply(kernels.attention, given, params);
   const gradients = (g: Tensor) => apply(kernels.attentionGradient, [...given, o_TD, normalizer, g], params);

@@ -23,6 +23,7 @@ async function results(options: Parameters<typeof cpu>[0]): Promise<Float32Array
     heads: 2,
     keyValueHeads: 2,
     longest,
+    past: 0,
     pairs,
     packed: true,
   });

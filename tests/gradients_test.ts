@@ -15,6 +15,7 @@ import { logSoftmax } from "../routers/parts/assignment.ts";
 import { cosineToChunks } from "../routers/parts/orthogonal_gates.ts";
 import { localityLoss } from "../routers/parts/locality.ts";
 import { jitter } from "../routers/parts/scoring.ts";
+import * as blocks from "../tensor/row_blocks.ts";
 import * as rows from "../tensor/rows.ts";
 import { equalSequences, sequencesOf } from "../tensor/sequences.ts";
 import { type Parameter, parameter, reshape, stopGradient, type Tensor, tensor } from "../tensor/tensor.ts";
@@ -215,6 +216,8 @@ const cases: readonly OpCase[] = [
     },
   },
   { name: "batchedMatmul", shapes: [[2, 3, 4], [2, 4, 5]], apply: batchedMatmul },
+  { name: "concatRows", shapes: [[2, 3], [3, 3]], apply: (...x) => blocks.concatRows(x) },
+  { name: "sliceRows", shapes: [[5, 3]], apply: (x) => blocks.sliceRows(x, 1, 4) },
   { name: "embedding", shapes: [[4, 3]], apply: (table) => rows.embedding(table, int([3, 0, 3, -1, 1])) },
   {
     name: "regroupRows",

@@ -167,12 +167,64 @@ Deno.test("a part of a head turns, by positions that begin anew in every sequenc
   }
 });
 
+Deno.test("the last rows of sequences, behind those of before, get what they get in the whole, bit for bit", async () => {
+  using _scope = memory(backend);
+  const columns = H * W + 2 * G * W;
+  for (const [past, length, B] of [[1, 1, 1], [5, 2, 3], [200, 131, 2], [17, 40, 4]] as const) {
+    const whole = sequencesOf(new Array(B).fill(past + length));
+    const rows = random(4).normal(whole.T * columns);
+    // Of each sequence its rows from `past` on.
+    const last = (values: Float32Array, width: number) =>
+      Float32Array.from(
+        Array.from({ length: B }, (_, b) => {
+          const start = b * (past + length);
+          return [...values.subarray((start + past) * width, (start + past + length) * width)];
+        }).flat(),
+      );
+    const shape = { heads: H, keyValueHeads: G, rotaryWidth: 4 };
+    const all = packedRope(tensor(backend, rows, [whole.T, columns]), { ...shape, sequences: whole });
+    const expected = (await packedAttention(all, { ...shape, sequences: whole }).read()) as Float32Array;
+    const behind = sequencesOf(new Array(B).fill(length), past);
+    const own = packedRope(tensor(backend, last(rows, columns), [behind.T, columns]), {
+      ...shape,
+      sequences: behind,
+    });
+    assertEquals(await own.read(), last(await all.read() as Float32Array, columns));
+    const found = await packedAttention(own, { ...shape, sequences: behind }, all).read();
+    assertEquals(found, last(expected, H * W));
+  }
+});
+
+Deno.test("attention behind earlier rows refuses gradients, and arrays without those rows", () => {
+  using _scope = memory(backend);
+  const shape = { sequences: sequencesOf([2], 3), heads: 1 };
+  const own = tensor(backend, new Float32Array(12), [2, 6]);
+  const all = tensor(backend, new Float32Array(30), [5, 6]);
+  assertEquals(packedAttention(own, shape, all).shape, [2, 2]);
+  assertThrows(
+    () => packedAttention(own, shape),
+    RangeError,
+    "Cannot run attention: there are 2 keys for 2 queries in 1 sequences with 3 keys before them",
+  );
+  const param = parameter(backend, new Float32Array(12), [2, 6]);
+  assertThrows(
+    () => packedAttention(param, shape, all),
+    TypeError,
+    "Cannot run attention behind 3 tokens on inputs that carry a gradient",
+  );
+  backend.free(param.buffer);
+});
+
 Deno.test("sequences know their offsets, positions and pairs; what is no length is refused", () => {
   const { B, T, length_B, offset_B1, position_T, longest, pairs } = sequencesOf([2, 0, 3]);
   assertEquals([B, T, longest, pairs], [3, 5, 3, 9]);
   assertEquals([[...length_B], [...offset_B1]], [[2, 0, 3], [0, 2, 2, 5]]);
   assertEquals([...position_T], [0, 1, 0, 1, 2]);
   assertEquals(equalSequences(2, 3), sequencesOf([3, 3]));
+  const behind = sequencesOf([2, 0, 3], 4);
+  assertEquals([...behind.position_T], [4, 5, 4, 5, 6]);
+  assertEquals([behind.past, behind.longest, behind.pairs], [4, 3, 9 + 5 * 4]);
+  assertThrows(() => sequencesOf([2], -1), RangeError, "Cannot lay out sequences behind -1 tokens");
   const none = sequencesOf([]);
   assertEquals([none.B, none.T, none.longest, [...none.offset_B1]], [0, 0, 0, [0]]);
   assertThrows(() => sequencesOf([2, -1]), RangeError, "Cannot lay out a sequence of -1 tokens");

@@ -11,25 +11,28 @@ export function attention(from: i32, to: i32, list: usize): void {
   const heads = integer(list, 6), keyValueHeads = integer(list, 7), width = integer(list, 8);
   const strideQ = integer(list, 9), strideK = integer(list, 10), strideV = integer(list, 11);
   const keyColumn = integer(list, 12), valueColumn = integer(list, 13), blocks = integer(list, 14);
-  const scale = float(list, 16);
+  const past = integer(list, 16), scale = float(list, 17);
   const D = heads * width, share = heads / keyValueHeads;
   const sums = scratch + <usize>integer(list, 15);
   const S = sums + 384; // room for 96 sums
   for (let unit = from; unit < to; unit++) {
     const head = (unit / blocks) % heads;
-    const sequence = offset + (<usize>(unit / blocks / heads) << 2);
+    const place = unit / blocks / heads;
+    const sequence = offset + (<usize>place << 2);
     const start = <usize>load<i32>(sequence), length = load<i32>(sequence, 4) - <i32>start;
     // Of the sequence's own length, so that its results are those it has alone.
-    const block = blockOf(length);
-    const first = (unit % blocks) * block;
-    if (first >= length) continue;
-    const stride = (length + 7) & ~7;
-    const queries = min(block, length - first);
-    const row = start + <usize>first;
+    const block = blockOf(length, past + length);
+    const done = (unit % blocks) * block;
+    if (done >= length) continue;
+    const stride = (past + length + 7) & ~7;
+    const queries = min(block, length - done);
+    const row = start + <usize>done;
+    // Keys before the block's first query, and the first of the sequence.
+    const first = past + done, keys = start + <usize>place * <usize>past;
     const column = head / share * width;
     const q = qs + ((row * <usize>strideQ + <usize>(head * width)) << 2);
-    const k = ks + ((start * <usize>strideK + <usize>(keyColumn + column)) << 2);
-    const v = vs + ((start * <usize>strideV + <usize>(valueColumn + column)) << 2);
+    const k = ks + ((keys * <usize>strideK + <usize>(keyColumn + column)) << 2);
+    const v = vs + ((keys * <usize>strideV + <usize>(valueColumn + column)) << 2);
     const target = o + ((row * <usize>D + <usize>(head * width)) << 2);
     causalScores(queries, first, width, q, strideQ, k, strideK, S, stride);
     for (let i = 0; i < queries; i++) {
@@ -53,9 +56,9 @@ export function attention(from: i32, to: i32, list: usize): void {
 }
 
 /** Queries taken together: equal blocks, enough to make packing keys cheap, few enough that their scores stay near (512 KiB). */
-function blockOf(length: i32): i32 {
+function blockOf(length: i32, keys: i32): i32 {
   if (length == 0) return 6;
-  const most = max(6, min(96, 131072 / length / 6 * 6));
+  const most = max(6, min(96, 131072 / keys / 6 * 6));
   const blocks = (length + most - 1) / most;
   return ((length + blocks - 1) / blocks + 5) / 6 * 6;
 }

@@ -18,6 +18,8 @@ struct Given {
   blocks: u32,
   slots: u32,
   units: u32,
+  // Keys before each sequence's queries.
+  past: u32,
   scale: f32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
@@ -72,7 +74,10 @@ fn main(
   let queries = head * given.headWidth;
   let keys = given.keyColumn + (head / given.share) * given.headWidth;
   let values = given.valueColumn + (head / given.share) * given.headWidth;
+  // Of queries, and of the keys that they see; where those of the sequence begin.
   let end = min(first + QUERIES, length);
+  let keysEnd = given.past + end;
+  let keysFrom = sequence + place * given.past;
   let column = slot * 64u + lane;
   let ahead = vec4u(0u, 1u, 2u, 3u);
 
@@ -82,7 +87,7 @@ fn main(
   var highSum = vec4f(0.0);
   var low = vec4f(0.0);
   var high = vec4f(0.0);
-  for (var start = 0u; start < end; start += KEYS) {
+  for (var start = 0u; start < keysEnd; start += KEYS) {
     var lowScore = vec4f(0.0);
     var highScore = vec4f(0.0);
     for (var depth = 0u; depth < given.headWidth; depth += DEPTH) {
@@ -99,8 +104,8 @@ fn main(
         let row = start + i / DEPTH;
         let at = depth + i % DEPTH;
         var value = 0.0;
-        if (row < end && at < given.headWidth) {
-          value = k[(sequence + row) * given.strideK + keys + at];
+        if (row < keysEnd && at < given.headWidth) {
+          value = k[(keysFrom + row) * given.strideK + keys + at];
         }
         keyTile[(i / DEPTH) * STRIDE + i % DEPTH] = value;
       }
@@ -112,8 +117,8 @@ fn main(
       }
       workgroupBarrier();
     }
-    let seen = vec4u(start + lane) <= vec4u(first) + ahead;
-    let highSeen = vec4u(start + lane) <= vec4u(first + 4u) + ahead;
+    let seen = vec4u(start + lane) <= vec4u(given.past + first) + ahead;
+    let highSeen = vec4u(start + lane) <= vec4u(given.past + first + 4u) + ahead;
     lowScore = select(vec4f(HIDDEN), lowScore, seen);
     highScore = select(vec4f(HIDDEN), highScore, highSeen);
 
@@ -147,7 +152,7 @@ fn main(
     highSum *= highFactor;
     low *= lowFactor;
     high *= highFactor;
-    let shown = min(KEYS, end - start);
+    let shown = min(KEYS, keysEnd - start);
     for (var key = 0u; key < shown; key++) {
       let lowWeight = weight[2u * key];
       let highWeight = weight[2u * key + 1u];
@@ -155,7 +160,7 @@ fn main(
       highSum += highWeight;
       var value = 0.0;
       if (column < given.headWidth) {
-        value = v[(sequence + start + key) * given.strideV + values + column];
+        value = v[(keysFrom + start + key) * given.strideV + values + column];
       }
       low += lowWeight * value;
       high += highWeight * value;

@@ -17,6 +17,8 @@ struct Given {
   blocks: u32,
   slots: u32,
   units: u32,
+  // Keys before each sequence's queries.
+  past: u32,
   scale: f32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
@@ -75,9 +77,10 @@ fn main(
     return;
   }
   let startQ = sequence * given.strideQ + head * given.headWidth;
-  let startK = sequence * given.strideK + given.keyColumn + (head / given.share) * given.headWidth;
-  let startV = sequence * given.strideV + given.valueColumn + (head / given.share) * given.headWidth;
-  let queries = vec4u(first) + vec4u(0u, 1u, 2u, 3u);
+  let keysFrom = sequence + place * given.past;
+  let startK = keysFrom * given.strideK + given.keyColumn + (head / given.share) * given.headWidth;
+  let startV = keysFrom * given.strideV + given.valueColumn + (head / given.share) * given.headWidth;
+  let queries = vec4u(given.past + first) + vec4u(0u, 1u, 2u, 3u);
   let end = min(first + 4u, length);
   let quads = (given.headWidth + 3u) / 4u;
 
@@ -91,7 +94,7 @@ fn main(
   }
   var most = vec4f(HIDDEN);
   var sum = vec4f(0.0);
-  for (var key = 0u; key < end; key++) {
+  for (var key = 0u; key < given.past + end; key++) {
     var score = vec4f(0.0);
     for (var quad = 0u; quad < quads; quad++) {
       let four = fourOfK(startK + key * given.strideK, quad);

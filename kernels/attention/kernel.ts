@@ -1,6 +1,6 @@
 // Causal self-attention within sequences that lie end to end, head by head. Queries, keys and values come apart, or as
-// column ranges of one array that is given three times, so that one product can make them. What each softmax
-// is made again from is a second output, so that the gradient need not be given the weights.
+// column ranges of one array that is given three times, so that one product can make them; queries may be the last rows of
+// their sequences alone. A second output is what each softmax is made again from: the gradient need not be given weights.
 import {
   type ArrayType,
   bytesOf,
@@ -25,8 +25,10 @@ export interface AttentionParams {
   readonly heads: number;
   /** Heads of keys and values, which divide `heads`: as many query heads in a row share each. */
   readonly keyValueHeads: number;
-  /** Rows of the longest sequence. */
+  /** Queries of the longest sequence. */
   readonly longest: number;
+  /** Keys and values that stand before each sequence's queries and that all of these see; else there are as many as queries. */
+  readonly past: number;
   /** Queries and keys that see each other, over all sequences: what a head costs. */
   readonly pairs: number;
   /** True where all three inputs are one array whose rows hold queries, keys and values side by side. */
@@ -56,8 +58,8 @@ export function attentionShape(
   inputs: readonly ArrayType[],
   params: AttentionParams,
 ): AttentionShape {
-  const { T, A, B, C, O } = match(kernel, inputs, ["f32 TA", "f32 TB", "f32 TC", "i32 O"]);
-  const { heads: H, keyValueHeads: G, longest, packed } = params;
+  const { T, A, B, C, O, U } = match(kernel, inputs, ["f32 TA", "f32 UB", "f32 UC", "i32 O"]);
+  const { heads: H, keyValueHeads: G, longest, past, packed } = params;
   if (!Number.isInteger(H) || !Number.isInteger(G) || G < 1 || H < G || H % G !== 0) {
     throw new RangeError(
       `Cannot run ${kernel}: ${G} heads of keys and values do not divide ${H} heads of queries`,
@@ -84,9 +86,16 @@ export function attentionShape(
       `Cannot run ${kernel}: ${T} rows do not split into ${O - 1} sequences of up to ${longest}`,
     );
   }
-  if (longest > LONGEST) {
+  if (!Number.isInteger(past) || past < 0 || U !== T + (O - 1) * past) {
     throw new RangeError(
-      `Cannot run ${kernel}: a sequence has ${longest} rows, it may have at most ${LONGEST}`,
+      `Cannot run ${kernel}: there are ${U} keys for ${T} queries in ${
+        O - 1
+      } sequences with ${past} keys before them`,
+    );
+  }
+  if (longest + past > LONGEST) {
+    throw new RangeError(
+      `Cannot run ${kernel}: a sequence has ${longest + past} rows, it may have at most ${LONGEST}`,
     );
   }
   return {
@@ -148,11 +157,14 @@ export const attention: Kernel<AttentionParams> = {
     const { D, width, sequences, strides, keyColumn, valueColumn } = shape;
     const share = params.heads / params.keyValueHeads;
     for (let s = 0; s < sequences; s++) {
+      // Key u of the sequence, from 0, is row first + u; query t sees those up to row last + t.
+      const first = offset[s] + s * params.past;
+      const last = first - offset[s] + params.past;
       for (let t = offset[s]; t < offset[s + 1]; t++) {
         for (let head = 0; head < params.heads; head++) {
           const column = Math.floor(head / share) * width;
           const score: number[] = [];
-          for (let u = offset[s]; u <= t; u++) {
+          for (let u = first; u <= last + t; u++) {
             let dot = 0;
             for (let c = 0; c < width; c++) {
               dot += q[t * strides[0] + head * width + c] * k[u * strides[1] + keyColumn + column + c];
@@ -165,7 +177,7 @@ export const attention: Kernel<AttentionParams> = {
           const pair = normalizerOf(largest, Math.log(sum), 1 / Math.sqrt(width));
           normalizer.set(pair, 2 * (t * params.heads + head));
           score.forEach((each, at) => {
-            const row = (offset[s] + at) * strides[2] + valueColumn + column;
+            const row = (first + at) * strides[2] + valueColumn + column;
             for (let c = 0; c < width; c++) {
               o[t * D + head * width + c] += weigh(each) / sum * v[row + c];
             }
@@ -177,26 +189,27 @@ export const attention: Kernel<AttentionParams> = {
   wasm: "attention",
   cpu(inputs, params) {
     const { width, sequences, strides, keyColumn, valueColumn } = attentionShape("attention", inputs, params);
-    const { heads, keyValueHeads, longest } = params;
-    const most = mostQueries(longest);
+    const { heads, keyValueHeads, longest, past } = params;
+    const keys = longest + past;
+    const most = mostQueries(keys);
     const blocks = Math.ceil(longest / most);
-    const packed = causalBytes(longest, width);
+    const packed = causalBytes(keys, width);
     return {
       units: sequences * heads * blocks,
       grain: Math.max(
         1,
-        Math.floor(65536 / Math.max(1, Math.min(most, longest) * longest * Math.max(8, width))),
+        Math.floor(65536 / Math.max(1, Math.min(most, longest) * keys * Math.max(8, width))),
       ),
-      integers: [heads, keyValueHeads, width, ...strides, keyColumn, valueColumn, blocks, packed],
+      integers: [heads, keyValueHeads, width, ...strides, keyColumn, valueColumn, blocks, packed, past],
       floats: [1 / Math.sqrt(width)],
-      scratchBytes: packed + SUMS_BYTES + 4 * mostScores(longest),
+      scratchBytes: packed + SUMS_BYTES + 4 * mostScores(keys),
     };
   },
   wgsl: [math + program, math + serial],
   gpu(inputs, params, facts) {
     const { width, sequences, strides, keyColumn, valueColumn } = attentionShape("attention", inputs, params);
-    const { heads, keyValueHeads, longest } = params;
-    const alone = isSerial(longest, width, facts);
+    const { heads, keyValueHeads, longest, past } = params;
+    const alone = isSerial(longest + past, width, facts);
     const blocks = Math.ceil(longest / (alone ? 4 : 8));
     const slots = alone ? 1 : Math.ceil(width / 64);
     const units = sequences * heads * blocks * slots;
@@ -213,6 +226,7 @@ export const attention: Kernel<AttentionParams> = {
           blocks,
           slots,
           units,
+          past,
         ],
         floats: [1 / Math.sqrt(width)],
         workgroups: grid(alone ? Math.ceil(units / 32) : units, facts),
@@ -222,19 +236,19 @@ export const attention: Kernel<AttentionParams> = {
   cost(inputs, params) {
     const { T, D, width } = attentionShape("attention", inputs, params);
     const { heads, keyValueHeads, pairs } = params;
-    const given = f32(T, D + 2 * keyValueHeads * width);
-    return { flop: 4 * pairs * D, bytes: bytesOf(given, inputs[3], f32(T, D), f32(T, heads, 2)) };
+    const given = [f32(T, D), f32(inputs[1].shape[0], 2 * keyValueHeads * width)];
+    return { flop: 4 * pairs * D, bytes: bytesOf(...given, inputs[3], f32(T, D), f32(T, heads, 2)) };
   },
   rounding(inputs, params) {
     // A score sums `width` products; for entries around 1 their sizes add to sqrt(width) after scaling. Its error is
     // the relative error of a weight (2 ulp of the exponential more), which a result sees above and below the line.
     const { width } = attentionShape("attention", inputs, params);
-    return 2 * ((width + 2) * Math.sqrt(width) + 4) + params.longest;
+    return 2 * ((width + 2) * Math.sqrt(width) + 4) + params.longest + params.past;
   },
   gpuRounding(inputs, params) {
     // What is summed is scaled anew, an exponential and a product each time, for every 64 keys, or for every key that
     // outscores those before it: the logarithm of their number, in random order. Then a quotient.
-    const longest = Math.max(1, params.longest);
+    const longest = Math.max(1, params.longest + params.past);
     const scalings = Math.max(Math.ceil(longest / 64), 1 + Math.ceil(Math.log(longest)));
     return attention.rounding(inputs, params) + 4 * scalings + QUOTIENT;
   },
@@ -256,6 +270,14 @@ export const attention: Kernel<AttentionParams> = {
       width: 72,
       packed: false,
     }),
+    attentionCase("a row each behind others", [1, 1, 1], { heads: 2, width: 8, past: 70 }),
+    attentionCase("rows behind others, lengths that differ, apart", [9, 0, 100], {
+      heads: 6,
+      keyValueHeads: 2,
+      width: 5,
+      past: 33,
+      packed: false,
+    }),
     attentionCase("one element", [1], { heads: 1, width: 1 }),
     attentionCase("no rows", [0], { heads: 2, width: 4 }),
     attentionCase("no sequences", [], { heads: 2, width: 4 }),
@@ -267,12 +289,13 @@ export interface AttentionCase extends Pick<AttentionParams, "heads"> {
   readonly width: number;
   readonly keyValueHeads?: number;
   readonly packed?: boolean;
+  readonly past?: number;
 }
 
 /** The first four inputs of a case, and its params. Packed inputs are three arrays here, which only cost more. */
 export function attentionInputs(
   lengths: readonly number[],
-  { heads, width, keyValueHeads = heads, packed = true }: AttentionCase,
+  { heads, width, keyValueHeads = heads, packed = true, past = 0 }: AttentionCase,
 ): Pick<Case<AttentionParams>, "inputs" | "params"> & { readonly T: number } {
   const offsets = lengths.reduce((ends, length) => [...ends, ends[ends.length - 1] + length], [0]);
   const T = offsets[lengths.length];
@@ -281,14 +304,18 @@ export function attentionInputs(
   return {
     T,
     inputs: [
-      ...columns.map((count) => ({ type: f32(T, count), fill: { kind: "normal" } } as const)),
+      ...columns.map((count, at) => {
+        const rows = at === 0 ? T : T + lengths.length * past;
+        return { type: f32(rows, count), fill: { kind: "normal" } } as const;
+      }),
       { type: i32(offsets.length), fill: { kind: "values", values: offsets } },
     ],
     params: {
       heads,
       keyValueHeads,
       longest: Math.max(0, ...lengths),
-      pairs: lengths.reduce((sum, length) => sum + length * (length + 1) / 2, 0),
+      past,
+      pairs: lengths.reduce((sum, length) => sum + length * past + length * (length + 1) / 2, 0),
       packed,
     },
   };

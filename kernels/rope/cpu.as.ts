@@ -6,7 +6,7 @@ export function rope(from: i32, to: i32, list: usize): void {
   const x = address(list, 0), offset = address(list, 1), y = address(list, 2);
   const C = <usize>integer(list, 3), sequences = <usize>integer(list, 4), width = <usize>integer(list, 5);
   const turned = <usize>integer(list, 6), half = <usize>integer(list, 7), inverse = integer(list, 8) != 0;
-  const base = <f64>float(list, 9);
+  const first = <usize>integer(list, 9), base = <f64>float(list, 10);
   const cosines = scratch + (half << 3), sines = cosines + (half << 2);
   for (let i: usize = 0; i < half; i++) {
     store<f64>(scratch + (i << 3), Math.pow(base, -<f64>i / <f64>half));
@@ -17,7 +17,7 @@ export function rope(from: i32, to: i32, list: usize): void {
   const still = headBytes - 2 * apart, heads = turned * headBytes;
   for (let position = <usize>from; position < <usize>to; position++) {
     for (let i: usize = 0; i < half; i++) {
-      Math.sincos(<f64>position * load<f64>(scratch + (i << 3)));
+      Math.sincos(<f64>(first + position) * load<f64>(scratch + (i << 3)));
       store<f32>(cosines + (i << 2), <f32>Math.sincos_cos);
       store<f32>(sines + (i << 2), <f32>(inverse ? -Math.sincos_sin : Math.sincos_sin));
     }

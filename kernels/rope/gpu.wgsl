@@ -1,6 +1,6 @@
-// Turns entries i and i + half of the first `turned` heads of a row by the angle of (position, i), a row's position its
-// place in its sequence; what else is in the row is copied. x and y [rows, columns], offset [sequences + 1]. Cosines and
-// sines [positions, half] come as a table, because WGSL's own are good to 2^-11 only.
+// Turns entries i and i + half of the first `turned` heads of a row by the angle of (position, i), a row's position being
+// `first` and its place in its sequence; what else is in the row is copied. x and y [rows, columns], offset [sequences + 1].
+// Cosines and sines [positions, half] come as a table, because WGSL's own are good to 2^-11 only.
 // One invocation for a pair and a copied number of a row.
 
 override INVERSE: bool;
@@ -16,6 +16,8 @@ struct Given {
   copied: u32,
   sequences: u32,
   longest: u32,
+  // Position of each sequence's first row.
+  first: u32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -55,7 +57,7 @@ fn main(
   let item = i % given.items;
   let start = row * given.columns;
   if (item < given.pairs) {
-    let turn = turns[positionOf(row) * given.half + item % given.half];
+    let turn = turns[(given.first + positionOf(row)) * given.half + item % given.half];
     let sine = select(turn.y, -turn.y, INVERSE);
     let at = start + (item / given.half) * given.width + item % given.half;
     let a = x[at];

@@ -28,6 +28,8 @@ function positionsFor(longest: number): number {
 export interface RopeParams {
   /** Rows of the longest sequence. */
   readonly longest: number;
+  /** Position of each sequence's first row. */
+  readonly from: number;
   /** Heads in a row. */
   readonly heads: number;
   /** How many of them, from the first on, are turned; the others are copied. */
@@ -55,7 +57,7 @@ interface Bound {
 
 function bind(inputs: readonly ArrayType[], params: RopeParams): Bound {
   const { T, C, O } = match("rope", inputs, ["f32 TC", "i32 O"]);
-  const { longest, heads, turned, rotaryWidth, base } = params;
+  const { longest, from, heads, turned, rotaryWidth, base } = params;
   if (!Number.isInteger(heads) || heads < 1 || C < 1 || C % heads !== 0) {
     throw new RangeError(`Cannot run rope: ${C} columns do not split into ${heads} heads`);
   }
@@ -72,6 +74,9 @@ function bind(inputs: readonly ArrayType[], params: RopeParams): Bound {
     throw new RangeError(
       `Cannot run rope: ${T} rows do not split into ${O - 1} sequences of up to ${longest}`,
     );
+  }
+  if (!Number.isInteger(from) || from < 0) {
+    throw new RangeError(`Cannot run rope: positions begin at ${from}, choose a whole number from 0`);
   }
   if (!(base > 1 && base < 2 ** 100)) {
     throw new RangeError(`Cannot run rope: base is ${base}, it must be a number above 1`);
@@ -96,7 +101,7 @@ export const rope: Kernel<RopeParams> = {
       for (let t = offset[s]; t < offset[s + 1]; t++) {
         for (let head = 0; head < params.turned; head++) {
           for (let i = 0; i < half; i++) {
-            const angle = (t - offset[s]) * base ** (-i / half) * (params.inverse ? -1 : 1);
+            const angle = (params.from + t - offset[s]) * base ** (-i / half) * (params.inverse ? -1 : 1);
             const at = t * C + head * width + i;
             y[at] = x[at] * Math.cos(angle) - x[at + half] * Math.sin(angle);
             y[at + half] = x[at + half] * Math.cos(angle) + x[at] * Math.sin(angle);
@@ -112,7 +117,7 @@ export const rope: Kernel<RopeParams> = {
     return {
       units: params.longest,
       grain: Math.max(1, Math.floor(16384 / each)),
-      integers: [C, sequences, width, params.turned, half, Number(params.inverse)],
+      integers: [C, sequences, width, params.turned, half, Number(params.inverse), params.from],
       floats: [params.base],
       // A frequency (f64), a cosine and a sine for each pair of a head.
       scratchBytes: 16 * half,
@@ -122,7 +127,7 @@ export const rope: Kernel<RopeParams> = {
   gpu(inputs, params, facts) {
     const { T, C, sequences, width, half, pairs, copied } = bind(inputs, params);
     const base = Math.fround(params.base);
-    const positions = positionsFor(params.longest);
+    const positions = positionsFor(params.from + params.longest);
     const items = Math.max(pairs, copied);
     return {
       tables: [{ key: `${positions} ${half} ${base}`, values: () => turns(positions, half, base) }],
@@ -130,7 +135,10 @@ export const rope: Kernel<RopeParams> = {
         program,
         reads: [0, 1, 3],
         constants: { INVERSE: Number(params.inverse) },
-        integers: [T * items, items, C, width, params.turned, half, pairs, copied, sequences, params.longest],
+        integers: [
+          ...[T * items, items, C, width, params.turned, half, pairs, copied],
+          ...[sequences, params.longest, params.from],
+        ],
         workgroups: forEach(T * items, facts),
       }],
     };
@@ -155,6 +163,7 @@ export const rope: Kernel<RopeParams> = {
     ropeCase("lengths that differ, one of them 0", [5, 0, 1, 90, 17], 6, { heads: 3, turned: 2 }),
     ropeCase("all heads are turned", [4, 9], 12, { heads: 5, turned: 5 }),
     ropeCase("a part of each head", [4, 9], 10, { heads: 4, turned: 3, rotaryWidth: 4 }),
+    ropeCase("from a position on", [2, 0, 5], 8, { heads: 3, turned: 2, from: 300 }),
     ropeCase("no rows", [0], 8, { heads: 3, turned: 2 }),
     ropeCase("no sequences", [], 8, { heads: 3, turned: 2 }),
   ],
@@ -173,6 +182,13 @@ function ropeCase(
       { type: f32(offsets[lengths.length], params.heads * width), fill: { kind: "normal" } },
       { type: i32(offsets.length), fill: { kind: "values", values: offsets } },
     ],
-    params: { longest: Math.max(0, ...lengths), rotaryWidth: width, base: 10000, inverse: false, ...params },
+    params: {
+      longest: Math.max(0, ...lengths),
+      rotaryWidth: width,
+      from: 0,
+      base: 10000,
+      inverse: false,
+      ...params,
+    },
   };
 }
