@@ -131,6 +131,15 @@ export function wholeNumber(option: string, text: string, least: number, most = 
   throw new RangeError(`Cannot use --${option} ${text}: choose a whole number ${range}`);
 }
 
+/** A number, or null; its range is for whoever uses it to check. @throws {RangeError} when it is none. */
+export function numberOf(words: Pick<Words, "values">, name: string): number | null {
+  const text = valueOf(words, name);
+  if (text === null) return null;
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  throw new RangeError(`Cannot use --${name} ${text}: it is no number`);
+}
+
 /** Whole numbers with commas between, each once, or null. @throws {RangeError} when one is not. */
 export function wholeNumbersOf(
   words: Pick<Words, "values">,

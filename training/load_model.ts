@@ -4,10 +4,13 @@ import { filesUnder, isMissing } from "../formats/files.ts";
 import { isWeb, type Place } from "../formats/open_source.ts";
 import type { Backend } from "../kernels/kernel.ts";
 import { createModel, type Model } from "../models/model.ts";
+import { fork } from "../tensor/context.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
+import { sequencesOf } from "../tensor/sequences.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import { parseConfig, type RunConfig } from "./config.ts";
+import { look, type TokenLook } from "./look.ts";
 import { assignParameters, restoreStates, routerStates } from "./model_weights.ts";
 import { MODEL_ENDING } from "./run_store.ts";
 import { dataOf, isOfTask, type ModelOrigin } from "./saved_model.ts";
@@ -20,6 +23,8 @@ export interface LoadedModel extends ModelOrigin, Disposable {
   readonly config: RunConfig;
   /** How text becomes tokens; null for a task that is not of text. */
   readonly vocabulary: Vocabulary | null;
+  /** Experts, weights, probabilities and drops of a sequence's tokens, as in evaluation. */
+  look(tokenId: Int32Array): Promise<readonly TokenLook[]>;
   /** Frees the parameters; a second time does nothing. */
   close(): void;
 }
@@ -79,7 +84,15 @@ export async function loadModel(
     if (open) model.free();
     open = false;
   };
-  return { ...origin, model, config, vocabulary: data.vocabulary ?? null, close, [Symbol.dispose]: close };
+  return {
+    ...origin,
+    model,
+    config,
+    vocabulary: data.vocabulary ?? null,
+    look: (tokenId) => look(model, fork(backend), tokenId, sequencesOf([tokenId.length]), origin.step),
+    close,
+    [Symbol.dispose]: close,
+  };
 }
 
 /** Config and origin. @throws {RangeError} through `refuse` when they are missing or damaged. */

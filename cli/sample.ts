@@ -1,0 +1,175 @@
+// `deno task sample`: text from a model that a run kept, and which experts each of its tokens went to. The text goes to
+// standard output as it comes, remarks to standard error.
+import { resolve } from "node:path";
+import { decodeText, encodeText } from "../data/encode.ts";
+import { wordsOfPrompt } from "../data/plain_text.ts";
+import type { Vocabulary } from "../data/vocabulary.ts";
+import { checkDrawing } from "../models/draw.ts";
+import { generate, type GenerateOptions } from "../models/generate.ts";
+import { type LoadedModel, loadModel } from "../training/load_model.ts";
+import { findDevice, openDevice } from "./device.ts";
+import { type CommandLine, numberOf, runTask, valueOf, wholeNumberOf, type Words } from "./options.ts";
+import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
+import { loadPlugins } from "./plugin.ts";
+import { routingTable } from "./routing_table.ts";
+
+/** What `deno task sample` takes. */
+export const sampleLine: CommandLine = {
+  task: "sample",
+  about: "Goes on from a prompt with a model that `deno task experiments --save` kept.",
+  operands: "RUN",
+  options: {
+    prompt: { about: "text to go on from", value: "TEXT" },
+    "max-tokens": { about: "tokens to generate", value: "N", default: "64" },
+    temperature: {
+      about: "0 takes the most probable token; 1 draws as the model says, less than 1 likelier ones",
+      value: "T",
+      default: "0",
+    },
+    "top-p": {
+      about: "draw among the fewest tokens that hold this share of probability",
+      value: "P",
+      default: "1",
+    },
+    seed: { about: "seed of the draws", value: "N", default: "0" },
+    "show-routing": {
+      about: "for each token and layer, its experts with their weights, and those that had no room",
+    },
+    plugin: {
+      about: "a module with a router or kind of experts that the model has (repeatable)",
+      value: "FILE",
+      repeatable: true,
+    },
+    device: {
+      about: "cpu, webgpu, or auto: a GPU when there is one, else the CPU",
+      value: "NAME",
+      default: "cpu",
+    },
+    threads: { about: "CPU threads, 1 to 64 (default: one a core)", value: "N" },
+  },
+  notes: [
+    "RUN is a run's model, like results/compare/runs/languages-switch-seed0, or a folder that holds one.",
+    "",
+    "Examples",
+    "  deno task experiments --task languages --routers switch --seeds 1 --save",
+    "  deno task sample results/compare/runs/switch-seed0 --prompt 'All human ' --show-routing",
+  ],
+};
+
+/** What to generate from what. */
+export interface Choice {
+  readonly run: string;
+  readonly prompt: string;
+  readonly drawing: Required<Pick<GenerateOptions, "maxTokens" | "temperature" | "topP" | "seed">>;
+}
+
+/**
+ * Reads what is typed.
+ * @param stands Where the user stands, if not in the folder that the command runs in.
+ * @throws {RangeError} naming what cannot be used.
+ */
+export function readChoice(words: Words, stands: string | null): Choice {
+  const { names } = words;
+  if (names.length !== 1) {
+    throw new RangeError(
+      `Cannot sample from ${
+        names.length === 0 ? "nothing" : `"${names.join('", "')}"`
+      }: name one run, like ` +
+        "results/compare/runs/languages-switch-seed0, or a folder that holds one model",
+    );
+  }
+  const prompt = valueOf(words, "prompt");
+  if (prompt === null) throw new RangeError("Cannot sample without a prompt: give one with --prompt");
+  const [temperature, topP] = [numberOf(words, "temperature") ?? 0, numberOf(words, "top-p") ?? 1];
+  checkDrawing({ temperature, topP });
+  for (const option of ["top-p", "seed"]) {
+    const value = valueOf(words, option);
+    if (temperature !== 0 || value === null) continue;
+    throw new RangeError(
+      `Cannot use --${option} ${value} at temperature 0, which always takes the most probable token: add --temperature`,
+    );
+  }
+  const [run] = names;
+  return {
+    run: stands === null ? run : resolve(stands, run),
+    prompt,
+    drawing: {
+      maxTokens: wholeNumberOf(words, "max-tokens", 1, 1_000_000) ?? 64,
+      temperature,
+      topP,
+      seed: wholeNumberOf(words, "seed", 0) ?? 0,
+    },
+  };
+}
+
+async function main(given: Words): Promise<void> {
+  const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
+  const words = fromWhereTheUserStands(given, stands);
+  const choice = readChoice(words, stands);
+  const device = findDevice(valueOf(words, "device") ?? "cpu");
+  const threads = wholeNumberOf(words, "threads", 1, 64);
+  await loadPlugins(words.values.plugin);
+  const { backend } = await openDevice(device, { threads, blas: "off" });
+  try {
+    using loaded = await loadModel(choice.run, { backend });
+    const tokenId = await goOn(loaded, choice);
+    if (words.flags["show-routing"]) await showRouting(loaded, tokenId);
+  } finally {
+    backend.close();
+  }
+}
+
+/** Writes prompt and continuation; returns the tokens of both. */
+async function goOn(loaded: LoadedModel, { prompt, drawing }: Choice): Promise<Routed> {
+  const { model, step, run, config, vocabulary } = loaded;
+  if (!vocabulary) {
+    throw new RangeError(
+      `Cannot sample from ${run}: its task "${config.task.name}" is not of text, so it reads no prompt`,
+    );
+  }
+  const promptId = encodeText(prompt, vocabulary);
+  if (promptId.length === 0) {
+    throw new RangeError(
+      `Cannot sample from ${run}: the prompt "${prompt}" has no words; give it one or more`,
+    );
+  }
+  noteUnknown(prompt, vocabulary);
+  const decoding = decodeText(vocabulary);
+  for (const id of promptId) write(decoding.next(id));
+  const { tokenId, withoutCache } = await generate(model, promptId, {
+    ...drawing,
+    step,
+    onToken: ({ tokenId }) => write(decoding.next(tokenId)),
+  });
+  write(`${decoding.end()}\n`);
+  if (withoutCache) console.error(withoutCache);
+  return { promptId, tokenId };
+}
+
+/** Tokens that were given, and those that were generated. */
+interface Routed {
+  readonly promptId: Int32Array;
+  readonly tokenId: Int32Array;
+}
+
+async function showRouting({ look, vocabulary }: LoadedModel, { promptId, tokenId }: Routed): Promise<void> {
+  const tokens = await look(Int32Array.of(...promptId, ...tokenId));
+  write(`\n${routingTable(tokens, promptId.length, vocabulary!.words)}\n`);
+}
+
+function noteUnknown(prompt: string, { unit, words, idOf }: Vocabulary): void {
+  if (unit !== "words") return;
+  const unknown = [...new Set(wordsOfPrompt(prompt))].filter((word) => words[idOf(word)] !== word);
+  if (unknown.length === 0) return;
+  console.error(`Not in the vocabulary, and read as <unknown>: ${unknown.join(", ")}.`);
+}
+
+function write(text: string): void {
+  // What a model says may hold control characters, and a terminal would obey them.
+  const shown = Deno.stdout.isTerminal() ? text.replace(/[^\P{Cc}\n\t]/gu, "\uFFFD") : text;
+  for (let bytes = new TextEncoder().encode(shown); bytes.length > 0;) {
+    bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
+  }
+}
+
+if (import.meta.main) await runTask(sampleLine, main);
