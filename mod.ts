@@ -107,6 +107,8 @@ export { type Load, loadOf, type RoutingValues } from "./moe/load.ts";
 export * from "./models/spec.ts";
 export * from "./models/model.ts";
 export * from "./models/cache.ts";
+export type { Decided, RoutedPast } from "./moe/past.ts";
+export type { GrowingRows } from "./tensor/growing_rows.ts";
 export { type Drawing, type DrawnToken, drawToken } from "./models/draw.ts";
 export * from "./models/generate.ts";
 export { activeFlop, type FlopCounts, flopOf, type WeightCounts, weightsOf } from "./models/cost.ts";

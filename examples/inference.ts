@@ -2,38 +2,22 @@
 // Run it: deno run --allow-read examples/inference.ts model.safetensors
 import { readFile } from "node:fs/promises";
 import process from "node:process";
-import {
-  cpu,
-  createInit,
-  createModel,
-  equalSequences,
-  findTask,
-  memory,
-  parseTaskOptions,
-  random,
-  tensor,
-  topK,
-} from "@switchyard/moe";
-import { decodeCheckpoint, parseConfig, specOf } from "@switchyard/moe/training";
+import { cpu, equalSequences, findTask, memory, parseTaskOptions, random, topK } from "@switchyard/moe";
+import { loadModel } from "@switchyard/moe/training";
 
 const path = process.argv[2] ?? "model.safetensors";
-const { tensors, metadata } = decodeCheckpoint(await readFile(path), path);
-const config = parseConfig(JSON.parse(metadata.config));
+using backend = await cpu();
+using loaded = await loadModel(await readFile(path), { backend });
+const { model, config, step } = loaded;
 const { name, ...options } = config.task;
 const task = findTask(name);
 const data = await task.load(parseTaskOptions(task, options));
-
-using backend = await cpu();
-using model = createModel(specOf(config, data), createInit(backend, random(0)));
-for (const [name, parameter] of Object.entries(model.params)) {
-  parameter.assign(tensor(backend, tensors[name].values, tensors[name].shape));
-}
 
 using _scope = memory(backend);
 const [{ tokenId, target }] = data.evaluationExamples({ batch: 1, length: 256 });
 const { logits_TV, layers } = await model.forward(
   { tokenId_T: tokenId, sequences: equalSequences(1, tokenId.length) },
-  { training: false, step: 0, random: random(0) },
+  { training: false, step, random: random(0) },
 );
 const answers = await topK(logits_TV!, 1).index_TK.read();
 const right = answers.filter((answer, at) => answer === target[at]).length;

@@ -1,9 +1,9 @@
-// Trains a model on facts to remember and saves its weights as safetensors, with the config that they belong to.
+// Trains a model on facts to remember and saves it as safetensors, with the config that made it.
 // Run it: deno run --allow-write examples/train_and_save.ts model.safetensors
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { cpu, findTask, parseTaskOptions } from "@switchyard/moe";
-import { type CheckpointTensor, configOf, encodeCheckpoint, train } from "@switchyard/moe/training";
+import { configOf, train } from "@switchyard/moe/training";
 
 const path = process.argv[2] ?? "model.safetensors";
 const task = findTask("recall");
@@ -19,9 +19,6 @@ const { name: _, ...options } = config.task;
 using run = await train(config, { backend, data: await task.load(parseTaskOptions(task, options)) });
 console.log(`loss ${run.record.steps[0].loss.toFixed(3)} to ${run.record.end!.loss.toFixed(3)} nats`);
 
-const tensors: Record<string, CheckpointTensor> = {};
-for (const [name, parameter] of Object.entries(run.trainer!.model.params)) {
-  tensors[name] = { values: await parameter.read(), shape: parameter.shape };
-}
-await writeFile(path, encodeCheckpoint(tensors, { config: JSON.stringify(config) }));
-console.log(`${Object.keys(tensors).length} arrays in ${path}`);
+const { encodeModel, model } = run.trainer!;
+await writeFile(path, await encodeModel());
+console.log(`${Object.keys(model.params).length} arrays in ${path}`);

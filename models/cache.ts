@@ -7,6 +7,7 @@ import { type GrowingRows, growingRows } from "../tensor/growing_rows.ts";
 export interface LayerCache {
   /** Queries, keys and values side by side, f32 [tokens, (H + 2 G) W]. */
   readonly qkv: GrowingRows;
+  /** What its router was shown and decided. */
   readonly routed: RoutedPast;
 }
 
@@ -14,6 +15,7 @@ export interface LayerCache {
 export interface TokenCache extends Disposable {
   /** The tokens it holds, in order. */
   readonly tokenId: Int32Array;
+  /** What each layer keeps of them. */
   readonly layers: readonly LayerCache[];
   /** Takes note that all layers hold these tokens now. */
   hold(tokenId: Int32Array): void;

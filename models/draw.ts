@@ -11,6 +11,7 @@ export interface Drawing {
 
 /** A token that was drawn. */
 export interface DrawnToken {
+  /** Which token. */
   readonly tokenId: number;
   /** Its probability under the model, whatever the temperature. */
   readonly probability: number;

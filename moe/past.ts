@@ -8,10 +8,15 @@ import type { MoeLayer } from "./layer.ts";
 
 /** What a router decided, on the host: lists of N assignments. */
 export interface Decided {
+  /** Token of each assignment. */
   readonly token_N: Int32Array;
+  /** Expert of each; -1 = none. */
   readonly expert_N: Int32Array;
+  /** Expert that each asked for, before capacity. */
   readonly wanted_N: Int32Array;
+  /** Weight of each. */
   readonly weight_N: Float32Array;
+  /** K where assignments are laid out [T, K]; null for other layouts. */
   readonly choices: number | null;
 }
 

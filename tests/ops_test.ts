@@ -10,6 +10,7 @@ import { memory, release } from "../tensor/memory.ts";
 import { abs, clamp, maximum, minimum } from "../tensor/piecewise.ts";
 import { pow } from "../tensor/power.ts";
 import { meanOfReal, sumAll } from "../tensor/reduce.ts";
+import { concatRows, sliceRows } from "../tensor/row_blocks.ts";
 import { parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 
@@ -147,6 +148,43 @@ Deno.test("columns that are not there, or do not fit, are refused", () => {
   assertThrows(() => concatColumns([x, tall]), RangeError, "shapes [2, 3] and [3, 1]");
   const whole = tensor(onCpu, Int32Array.of(1, 2), [2, 1]);
   assertThrows(() => concatColumns([x, whole]), TypeError, "f32 and i32");
+});
+
+onBoth("rows are taken out and put one below the other, in any number of dimensions", async (backend) => {
+  const x = tensor(backend, Int32Array.of(1, 2, 3, 4, 5, 6, 7, 8), [4, 2]);
+  const [above, below] = [sliceRows(x, 0, 1), sliceRows(x, 1, 4)];
+  assertEquals([below.shape, await below.read()], [[3, 2], Int32Array.of(3, 4, 5, 6, 7, 8)]);
+  assertEquals(await concatRows([above, below]).read(), await x.read());
+  assertEquals(
+    await concatRows([below, sliceRows(x, 2, 2), above]).read(),
+    Int32Array.of(3, 4, 5, 6, 7, 8, 1, 2),
+  );
+  const deep = concatRows([tensor(backend, [1, 2], [1, 2, 1]), tensor(backend, [3, 4, 5, 6], [2, 2, 1])]);
+  assertEquals([deep.shape, await deep.read()], [[3, 2, 1], Float32Array.of(1, 2, 3, 4, 5, 6)]);
+  assertEquals([sliceRows(x, 4, 4).shape, concatRows([tensor(backend, [], [0, 3])]).shape], [[0, 2], [0, 3]]);
+});
+
+Deno.test("rows that are not there, or do not fit, are refused", () => {
+  using _scope = memory(onCpu);
+  const x = tensor(onCpu, [1, 2, 3, 4, 5, 6], [3, 2]);
+  for (const [from, to] of [[-1, 2], [2, 1], [0, 4], [0.5, 2]]) {
+    assertThrows(
+      () => sliceRows(x, from, to),
+      RangeError,
+      `Cannot slice rows ${from} to ${to} of shape [3, 2]`,
+    );
+  }
+  assertThrows(() => concatRows([]), RangeError, "Cannot join rows of no arrays");
+  assertThrows(
+    () => concatRows([x, tensor(onCpu, [1, 2, 3], [1, 3])]),
+    RangeError,
+    "Cannot join rows of shapes [3, 2] and [1, 3]: they may differ in their first axis alone",
+  );
+  assertThrows(
+    () => concatRows([x, tensor(onCpu, Int32Array.of(1, 2), [1, 2])]),
+    TypeError,
+    "rows of f32 and i32",
+  );
 });
 
 onBoth("the mean over real tokens is 0 where none is, and padding gets no gradient", async (backend) => {

@@ -196,6 +196,7 @@ Deno.test("a model is found by file, name, folder, bytes and Blob; folders with 
   await trainer.step();
   await trainer.saveModel(`${home}/runs/a.model.safetensors`);
   const file = await Deno.readFile(`${home}/runs/a.model.safetensors`);
+  assertEquals(await trainer.encodeModel(), file);
   const places = [
     home,
     `${home}/`,

@@ -18,6 +18,7 @@ import { specOf } from "./spec_of.ts";
 
 /** A model that was saved. Close it when done. */
 export interface LoadedModel extends ModelOrigin, Disposable {
+  /** The model, with its parameters. */
   readonly model: Model;
   /** The run that made it. */
   readonly config: RunConfig;

@@ -10,7 +10,7 @@ import { type Sequences, sequencesOf } from "../tensor/sequences.ts";
 import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
 import type { RunConfig } from "./config.ts";
 import { refuseLeak, seesLaterTokens } from "./causality.ts";
-import { writeCheckpoint } from "./checkpoint.ts";
+import { encodeCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { checkContract } from "./contract.ts";
 import { evaluate, type Evaluation, evaluationIsDue, evaluationPlan } from "./evaluate.ts";
 import { look, type TokenLook } from "./look.ts";
@@ -81,6 +81,8 @@ export interface Trainer extends Disposable {
   save(): Promise<void>;
   /** Saves the model as it is now, with its config, as a file for {@linkcode loadModel}. */
   saveModel(path: string): Promise<void>;
+  /** That file's bytes, for programs that run elsewhere than in Deno. */
+  encodeModel(): Promise<Uint8Array<ArrayBuffer>>;
   /** Frees weights and moments; a second time does nothing. */
   close(): void;
 }
@@ -148,9 +150,9 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
   });
   const schedule = { peak: train.learningRate, ...train };
   const pointAt = (step: number): Promise<Evaluation> => evaluate(model, { backend, data, plan, step });
-  const saveModel = async (path: string, kept?: KeptStep) => {
+  const modelNow = (kept?: KeptStep) => {
     const latest = rows.findLast((row) => row.kind === "evaluation");
-    const { tensors, metadata } = await modelToSave(model, config, data, {
+    return modelToSave(model, config, data, {
       run: header.run,
       step: state.step,
       loss: latest?.step === state.step ? latest.loss : null,
@@ -158,6 +160,9 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       task: data.digest,
       version: header.version,
     });
+  };
+  const saveModel = async (path: string, kept?: KeptStep) => {
+    const { tensors, metadata } = await modelNow(kept);
     await writeCheckpoint(path, tensors, metadata);
   };
   const keeper = keepModel &&
@@ -249,6 +254,10 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       await store.save(rows, timing(), ...await state.save());
     },
     saveModel: (path) => saveModel(path),
+    async encodeModel() {
+      const { tensors, metadata } = await modelNow();
+      return encodeCheckpoint(tensors, metadata);
+    },
     close,
     [Symbol.dispose]: close,
   };
