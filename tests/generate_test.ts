@@ -167,6 +167,8 @@ Deno.test("controls, grouped heads and layers of every kind are continued exactl
     { "placement.ranks": 4, "placement.ranksPerNode": 2 },
     { "experts.name": "swiglu" },
     { "experts.bias": true },
+    ...["low-rank", "mixed", "nested"].map((name) => ({ "experts.name": name })),
+    ...["sum", "learned"].map((mix) => ({ "model.sharedExpertWidth": 24, "model.sharedExpertMix": mix })),
     ...controls.map((control: ControlName) => ({ control })),
   ];
   for (const settings of configs) {

@@ -68,6 +68,14 @@ const cases: readonly (readonly [about: string, config: RunConfig, data: TaskDat
     smallText("locmoe-plus", { router: { name: "locmoe-plus", boundMemory: 0.5 } }),
     text,
   ],
+  ...["low-rank", "mixed", "nested"].map((name) =>
+    [`experts ${name}`, smallText("switch", { "experts.name": name }), text] as const
+  ),
+  [
+    "a shared expert",
+    smallText("switch", { "model.sharedExpertWidth": 24, "model.sharedExpertMix": "learned" }),
+    text,
+  ],
   ["no experts", smallText("switch", { control: "no experts" }), text],
   ["recall", ofTask(recall.defaults, { "task.name": "recall", "task.facts": 64 }), facts],
   ["regimes", ofTask(regimes.defaults, ofRules), rules],
