@@ -176,7 +176,8 @@ Deno.test("noisy top-k is plain loops over its equations, in every convention", 
             const weight = softmax64(picked.map((e) => noisy[e]));
             picked.forEach((e, choice) => {
               assertEquals(found.wanted[t * K + choice], real[t] ? e : -1);
-              assertAlmostEquals(found.weight[t * K + choice], weight[choice], 1e-5);
+              // A gate sees zeros in place of padding, and what it makes of them goes nowhere.
+              if (real[t]) assertAlmostEquals(found.weight[t * K + choice], weight[choice], 1e-5);
               importance[e] += real[t] * weight[choice];
             });
             if (noise === "none") continue;
@@ -312,8 +313,9 @@ Deno.test("hierarchical gating is plain loops over appendix B", async () => {
       want.sort((a, b) => b.weight - a.weight);
       want.forEach(({ expert, weight }, choice) => {
         assertEquals(found.wanted[t * K + choice], real[t] ? expert : -1);
+        if (!real[t]) return;
         assertAlmostEquals(found.weight[t * K + choice], weight, 1e-5);
-        if (real[t]) importance[expert] += weight;
+        importance[expert] += weight;
       });
     }
     const load = insideLoad.map((value, e) => {
