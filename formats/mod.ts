@@ -13,6 +13,19 @@ export {
 export { type ElementRange, readSafetensors, type Safetensors } from "./safetensors.ts";
 export type { TensorInfo } from "./safetensors_header.ts";
 export { readShardedSafetensors } from "./safetensors_index.ts";
+export { encodeOnnx, type OnnxLayout, writeOnnx } from "./onnx_write.ts";
+export { decodeOnnx, readOnnx } from "./onnx_read.ts";
+export { onnxFloats } from "./onnx_tensor.ts";
+export type {
+  ExternalData,
+  OnnxAttribute,
+  OnnxDtype,
+  OnnxModel,
+  OnnxNode,
+  OnnxTensor,
+  OnnxValue,
+} from "./onnx_model.ts";
+export type { BytesToMake } from "./protobuf.ts";
 export type { ByteSource } from "./byte_source.ts";
 export type { Place } from "./open_source.ts";
 export type { SafetensorsDtype } from "./number_formats.ts";
