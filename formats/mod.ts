@@ -15,6 +15,7 @@ export type { TensorInfo } from "./safetensors_header.ts";
 export { readShardedSafetensors } from "./safetensors_index.ts";
 export { encodeOnnx, type OnnxLayout, writeOnnx } from "./onnx_write.ts";
 export { decodeOnnx, readOnnx } from "./onnx_read.ts";
+export { type OnnxArray, type OnnxSession, openOnnx } from "./onnx_session.ts";
 export { onnxFloats } from "./onnx_tensor.ts";
 export type {
   ExternalData,

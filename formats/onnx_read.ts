@@ -11,7 +11,7 @@ import {
   type OnnxTensor,
   type OnnxValue,
 } from "./onnx_model.ts";
-import { dtypeOf, readTensor } from "./onnx_tensor.ts";
+import { checkLocation, dtypeOf, readTensor } from "./onnx_tensor.ts";
 import { contentOf, type Field, fieldsOf, textOf, wholeOf, wholesOf } from "./protobuf.ts";
 import { quoted, type Refuse } from "./strict_json.ts";
 
@@ -101,9 +101,7 @@ async function withItsBytes(tensor: OnnxTensor, path: string | null, name: strin
   };
   const { location, offset, bytes } = data;
   if (path === null) return refuse(`it lies in ${quoted(location)}, beside a file, and no path is known`);
-  if (/^[/\\]|^\w:|(^|[/\\])\.\.([/\\]|$)/.test(location)) {
-    refuse(`it is said to lie in ${quoted(location)}, outside the model's folder`);
-  }
+  checkLocation(location, refuse);
   const source = await openSource(path.slice(0, path.lastIndexOf("/") + 1) + location);
   if (offset + bytes > source.bytes) {
     refuse(`it is said to end at byte ${offset + bytes} of ${location}, which has ${source.bytes}`);

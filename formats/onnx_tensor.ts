@@ -148,6 +148,12 @@ function externalOf(entries: Readonly<Record<string, string>>, refuse: Refuse): 
   return { location, offset: wholeNumber("offset"), bytes: wholeNumber("length") };
 }
 
+/** Refuses places outside a model's folder. */
+export function checkLocation(location: string, refuse: Refuse): void {
+  if (!/^[/\\]|^\w:|(^|[/\\])\.\.([/\\]|$)/.test(location)) return;
+  refuse(`it is said to lie in ${quoted(location)}, outside the model's folder`);
+}
+
 /**
  * A tensor's values as 32-bit floats; F64 is rounded, all others come out as they are.
  * @throws {RangeError} for values that no 32-bit float holds, and where they lie in another file (`readOnnx` finds it).

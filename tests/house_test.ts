@@ -54,7 +54,7 @@ below.data = ["formats", "tensor", ...below.tensor];
 below.routers = below.cluster = ["tensor", ...below.tensor];
 below.experts = ["formats", "tensor", ...below.tensor];
 below.moe = ["routers", "experts", "cluster/exchange.ts", ...below.routers];
-below.models = ["moe", ...below.moe];
+below.models = ["formats", "moe", ...below.moe];
 below.tasks = ["data", "models", ...below.data, ...below.models];
 below.training = ["models", "tasks", ...below.tasks, ...below.models];
 below.report = ["training/record.ts", "cluster/timeline.ts"];

@@ -1,0 +1,168 @@
+// A mixture as onnxruntime's own operator, com.microsoft.MoE. It takes scores and makes weights of them by a softmax over the k
+// highest; given the logarithms of weights it gives back these weights over their sum, so that any router's choice fits.
+import type { Attributes, Name } from "./graph.ts";
+import { type Lowering, makerOf, type Stored } from "./lowering.ts";
+import type { Mixture } from "./mixture.ts";
+import { spread } from "./operators.ts";
+import { rowTest } from "./rows.ts";
+import type { Step, Traced } from "./trace.ts";
+import { reordered, turned } from "./weights.ts";
+
+const OTHERS = 'choose target "portable" or "dense"';
+/** The logarithm of no weight: e to this is 0. */
+const NOTHING = -1e4;
+
+/** What the operator knows of an expert. */
+interface Experts {
+  readonly first: Name;
+  readonly firstBias: Name;
+  readonly second: Name;
+  readonly secondBias: Name;
+  readonly attributes: Attributes;
+  /** What the experts read, [T, D]. */
+  readonly x: Traced;
+}
+
+/** Writes a mixture as one node. */
+export function fused(mixture: Mixture, on: Lowering): Name {
+  const { graph } = on;
+  const { E, K, expert_TK, weight_TK, base } = mixture;
+  if (!mixture.isNeverNegative) {
+    on.refuse(`its weights may be below 0, and the fused operator takes their logarithms; ${OTHERS}`);
+  }
+  const experts = expertsOf(mixture, on);
+  const weight_TE = spread(graph, expert_TK, weight_TK, E);
+  const score_TE = graph.node("Max", [graph.node("Log", [weight_TE]), graph.floats([NOTHING], [1])]);
+  const { first, firstBias, second, secondBias, attributes } = experts;
+  const mean_TD = graph.contributed(
+    "MoE",
+    [on.value(experts.x), score_TE, first, firstBias, second, ...(secondBias === "" ? [] : [secondBias])],
+    { k: { int: Math.min(K, E) }, normalize_routing_weights: { int: 1 }, ...attributes },
+  );
+  const total_T1 = graph.node("ReduceSum", [weight_TE, graph.wholes([1])]);
+  const y_TD = graph.node("Mul", [mean_TD, total_T1]);
+  return base ? graph.node("Add", [base, y_TD]) : y_TD;
+}
+
+/** act(x W + b) W + b, or silu(x W + b) (x W + b) W + b. */
+function expertsOf({ rows, grouping }: Mixture, on: Lowering): Experts {
+  const isRows = rowTest(grouping);
+  const second = productOf(rows, on);
+  if (second.activation !== null) refuseForm(on);
+  const hidden = makerOf(second.x) ?? refuseForm(on);
+  const after = {
+    second: turnedWeight(second.weight, on),
+    secondBias: second.bias ? on.value(second.bias) : "",
+  };
+  if (hidden.step.kernel === "swiglu") {
+    const [gate, unit] = hidden.step.inputs.map((input) => productOf(input, on));
+    if (gate.activation !== null || unit.activation !== null || gate.x !== unit.x || isRows(gate.x)) {
+      refuseForm(on);
+    }
+    return { ...after, ...gatedUnits(gate, unit, hidden.step, on), x: gate.x };
+  }
+  const first = productOf(second.x, on);
+  if (isRows(first.x)) refuseForm(on);
+  if (first.activation !== "relu" && first.activation !== "silu") {
+    on.refuse(
+      `its experts' activation is ${
+        first.activation ?? "none"
+      }; the fused operator has relu and silu (its gelu is an ` +
+        `approximation, 2e-4 away); ${OTHERS}`,
+    );
+  }
+  return {
+    ...after,
+    first: turnedWeight(first.weight, on),
+    firstBias: first.bias ? on.value(first.bias) : "",
+    attributes: { activation_type: { text: first.activation! } },
+    x: first.x,
+  };
+}
+
+function refuseForm(on: Lowering): never {
+  return on.refuse(`its experts are no two products with an activation or a gate between them; ${OTHERS}`);
+}
+
+/** A product of rows. */
+interface Product {
+  readonly x: Traced;
+  readonly weight: Traced;
+  readonly bias: Traced | null;
+  readonly activation: string | null;
+}
+
+function productOf(value: Traced, on: Lowering): Product {
+  const { origin } = value;
+  if (origin.kind !== "made" || origin.step.kernel !== "grouped_matmul") return refuseForm(on);
+  const { inputs, params } = origin.step;
+  if (params.half) return on.refuse(`its experts compute in half precision; ${OTHERS}`);
+  return {
+    x: inputs[0],
+    weight: inputs[1],
+    bias: params.biased ? inputs[params.each === undefined ? 3 : 4] : null,
+    activation: params.activation === undefined ? null : String(params.activation),
+  };
+}
+
+function storedOf(weight: Traced, on: Lowering): Stored {
+  return on.stored(weight) ?? on.refuse(`its experts' matrices are computed from others; ${OTHERS}`);
+}
+
+/** [E, K, M] as [E, M, K]. */
+function turnedWeight(weight: Traced, on: Lowering): Name {
+  const [E, K, M] = weight.type.shape;
+  return reordered(on, storedOf(weight, on), "turned", [E, M, K], (values) => turned(values, E, K, M));
+}
+
+/** Gates and units take turns in rows of one matrix. */
+function gatedUnits(
+  gate: Product,
+  unit: Product,
+  { params }: Step,
+  on: Lowering,
+): Pick<Experts, "first" | "firstBias" | "attributes"> {
+  const [E, D, F] = gate.weight.type.shape;
+  const [gates, units] = [storedOf(gate.weight, on), storedOf(unit.weight, on)];
+  const both: Stored = {
+    name: gates.name,
+    shape: [E, D, 2 * F],
+    read: async () => pairs(await gates.read(), await units.read(), 1),
+  };
+  const first = reordered(on, both, "gate-unit", [E, 2 * F, D], (values) => turned(values, E, D, 2 * F));
+  const { limit, steepness = 1, shift = 0 } = params as {
+    limit?: number;
+    steepness?: number;
+    shift?: number;
+  };
+  return {
+    first,
+    firstBias: biasPairs(gate.bias, unit.bias, on),
+    attributes: {
+      activation_type: { text: "swiglu" },
+      swiglu_fusion: { int: 1 },
+      activation_alpha: { float: steepness },
+      activation_beta: { float: shift },
+      ...(limit === undefined ? null : { swiglu_limit: { float: limit } }),
+    },
+  };
+}
+
+/** Values of two arrays in turns. */
+function pairs(a: Float32Array, b: Float32Array, run: number): Float32Array {
+  const both = new Float32Array(2 * a.length);
+  for (let at = 0; at < a.length; at += run) {
+    both.set(a.subarray(at, at + run), 2 * at);
+    both.set(b.subarray(at, at + run), 2 * at + run);
+  }
+  return both;
+}
+
+function biasPairs(gate: Traced | null, unit: Traced | null, on: Lowering): Name {
+  if (!gate && !unit) return "";
+  if (!gate || !unit) return refuseForm(on);
+  const [E, F] = gate.type.shape;
+  const [gates, units] = [storedOf(gate, on), storedOf(unit, on)];
+  const both = { ...gates, read: async () => pairs(await gates.read(), await units.read(), 1) };
+  return reordered(on, both, "gate-unit", [E, 2 * F], (values) => values);
+}

@@ -1,0 +1,43 @@
+// Weights of experts as a target wants them: a part of a parameter, or a parameter in another order, made when it is written.
+import type { Name } from "./graph.ts";
+import type { Lowering, Stored } from "./lowering.ts";
+import type { Traced } from "./trace.ts";
+
+/** Numbers of a parameter in another order, under a name that says which. */
+export function reordered(
+  on: Lowering,
+  { name, read }: Stored,
+  suffix: string,
+  shape: readonly number[],
+  order: (values: Float32Array) => Float32Array,
+): Name {
+  const size = shape.reduce((product, one) => product * one, 1);
+  return on.graph.weight(`${name}.${suffix}`, shape, {
+    length: 4 * size,
+    async make() {
+      const values = order(await read());
+      return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    },
+  });
+}
+
+/** What expert e has of numbers [E, ...]. */
+export function ofExpert(on: Lowering, value: Traced, e: number): Name {
+  const shape = value.type.shape.slice(1);
+  const stored = on.stored(value);
+  if (!stored) return on.graph.node("Gather", [on.value(value), on.graph.wholes([e], [])]);
+  const size = shape.reduce((product, one) => product * one, 1);
+  return reordered(on, stored, String(e), shape, (values) => values.subarray(e * size, (e + 1) * size));
+}
+
+/** Matrices [E, K, M] as [E, M, K]. */
+export function turned(values: Float32Array, E: number, K: number, M: number): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let e = 0; e < E; e++) {
+    const from = e * K * M;
+    for (let k = 0; k < K; k++) {
+      for (let m = 0; m < M; m++) result[from + m * K + k] = values[from + k * M + m];
+    }
+  }
+  return result;
+}
