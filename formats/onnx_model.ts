@@ -3,8 +3,14 @@
 import type { SafetensorsDtype } from "./number_formats.ts";
 import type { BytesToMake } from "./protobuf.ts";
 
-/** Kinds of numbers, by the names that this package has for them; each with its number in ONNX. */
-export const onnxDtypes = {
+/** A kind of number that ONNX graphs hold, by the name that safetensors files give it. */
+export type OnnxDtype = Extract<
+  SafetensorsDtype,
+  "F32" | "U8" | "I8" | "U16" | "I16" | "I32" | "I64" | "BOOL" | "F16" | "F64" | "U32" | "U64" | "BF16"
+>;
+
+/** Kinds of numbers, each with its number in ONNX. */
+export const onnxDtypes: Readonly<Record<OnnxDtype, number>> = {
   F32: 1,
   U8: 2,
   I8: 3,
@@ -18,10 +24,7 @@ export const onnxDtypes = {
   U32: 12,
   U64: 13,
   BF16: 16,
-} as const satisfies Partial<Record<SafetensorsDtype, number>>;
-
-/** A kind of number that ONNX graphs hold. */
-export type OnnxDtype = keyof typeof onnxDtypes;
+};
 
 /** A setting of a node, by what kind of setting it is. */
 export type OnnxAttribute =
@@ -40,13 +43,17 @@ export interface OnnxNode {
   readonly domain: string;
   /** Values it reads, by name; "" for an optional one that is left out. */
   readonly inputs: readonly string[];
+  /** Values it makes, by name. */
   readonly outputs: readonly string[];
+  /** Its settings by name. */
   readonly attributes: Readonly<Record<string, OnnxAttribute>>;
 }
 
 /** Numbers that are part of a model. */
 export interface OnnxTensor {
+  /** What nodes call it. */
   readonly name: string;
+  /** What kind of numbers it has. */
   readonly dtype: OnnxDtype;
   /** Sizes of its dimensions; none for a single number. */
   readonly shape: readonly number[];
@@ -58,13 +65,17 @@ export interface OnnxTensor {
 export interface ExternalData {
   /** Its path from the model's folder. */
   readonly location: string;
+  /** Its first byte there. */
   readonly offset: number;
+  /** How many they are. */
   readonly bytes: number;
 }
 
 /** An input or output of a graph. */
 export interface OnnxValue {
+  /** What nodes and callers call it. */
   readonly name: string;
+  /** What kind of numbers it has. */
   readonly dtype: OnnxDtype;
   /** Sizes, or names of sizes that differ from call to call. */
   readonly shape: readonly (number | string)[];
@@ -74,9 +85,13 @@ export interface OnnxValue {
 export interface OnnxModel {
   /** Version of each domain's operators: `{ "": 18 }`. */
   readonly opsets: Readonly<Record<string, number>>;
+  /** Its operations, each behind those whose values it reads. */
   readonly nodes: readonly OnnxNode[];
+  /** Numbers that are part of it. */
   readonly weights: readonly OnnxTensor[];
+  /** What it is given. */
   readonly inputs: readonly OnnxValue[];
+  /** What it gives. */
   readonly outputs: readonly OnnxValue[];
   /** Texts by name. */
   readonly metadata: Readonly<Record<string, string>>;

@@ -14,7 +14,9 @@ export interface OnnxArray {
 
 /** A model that is ready to run. */
 export interface OnnxSession extends AsyncDisposable {
+  /** Names of its inputs. */
   readonly inputs: readonly string[];
+  /** Names of its outputs. */
   readonly outputs: readonly string[];
   /**
    * Runs it once.

@@ -4,6 +4,7 @@ import type { Refuse } from "./strict_json.ts";
 
 /** Bytes that are made when it is their turn to be written, and let go then. */
 export interface BytesToMake {
+  /** How many there will be. */
   readonly length: number;
   /** Gives just that many bytes. */
   make(): Uint8Array | Promise<Uint8Array>;

@@ -61,8 +61,7 @@ export async function exportLayer(
   options: OnnxOptions = {},
 ): Promise<OnnxModel> {
   const { D, params } = layer;
-  const all = { ...prefixed("router.", params.router), ...prefixed("experts.", params.experts) };
-  const tokens = chooseTokens([D, ...sizesOf(all)]);
+  const tokens = chooseTokens([D, ...sizesOf(params)]);
   const trace = traceOn(backend);
   using _scope = memory(trace.backend);
   const x_TD = tensor(trace.backend, trace.input("x", new Float32Array(tokens * D)), [tokens, D]);
@@ -80,7 +79,7 @@ export async function exportLayer(
     target: options.target ?? "fused",
     longest: 0,
     input(_graph, name) {
-      if (name === "x") return "x";
+      if (name === "x") return name;
       throw new RangeError(
         "Cannot export the layer: its router reads token ids, and a layer alone is given none; export the model",
       );
@@ -89,7 +88,7 @@ export async function exportLayer(
     sequences() {
       throw new RangeError("Cannot export the layer: it reads whole sequences");
     },
-    stored: memoryOf(backend, all),
+    stored: memoryOf(backend, params),
   });
   const choice = choiceOf(routing, trace, on, "the layer's router");
   on.graph.rename(on.about("the layer's experts", () => on.value(trace.valueOf(y_TD.buffer))), "y");
@@ -185,10 +184,6 @@ function traceOn(backend: Backend): Trace {
 
 function sizeOfAxis(graph: Graph, value: Name, axis: number): Name {
   return graph.node("Gather", [graph.node("Shape", [value]), graph.wholes([axis])]);
-}
-
-function prefixed(prefix: string, params: Params): Params {
-  return Object.fromEntries(Object.entries(params).map(([name, param]) => [prefix + name, param]));
 }
 
 function sizesOf(params: Params): number[] {
