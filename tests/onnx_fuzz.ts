@@ -2,6 +2,7 @@
 // what a second, simpler reader here finds.
 import { assert, assertEquals } from "@std/assert";
 import { decodeOnnx, encodeOnnx, type OnnxModel } from "../formats/mod.ts";
+import { readFeedForward } from "../models/onnx/mod.ts";
 import { random } from "../tensor/random.ts";
 import oracle from "./oracles/onnx_model.json" with { type: "json" };
 
@@ -27,7 +28,28 @@ const small: OnnxModel = {
   outputs: [{ name: "y", dtype: "F32", shape: ["N", 3] }],
   metadata: { note: "a" },
 };
-const whole = [Uint8Array.fromBase64(oracle.file), await encodeOnnx(small)];
+const node = (op: string, inputs: string[], output: string) => ({
+  op,
+  domain: "",
+  inputs,
+  outputs: [output],
+  attributes: {},
+});
+const network: OnnxModel = {
+  ...small,
+  nodes: [
+    node("MatMul", ["x", "a"], "h"),
+    node("Sigmoid", ["h"], "s"),
+    node("Mul", ["h", "s"], "u"),
+    node("Gemm", ["u", "b", "c"], "y"),
+  ],
+  weights: [
+    { name: "a", dtype: "F32", shape: [2, 3], data: bytesOf(24) },
+    { name: "b", dtype: "F16", shape: [3, 2], data: bytesOf(12) },
+    { name: "c", dtype: "BF16", shape: [2], data: bytesOf(4) },
+  ],
+};
+const whole = [Uint8Array.fromBase64(oracle.file), await encodeOnnx(small), await encodeOnnx(network)];
 const varints = [
   [0],
   [1],
@@ -154,6 +176,12 @@ async function check(seed: number): Promise<boolean> {
     assert(same, `seed ${seed}: ${name} [${shape}] was read otherwise`);
   }
   assertEquals(decodeOnnx(await encodeOnnx(model)), model, `seed ${seed}`);
+  try {
+    const { D, F, weights } = await readFeedForward(bytes);
+    assertEquals([weights.in.length, weights.out.length], [D * F, F * D], `seed ${seed}`);
+  } catch (error) {
+    assert(error instanceof RangeError && /^Cannot read /.test(error.message), `seed ${seed}: ${error}`);
+  }
   return true;
 }
 

@@ -5,4 +5,5 @@
  */
 export { exportLayer, exportModel, type OnnxOptions } from "./export.ts";
 export { type Agreement, agreementOf } from "./agreement.ts";
+export { type FeedForwardNetwork, readFeedForward, startFrom } from "./feed_forward.ts";
 export type { Target } from "./lowering.ts";
