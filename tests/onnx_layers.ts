@@ -75,8 +75,9 @@ export async function agreement(layer: MoeLayer, target: Target): Promise<LayerA
     Array.from(ours, (value, at) => Math.abs(value - Number(theirs[at])));
   const y = await y_TD.read();
   const expert_N = await routing.expert_N.read();
+  const difference = Math.max(...apart(y, found.y.values));
   return {
-    outputs: Math.max(...apart(y, found.y.values)) / Math.max(...y.map(Math.abs)),
+    outputs: difference === 0 ? 0 : difference / Math.max(...y.map(Math.abs)),
     weights: Math.max(...apart(await routing.weight_N.read(), found.weights.values)),
     different: apart(expert_N, found.experts.values).filter((difference) => difference !== 0).length,
   };

@@ -1,11 +1,13 @@
 // A mixture in a trace: where rows are summed by token, the grouping says who chose whom, and what lies between is what experts
 // compute. From there on it is written for one of three targets.
+import { byAssignment } from "./assignments.ts";
 import { patternOf } from "./facts.ts";
 import { dense } from "./dense.ts";
 import { fused } from "./fused.ts";
 import { type Lowering, makerOf, type Rule, withoutViews } from "./lowering.ts";
 import type { Mixture } from "./mixture.ts";
 import { portable } from "./portable.ts";
+import { holdsMixture } from "./rows.ts";
 import type { Traced } from "./trace.ts";
 
 const targets = { fused, portable, dense };
@@ -37,6 +39,7 @@ export const combineRows: Rule = (step, find, on) => {
     base,
     D: rows.type.shape[1],
   };
+  if (holdsMixture(rows)) return [byAssignment(mixture, on, (...inner) => combineRows(...inner)[0])];
   return [targets[on.target](mixture, on)];
 };
 

@@ -178,7 +178,7 @@ export async function exportModel(
 function traceOn(backend: Backend): Trace {
   return openTrace(
     backend,
-    () => new RangeError("Cannot export the model: it reads values on the host while it routes"),
+    () => new RangeError("Cannot export the model: its router or its experts compute on the host"),
   );
 }
 

@@ -1,10 +1,10 @@
 // A mixture as onnxruntime's own operator, com.microsoft.MoE. It takes scores and makes weights of them by a softmax over the k
 // highest; given the logarithms of weights it gives back these weights over their sum, so that any router's choice fits.
 import type { Attributes, Name } from "./graph.ts";
+import { type Keys, keysOf } from "./keys.ts";
 import { type Lowering, makerOf, type Stored } from "./lowering.ts";
 import type { Mixture } from "./mixture.ts";
 import { spread } from "./operators.ts";
-import { rowTest } from "./rows.ts";
 import type { Step, Traced } from "./trace.ts";
 import { reordered, turned } from "./weights.ts";
 
@@ -45,24 +45,29 @@ export function fused(mixture: Mixture, on: Lowering): Name {
 }
 
 /** act(x W + b) W + b, or silu(x W + b) (x W + b) W + b. */
-function expertsOf({ rows, grouping }: Mixture, on: Lowering): Experts {
-  const isRows = rowTest(grouping);
-  const second = productOf(rows, on);
+function expertsOf({ rows, grouping, E }: Mixture, on: Lowering): Experts {
+  const keys = keysOf(grouping, E);
+  const second = productOf(rows, keys, on);
   if (second.activation !== null) refuseForm(on);
-  const hidden = makerOf(second.x) ?? refuseForm(on);
+  const hidden = makerOf(second.x)?.step ?? refuseForm(on);
   const after = {
     second: turnedWeight(second.weight, on),
     secondBias: second.bias ? on.value(second.bias) : "",
   };
-  if (hidden.step.kernel === "swiglu") {
-    const [gate, unit] = hidden.step.inputs.map((input) => productOf(input, on));
-    if (gate.activation !== null || unit.activation !== null || gate.x !== unit.x || isRows(gate.x)) {
-      refuseForm(on);
+  const ofTokens = (product: Product) => keys.isOfRows(product.x) ? refuseForm(on) : product;
+  switch (hidden.kernel) {
+    case "swiglu": {
+      const [gate, unit] = hidden.inputs.map((input) => ofTokens(productOf(input, keys, on)));
+      if (gate.activation !== null || unit.activation !== null || gate.x !== unit.x) refuseForm(on);
+      return { ...after, ...gatedUnits(gate, unit, on), attributes: gateOf(hidden), x: gate.x };
     }
-    return { ...after, ...gatedUnits(gate, unit, hidden.step, on), x: gate.x };
+    case "paired_swiglu": {
+      const both = ofTokens(productOf(hidden.inputs[0], keys, on));
+      if (both.activation !== null) refuseForm(on);
+      return { ...after, ...firstOf(both, on), attributes: gateOf(hidden), x: both.x };
+    }
   }
-  const first = productOf(second.x, on);
-  if (isRows(first.x)) refuseForm(on);
+  const first = ofTokens(productOf(second.x, keys, on));
   if (first.activation !== "relu" && first.activation !== "silu") {
     on.refuse(
       `its experts' activation is ${
@@ -71,13 +76,12 @@ function expertsOf({ rows, grouping }: Mixture, on: Lowering): Experts {
         `approximation, 2e-4 away); ${OTHERS}`,
     );
   }
-  return {
-    ...after,
-    first: turnedWeight(first.weight, on),
-    firstBias: first.bias ? on.value(first.bias) : "",
-    attributes: { activation_type: { text: first.activation! } },
-    x: first.x,
-  };
+  const attributes = { activation_type: { text: first.activation! } };
+  return { ...after, ...firstOf(first, on), attributes, x: first.x };
+}
+
+function firstOf({ weight, bias }: Product, on: Lowering): Pick<Experts, "first" | "firstBias"> {
+  return { first: turnedWeight(weight, on), firstBias: bias ? on.value(bias) : "" };
 }
 
 function refuseForm(on: Lowering): never {
@@ -92,11 +96,13 @@ interface Product {
   readonly activation: string | null;
 }
 
-function productOf(value: Traced, on: Lowering): Product {
+function productOf(value: Traced, keys: Keys, on: Lowering): Product {
   const { origin } = value;
   if (origin.kind !== "made" || origin.step.kernel !== "grouped_matmul") return refuseForm(on);
   const { inputs, params } = origin.step;
   if (params.half) return on.refuse(`its experts compute in half precision; ${OTHERS}`);
+  const own = keys.ownOfOffset(inputs[2]);
+  if (!own?.every((one, e) => one === e)) refuseForm(on);
   return {
     x: inputs[0],
     weight: inputs[1],
@@ -116,46 +122,37 @@ function turnedWeight(weight: Traced, on: Lowering): Name {
 }
 
 /** Gates and units take turns in rows of one matrix. */
-function gatedUnits(
-  gate: Product,
-  unit: Product,
-  { params }: Step,
-  on: Lowering,
-): Pick<Experts, "first" | "firstBias" | "attributes"> {
+function gatedUnits(gate: Product, unit: Product, on: Lowering): Pick<Experts, "first" | "firstBias"> {
   const [E, D, F] = gate.weight.type.shape;
   const [gates, units] = [storedOf(gate.weight, on), storedOf(unit.weight, on)];
   const both: Stored = {
     name: gates.name,
     shape: [E, D, 2 * F],
-    read: async () => pairs(await gates.read(), await units.read(), 1),
+    read: async () => pairs(await gates.read(), await units.read()),
   };
   const first = reordered(on, both, "gate-unit", [E, 2 * F, D], (values) => turned(values, E, D, 2 * F));
+  return { first, firstBias: biasPairs(gate.bias, unit.bias, on) };
+}
+
+/** What makes of gates and units what experts make of them. */
+function gateOf({ params }: Step): Attributes {
   const { limit, steepness = 1, shift = 0 } = params as {
     limit?: number;
     steepness?: number;
     shift?: number;
   };
   return {
-    first,
-    firstBias: biasPairs(gate.bias, unit.bias, on),
-    attributes: {
-      activation_type: { text: "swiglu" },
-      swiglu_fusion: { int: 1 },
-      activation_alpha: { float: steepness },
-      activation_beta: { float: shift },
-      ...(limit === undefined ? null : { swiglu_limit: { float: limit } }),
-    },
+    activation_type: { text: "swiglu" },
+    swiglu_fusion: { int: 1 },
+    activation_alpha: { float: steepness },
+    activation_beta: { float: shift },
+    ...(limit === undefined ? {} : { swiglu_limit: { float: limit } }),
   };
 }
 
 /** Values of two arrays in turns. */
-function pairs(a: Float32Array, b: Float32Array, run: number): Float32Array {
-  const both = new Float32Array(2 * a.length);
-  for (let at = 0; at < a.length; at += run) {
-    both.set(a.subarray(at, at + run), 2 * at);
-    both.set(b.subarray(at, at + run), 2 * at + run);
-  }
-  return both;
+function pairs(a: Float32Array, b: Float32Array): Float32Array {
+  return Float32Array.from({ length: 2 * a.length }, (_, at) => (at % 2 === 0 ? a : b)[at >> 1]);
 }
 
 function biasPairs(gate: Traced | null, unit: Traced | null, on: Lowering): Name {
@@ -163,6 +160,6 @@ function biasPairs(gate: Traced | null, unit: Traced | null, on: Lowering): Name
   if (!gate || !unit) return refuseForm(on);
   const [E, F] = gate.type.shape;
   const [gates, units] = [storedOf(gate, on), storedOf(unit, on)];
-  const both = { ...gates, read: async () => pairs(await gates.read(), await units.read(), 1) };
+  const both = { ...gates, read: async () => pairs(await gates.read(), await units.read()) };
   return reordered(on, both, "gate-unit", [E, 2 * F], (values) => values);
 }

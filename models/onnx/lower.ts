@@ -4,11 +4,19 @@ import { openShape, patternOf, signs } from "./facts.ts";
 import { createGraph, type Graph, type Name } from "./graph.ts";
 import type { Lowering, Rule, Stored, Target } from "./lowering.ts";
 import { combineRows } from "./combine.ts";
+import { gatherRows, groupedMatmul } from "./one_group.ts";
 import { operators } from "./operators.ts";
 import { attention, rope } from "./positions.ts";
 import type { Step, Traced } from "./trace.ts";
 
-const rules: Readonly<Record<string, Rule>> = { ...operators, combine_rows: combineRows, rope, attention };
+const rules: Readonly<Record<string, Rule>> = {
+  ...operators,
+  gather_rows: gatherRows,
+  grouped_matmul: groupedMatmul,
+  combine_rows: combineRows,
+  rope,
+  attention,
+};
 
 const DRAWS = "it draws random numbers";
 const CAPACITY =
@@ -30,7 +38,6 @@ const reasons: Readonly<Record<string, string>> = {
   group_by: MATCHES,
   balanced_assignment: MATCHES,
   exchange_gain: MATCHES,
-  grouped_matmul: "it mixes the tokens of a sequence, and an exported model decides for each token alone",
   hash_pairs: "it hashes pairs of tokens with a function that ONNX has no operator for",
 };
 

@@ -1,10 +1,10 @@
 // Kernels as standard ONNX operators, each on its own; what they compute is said in kernels/*/kernel.ts. Nothing here mixes
 // tokens: a sum, a maximum or a product over an axis that counts tokens is refused.
-import { countsTokens } from "./facts.ts";
+import { countsTokens, patternOf } from "./facts.ts";
 import { gatherRows } from "./gather.ts";
 import type { Graph, Name } from "./graph.ts";
-import type { Lowering, Rule } from "./lowering.ts";
-import type { Traced } from "./trace.ts";
+import { type Lowering, type Rule, withoutViews } from "./lowering.ts";
+import type { Step, Traced } from "./trace.ts";
 
 const MIXES =
   "it compares or mixes the tokens of a batch, and an exported model decides for each token alone";
@@ -58,6 +58,12 @@ export function scaled(graph: Graph, x: Name, scale: number): Name {
 /** x rounded to 16 bits. */
 export function rounded(graph: Graph, x: Name): Name {
   return graph.node("Cast", [graph.node("Cast", [x], { to: { int: 10 } })], { to: { int: 1 } });
+}
+
+/** What a product does to its sums. */
+export function activated(sum: Name, { activation, half }: Step["params"], { graph }: Lowering): Name {
+  const y = activation ? elementwise(graph, String(activation), sum) : sum;
+  return half ? rounded(graph, y) : y;
 }
 
 /** gate' sigmoid(steepness gate') (x' + shift), gate' clamped from above and x' on both sides. */
@@ -145,6 +151,11 @@ export const operators: Readonly<Record<string, Rule>> = {
   },
   take_along({ inputs: [x, index] }, find, on) {
     const { graph } = on;
+    const { origin } = withoutViews(index);
+    const columns = origin.kind === "numbers" ? patternOf(origin.values, index.type.shape[0]) : null;
+    if (columns?.step === 0 && columns.first.every((column) => column >= 0)) {
+      return [graph.node("Gather", [find(x), graph.wholes(columns.first)], { axis: { int: -1 } })];
+    }
     if (on.isNeverNegative(index)) {
       return [graph.node("GatherElements", [find(x), find(index)], { axis: { int: 1 } })];
     }
@@ -171,6 +182,12 @@ export const operators: Readonly<Record<string, Rule>> = {
     const squares = graph.node("ReduceSum", [graph.node("Mul", [find(x), find(x)]), graph.wholes([1])]);
     const norm = graph.node("Sqrt", [graph.node("Add", [squares, graph.floats([1e-20], [1])])]);
     return [graph.node("Div", [scaled(graph, sums, Math.sqrt(chunks / D)), norm])];
+  },
+  paired_swiglu({ inputs: [x], params }, find, { graph }) {
+    const ends = graph.wholes([2 ** 31]);
+    const half = (from: number) =>
+      graph.node("Slice", [find(x), graph.wholes([from]), ends, graph.wholes([-1]), graph.wholes([2])]);
+    return [gated(graph, half(0), half(1), params)];
   },
   swiglu: ({ inputs: [gate, x], params }, find, { graph }) => [gated(graph, find(gate), find(x), params)],
 };

@@ -1,51 +1,36 @@
-// What experts compute, written once for the rows of one expert (portable) or for all tokens and experts at once (dense): both
-// follow the same steps and differ in what a row, a matrix and a bias are.
-import { countsTokens, openShape } from "./facts.ts";
+// What experts compute, written once for three spaces of rows: those of one expert (portable), all tokens for all experts at once
+// (dense), and assignments in the order that tokens have them. All follow the same steps; a space says what a row, a product and
+// an expert's number are there.
+import { countsTokens, openShape, patternOf } from "./facts.ts";
 import type { Name } from "./graph.ts";
-import { type Find, type Lowering, makerOf } from "./lowering.ts";
-import { elementwise, operators, rounded } from "./operators.ts";
+import { keysOf, type Own } from "./keys.ts";
+import { type Find, type Lowering, makerOf, withoutViews } from "./lowering.ts";
+import { activated, operators } from "./operators.ts";
 import type { Step, Traced } from "./trace.ts";
 
 /** What rows are. */
 export interface RowSpace {
+  /** Number of each row's expert, whole numbers that broadcast over rows. */
+  readonly key: Name;
   /** Rows of tokens, from their value. */
   rowsOf(x: Name): Name;
-  /** Matrices [E, K, M] of each expert. */
-  matrix(weight: Traced): Name;
-  /** Numbers [E, M] of each expert, to be added to its rows. */
-  bias(bias: Traced): Name;
+  /** Rows times their expert's matrix of [n, K, M], plus its bias of [n, M]. */
+  product(rows: Name, weight: Traced, bias: Traced | null, own: Own): Name;
+  /** What `made` gives experts that have a number in `from`, and 0 for the others; both for those that have one in `to`. */
+  only(made: () => Name, from: Own, to: Own): Name;
   /** The shape that rows of this shape have, -1 standing for how many there are. */
   shape(open: readonly number[]): number[];
+  /** Sums of a mixture inside experts; null where a space has no room for one. */
+  readonly combine: ((step: Step, find: Find) => Name) | null;
 }
 
-/** Tells whether values are sorted rows: whether they come from a product or a gather by the order of a grouping. */
-export function rowTest(grouping: Step): (value: Traced) => boolean {
-  const known = new Map<Traced, boolean>();
-  const isOf = (value: Traced) => makerOf(value)?.step === grouping;
-  const isRows = (value: Traced): boolean => {
-    let found = known.get(value);
-    if (found === undefined) {
-      const made = makerOf(value);
-      found = made !== null &&
-        (made.step === grouping || made.step.inputs.some((input) => isOf(input) || isRows(input)));
-      known.set(value, found);
-    }
-    return found;
-  };
-  return isRows;
-}
-
-/** Finds values among rows; what is not of rows is found among tokens, where only the model's own numbers may come from. */
-export function findRows(space: RowSpace, isRows: (value: Traced) => boolean, on: Lowering): Find {
+/** Finds values among the rows that a grouping sorts. What is of no row may only be the model's own. */
+export function findRows(grouping: Step, E: number, space: RowSpace, on: Lowering): Find {
+  const keys = keysOf(grouping, E);
   const made = new Map<Step, readonly Name[]>();
   const find: Find = (value) => {
-    if (!isRows(value)) {
-      if (countsTokens(value.type.shape, 0, on.tokens)) {
-        on.refuse("its experts read what comes with each token beside the token itself");
-      }
-      return on.value(value);
-    }
     const { origin, type } = value;
+    if (!keys.isOfRows(value)) return ofNoRow(value, on);
     if (origin.kind === "view") {
       const shape = space.shape(openShape(type.shape, on.tokens));
       return on.graph.node("Reshape", [find(origin.of), on.graph.wholes(shape)]);
@@ -57,35 +42,65 @@ export function findRows(space: RowSpace, isRows: (value: Traced) => boolean, on
       on.refuse(`its experts use what only the gradient of ${origin.step.kernel} needs`);
   };
   const rule = (step: Step): readonly Name[] => {
-    const [x, index] = step.inputs;
     switch (step.kernel) {
       case "grouped_matmul":
-        return [product(step, space, find, isRows, on)];
+        return [product(step)];
       case "gather_rows":
-        if (!isRows(x) && isRows(index)) return [space.rowsOf(on.value(x))];
+        return [gather(step)];
+      case "combine_rows":
+        if (space.combine) return [space.combine(step, find)];
     }
     const known = operators[step.kernel];
     return known ? known(step, find, on) : on.refuse(`its experts use the kernel ${step.kernel}`);
   };
+  const product = ({ inputs, params }: Step): Name => {
+    const [x, weight, offset] = inputs;
+    if (params.transposeB || params.factor !== undefined) {
+      on.refuse("its experts use a product that only gradients have");
+    }
+    const own = keys.ownOfOffset(offset) ?? on.refuse("its experts multiply rows that are sorted otherwise");
+    const rows = keys.isOfRows(x) ? find(x) : space.rowsOf(on.value(x));
+    const bias = params.biased ? inputs[params.each === undefined ? 3 : 4] : null;
+    return activated(space.product(rows, weight, bias, own), params, on);
+  };
+  const gather = (step: Step): Name => {
+    const [x, index] = step.inputs;
+    switch (keys.kindOfIndex(index)) {
+      case "token":
+        return space.rowsOf(on.value(x));
+      case "assignment":
+        return keys.isKey(x) ? space.key : on.refuse("its experts read what routers say of assignments");
+      case null:
+        return operators.gather_rows(step, find, on)[0];
+    }
+    const own = keys.regrouping(index) ??
+      on.refuse("its experts sort rows in a way that has no form here");
+    return space.only(() => find(x), own.from, own.to);
+  };
   return find;
 }
 
-/** Rows times their expert's matrix, with its bias, through an activation. */
-function product(
-  { inputs, params }: Step,
-  space: RowSpace,
-  find: Find,
-  isRows: (value: Traced) => boolean,
-  on: Lowering,
-): Name {
-  const [x, weight] = inputs;
-  const { graph } = on;
-  const rows = isRows(x) ? find(x) : space.rowsOf(on.value(x));
-  if (params.transposeB || params.factor !== undefined) {
-    on.refuse("its experts use a product that only gradients have");
+/** Numbers that every row has alike, or what belongs to the model. */
+function ofNoRow(value: Traced, on: Lowering): Name {
+  const { shape, dtype } = value.type;
+  if (!countsTokens(shape, 0, on.tokens)) return on.value(value);
+  const { origin } = withoutViews(value);
+  const pattern = origin.kind === "numbers" ? patternOf(origin.values, shape[0]) : null;
+  if (!pattern || pattern.step !== 0) {
+    return on.refuse("its experts read what comes with each token beside the token itself");
   }
-  let y = graph.node("MatMul", [rows, space.matrix(weight)]);
-  if (params.biased) y = graph.node("Add", [y, space.bias(inputs[params.each === undefined ? 3 : 4])]);
-  if (params.activation) y = elementwise(graph, String(params.activation), y);
-  return params.half ? rounded(graph, y) : y;
+  const constant = dtype === "i32" ? on.graph.wholes : on.graph.floats;
+  return constant(pattern.first, [1, ...shape.slice(1)]);
+}
+
+/** The step that sums rows inside what experts compute, if there is one: they hold a mixture of their own. */
+export function holdsMixture(rows: Traced): boolean {
+  const seen = new Set<Step>();
+  const look = (value: Traced): boolean => {
+    const made = makerOf(value);
+    if (!made || made.step.kernel === "group_by" || seen.has(made.step)) return false;
+    seen.add(made.step);
+    return made.step.kernel === "combine_rows" || made.step.inputs.some(look);
+  };
+  return look(rows);
 }

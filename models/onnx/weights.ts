@@ -21,7 +21,7 @@ export function reordered(
   });
 }
 
-/** What expert e has of numbers [E, ...]. */
+/** What expert e has of numbers [E, ...]; one for all is named without a number. */
 export function ofExpert(on: Lowering, value: Traced, e: number): Name {
   const shape = value.type.shape.slice(1);
   const stored = on.stored(value);
