@@ -1,7 +1,9 @@
 // ONNX models at work in onnxruntime-web, WebAssembly on one thread, wherever this runs. The package is optional: it is loaded when
 // a model is opened, and whoever does not open one need not have it.
-import { pathOf, readBytes } from "./files.ts";
+import { pathOf } from "./files.ts";
 import { checkLocation } from "./onnx_tensor.ts";
+import { openSource, type Place } from "./open_source.ts";
+import { loadPackage } from "./packages.ts";
 import { contentOf, fieldsOf, textOf } from "./protobuf.ts";
 
 /** Values that go into a model or come out of it. */
@@ -23,6 +25,8 @@ export interface OnnxSession extends AsyncDisposable {
    * @throws {Error} when the runtime refuses, in its words.
    */
   run(inputs: Readonly<Record<string, OnnxArray>>): Promise<Readonly<Record<string, OnnxArray>>>;
+  /** Frees its memory, as the end of an `await using` does. */
+  close(): Promise<void>;
 }
 
 /** What is used of onnxruntime-web. */
@@ -46,7 +50,7 @@ interface RuntimeTensor {
 
 /**
  * Opens a model in onnxruntime-web. Weights beside its file are found there.
- * @param place Its path, or its bytes.
+ * @param place A path, an address, a Blob, bytes, or a source of your own.
  * @throws {Error} when the package is not there, or the runtime refuses the model, saying why.
  * @example
  * ```ts
@@ -61,17 +65,22 @@ interface RuntimeTensor {
  * assertEquals(y, { shape: [2], values: Float32Array.of(0, 3) });
  * ```
  */
-export async function openOnnx(place: string | URL | Uint8Array): Promise<OnnxSession> {
+export async function openOnnx(place: Place): Promise<OnnxSession> {
   const runtime = await loadRuntime();
-  const path = place instanceof Uint8Array ? null : pathOf(place);
-  const name = path ?? "an ONNX model";
-  const bytes = place instanceof Uint8Array ? place : await readBytes(place);
+  const source = await openSource(place);
+  const bytes = new Uint8Array(source.bytes);
+  await source.read(0, bytes);
+  const path = typeof place === "string" || place instanceof URL ? pathOf(place) : null;
   const options = {
     executionProviders: ["wasm"],
-    logSeverityLevel: 3,
+    logSeverityLevel: 4,
     externalData: path === null ? [] : await filesBeside(bytes, path),
   };
-  const session = await saying(`open ${name}`, () => runtime.InferenceSession.create(bytes, options));
+  const session = await saying(
+    `open ${source.name} as an ONNX model`,
+    () => runtime.InferenceSession.create(bytes, options),
+  );
+  const close = () => session.release();
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
@@ -79,29 +88,24 @@ export async function openOnnx(place: string | URL | Uint8Array): Promise<OnnxSe
       const feeds = Object.entries(inputs).map(([input, { shape, values }]) =>
         [input, new runtime.Tensor(typeOf(values), values, shape)] as const
       );
-      const found = await saying(`run ${name}`, () => session.run(Object.fromEntries(feeds)));
+      const shapes = Object.entries(inputs).map(([input, { shape }]) => `${input} [${shape.join(", ")}]`);
+      const found = await saying(
+        `run ${source.name} on ${shapes.join(" and ")}`,
+        () => session.run(Object.fromEntries(feeds)),
+      );
       return Object.fromEntries(
         Object.entries(found).map(([output, { dims, data }]) => [output, { shape: [...dims], values: data }]),
       );
     },
-    [Symbol.asyncDispose]: () => session.release(),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
 async function loadRuntime(): Promise<Runtime> {
-  // A variable keeps whoever checks or bundles this package from fetching the other.
-  const packageName = "onnxruntime-web";
-  let runtime: Runtime;
-  try {
-    runtime = await import(packageName);
-  } catch (cause) {
-    throw new Error(
-      "Cannot run ONNX models: the package onnxruntime-web is not there; add npm:onnxruntime-web to your project",
-      { cause },
-    );
-  }
-  // More threads than one wait for each other forever in Deno when memory grows.
-  runtime.env.wasm.numThreads = 1;
+  const runtime = await loadPackage<Runtime>("onnxruntime-web");
+  // Its threads hang in Deno when memory grows (denoland/deno#35658); whoever set a number before keeps it.
+  runtime.env.wasm.numThreads ||= 1;
   return runtime;
 }
 
@@ -110,9 +114,12 @@ async function saying<Result>(what: string, body: () => Promise<Result>): Promis
   try {
     return await body();
   } catch (cause) {
-    const { message } = cause as Error;
-    throw new Error(`Cannot ${what} in onnxruntime-web: ${message.trim().replace(/[.!]$/, "")}`, { cause });
+    throw new Error(`Cannot ${what}: ${reasonOf(cause)}`, { cause });
   }
+}
+
+function reasonOf(cause: unknown): string {
+  return (cause instanceof Error ? cause.message : String(cause)).split("\n")[0].replace(/[.!]\s*$/, "");
 }
 
 function typeOf(values: OnnxArray["values"]): string {
@@ -122,21 +129,32 @@ function typeOf(values: OnnxArray["values"]): string {
 
 /** The files that a model's weights lie in, whole. */
 async function filesBeside(model: Uint8Array, path: string): Promise<{ path: string; data: Uint8Array }[]> {
+  const folder = path.slice(0, path.lastIndexOf("/") + 1);
+  return await Promise.all([...new Set(locationsIn(model))].map(async (location) => {
+    checkLocation(location, (why) => {
+      throw new RangeError(`Cannot read weights of ${path}: ${why}`);
+    });
+    const source = await openSource(folder + location);
+    const data = new Uint8Array(source.bytes);
+    await source.read(0, data);
+    return { path: location, data };
+  }));
+}
+
+/** Where weights are said to lie; nowhere in what is no model, which the runtime refuses. */
+function locationsIn(model: Uint8Array): string[] {
   const never = (why: string): never => {
-    throw new RangeError(`Cannot read ${path}: ${why}`);
+    throw new RangeError(why);
   };
   const inside = (message: Uint8Array, number: number) =>
     [...fieldsOf(message, never)].filter((field) => field.number === number);
   const messages = (message: Uint8Array, number: number) =>
     inside(message, number).map((field) => contentOf(field, never));
-  const locations = messages(model, 7).flatMap((graph) => messages(graph, 5))
-    .flatMap((tensor) => messages(tensor, 13))
-    .filter((entry) => inside(entry, 1).some((key) => textOf(key, never) === "location"))
-    .flatMap((entry) => inside(entry, 2).map((value) => textOf(value, never)));
-  for (const location of locations) checkLocation(location, (why) => never(`of its weights, ${why}`));
-  const folder = path.slice(0, path.lastIndexOf("/") + 1);
-  const files = [...new Set(locations)].map((location) => [location, folder + location] as const);
-  return await Promise.all(
-    files.map(async ([location, file]) => ({ path: location, data: await readBytes(file) })),
-  );
+  try {
+    return messages(model, 7).flatMap((graph) => messages(graph, 5)).flatMap((tensor) => messages(tensor, 13))
+      .filter((entry) => inside(entry, 1).some((key) => textOf(key, never) === "location"))
+      .flatMap((entry) => inside(entry, 2).map((value) => textOf(value, never)));
+  } catch {
+    return [];
+  }
 }

@@ -15,7 +15,7 @@ const folder = await Deno.makeTempDir();
 globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
 // A model that takes rows of any width.
 const bent = `${folder}/bent.onnx`;
-Deno.writeFileSync(bent, onnxModel({ nodes: [{ op: "Tanh", inputs: ["x"], output: "y" }] }));
+await Deno.writeFile(bent, await onnxModel({ nodes: [{ op: "Tanh", inputs: ["x"], output: "y" }] }));
 
 /** Besides defaults, by kind. A kind without an entry is held to the contract with its defaults. */
 const variants: Readonly<Record<string, readonly Variant[]>> = {

@@ -109,6 +109,16 @@ const networks: Readonly<
   "a SiLU gate": [
     ["g = MatMul x wg", "u = MatMul x w1", "s = Sigmoid g", "a = Mul g s", "c = Mul a u", "y = MatMul c w2"],
   ],
+  "a SiLU gate with biases": [
+    [
+      "g = Gemm x wg b1",
+      "u = MatMul x w1",
+      "s = Sigmoid g",
+      "a = Mul g s",
+      "c = Mul a u",
+      "y = Gemm c w2 b2",
+    ],
+  ],
   "a SiLU gate behind its units": [
     ["g = MatMul x wg", "s = Sigmoid g", "u = MatMul x w1", "a = Mul u g", "c = Mul a s", "y = MatMul c w2"],
   ],
@@ -175,10 +185,6 @@ const refusals: Readonly<
   "widths that differ": [
     ["b = MatMul x w1", "c = Relu b", "y = MatMul c w1"],
     "its products are 6 x 10, 6 x 10",
-  ],
-  "a gate with biases": [
-    ["g = Gemm x wg b1", "u = MatMul x w1", "s = Sigmoid g", "a = Mul g s", "c = Mul a u", "y = MatMul c w2"],
-    "it has a gate and biases",
   ],
   "a product of many factors": [
     ["m0 = MatMul x w1", ...doublings(40), "y = MatMul m40 w2"],

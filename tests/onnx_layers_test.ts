@@ -93,7 +93,10 @@ Deno.test("routers that look at a batch, at chance or at places are refused, and
   }
 });
 
-/** Options of experts, and why the fused operator does not have what they compute. Kinds that are not listed are tried as they are. */
+const FORM = "its experts are no two products with an activation or a gate between them; choose target";
+const gptOss = { bias: true, limit: 1, steepness: 1.702, shift: 1 };
+
+/** Options of experts, and why the fused operator does not have what they compute. */
 const expertCases: Readonly<
   Record<string, readonly (readonly [Record<string, unknown>, without?: string])[]>
 > = {
@@ -101,16 +104,41 @@ const expertCases: Readonly<
     [{ bias: true }],
     [{ activation: "silu", bias: true }],
     [{ activation: "gelu" }, "activation is gelu; the fused operator has relu and silu"],
-    [{ activation: "relu-squared", bias: true }, "no two products with an activation or a gate between them"],
+    [{ activation: "relu-squared", bias: true }, FORM],
   ],
-  linear: [[{ bias: true }, "no two products"]],
-  swiglu: [[{}], [{ dropout: 0.5 }]],
+  constant: [[{}, FORM]],
+  copy: [[{}, FORM]],
+  linear: [[{ bias: true }, FORM]],
+  "low-rank": [[{ activation: "gelu" }, FORM]],
+  mixed: [
+    [
+      { parts: [{ name: "swiglu", count: 5 }, { name: "constant" }, { name: "copy" }, { name: "zero" }] },
+      FORM,
+    ],
+    [{
+      parts: [{ name: "low-rank" }, { name: "mixed", parts: [{ name: "feed-forward" }, { name: "copy" }] }],
+    }, FORM],
+  ],
+  nested: [[{}], [{ k: 2, inner: { name: "swiglu" } }], [{ k: 2, inner: { name: "mixed" } }, FORM]],
+  swiglu: [[{ dropout: 0.5 }], [gptOss], [{ ...gptOss, interleaved: true }]],
+  zero: [[{}, FORM]],
 };
 
-for (const { name } of experts()) {
-  for (const [options, without] of expertCases[name] ?? [[{}, "choose target"]]) {
+Deno.test("every kind of experts is tried here, but those that are ONNX already", () => {
+  assertEquals(experts().map(({ name }) => name).filter((name) => !(name in expertCases)), ["onnx"]);
+});
+
+Deno.test("experts that compute on the host are refused", async () => {
+  const layer = layerOf([findRouter("base"), {}], [findExperts("onnx"), { models: ["expert.onnx"] }]);
+  await assertRejects(() => exportLayer(layer, backend), RangeError, "its experts compute on the host");
+});
+
+for (const [name, cases] of Object.entries(expertCases)) {
+  for (const [options, without] of cases) {
     Deno.test(`${name} experts ${JSON.stringify(options)} compute in onnxruntime what they do here`, async () => {
-      const layer = layerOf([findRouter("noisy-top-k"), { k: 2 }], [findExperts(name), options]);
+      // The second choice is not always used, so that some assignments go nowhere.
+      const second = { ...dropless, second: "threshold", secondThreshold: 0.45 };
+      const layer = layerOf([findRouter("gshard"), second], [findExperts(name), options]);
       for (const target of targets) {
         if (target === "fused" && without !== undefined) {
           await assertRejects(() => exportLayer(layer, backend, { target }), RangeError, without);

@@ -63,6 +63,13 @@ const cases: Readonly<Record<string, Settings>> = {
     "model.keyValueHeads": 2,
     "model.rotaryWidth": 4,
   },
+  "an expert beside the mixture, by learned shares": {
+    "router.name": "base",
+    "model.sharedExpertWidth": 16,
+    "model.sharedExpertMix": "learned",
+    "experts.bias": true,
+  },
+  "an expert beside the mixture, added": { "router.name": "skip", "model.sharedExpertWidth": 16 },
   "a hash of ids, biases": { "router.name": "hash", "experts.bias": true },
   "one sort of experts a layer, no attention": {
     "model.heads": 0,
@@ -137,7 +144,7 @@ Deno.test("sequences longer than the positions that were exported are refused by
   await assertRejects(
     () => session.run({ input_ids: nine }),
     Error,
-    "Cannot run an ONNX model in onnxruntime-web",
+    "Cannot run bytes in memory on input_ids [1, 9]",
   );
   model.free();
 });

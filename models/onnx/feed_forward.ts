@@ -64,24 +64,20 @@ export async function readFeedForward(place: Place): Promise<FeedForwardNetwork>
     );
   }
   const isGated = products.length === 2;
-  const bias = [...products, second].some((one) => one.bias !== null);
-  if (isGated && bias) graph.refuse("it has a gate and biases, and gated experts here have none");
-  const names = isGated ? ["gate", "in"] : ["in"];
-  const weights = Object.fromEntries(
-    [...products, second].map(({ values }, at) => [names[at] ?? "out", values]),
+  const parts = [...(isGated ? ["gate", "in"] : ["in"]), "out"].map((name, at) =>
+    [name, products[at] ?? second] as const
+  );
+  const bias = parts.some(([, one]) => one.bias !== null);
+  const weights = parts.map(([name, { values }]) => [name, values] as const);
+  const biases = parts.map(([name, one]) =>
+    [`${name}Bias`, one.bias ?? new Float32Array(one.columns)] as const
   );
   return {
     experts: isGated ? "swiglu" : "feed-forward",
-    options: isGated ? {} : { activation, bias },
+    options: isGated ? { bias } : { activation, bias },
     D,
     F,
-    weights: bias
-      ? {
-        ...weights,
-        inBias: first.bias ?? new Float32Array(F),
-        outBias: second.bias ?? new Float32Array(D),
-      }
-      : weights,
+    weights: Object.fromEntries(bias ? [...weights, ...biases] : weights),
   };
 }
 

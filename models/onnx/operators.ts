@@ -183,6 +183,19 @@ export const operators: Readonly<Record<string, Rule>> = {
     const norm = graph.node("Sqrt", [graph.node("Add", [squares, graph.floats([1e-20], [1])])]);
     return [graph.node("Div", [scaled(graph, sums, Math.sqrt(chunks / D)), norm])];
   },
+  copy_columns({ inputs: [x, base], params }, find, { graph }) {
+    const [C, from, columns] = [x.type.shape.at(-1)!, Number(params.from), Number(params.columns)];
+    const [left, end] = [Math.max(0, -from), Math.min(columns, C - from)];
+    const slice = (of: Name, first: number, to: number) =>
+      graph.node("Slice", [of, graph.wholes([first]), graph.wholes([to]), graph.wholes([-1])]);
+    const part = slice(find(x), left + from, end + from);
+    if (!base) {
+      const pads = graph.wholes([left, columns - end]);
+      return [graph.node("Pad", [part, pads, "", graph.wholes([-1])])];
+    }
+    const pieces = [slice(find(base), 0, left), part, slice(find(base), end, columns)];
+    return [graph.node("Concat", pieces, { axis: { int: -1 } })];
+  },
   paired_swiglu({ inputs: [x], params }, find, { graph }) {
     const ends = graph.wholes([2 ** 31]);
     const half = (from: number) =>
