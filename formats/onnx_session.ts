@@ -51,7 +51,7 @@ interface RuntimeTensor {
 /**
  * Opens a model in onnxruntime-web. Weights beside its file are found there.
  * @param place A path, an address, a Blob, bytes, or a source of your own.
- * @throws {Error} when the package is not there, or the runtime refuses the model, saying why.
+ * @throws {Error} when the package can be neither found nor downloaded, or the runtime refuses the model, saying why.
  * @example
  * ```ts
  * import { encodeOnnx, openOnnx } from "@switchyard/moe/formats";
