@@ -4,10 +4,15 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { choose } from "../cpu/blas/choose.ts";
 import { coresToTry } from "../cpu/blas/cores.ts";
 import { families, identify, tooOld } from "../cpu/blas/families.ts";
-import { type Measurement, ratesText, type Refused, type Survey } from "../cpu/blas/measurement.ts";
+import {
+  type Measurement,
+  type Processor,
+  ratesText,
+  type Refused,
+  type Survey,
+} from "../cpu/blas/measurement.ts";
 import { CORE_TYPE } from "../cpu/blas/open.ts";
 import { gemmModel } from "../cpu/blas/onnxruntime.ts";
-import { readProcessor } from "../cpu/blas/processor.ts";
 import { measure, probeApart } from "../cpu/blas/survey.ts";
 import { openblas } from "./blas.ts";
 import { inFolder } from "./experiments_command.ts";
@@ -288,7 +293,14 @@ Deno.test("figures are words that say when WebAssembly is faster", () => {
   assertEquals(ratesText({ rates: { why: "no process" } }), "not measured: no process");
 });
 
-const { flags } = readProcessor();
+/** Read where that is permitted: `/proc/cpuinfo` takes all permissions. */
+const processor = JSON.parse(
+  await program(
+    'import { readProcessor } from "ROOTcpu/blas/processor.ts"; console.log(JSON.stringify(readProcessor()));',
+    {},
+  ),
+) as Processor;
+const { flags } = processor;
 /** Loops that any processor with these flags runs, beside the widest: enough to tell one choice from another. */
 const wider = coresToTry("Prescott", flags);
 
@@ -339,7 +351,7 @@ Deno.test({
       probeApart(library, told ?? "Nehalem").then((each) => ({ ...each, told }));
     const [narrow, wide] = await measure(
       openblas!,
-      readProcessor(),
+      processor,
       null,
       asUnknown,
     ) as Measurement[];

@@ -1,12 +1,14 @@
 // A BLAS by itself, with threads of its own: the rate that our products on the same library are held against.
 import { openSgemm, type Sgemm } from "../../cpu/blas/binding.ts";
-import { findBlas } from "../../cpu/blas/find.ts";
+import { choose } from "../../cpu/blas/choose.ts";
+import { findBlas, surveyBlas } from "../../cpu/blas/find.ts";
+import type { Blas, NoBlas } from "../../cpu/blas/measurement.ts";
 import { Missing, type Peer, type Prepared, serve, type Task } from "./contender.ts";
 
 const [ROW_MAJOR, AS_IT_IS] = [101, 111];
 
 async function open(threads: number): Promise<{ sgemm: Sgemm; about: string }> {
-  const found = await findBlas({ threads });
+  const found = await findFunction(threads);
   if ("why" in found) throw new Missing(`there is no BLAS: ${found.why}`);
   if (found.setThreads === null) throw new Missing(`${found.name} has no function that multiplies`);
   if (found.setThreads.name === "BLASSetThreading" && threads > 1) {
@@ -16,6 +18,17 @@ async function open(threads: number): Promise<{ sgemm: Sgemm; about: string }> {
     sgemm: openSgemm(found, threads),
     about: `${found.name} with threads of its own`,
   };
+}
+
+/** The fastest library with a function that multiplies: onnxruntime, which may be faster, runs graphs. */
+async function findFunction(threads: number): Promise<Blas | NoBlas> {
+  const found = await findBlas({ threads });
+  if ("why" in found || found.setThreads !== null) return found;
+  const survey = await surveyBlas({ library: "auto" });
+  if ("why" in survey) return { why: survey.why, opened: false };
+  const measured = survey.measured.filter(({ setThreads }) => setThreads !== null);
+  const chosen = choose({ ...survey, measured }, { threads, mayTell: true, named: true });
+  return "why" in chosen ? chosen : await findBlas({ library: chosen.library, threads });
 }
 
 function addressOf(values: Float32Array): bigint {
