@@ -5,6 +5,9 @@ import type { Step, Traced } from "./trace.ts";
 /** How a mixture's experts are written. */
 export type Target = "fused" | "portable" | "dense";
 
+/** Every way to write them. */
+export const targets: readonly Target[] = ["fused", "portable", "dense"];
+
 /** A graph that a trace is written into. */
 export interface Lowering {
   readonly graph: Graph;
