@@ -47,6 +47,29 @@ function rounded(svg: Drawing): void {
   }
 }
 
+/** What a mark's `ariaLabel` begins with when it is a line that a pointer may ask for its values. */
+export const asked = "values of ";
+
+interface LinearScale {
+  readonly domain?: Iterable<unknown>;
+  readonly range?: Iterable<unknown>;
+}
+
+/** Notes for the page's script: ends of both axes in values and in the drawing's units, and the names of lines. */
+function forPointers(svg: Drawing & { scale?(name: "x" | "y"): LinearScale | undefined }): void {
+  const lines = [...svg.querySelectorAll(`path[aria-label^="${asked}"]`)];
+  if (lines.length === 0) return;
+  for (const name of ["x", "y"] as const) {
+    const { domain = [], range = [] } = svg.scale?.(name) ?? {};
+    svg.setAttribute(`data-${name}`, [...domain, ...range].join(" "));
+  }
+  for (const line of lines) {
+    // The document escapes only quotes in attributes.
+    line.setAttribute("data-name", escape(line.getAttribute("aria-label")!.slice(asked.length)));
+    line.removeAttribute("aria-label");
+  }
+}
+
 /** Draws a chart; `label` is what a screen reader says in its place. */
 export function chart(label: string, options: Plot.PlotOptions): Markup {
   const svg = Plot.plot({
@@ -62,6 +85,7 @@ export function chart(label: string, options: Plot.PlotOptions): Markup {
   svg.querySelector("style")?.remove();
   // The page's style sheet scales the drawing; fixed attributes would only set it at print.
   svg.removeAttribute("height");
+  forPointers(svg);
   // The drawing is one picture with one label; labels of its parts say "tip" and "rule".
   for (const part of svg.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
   rounded(svg);

@@ -2,7 +2,7 @@
 // chart and have their names at their ends; many get a small chart each, all with the same axes, before a grey band
 // that reaches over them all.
 import * as Plot from "@observablehq/plot";
-import { chart, chartWidth, type Panel, panel } from "./chart.ts";
+import { asked, chart, chartWidth, type Panel, panel } from "./chart.ts";
 import type { Line } from "./curves.ts";
 import { endLabels, labelWidth } from "./end_labels.ts";
 import { type Markup, markup } from "./markup.ts";
@@ -50,6 +50,7 @@ function lineMarks({ series, points }: Line): Plot.Markish[] {
       y: "mean",
       stroke: color,
       strokeWidth: 1.75,
+      ariaLabel: () => `${asked}${series.name}`,
       ...(dash ? { strokeDasharray: dash } : {}),
     }),
     // A line of one point would be invisible.
@@ -62,18 +63,25 @@ function bandMark({ series, points }: Line): Plot.Markish {
   return Plot.areaY(points, { x: "step", y1: "low", y2: "high", fill, fillOpacity: 0.16 });
 }
 
-function yAxis({ percent, fromZero }: LineAxes, ticks: number) {
+/** Ticks as they fit beside a chart: shares in percent, and small values as `5e-4`. */
+function tickFormat(
+  { percent }: LineAxes,
+  most: number,
+): { tickFormat?: string | ((value: number) => string) } {
+  if (percent) return { tickFormat: "~%" };
+  if (most >= 0.01) return {};
+  return { tickFormat: (value) => value === 0 ? "0" : value.toExponential().replace("-", "−") };
+}
+
+function yAxis(axes: LineAxes, lines: readonly Line[], ticks: number) {
+  const most = Math.max(...lines.flatMap(({ points }) => points.flatMap(({ low, high }) => [-low, high])));
   return {
     labelArrow: "none",
     nice: true,
     ticks,
-    zero: fromZero === true,
-    ...percentTicks(percent),
+    zero: axes.fromZero === true,
+    ...tickFormat(axes, most),
   } as const;
-}
-
-function percentTicks(percent: boolean | undefined): { tickFormat?: string } {
-  return percent ? { tickFormat: "~%" } : {};
 }
 
 /** All lines in one chart; `rules` are values to compare with, drawn across and named. */
@@ -81,7 +89,8 @@ function together(label: string, axes: LineAxes, lines: readonly Line[], rules: 
   const last = Math.max(...lines.flatMap(({ points }) => points.map(({ step }) => step)));
   return chart(label, {
     x: { label: `${axes.x ?? "step"} →`, labelAnchor: "right", labelArrow: "none", nice: false, ticks: 5 },
-    y: { ...yAxis(axes, 6), label: `↑ ${axes.y}` },
+    y: { ...yAxis(axes, lines, 6), label: `↑ ${axes.y}` },
+    marginLeft: 62,
     marginRight: Math.min(chartWidth * 0.36, labelWidth(lines)),
     marks: [
       Plot.gridY({ stroke: "var(--grid)", strokeOpacity: 1, ticks: 6 }),
@@ -148,7 +157,11 @@ function apart(label: string, axes: LineAxes, lines: readonly Line[], rules: rea
       marginTop: 8,
       marginBottom: 22,
       x: { label: null, domain: across, ticks: 3 },
-      y: { ...yAxis(axes, 4), label: null, domain: [lowest, highest === lowest ? lowest + 1 : highest] },
+      y: {
+        ...yAxis(axes, lines, 4),
+        label: null,
+        domain: [lowest, highest === lowest ? lowest + 1 : highest],
+      },
       marks: [
         Plot.gridY({ stroke: "var(--grid)", strokeOpacity: 1, ticks: 4 }),
         Plot.areaY(all, { x: "step", y1: "low", y2: "high", fill: "var(--muted)", fillOpacity: 0.18 }),

@@ -1,7 +1,8 @@
-// The page around the sections: one file, no scripts, nothing fetched. Colours switch by the reader's preference, and
-// print always takes the light ones.
+// The page around the sections: one file, nothing fetched, and no script but one that tells values to pointers. Colours
+// switch by the reader's preference, and print always takes the light ones.
 import { type Content, type Markup, markup, trusted } from "./markup.ts";
-import { colorVariables } from "./palette.ts";
+import { pointerScript } from "./pointer.ts";
+import { colorVariables, seriesBorders } from "./palette.ts";
 
 export interface Section {
   readonly id: string;
@@ -52,6 +53,11 @@ figure, .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(ma
 .small-multiples .name { font-size: .8rem; font-weight: 400; line-height: 1.3; }
 .panel.wide { grid-column: 1 / -1; }
 .listed { border-top: 1px solid var(--line); margin-top: 1.6rem; padding-top: 1rem; } .listed h2 { border: 0; margin: 0 0 .2rem; padding: 0; overflow-wrap: anywhere; } .listed p { margin: .3rem 0; overflow-wrap: anywhere; }
+.tokens { max-width: none; line-height: 2.1; } .token { display: inline-block; border-bottom: .22rem solid transparent; margin-right: .12rem; white-space: pre-wrap; } .token sub { font-size: .68rem; color: var(--muted); vertical-align: -.35em; margin-left: .1rem; }
+${
+  seriesBorders(".token")
+} .token.s1 { border-bottom-style: dotted; } .token.s2 { border-bottom-style: double; } .token.none { text-decoration: line-through; }
+.told { position: absolute; z-index: 1; pointer-events: none; white-space: pre; font-size: .8rem; line-height: 1.35; padding: .35rem .55rem; background: var(--card); color: var(--ink); border: 1px solid var(--muted); border-radius: .3rem; }
 details { border-top: 1px solid var(--line); } details[open] { padding-bottom: .6rem; }
 summary { cursor: pointer; padding: .45rem 0; font-weight: 600; overflow-wrap: anywhere; }
 details .maps, details .grid { margin: .6rem 0 1rem; }
@@ -154,6 +160,7 @@ ${
   }${rest}
 </main>
 <footer>Written by Switchyard from recorded runs.</footer>
+<script>${trusted(pointerScript)}</script>
 </body>
 </html>
 `;

@@ -66,3 +66,13 @@ export function colorVariables(theme: "light" | "dark"): string {
     ...heat.map((color, at) => `--heat-${at}: ${color[theme]};`),
   ].join(" ");
 }
+
+/** Rules that give what a selector finds the hue of its class `e0`, `e1`, ... as the colour of its border. */
+export function seriesBorders(selector: string): string {
+  return hues.map((_, at) => `${selector}.e${at} { border-color: var(--series-${at}); }`).join(" ");
+}
+
+/** Classes of an expert's border: its hue, and with more experts than hues a style, 1 and then 2. */
+export function borderClasses(expert: number): string {
+  return `e${expert % hues.length} s${Math.min(2, Math.floor(expert / hues.length))}`;
+}
