@@ -134,6 +134,7 @@ export const experimentsLine: CommandLine = {
     open: { about: "serve the report to this machine, shown anew as runs end, until Ctrl-C" },
     resume: { about: "continue what a stopped command left in its folder" },
     list: { about: "experiments, tasks, routers, experts and every setting, then stop" },
+    json: { about: "with --list: as JSON (of results: deno task compare RUN --json)" },
   },
   notes: [
     "Examples",

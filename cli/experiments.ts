@@ -13,7 +13,7 @@ import { claimFor } from "./claim.ts";
 import { type Command, readCommand } from "./command.ts";
 import { readConfigFile } from "./config_file.ts";
 import { type Device, openDevice } from "./device.ts";
-import { listText } from "./list.ts";
+import { listingFor } from "./list.ts";
 import { checkMemory, checkpointBytes } from "./memory_check.ts";
 import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folder.ts";
 import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
@@ -44,7 +44,8 @@ async function main(given: Words): Promise<void> {
   // Only a BLAS is tried in processes of their own. Without one nothing here starts any, and no plugin may.
   if ((valueOf(split, "blas") ?? "off") === "off") Deno.permissions.revokeSync({ name: "run" });
   const brought = await loadChecked(split.values.plugin);
-  if (split.flags.list) return console.log(listText());
+  const listed = listingFor(split.flags);
+  if (listed !== null) return console.log(listed);
   const configPath = valueOf(split, "config");
   const command = readCommand(split, brought, configPath === null ? null : await readConfigFile(configPath));
   const experiment = command.experiment.name;

@@ -5,12 +5,19 @@ import { routers } from "../routers/registry.ts";
 import { tasks } from "../tasks/registry.ts";
 import { settingList } from "../training/config.ts";
 import * as experiments from "../experiments/mod.ts";
+import type { Words } from "./options.ts";
 import { jsonSchemaOf, type OptionsSchema } from "../tensor/plugins.ts";
 
 type Listed = { readonly name: string; readonly about: string; readonly options: OptionsSchema<unknown> };
 
-/** What `--list` prints. */
-export function listText(): string {
+/** What `--list` prints, as text or, with `--json`, as JSON; null without it. @throws {RangeError} for `--json` alone. */
+export function listingFor({ list, json }: Words["flags"]): string | null {
+  if (list) return json ? JSON.stringify(listData(), null, 2) : listText();
+  if (!json) return null;
+  throw new RangeError("Cannot use --json without --list: deno task compare RUN --json prints results");
+}
+
+function listText(): string {
   const lines = ["Experiments:"];
   for (const { name, about } of Object.values(experiments)) lines.push(`  ${name.padEnd(18)} ${about}`);
   const section = (title: string, path: (plugin: Listed) => string, plugins: readonly Listed[]) => {
@@ -45,4 +52,21 @@ function optionLines({ options }: Listed): string[] {
       description ? `  ${description}` : ""
     }`;
   });
+}
+
+/** The same for scripts: options as JSON Schema. */
+function listData() {
+  const described = ({ name, about, options }: Listed) => ({ name, about, options: jsonSchemaOf(options) });
+  return {
+    experiments: Object.values(experiments).map(({ name, about, tasks }) => ({
+      name,
+      about,
+      tasks: tasks.map(({ label }) => label),
+    })),
+    tasks: tasks().map((task) => ({ ...described(task), sizes: Object.keys(task.sizes) })),
+    routers: routers().map(described),
+    experts: experts().map(described),
+    controls: Object.entries(controlAbout).map(([name, about]) => ({ name, about })),
+    settings: settingList(),
+  };
 }

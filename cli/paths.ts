@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { corpora } from "../data/corpora.ts";
 import type { Words } from "./options.ts";
 
-const pathOptions = ["out", "plugin", "config", "text", "tokenizer"];
+const pathOptions = ["out", "plugin", "config", "against", "text", "tokenizer"];
 
 /** Where the user stands, where that is not the folder the command runs in. */
 export function elsewhere(stands: string | undefined, here: string): string | null {

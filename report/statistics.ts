@@ -49,6 +49,15 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** The value below which a share of all lies, 0 to 1, between neighbours in a line. */
+export function quantile(values: readonly number[], level: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = level * (sorted.length - 1);
+  const below = Math.floor(at);
+  const above = Math.min(sorted.length - 1, below + 1);
+  return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+}
+
 /** Sample standard deviation (n - 1), or null for fewer than two values. */
 export function standardDeviation(values: readonly number[]): number | null {
   if (values.length < 2) return null;

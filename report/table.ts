@@ -16,10 +16,14 @@ function tablesOf(baseline: string, rows: readonly SummaryRow[]): string[] {
 }
 
 /** A table with names at the left and numbers at the right. */
-export function textTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+export function textTable(
+  titles: readonly string[],
+  rows: readonly (readonly string[])[],
+  side: "left" | "right" = "right",
+): string {
   const table = new Table({
     head: titles.map(plain),
-    colAligns: titles.map((_, at) => at === 0 ? "left" : "right"),
+    colAligns: titles.map((_, at) => at === 0 ? "left" : side),
     style: { head: [], border: [], compact: true },
   });
   table.push(...rows.map((row) => row.map(plain)));

@@ -6,6 +6,7 @@ import config from "../deno.json" with { type: "json" };
 import { cpu } from "../cpu/backend.ts";
 import { experimentsLine } from "../cli/experiment_options.ts";
 import { splitWords } from "../cli/options.ts";
+import { inspectLine } from "../cli/inspect.ts";
 import { readChoice, sampleLine } from "../cli/sample.ts";
 import { routingTable } from "../cli/routing_table.ts";
 import { decodeText, encodeText } from "../data/encode.ts";
@@ -210,11 +211,11 @@ const blocks = (language: string) =>
 
 Deno.test("the commands that the page shows are commands", () => {
   const shown = blocks("sh").join("").trim().split("\n").map((line) => line.match(/'[^']*'|\S+/g)!);
-  assertEquals(shown.length, 4);
+  assertEquals(shown.length, 6);
   for (const [deno, task, name, ...words] of shown) {
-    const line = [sampleLine, experimentsLine].find((each) => each.task === name)!;
+    const line = [sampleLine, experimentsLine, inspectLine].find((each) => each.task === name)!;
     assertEquals([deno, task, name], ["deno", "task", line.task]);
-    assertEquals(splitWords(words, line).names.length, name === "sample" ? 1 : 0);
+    assertEquals(splitWords(words, line).names.length, name === "experiments" ? 0 : 1);
   }
 });
 

@@ -47,7 +47,8 @@ export async function look(
   return Array.from(tokenId, (id, at) => ({ tokenId: id, layers: byLayer.map((tokens) => tokens[at]) }));
 }
 
-async function tokensOf({ layer, E, routing }: LayerOutput, T: number): Promise<TokenInLayer[]> {
+/** What one mixture did with each token, read back. */
+export async function tokensOf({ layer, E, routing }: LayerOutput, T: number): Promise<TokenInLayer[]> {
   const { token_N, wanted_N, expert_N, weight_N, probability_TE } = routing;
   const [token, wanted, expert, weight] = await Promise.all(
     [token_N, wanted_N, expert_N, weight_N].map((each) => each.read()),

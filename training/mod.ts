@@ -62,6 +62,13 @@ export { createTrainer, type RunOptions, type Trainer } from "./trainer.ts";
 export type { RunNames } from "./run_rows.ts";
 export type { Importance } from "./importance.ts";
 export type { TokenInLayer, TokenLook } from "./look.ts";
+export {
+  changedExperts,
+  type ExpertFlow,
+  type Inspection,
+  inspectRouting,
+  type LayerInspection,
+} from "./inspection.ts";
 export { mutualInformation } from "./specialisation.ts";
 export { type Checkpoint, type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 export { openRunStore, type RunStore, type SavedRun } from "./run_store.ts";

@@ -3,8 +3,15 @@
 import { assert, assertEquals } from "@std/assert";
 import axe from "axe-core";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import { inspectionPage } from "../../cli/inspect_page.ts";
+import { cpu } from "../../cpu/backend.ts";
 import { indexPage } from "../../report/index_page.ts";
+import { equalSequences } from "../../tensor/sequences.ts";
+import { inspectRouting } from "../../training/inspection.ts";
+import { createTrainer } from "../../training/trainer.ts";
 import { findChromium } from "../chromium.ts";
+import { finalLossOf, routers } from "../made_up_runs.ts";
+import { least, madeUpData, tinyConfig } from "../run_configs.ts";
 import { wideReport } from "../wide_report.ts";
 
 const path = findChromium();
@@ -113,7 +120,27 @@ function listOfRuns(): string {
   ]);
 }
 
-const pages: Readonly<Record<string, () => string>> = {
+/** What a model of two mixtures does with a text, after a few steps. */
+async function routing(): Promise<string> {
+  using backend = await cpu({ threads: 1 });
+  const layers = { "model.layers": 2, "model.moeEvery": 1, "train.steps": 3 };
+  const data = await madeUpData();
+  using trainer = await createTrainer(tinyConfig("gshard", {}, least, layers), { backend, data });
+  await trainer.step();
+  const tokenId = Int32Array.from({ length: 300 }, (_, at) => at % 40);
+  const inspection = await inspectRouting(trainer.model, backend, {
+    tokenId,
+    sequences: equalSequences(10, 30),
+    step: 1,
+  });
+  const nameOf = (row: number) => data.nameOf(row) ?? String(row);
+  const names = { texts: Array.from(tokenId, (id) => ` ${nameOf(id)}`), starts: [0], nameOf };
+  const about = { title: "Routing of gshard-seed0", lead: "Router gshard.", meta: "300 tokens", changes: [] };
+  return inspectionPage(about, inspection, names, 200);
+}
+
+const pages: Readonly<Record<string, () => string | Promise<string>>> = {
+  "a page of routing": routing,
   "a list of runs": listOfRuns,
   "a report of 18 variants": () => wideReport(18),
   "a report of 3 variants on two tasks": () => wideReport(3, ["recall", "regimes"]),
@@ -121,7 +148,7 @@ const pages: Readonly<Record<string, () => string>> = {
 
 for (const [name, html] of Object.entries(pages)) {
   pageTest(`${name} holds at 1280, 768 and 390 pixels, light and dark`, async (page) => {
-    const text = html();
+    const text = await html();
     for (const width of [1280, 768, 390]) {
       await show(page, text, { width, theme: "light" });
       assertEquals(await wrongWith(page), [], `${width} pixels`);
@@ -133,7 +160,7 @@ for (const [name, html] of Object.entries(pages)) {
   });
 
   pageTest(`${name} loses nothing on paper`, async (page) => {
-    const text = html();
+    const text = await html();
     await page.setViewport({ width: 794, height: 1123 });
     await page.emulateMediaType("print");
     await page.setContent(text);
@@ -144,3 +171,35 @@ for (const [name, html] of Object.entries(pages)) {
     assertEquals(await page.evaluate("pageChecks.cut()"), []);
   });
 }
+
+pageTest(
+  "a pointer over lines is told their values; without scripts a report reads the same",
+  async (page) => {
+    const text = wideReport(3);
+    await page.setViewport({ width: 1280, height: 900 });
+    const read = async () => {
+      await page.setContent(text);
+      return await page.evaluate("document.querySelector('main').innerText");
+    };
+    const withScripts = await read();
+    await page.setJavaScriptEnabled(false);
+    assertEquals(await read(), withScripts);
+    await page.setJavaScriptEnabled(true);
+    await read();
+    const chart = (await page.$('svg[aria-label^="Validation loss over steps"]'))!;
+    await chart.scrollIntoView();
+    const { x, y, width } = (await chart.boundingBox())!;
+    await page.mouse.move(x + width * 0.4, y + 100);
+    const told = (await page.evaluate("document.querySelector('.told')?.textContent")) as string;
+    const step = Number(told.split("\n")[0]);
+    assert(step > 0 && step < 60, told);
+    // As made_up_runs.ts has it: 4.1 nats above the end at first, less by e every tenth of the steps; means over three seeds.
+    const ends = [0, 1, 2].map((seed) => finalLossOf(routers.switch, seed));
+    const wanted = ends.reduce((sum, end) => sum + end) / 3 + 4.1 * Math.exp(-step / 10) - 4.1 * Math.exp(-6);
+    const found = Number(told.match(/^switch: (.+)$/m)![1]);
+    // A drawing rounds places to a hundredth of a unit, of about 200 for 7 nats.
+    assert(Math.abs(found - wanted) < 0.01, `${found} for ${wanted}`);
+    await page.mouse.move(0, 0);
+    assertEquals(await page.evaluate("document.querySelector('.told')"), null);
+  },
+);
