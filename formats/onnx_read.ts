@@ -12,7 +12,7 @@ import {
   type OnnxValue,
 } from "./onnx_model.ts";
 import { checkLocation, dtypeOf, readTensor } from "./onnx_tensor.ts";
-import { contentOf, type Field, fieldsOf, textOf, wholeOf, wholesOf } from "./protobuf.ts";
+import { contentOf, type Field, fieldsOf, safe, textOf, wholeOf, wholesOf } from "./protobuf.ts";
 import { quoted, type Refuse } from "./strict_json.ts";
 
 /** Where protocol buffers end. */
@@ -218,7 +218,7 @@ function readAttribute(bytes: Uint8Array, refuse: Refuse): [string, OnnxAttribut
         for (const float of floatsOf(field, refuse)) floats.push(float);
         break;
       case 8:
-        for (const int of wholesOf(field, refuse)) ints.push(Number(int));
+        for (const int of wholesOf(field, refuse)) ints.push(safe(int, refuse));
         break;
       case 20:
         kind = wholeOf(field, refuse);

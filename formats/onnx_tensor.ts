@@ -1,7 +1,7 @@
 // A tensor of an ONNX file: its numbers lie in raw bytes, in a list of one of six kinds, or in another file.
 import { bitsOf, floatsOf } from "./number_formats.ts";
 import { type ExternalData, isExternal, type OnnxDtype, onnxDtypes, type OnnxTensor } from "./onnx_model.ts";
-import { contentOf, type Field, fieldsOf, textOf, wholeOf, wholesOf } from "./protobuf.ts";
+import { contentOf, type Field, fieldsOf, safe, textOf, wholeOf, wholesOf } from "./protobuf.ts";
 import { quoted, type Refuse } from "./strict_json.ts";
 
 /** What a tensor's fields said. */
@@ -53,7 +53,7 @@ export function dtypeOf(code: number, refuse: Refuse): OnnxDtype {
 function readField(field: Field, found: Found, refuse: Refuse): void {
   switch (field.number) {
     case 1:
-      for (const size of wholesOf(field, refuse)) found.shape.push(Number(size));
+      for (const size of wholesOf(field, refuse)) found.shape.push(safe(size, refuse));
       break;
     case 2:
       found.code = wholeOf(field, refuse);

@@ -34,22 +34,29 @@ const WHOLE = 0, EIGHT_BYTES = 1, DELIMITED = 2, FOUR_BYTES = 5;
 export function messageWriter(): MessageWriter {
   const pieces: Piece[] = [];
   let length = 0;
-  const push = (...more: readonly Piece[]) => {
-    for (const piece of more) {
-      pieces.push(piece);
-      length += piece.length;
-    }
+  const push = (piece: Piece) => {
+    pieces.push(piece);
+    length += piece.length;
     return writer;
   };
-  const tag = (field: number, encoding: number) => varint(BigInt(field * 8 + encoding));
-  const delimited = (field: number, size: number, ...content: readonly Piece[]) =>
-    push(tag(field, DELIMITED), varint(BigInt(size)), ...content);
+  const head = (field: number, encoding: number, value: bigint) =>
+    push(Uint8Array.of(...varint(BigInt(field * 8 + encoding)), ...varint(value)));
   const writer: MessageWriter = {
-    whole: (field, value) => push(tag(field, WHOLE), varint(BigInt(value))),
-    float: (field, value) => push(tag(field, FOUR_BYTES), new Uint8Array(Float32Array.of(value).buffer)),
-    bytes: (field, value) => delimited(field, value.length, value),
+    whole: (field, value) => head(field, WHOLE, BigInt(value)),
+    float(field, value) {
+      push(varint(BigInt(field * 8 + FOUR_BYTES)));
+      return push(new Uint8Array(Float32Array.of(value).buffer));
+    },
+    bytes(field, value) {
+      head(field, DELIMITED, BigInt(value.length));
+      return push(value);
+    },
     text: (field, value) => writer.bytes(field, new TextEncoder().encode(value)),
-    message: (field, value) => delimited(field, value.length, ...value.pieces),
+    message(field, value) {
+      head(field, DELIMITED, BigInt(value.length));
+      for (const piece of value.pieces) push(piece);
+      return writer;
+    },
     pieces,
     get length() {
       return length;
@@ -140,8 +147,13 @@ export function wholesOf({ whole, bytes, delimited }: Field, refuse: Refuse): bi
 /** A field's one whole number, which has to be a safe one. */
 export function wholeOf(field: Field, refuse: Refuse): number {
   if (field.whole === null) refuse(`field ${field.number} is no whole number`);
-  const value = Number(BigInt.asIntN(64, field.whole!));
-  return Number.isSafeInteger(value) ? value : refuse(`field ${field.number} is ${value}, past 2^53`);
+  return safe(BigInt.asIntN(64, field.whole!), refuse);
+}
+
+/** A whole number as JavaScript counts. */
+export function safe(value: bigint, refuse: Refuse): number {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : refuse(`a whole number is ${value}, past 2^53`);
 }
 
 /** The bytes of a message, a text or a list. */

@@ -152,7 +152,12 @@ function gateOf({ params }: Step): Attributes {
 
 /** Values of two arrays in turns. */
 function pairs(a: Float32Array, b: Float32Array): Float32Array {
-  return Float32Array.from({ length: 2 * a.length }, (_, at) => (at % 2 === 0 ? a : b)[at >> 1]);
+  const both = new Float32Array(2 * a.length);
+  for (let at = 0; at < a.length; at++) {
+    both[2 * at] = a[at];
+    both[2 * at + 1] = b[at];
+  }
+  return both;
 }
 
 function biasPairs(gate: Traced | null, unit: Traced | null, on: Lowering): Name {

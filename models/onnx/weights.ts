@@ -30,13 +30,21 @@ export function ofExpert(on: Lowering, value: Traced, e: number): Name {
   return reordered(on, stored, String(e), shape, (values) => values.subarray(e * size, (e + 1) * size));
 }
 
+/** Rows and columns that are turned together, so that neither side leaves the cache in between. */
+const BLOCK = 32;
+
 /** Matrices [E, K, M] as [E, M, K]. */
 export function turned(values: Float32Array, E: number, K: number, M: number): Float32Array {
   const result = new Float32Array(values.length);
   for (let e = 0; e < E; e++) {
     const from = e * K * M;
-    for (let k = 0; k < K; k++) {
-      for (let m = 0; m < M; m++) result[from + m * K + k] = values[from + k * M + m];
+    for (let k0 = 0; k0 < K; k0 += BLOCK) {
+      for (let m0 = 0; m0 < M; m0 += BLOCK) {
+        const [k1, m1] = [Math.min(K, k0 + BLOCK), Math.min(M, m0 + BLOCK)];
+        for (let k = k0; k < k1; k++) {
+          for (let m = m0; m < m1; m++) result[from + m * K + k] = values[from + k * M + m];
+        }
+      }
     }
   }
   return result;
