@@ -166,6 +166,17 @@ Deno.test("tensors whose fields do not fit each other are refused by name", () =
   }
 });
 
+Deno.test("a graph may have any number of nodes", async () => {
+  const nodes = Array.from({ length: 50_000 }, (_, at) => ({
+    op: "Relu",
+    domain: "",
+    inputs: [`v${at}`],
+    outputs: [`v${at + 1}`],
+    attributes: {},
+  }));
+  assertEquals(decodeOnnx(await encodeOnnx({ ...modelOf([]), nodes })).nodes.at(-1), nodes.at(-1));
+});
+
 Deno.test("the encoding guide's own examples are read and written", () => {
   const { pieces } = messageWriter().whole(1, 150).text(2, "testing");
   const bytes = Uint8Array.of(0x08, 0x96, 0x01, 0x12, 0x07, 0x74, 0x65, 0x73, 0x74, 0x69, 0x6e, 0x67);

@@ -168,6 +168,32 @@ Deno.test("a model that is not what was exported disagrees, in outputs and in ch
   other.free();
 });
 
+Deno.test("a choice that differs with equal weights is a tie, and what sees it is not compared", async () => {
+  const model = modelOf({ "router.name": "base" });
+  await using session = await openOnnx(await encodeOnnx(await exportModel(model, backend)));
+  const changed = (weight: number) => ({
+    ...session,
+    async run(inputs: Parameters<typeof session.run>[0]) {
+      const found = await session.run(inputs);
+      const [experts, weights] = ["experts", "weights"].map((kind) => {
+        const name = session.outputs.find((output) => output.endsWith(`.choice.${kind}`))!;
+        return found[name].values as BigInt64Array & Float32Array;
+      });
+      // Token 5 of the second sequence of ten.
+      (experts as BigInt64Array)[15] = ((experts as BigInt64Array)[15] + 1n) % 6n;
+      (weights as Float32Array)[15] += weight;
+      (found.logits.values as Float32Array).fill(NaN, 15 * V, 20 * V);
+      return found;
+    },
+  });
+  const tie = await agreementOf(model, backend, changed(0), sequences(2, 10));
+  assertEquals([tie.different, tie.ties, tie.tokens], [1, 1, 15]);
+  assert(tie.outputs <= 2e-6);
+  const other = await agreementOf(model, backend, changed(0.01), sequences(2, 10));
+  assertEquals([other.different, other.ties], [1, 0]);
+  model.free();
+});
+
 Deno.test("what cannot be exported is named with its layer, and leaves the model as it was", async () => {
   const model = modelOf({ "router.name": "switch", "model.layers": 2 });
   const used = () => backend.statistics().usedBytes;
