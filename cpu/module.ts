@@ -44,9 +44,8 @@ export async function loadModule(
 ): Promise<ModuleChoice> {
   const opened = openMemory(options.shared);
   const fusedMultiplyAdd = options.relaxed ?? hasRelaxedSimd();
-  const bytes = await unpack(
-    modules[`${fusedMultiplyAdd ? "relaxed" : "plain"}${opened.shared ? "Shared" : "Single"}`],
-  );
+  const name = `${fusedMultiplyAdd ? "relaxed" : "plain"}${opened.shared ? "Shared" : "Single"}`;
+  const bytes = await unpack((await modules[name]()).default);
   return { ...opened, module: await WebAssembly.compile(bytes), fusedMultiplyAdd };
 }
 

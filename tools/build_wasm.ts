@@ -1,5 +1,5 @@
-// Compiles every kernels/*/cpu.as.ts into WebAssembly modules and embeds them in cpu/wasm.ts, so that no consumer needs
-// file or network permission. Four modules: with relaxed multiply-add or plain SIMD, on shared memory or not.
+// Compiles every kernels/*/cpu.as.ts into WebAssembly modules and embeds them in files of cpu/wasm/, so that no consumer
+// needs file or network permission, and each loads the one module that its engine runs. Four modules: with relaxed multiply-add or plain SIMD, on shared memory or not.
 import asc from "assemblyscript/asc";
 import { gzipSync } from "node:zlib";
 import { runTask } from "../cli/options.ts";
@@ -88,19 +88,27 @@ function base64(bytes: Uint8Array): string {
 
 async function main(): Promise<void> {
   const root = new URL("../", import.meta.url);
+  Deno.mkdirSync(new URL("cpu/wasm/", root), { recursive: true });
   const names = programNames(root).map((program) => program.split(" ")[0]);
   let text = `${HEADER}\n/** Programs of the modules; a program's number is its place here. */\n`;
   text += `export const programs: readonly string[] = ${JSON.stringify(names)};\n`;
-  text +=
-    "\n/** Each module gzipped, as base64. */\nexport const modules: Readonly<Record<string, string>> = {\n";
+  text += "\n/** Loads a module, gzipped, as base64. */\n";
+  text += "export const modules: Readonly<Record<string, () => Promise<{ readonly default: string }>>> = {\n";
   for (const variant of variants) {
     const binary = await compile(root, variant);
     console.log(`${variant}: ${binary.length} bytes`);
-    text += `  ${variant}: "${base64(gzipSync(binary, { level: 9 }))}",\n`;
+    const file = `wasm/${variant.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`)}.ts`;
+    const packed = base64(gzipSync(binary, { level: 9 }));
+    Deno.writeTextFileSync(new URL(`cpu/${file}`, root), `${HEADER}export default "${packed}";\n`);
+    text += `  ${variant}: () => import("./${file}"),\n`;
   }
   Deno.writeTextFileSync(new URL("cpu/wasm.ts", root), text + "};\n");
 }
 
 if (import.meta.main) {
-  await runTask({ task: "build:wasm", about: "Compiles the kernels into cpu/wasm.ts.", options: {} }, main);
+  await runTask({
+    task: "build:wasm",
+    about: "Compiles the kernels into cpu/wasm.ts and cpu/wasm/.",
+    options: {},
+  }, main);
 }
