@@ -50,7 +50,13 @@ export type {
 /** Every kernel by name, for `apply`: what a router of your own needs beyond the ops. */
 export * as kernels from "./kernels/mod.ts";
 export { cpu, type CpuBackend, type CpuOptions } from "./cpu/backend.ts";
-export { type BlasStart, startThread, threadProgram, type ThreadStart } from "./cpu/threads.ts";
+export {
+  type BlasStart,
+  type StartedThread,
+  startThread,
+  threadProgram,
+  type ThreadStart,
+} from "./cpu/threads.ts";
 export type { Binding } from "./cpu/blas/binding.ts";
 export { findBlas } from "./cpu/blas/find.ts";
 export type { Blas, NoBlas, Rates } from "./cpu/blas/measurement.ts";

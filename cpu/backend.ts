@@ -32,9 +32,9 @@ export interface CpuOptions {
    * Starts one thread, and is called for each beyond the first. Default: `startThread`, which opens a worker from here. In a
    * worker of a page it can hand the job to the page, since not every browser lets a worker start workers reliably:
    * `cpu({ startThread: (start) => postMessage(start) })` there, `worker.onmessage = ({ data }) => startThread(data)` in the
-   * page. What it throws is why the thread is missing.
+   * page. What it throws is why the thread is missing; a promise is waited for.
    */
-  readonly startThread?: (start: ThreadStart) => void | Promise<void>;
+  readonly startThread?: (start: ThreadStart) => unknown;
   /**
    * Matrix products on a BLAS (OpenBLAS, MKL, BLIS, oneDNN, Accelerate) or onnxruntime, which needs Deno's FFI permission: a
    * path, `auto` for the fastest there is, what {@linkcode findBlas} found, or `off` (default). The last bits of results

@@ -49,7 +49,13 @@ export interface ThreadStart {
   readonly roll: SharedArrayBuffer;
 }
 
-interface NodeWorker {
+/** A thread that was started. */
+export interface StartedThread {
+  /** Ends it at once, for a page whose worker cannot close its backend any more. */
+  terminate(): void;
+}
+
+interface NodeWorker extends StartedThread {
   on(event: "error", listener: (error: Error) => void): void;
   unref(): void;
 }
@@ -77,31 +83,37 @@ const NOT_LOADED =
  * backend.close();
  * ```
  */
-export function startThread(start: ThreadStart, program?: string | URL): void {
+export function startThread(start: ThreadStart, program?: string | URL): StartedThread {
   const fail = (why: string) => noteFailure(start.roll, why);
   try {
     const threads = (globalThis as NodeLike).process?.getBuiltinModule?.("node:worker_threads") as
       | NodeThreads
       | undefined;
-    if (threads && program === undefined) startNodeWorker(threads, start, fail);
-    else startWebWorker(start, program, fail);
+    if (threads && program === undefined) return startNodeWorker(threads, start, fail);
+    return startWebWorker(start, program, fail);
   } catch (error) {
     fail(`a worker could not be started (${(error as Error).message})`);
+    return { terminate: () => {} };
   }
 }
 
-function startNodeWorker({ Worker }: NodeThreads, start: ThreadStart, fail: (why: string) => void): void {
+function startNodeWorker(
+  { Worker }: NodeThreads,
+  start: ThreadStart,
+  fail: (why: string) => void,
+): StartedThread {
   const source = `(${BODY})(require("node:worker_threads").workerData)`;
   const worker = new Worker(source, { eval: true, workerData: start });
   worker.on("error", ({ message }) => fail(`a thread failed (${message})`));
   worker.unref();
+  return worker;
 }
 
 function startWebWorker(
   start: ThreadStart,
   program: string | URL | undefined,
   fail: (why: string) => void,
-): void {
+): StartedThread {
   const url = program ?? URL.createObjectURL(new Blob([threadProgram], { type: "text/javascript" }));
   const forget = () => program === undefined && URL.revokeObjectURL(String(url));
   const worker = new Worker(url, { type: "module" });
@@ -112,13 +124,14 @@ function startWebWorker(
     fail(event.message ? `a thread failed (${event.message})` : NOT_LOADED);
   };
   worker.postMessage(start);
+  return worker;
 }
 
 /** Starts threads beyond the first and waits for them: how many came up, and why not all. */
 export async function startThreads(
   count: number,
   start: Omit<ThreadStart, "roll">,
-  begin: (start: ThreadStart) => void | Promise<void> = startThread,
+  begin: (start: ThreadStart) => unknown = startThread,
 ): Promise<{ readonly up: number; readonly why: string | null }> {
   const roll = openRoll();
   for (let at = 0; at < count; at++) void beginOne({ ...start, roll: roll.shared }, begin);
@@ -128,7 +141,7 @@ export async function startThreads(
 /** A hook that throws or rejects has started none. */
 async function beginOne(
   start: ThreadStart,
-  begin: (start: ThreadStart) => void | Promise<void>,
+  begin: (start: ThreadStart) => unknown,
 ): Promise<void> {
   try {
     await begin(start);

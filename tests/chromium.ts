@@ -15,15 +15,17 @@ const headers = {
   plain: {},
 } as const satisfies Record<string, Record<string, string>>;
 
-/** No window, nothing fetched, and a WebGPU that computes on the CPU. */
-const WORDS = [
-  ...["--headless", "--no-sandbox", "--no-first-run", "--disable-background-networking"],
+/** No window, and nothing fetched. */
+const WORDS = ["--headless", "--no-sandbox", "--no-first-run", "--disable-background-networking"];
+
+/** A WebGPU that computes on the CPU. */
+export const softwareGpu: readonly string[] = [
   ...["--enable-unsafe-webgpu", "--use-angle=swiftshader", "--use-webgpu-adapter=swiftshader"],
 ];
 const MOST_MILLISECONDS = 300_000;
 
 /** Where Chromium is, or null. */
-export function findChromium(): string | null {
+function findChromium(): string | null {
   for (const folder of (Deno.env.get("PATH") ?? "").split(":").filter((each) => each !== "")) {
     for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
       try {
@@ -35,6 +37,14 @@ export function findChromium(): string | null {
   }
   return null;
 }
+
+/** Where it is; null on a machine without it, whose tests in a browser are skipped. */
+export const chromium = findChromium();
+
+// .ci/run installs it, and says so here where it cannot.
+export const skipsBrowsers: boolean = chromium === null &&
+  (Deno.env.get("CI") !== "true" || Deno.env.get("WITHOUT_CHROMIUM") === "true");
+if (skipsBrowsers) console.log("Tests in a browser are skipped: there is no Chromium (Debian: chromium).");
 
 /** One script of a test file and all that it imports. */
 async function bundled(name: string): Promise<string> {
@@ -101,7 +111,7 @@ async function inBrowser(program: string, url: string, answered: Promise<Answer>
   const profile = await Deno.makeTempDir();
   const over = new AbortController();
   const child = new Deno.Command(program, {
-    args: [...WORDS, `--user-data-dir=${profile}`, url],
+    args: [...WORDS, ...softwareGpu, `--user-data-dir=${profile}`, url],
     env: { TMPDIR: profile },
     stdin: "null",
     stdout: "null",

@@ -136,9 +136,10 @@ export interface SettingInfo {
   readonly range: string;
 }
 
-type Json = Record<string, unknown> & {
-  properties?: Record<string, Json>;
-  anyOf?: Json[];
+/** What is read of a JSON schema. */
+export type JsonSchema = Record<string, unknown> & {
+  properties?: Record<string, JsonSchema>;
+  anyOf?: JsonSchema[];
   enum?: unknown[];
 };
 
@@ -157,7 +158,7 @@ type Json = Record<string, unknown> & {
  * ```
  */
 export function settingList(): SettingInfo[] {
-  const walk = (schema: Json, path: string): SettingInfo[] =>
+  const walk = (schema: JsonSchema, path: string): SettingInfo[] =>
     Object.entries(schema.properties ?? {}).flatMap(([name, child]) => {
       const here = path === "" ? name : `${path}.${name}`;
       if (child.type === "object") return walk(child, here);
@@ -168,11 +169,12 @@ export function settingList(): SettingInfo[] {
         range: rangeOf(child),
       }];
     });
-  return walk(z.toJSONSchema(runSchema, { io: "input" }) as Json, "");
+  return walk(z.toJSONSchema(runSchema, { io: "input" }) as JsonSchema, "");
 }
 
-function rangeOf(
-  { type, anyOf, enum: values, minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Json,
+/** Values that a setting of a JSON schema may have, in words. */
+export function rangeOf(
+  { type, anyOf, enum: values, minimum, exclusiveMinimum, maximum, exclusiveMaximum }: JsonSchema,
 ): string {
   if (anyOf) return anyOf.map(rangeOf).join(" or ");
   if (values) return values.map((value) => JSON.stringify(value)).join(", ");

@@ -4,25 +4,19 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertStringInclude
 import { cpu } from "../../cpu/backend.ts";
 import { routers } from "../../routers/registry.ts";
 import { parseRecord } from "../../training/record_text.ts";
-import { findChromium, openPages, type Pages } from "../chromium.ts";
+import { chromium, openPages, type Pages, skipsBrowsers } from "../chromium.ts";
 import { apart, counting } from "../roundings.ts";
 import { recordOf } from "../small_run.ts";
 import { tried } from "../tried_backend.ts";
-
-const path = findChromium();
-// .ci/run installs it, and says so here where it cannot.
-const ignore = path === null &&
-  (Deno.env.get("CI") !== "true" || Deno.env.get("WITHOUT_CHROMIUM") === "true");
-if (ignore) console.log("Tests in a browser are skipped: there is no Chromium (Debian: chromium).");
 
 /** A test with a browser of its own. */
 function browserTest(name: string, body: (pages: Pages) => Promise<void>): void {
   Deno.test({
     name,
-    ignore,
+    ignore: skipsBrowsers,
     fn: async () => {
-      assert(path !== null, "there is no Chromium (Debian: chromium)");
-      await using pages = await openPages(path);
+      assert(chromium !== null, "there is no Chromium (Debian: chromium)");
+      await using pages = await openPages(chromium);
       await body(pages);
     },
     sanitizeResources: false,

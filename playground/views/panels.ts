@@ -1,0 +1,39 @@
+// Charts of which there is one a run, side by side.
+/// <reference lib="dom" />
+import { createHeatChart, type HeatPlot } from "../charts/heat_chart.ts";
+import { element, setText } from "../dom.ts";
+import type { ShownRun } from "./shown.ts";
+
+/** Panels in the page. */
+export interface Panels {
+  show(runs: readonly ShownRun[]): void;
+}
+
+/** A chart of colours for each run. @param kind Class of a panel, which sets its height. */
+export function createHeatPanels(
+  root: HTMLElement,
+  kind: string,
+  label: string,
+  plotOf: (shown: ShownRun) => HeatPlot,
+): Panels {
+  const panels: { readonly root: HTMLElement; readonly show: (shown: ShownRun) => void }[] = [];
+  const add = () => {
+    const title = element("h3");
+    const chart = createHeatChart(label);
+    panels.push({
+      root: element("div", { class: kind }, title, chart.root),
+      show(shown) {
+        setText(title, shown.label);
+        chart.show(plotOf(shown));
+      },
+    });
+  };
+  return {
+    show(runs) {
+      while (panels.length < runs.length) add();
+      const wanted = panels.slice(0, runs.length).map((panel) => panel.root);
+      if (root.childElementCount !== wanted.length) root.replaceChildren(...wanted);
+      runs.forEach((shown, at) => panels[at].show(shown));
+    },
+  };
+}

@@ -1,0 +1,117 @@
+// The playground in a real Chromium: built once for a test file, served from this process, and driven by Playwright.
+/// <reference lib="dom" />
+import { assert } from "@std/assert";
+import { gzipSync } from "node:zlib";
+import { type Browser, type BrowserContextOptions, chromium as browsers, type Page } from "playwright-core";
+import { buildPage } from "../tools/playground/build.ts";
+import { servePage } from "../tools/playground/serve.ts";
+import { chromium, skipsBrowsers, softwareGpu } from "./chromium.ts";
+
+/** A page of it, with what went wrong there. */
+export interface OpenPage extends AsyncDisposable {
+  readonly page: Page;
+  /** Errors that nothing in the page caught, and messages of the console. */
+  readonly complaints: readonly string[];
+  /** Weight of the files that have been loaded so far, gzipped, in bytes. */
+  loadedBytes(): number;
+}
+
+/** The built playground, served. */
+export interface Playground {
+  open(
+    address?: string,
+    options?: BrowserContextOptions & { readonly viewportWidth?: number },
+  ): Promise<OpenPage>;
+}
+
+/** A test with the playground, in a browser of its own. */
+export function playgroundTest(name: string, body: (playground: Playground) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: skipsBrowsers,
+    fn: async () => {
+      assert(chromium !== null, "there is no Chromium (Debian: chromium)");
+      const folder = await builtPage();
+      const server = servePage(folder, 0);
+      const browser = await browsers.launch({
+        executablePath: chromium,
+        args: ["--no-sandbox", ...softwareGpu],
+      });
+      try {
+        const url = `http://127.0.0.1:${server.addr.port}/`;
+        await body({
+          open: (address = "", options = {}) => openPage(browser, folder, `${url}#${address}`, options),
+        });
+      } finally {
+        await browser.close();
+        await server.shutdown();
+      }
+    },
+    sanitizeResources: false,
+    sanitizeOps: false,
+  });
+}
+
+let built: Promise<URL> | undefined;
+
+/** Where the page is built, once. */
+function builtPage(): Promise<URL> {
+  return built ??= (async () => {
+    const folder = new URL(`file://${await Deno.makeTempDir()}/dist/`);
+    addEventListener("unload", () => Deno.removeSync(new URL("../", folder), { recursive: true }));
+    await buildPage(folder);
+    return folder;
+  })();
+}
+
+async function openPage(
+  browser: Browser,
+  folder: URL,
+  url: string,
+  options: BrowserContextOptions,
+): Promise<OpenPage> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  const files = new Set<string>();
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => complaints.push(message.text()));
+  // Workers' own requests are events of the context alone.
+  context.on("request", (request) => files.add(new URL(request.url()).pathname.slice(1) || "index.html"));
+  await page.goto(url);
+  return {
+    page,
+    complaints,
+    loadedBytes: () =>
+      [...files].filter((name) => /^[\w.-]+$/.test(name))
+        .reduce((sum, name) => sum + gzipSync(Deno.readFileSync(new URL(name, folder))).length, 0),
+    [Symbol.asyncDispose]: () => context.close(),
+  };
+}
+
+/** Waits until every run of the page has ended as it should. */
+export async function untilFinished(page: Page, milliseconds = 120_000): Promise<void> {
+  await page.waitForFunction(
+    () => {
+      const stages = [...document.querySelectorAll("#runs tbody tr td:nth-child(2)")].map((cell) =>
+        cell.textContent
+      );
+      return stages.length > 0 && stages.every((stage) => stage === "finished" || stage === "failed");
+    },
+    null,
+    { timeout: milliseconds },
+  );
+}
+
+/** Presses Train, waits, and returns the file that Save records gives. */
+export async function trainedRecords(page: Page): Promise<string> {
+  await page.click("#train");
+  await untilFinished(page);
+  return await savedRecords(page);
+}
+
+/** The file that Save records gives. */
+export async function savedRecords(page: Page): Promise<string> {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+  return await Deno.readTextFile(await download.path());
+}

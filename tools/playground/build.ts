@@ -1,0 +1,59 @@
+// The page's files: scripts bundled and lowered to what browsers run today, style with the report's colours, and the page
+// itself. What the page and its workers share is loaded once.
+import * as esbuild from "esbuild";
+import config from "../../deno.json" with { type: "json" };
+import { colorVariables } from "../../report/palette.ts";
+import { linkPackages } from "./packages.ts";
+import { shorterShaders } from "./shaders.ts";
+
+const source = new URL("../../playground/", import.meta.url);
+
+/** Options of every bundle: `using` is not in ES2022 and is lowered. */
+const common = {
+  bundle: true,
+  target: "es2022",
+  platform: "browser",
+  minify: true,
+  legalComments: "none",
+  logLevel: "error",
+  plugins: [shorterShaders],
+} as const satisfies esbuild.BuildOptions;
+
+/** Writes the page into a folder, which is emptied first. */
+export async function buildPage(dist: URL): Promise<void> {
+  await Deno.remove(dist, { recursive: true }).catch(() => {});
+  await Deno.mkdir(dist, { recursive: true });
+  const packages = await Deno.makeTempDir();
+  try {
+    await linkPackages(new URL("main.ts", source), packages);
+    await esbuild.build({
+      ...common,
+      entryPoints: ["main.ts", "worker.ts"].map((name) => pathOf(new URL(name, source))),
+      outdir: pathOf(dist),
+      format: "esm",
+      splitting: true,
+      nodePaths: [packages],
+    });
+  } finally {
+    await esbuild.stop();
+    await Deno.remove(packages, { recursive: true });
+  }
+  await Deno.writeTextFile(new URL("style.css", dist), await styleText());
+  await Deno.writeTextFile(new URL("index.html", dist), await pageText());
+}
+
+async function styleText(): Promise<string> {
+  const own = await Deno.readTextFile(new URL("style.css", source));
+  const colors = `:root { ${colorVariables("light")} }\n` +
+    `@media (prefers-color-scheme: dark) { :root { ${colorVariables("dark")} } }\n`;
+  return (await esbuild.transform(colors + own, { loader: "css", minify: true })).code;
+}
+
+async function pageText(): Promise<string> {
+  const html = await Deno.readTextFile(new URL("index.html", source));
+  return html.replace('data-version=""', `data-version="${config.version}"`);
+}
+
+function pathOf(url: URL): string {
+  return decodeURIComponent(url.pathname);
+}
