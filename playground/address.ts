@@ -3,9 +3,12 @@ import { findRouter } from "../routers/registry.ts";
 import type { Settings } from "../training/config.ts";
 import { initialState, type PageState, type RouterChoice, routersOf, runConfigOf } from "./state.ts";
 
+/** Names that stand alone; the others are paths of settings. */
+const names: readonly string[] = [...["task", "size", "router", "beside"], "device", "sentence"];
+
 /** A state as text: `task=recall&router=gshard&router.k=1&train.steps=60`. */
 export function addressOf(state: PageState): string {
-  const { task, size, settings, router, beside, device } = state;
+  const { task, size, settings, router, beside, device, sentence } = state;
   const words = new URLSearchParams();
   const put = (name: string, value: unknown, usual: unknown = undefined) => {
     if (value !== usual) words.set(name, typeof value === "string" ? textOf(value) : JSON.stringify(value));
@@ -20,6 +23,7 @@ export function addressOf(state: PageState): string {
   if (beside) putRouter("beside", beside);
   for (const [path, value] of Object.entries(settings)) put(path, value);
   put("device", device, initialState.device);
+  if (sentence !== null) words.set("sentence", sentence);
   return words.toString();
 }
 
@@ -37,9 +41,9 @@ export function stateOf(address: string): PageState {
     if (rest.length > 0 && (head === "router" || head === "beside")) {
       options[head][rest.join(".")] = valueOf(text);
     } else if (rest.length > 0 || name === "seed") settings[name] = valueOf(text);
-    else if (["task", "size", "router", "beside", "device"].includes(name)) named[name] = text;
+    else if (names.includes(name)) named[name] = text;
     else {throw new RangeError(
-        `Cannot use "${name}" of this address: there are task, size, router, beside, device`,
+        `Cannot use "${name}" of this address: there are ${names.join(", ")}`,
       );}
   }
   const state: PageState = {
@@ -50,6 +54,7 @@ export function stateOf(address: string): PageState {
     router: { name: named.router ?? initialState.router.name, options: options.router },
     beside: named.beside === undefined ? null : { name: named.beside, options: options.beside },
     device: deviceOf(named.device),
+    sentence: named.sentence ?? null,
   };
   for (const choice of routersOf(state)) {
     findRouter(choice.name);

@@ -2,10 +2,12 @@
 /// <reference lib="dom" />
 import { addressOf, stateOf } from "./address.ts";
 import { createButtons } from "./buttons.ts";
-import { createChoices } from "./choices.ts";
+import { createChoices } from "./choices/choices.ts";
 import { byId, setText } from "./dom.ts";
 import { createSession } from "./session.ts";
 import { initialState, type PageState, routersOf, runConfigOf } from "./state.ts";
+import { findPageTask } from "./tasks.ts";
+import { createSentenceField } from "./views/scene/scenes.ts";
 import { createViews } from "./views/views.ts";
 
 const SHOW_MILLISECONDS = 80;
@@ -36,6 +38,7 @@ function openPage(): void {
       asked = false;
       views.show();
       buttons.show();
+      sentence.show(state.sentence, findPageTask(state.task).scene === "sentence");
     }, SHOW_MILLISECONDS);
   }
 
@@ -47,6 +50,7 @@ function openPage(): void {
       state = next;
       history.replaceState(null, "", `#${addressOf(state)}`);
       choices.show();
+      changed();
       if (restarts) session.train(state);
     });
   }
@@ -55,11 +59,17 @@ function openPage(): void {
   read();
   const session = createSession(document.documentElement.dataset.version ?? "", changed);
   const views = createViews(session, changed);
-  const choices = createChoices({ root: byId("choices"), state: () => state, set });
+  const choices = createChoices(byId("choices"), { state: () => state, set });
+  const sentence = createSentenceField((text) => {
+    set({ ...state, sentence: text });
+    session.watch(text);
+  });
+  byId("sentence-field").replaceChildren(sentence.root);
   const buttons = createButtons(session, () => told(() => session.train(state)));
   addEventListener("hashchange", () => {
     read();
     choices.show();
+    changed();
   });
   changed();
 }

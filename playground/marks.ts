@@ -46,17 +46,23 @@ export function createMarks(version: string, changed: () => void): Marks {
       const config = wanted;
       const control = controls.find((each) => !known.has(keyOf(config, each)));
       if (control === undefined) return;
-      const started = createRun(
-        { config: { ...config, control }, names: {}, version, device: "cpu", threads: 1, scene: null },
-        () => {
-          if (isOpen(started) || run !== started) return;
-          run = null;
-          started.stop();
-          if (started.end) known.set(keyOf(config, control), started.end.loss);
-          changed();
-          if (started.end) marks.start();
-        },
-      );
+      const alone = {
+        names: {},
+        version,
+        device: "cpu",
+        threads: 1,
+        scene: null,
+        sentence: null,
+        corpus: "",
+      } as const;
+      const started = createRun({ config: { ...config, control }, ...alone }, () => {
+        if (isOpen(started) || run !== started) return;
+        run = null;
+        started.stop();
+        if (started.end) known.set(keyOf(config, control), started.end.loss);
+        changed();
+        if (started.end) marks.start();
+      });
       run = started;
     },
   };

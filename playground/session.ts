@@ -2,6 +2,7 @@
 /// <reference lib="dom" />
 import { isOpen } from "./run/progress.ts";
 import { createRun, type Run } from "./run/run.ts";
+import { assetUrl, CORPUS_FILE } from "./assets.ts";
 import { createMarks, type Marks } from "./marks.ts";
 import { namesOf, type PageState, routersOf, runConfigOf } from "./state.ts";
 import { findPageTask } from "./tasks.ts";
@@ -28,6 +29,8 @@ export interface Session {
   go(steps?: number): void;
   pause(): void;
   stop(): void;
+  /** Another sentence to watch. */
+  watch(sentence: string | null): void;
 }
 
 /** A session without runs. @param version Version of the package, for records. */
@@ -50,12 +53,21 @@ export function createSession(version: string, changed: () => void): Session {
     train(state) {
       const names = namesOf(state);
       const configs = routersOf(state).map((choice) => runConfigOf(state, choice));
+      const { sentence } = state;
       const { scene, bestKnown } = findPageTask(state.task);
       for (const run of runs) run.stop();
       last = runs.filter(({ steps, start }) =>
         steps.length > 1 && start.config.task.name === configs[0].task.name
       );
-      const shared = { version, device: state.device, threads: threadsFor(configs.length), scene };
+      const corpus = assetUrl(CORPUS_FILE);
+      const shared = {
+        version,
+        corpus,
+        device: state.device,
+        threads: threadsFor(configs.length),
+        scene,
+        sentence,
+      };
       runs = configs.map((config, at) => createRun({ config, names: names[at], ...shared }, runChanged));
       marks.want(bestKnown ? configs[0] : null);
       if (navigator.hardwareConcurrency >= CORES_FOR_MARKS) marks.start();
@@ -66,6 +78,9 @@ export function createSession(version: string, changed: () => void): Session {
     },
     pause() {
       for (const run of runs) if (run.stage !== "paused") run.pause();
+    },
+    watch(sentence) {
+      for (const run of runs) run.watch(sentence);
     },
     stop() {
       for (const run of runs) if (isOpen(run)) run.stop();

@@ -22,6 +22,8 @@ export interface PageState {
   /** A second router on the same data and seed. */
   readonly beside: RouterChoice | null;
   readonly device: DeviceName;
+  /** The sentence to watch where the task is one of text; null for a held-out one. */
+  readonly sentence: string | null;
 }
 
 /** A page as it opens. */
@@ -32,6 +34,7 @@ export const initialState: PageState = {
   router: { name: "switch", options: {} },
   beside: null,
   device: "cpu",
+  sentence: null,
 };
 
 /** Routers of a state, one or two. */
@@ -46,7 +49,7 @@ export function defaultsOf({ task, size }: Pick<PageState, "task" | "size">): Se
     const sizes = Object.keys(plugin.sizes).map((each) => `"${each}"`).join(", ");
     throw new RangeError(`Cannot find size "${size}": task "${task}" has ${sizes}`);
   }
-  return { "task.name": plugin.name, ...plugin.defaults, ...plugin.sizes[size], ...settings };
+  return { "task.name": plugin.name, ...plugin.defaults, ...settings, ...plugin.sizes[size] };
 }
 
 /**

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { trainingBatches, validationBatches } from "../data/batches.ts";
 import { prepareBytes } from "../data/bytes.ts";
 import { openBytes } from "../data/bytes_on_disk.ts";
-import { corpora, findCorpus, type TextFile } from "../data/corpora.ts";
+import { corpora, type CorpusSource, findCorpus, type TextFile } from "../data/corpora.ts";
 import { type Dataset, prepare, type Tokens } from "../data/dataset.ts";
 import { prepareSubwords } from "../data/subwords.ts";
 import { openTokenizer, type Tokenizer } from "../data/tokenizer.ts";
@@ -51,6 +51,15 @@ export function textOptions(defaults: Omit<TextOptions, "vocabulary">): OptionsS
  * @param mostInMemory Bytes of text on disk past which it is read by range; the same content is the same task either way.
  */
 export async function loadText(options: TextOptions, mostInMemory = MOST_IN_MEMORY): Promise<TaskData> {
+  return await loadSource(await findCorpus(options.corpus), options, mostInMemory);
+}
+
+/** The same of a corpus that has been found. */
+export async function loadSource(
+  source: CorpusSource,
+  options: TextOptions,
+  mostInMemory = MOST_IN_MEMORY,
+): Promise<TaskData> {
   const { corpus, unit, vocabulary, validationShare } = options;
   if (unit === "bytes" && vocabulary !== null) {
     throw new RangeError(
@@ -59,7 +68,6 @@ export async function loadText(options: TextOptions, mostInMemory = MOST_IN_MEMO
   }
   const isWords = unit === "words";
   const tokenizer = isWords || unit === "bytes" ? null : await tokenizerAt(options);
-  const source = await findCorpus(corpus);
   const size = source.files?.reduce((sum, { file }) => sum + file.bytes, 0) ?? 0;
   if (size > mostInMemory) {
     if (unit === "bytes") return await loadFromDisk(corpus, source.files!, validationShare);

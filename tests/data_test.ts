@@ -3,6 +3,7 @@ import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows
 import { random } from "../tensor/random.ts";
 import { type Batch, trainingBatches, validationBatches } from "../data/batches.ts";
 import { coarseTag, loadBrown, parseBrown, partsOfSpeech } from "../data/brown.ts";
+import { findCorpus } from "../data/corpora.ts";
 import type { Corpus } from "../data/corpus.ts";
 import { prepare } from "../data/dataset.ts";
 import { parsePlainText } from "../data/plain_text.ts";
@@ -10,6 +11,12 @@ import { buildVocabulary } from "../data/vocabulary.ts";
 
 const brown = await loadBrown();
 const dataset = prepare(brown, { vocabulary: 2048 });
+
+Deno.test("Brown's sample is every tenth of its texts", async () => {
+  const sample = await (await findCorpus("brown-sample")).words();
+  assertEquals(sample.name, "brown-sample");
+  assertEquals(sample.documents, brown.documents.filter((_, at) => at % 10 === 0));
+});
 
 Deno.test("Brown has its published size", () => {
   assertEquals(brown.documents.length, 500);

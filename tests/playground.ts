@@ -14,6 +14,8 @@ export interface OpenPage extends AsyncDisposable {
   readonly complaints: readonly string[];
   /** Weight of the files that have been loaded so far, gzipped, in bytes. */
   loadedBytes(): number;
+  /** A file of the built page. */
+  fileOf(name: string): URL;
 }
 
 /** The built playground, served. */
@@ -85,6 +87,7 @@ async function openPage(
     loadedBytes: () =>
       [...files].filter((name) => /^[\w.-]+$/.test(name))
         .reduce((sum, name) => sum + gzipSync(Deno.readFileSync(new URL(name, folder))).length, 0),
+    fileOf: (name) => new URL(name, folder),
     [Symbol.asyncDispose]: () => context.close(),
   };
 }

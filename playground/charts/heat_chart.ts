@@ -27,6 +27,8 @@ export interface HeatPlot {
 /** A chart in the page. */
 export interface HeatChart {
   readonly root: HTMLElement;
+  /** Cell of the cursor, row by row of the filled columns; null while it is nowhere. */
+  readonly place: number | null;
   show(plot: HeatPlot): void;
 }
 
@@ -37,8 +39,8 @@ const BOTTOM = 24;
 /** Columns of a picture: more than a canvas has pixels are averaged. */
 const MOST_COLUMNS = 600;
 
-/** A chart of colours. */
-export function createHeatChart(label: string): HeatChart {
+/** A chart of colours. @param moved Called when its cursor is. */
+export function createHeatChart(label: string, moved = () => {}): HeatChart {
   let plot: HeatPlot = { rows: 1, columns: 1, filled: 0, value: () => 1, classOf: heatClass, text: () => "" };
   let [width, height] = [1, 1];
   const canvas = createCanvas((surface) => {
@@ -57,10 +59,16 @@ export function createHeatChart(label: string): HeatChart {
     row: () => plot.filled,
     text: (place) =>
       plot.filled === 0 ? "nothing yet" : plot.text(Math.floor(place / plot.filled), place % plot.filled),
-    moved: canvas.redraw,
+    moved() {
+      canvas.redraw();
+      moved();
+    },
   });
   return {
     root: cursor.root,
+    get place() {
+      return cursor.place;
+    },
     show(next) {
       plot = next;
       cursor.update();

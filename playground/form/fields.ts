@@ -19,10 +19,10 @@ export function fieldsOf(options: z.ZodType): Field[] {
   return fieldsOfSchema(z.toJSONSchema(options, { io: "input", unrepresentable: "any" }) as JsonSchema);
 }
 
-/** Fields of a section of a run's settings. */
-export function settingFields(section: "model" | "train"): Field[] {
-  const { properties = {} } = z.toJSONSchema(runSchema, { io: "input" }) as JsonSchema;
-  return fieldsOfSchema(properties[section]);
+/** Fields of a section of a run's settings, or of those outside sections. */
+export function settingFields(section: "model" | "train" | null): Field[] {
+  const schema = z.toJSONSchema(runSchema, { io: "input" }) as JsonSchema;
+  return fieldsOfSchema(section === null ? schema : schema.properties![section]);
 }
 
 /** Fields of a JSON schema's properties, in its order. */

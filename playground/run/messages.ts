@@ -18,6 +18,10 @@ export interface RunStart {
   readonly threads: number;
   /** What to look at while training; null where nobody watches. */
   readonly scene: SceneKind | null;
+  /** A sentence of the user's, where the scene is one; null for a held-out one. */
+  readonly sentence: string | null;
+  /** Address of the corpus for tasks of text. */
+  readonly corpus: string;
 }
 
 /** To the worker. The first message is `start`. */
@@ -25,16 +29,24 @@ export type ToRun =
   | ({ readonly kind: "start" } & RunStart)
   /** Trains so many steps on; turns are counted, so that an answer to an earlier one is known as such. */
   | { readonly kind: "go"; readonly steps: number; readonly turn: number }
-  | { readonly kind: "pause" };
+  | { readonly kind: "pause" }
+  | { readonly kind: "sentence"; readonly sentence: string | null };
 
-/** What is watched: the same tokens throughout a run. */
-export interface Scene {
-  readonly kind: SceneKind;
-  /** For each token its place in `names`. */
-  readonly label_T: Int32Array;
-  /** What labels are, in the singular: "topic"; and each one's name. */
-  readonly label: string;
-  readonly names: readonly string[];
+/** What is watched, token by token. */
+export type Scene =
+  /** Held-out inputs, each with its topic's place in `names`. */
+  | { readonly kind: "topics"; readonly names: readonly string[]; readonly topic_T: Int32Array }
+  /** Words in order, and whether the model's vocabulary has them. */
+  | { readonly kind: "sentence"; readonly words: readonly string[]; readonly known: readonly boolean[] }
+  /** A square of so many points a side, row by row, with the piece of the function that each lies in. */
+  | { readonly kind: "plane"; readonly side: number; readonly piece_T: Int32Array; readonly pieces: number };
+
+/** Where the tokens of a scene go. */
+export interface Looks {
+  /** Steps that have been taken. */
+  readonly step: number;
+  readonly scene: Scene;
+  readonly tokens: readonly TokenLook[];
 }
 
 /** From the worker. */
@@ -43,11 +55,9 @@ export type FromRun =
   | { readonly kind: "thread"; readonly thread: ThreadStart }
   /** What it computes on, in words, and what falls short of what was asked for. */
   | { readonly kind: "opened"; readonly device: string; readonly notes: readonly string[] }
-  | { readonly kind: "scene"; readonly scene: Scene }
   /** Rows of the record that are new, in its order. */
   | { readonly kind: "rows"; readonly rows: readonly RecordRow[] }
-  /** Where the scene's tokens go after so many steps. */
-  | { readonly kind: "looks"; readonly step: number; readonly tokens: readonly TokenLook[] }
+  | ({ readonly kind: "looks" } & Looks)
   /** The run has come to rest in a turn. */
   | { readonly kind: "paused"; readonly turn: number }
   | { readonly kind: "done" }

@@ -1,7 +1,6 @@
 // What has come of a run so far, kept from what its worker says.
-import type { TokenLook } from "../../training/look.ts";
 import type { EndRow, EvaluationRow, RecordRow, RunHeader, StepRow } from "../../training/record.ts";
-import type { FromRun, Scene } from "./messages.ts";
+import type { FromRun, Looks } from "./messages.ts";
 
 /** Where a run stands. */
 export type RunStage = "starting" | "training" | "paused" | "done" | "stopped" | "failed";
@@ -20,8 +19,7 @@ export interface Progress {
   readonly end: EndRow | null;
   /** All rows in the record's order. */
   readonly rows: readonly RecordRow[];
-  readonly scene: Scene | null;
-  readonly looks: { readonly step: number; readonly tokens: readonly TokenLook[] } | null;
+  readonly looks: Looks | null;
 }
 
 /** Progress that is still being made. */
@@ -35,8 +33,7 @@ export interface OpenProgress extends Progress {
   readonly evaluations: EvaluationRow[];
   end: EndRow | null;
   readonly rows: RecordRow[];
-  scene: Scene | null;
-  looks: Progress["looks"];
+  looks: Looks | null;
 }
 
 /** Nothing yet. */
@@ -51,7 +48,6 @@ export function noProgress(): OpenProgress {
     evaluations: [],
     end: null,
     rows: [],
-    scene: null,
     looks: null,
   };
 }
@@ -71,9 +67,6 @@ export function takeMessage(
     case "opened":
       progress.device = message.device;
       progress.notes = message.notes;
-      break;
-    case "scene":
-      progress.scene = message.scene;
       break;
     case "rows":
       if (progress.stage === "starting") progress.stage = "training";

@@ -10,6 +10,8 @@ export interface Run extends Readonly<Progress> {
   /** Trains so many steps more, all where left out. */
   go(steps?: number): void;
   pause(): void;
+  /** Another sentence to watch, while its memory lasts. */
+  watch(sentence: string | null): void;
   /** Ends it where it is, and frees its memory; what has been recorded stays. */
   stop(): void;
 }
@@ -52,6 +54,7 @@ export function createRun(start: RunStart, changed: () => void): Run {
       send({ kind: "pause" });
       changed();
     },
+    watch: (sentence) => send({ kind: "sentence", sentence }),
     stop() {
       end();
       if (!isOpen(progress)) return;

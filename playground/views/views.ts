@@ -13,11 +13,8 @@ import { createTextList } from "./text_list.ts";
 import { createHeatPanels } from "./panels.ts";
 import { placeLines } from "./place.ts";
 import { createRunTable } from "./runs.ts";
+import { createScenes } from "./scene/scenes.ts";
 import { shownRuns } from "./shown.ts";
-import { topicsPlot } from "./topics.ts";
-
-const ABOUT_TOPICS =
-  "For each topic of held-out inputs (columns), the percentage of its tokens that each expert (rows) takes.";
 
 /** The views. */
 export interface Views {
@@ -45,12 +42,7 @@ export function createViews(session: Session, changed: () => void): Views {
     "Load by expert and step",
     ({ run }) => loadPlot(run, layer.place),
   );
-  const topics = createHeatPanels(
-    byId("scene"),
-    "topics",
-    "Tokens by topic and expert",
-    ({ run }) => topicsPlot(run, layer.place),
-  );
+  const scenes = createScenes(byId("scene"), byId("scene-about"));
   return {
     show() {
       const all = shownRuns(session);
@@ -58,8 +50,7 @@ export function createViews(session: Session, changed: () => void): Views {
       layer.show(session.runs[0]);
       table.show(now, layer.place);
       setText(byId("said"), saidOf(session));
-      setText(byId("scene-about"), now.length > 0 ? ABOUT_TOPICS : "Press Train to see it.");
-      topics.show(now);
+      scenes.show(now, layer.place);
       for (const legend of legends) legend.show(all);
       const marks = marksOf(all, session.marks.found);
       loss.show(lossPlot(all, marks));

@@ -7,25 +7,49 @@ import { stateOf } from "../../playground/address.ts";
 import { namesOf, routersOf, runConfigOf } from "../../playground/state.ts";
 import { findTask, parseTaskOptions } from "../../tasks/registry.ts";
 import { recordRows, recordText } from "../../training/record_text.ts";
-import { train } from "../../training/train.ts";
+import type { TaskData } from "../../tasks/task.ts";
+import type { TokenInLayer } from "../../training/look.ts";
+import { train, type Trained } from "../../training/train.ts";
 import { playgroundTest, savedRecords, trainedRecords, untilFinished } from "../playground.ts";
 
 const FIRST_LOAD = 300_000;
+const WITH_CORPUS = 600_000;
 
-/** Records that Deno writes for an address. */
-async function recordsOf(address: string): Promise<string> {
+/** Trains the runs of an address as Deno does. */
+async function trainedHere<Found>(
+  address: string,
+  use: (trained: Trained, data: TaskData) => Promise<Found> | Found,
+): Promise<Found[]> {
   const state = stateOf(address);
   using backend = await cpu({ threads: 1 });
-  let text = "";
+  const found: Found[] = [];
   for (const [at, choice] of routersOf(state).entries()) {
     const run = runConfigOf(state, choice);
     const { name, ...options } = run.task;
     const task = findTask(name);
     const data = await task.load(parseTaskOptions(task, options));
     using trained = await train(run, { backend, data, names: namesOf(state)[at], version: config.version });
-    text += recordText(recordRows(trained.record));
+    found.push(await use(trained, data));
   }
-  return text;
+  return found;
+}
+
+/** Records that Deno writes for an address. */
+async function recordsOf(address: string): Promise<string> {
+  return (await trainedHere(address, ({ record }) => recordText(recordRows(record)))).join("");
+}
+
+/** Where the tokens of a task go in the last mixture after an address's first run. */
+async function lookedAt(address: string, tokens: (data: TaskData) => Int32Array): Promise<TokenInLayer[]> {
+  const [looks] = await trainedHere(address, ({ trainer }, data) => trainer!.look(tokens(data)));
+  return looks.map(({ layers }) => layers.at(-1)!);
+}
+
+/** Numbers of words; unknown ones are 0. */
+function numbersOf(words: readonly string[], { input, nameOf }: TaskData): Int32Array {
+  assert(input.kind === "tokens");
+  const names = Array.from({ length: input.V }, (_, id) => nameOf(id));
+  return Int32Array.from(words, (word) => Math.max(0, names.indexOf(word)));
 }
 
 playgroundTest("a page trains within its weight, and complains of nothing", async (playground) => {
@@ -50,6 +74,73 @@ for (
     await using open = await playground.open(address);
     assertEquals(await trainedRecords(open.page), await recordsOf(address));
     assertEquals(open.complaints, []);
+  });
+}
+
+playgroundTest(
+  "text trains from the corpus beside the page, to Deno's records, within its weight",
+  async (playground) => {
+    const address = "task=language&size=tiny&train.steps=8&beside=gshard";
+    await using open = await playground.open(address);
+    const { page } = open;
+    assertEquals(await trainedRecords(page), await recordsOf(address));
+    const weight = open.loadedBytes();
+    assert(weight > FIRST_LOAD && weight <= WITH_CORPUS, `${weight} bytes of gzip are loaded`);
+    assertEquals(open.complaints, []);
+    assertMatch(await Deno.readTextFile(open.fileOf("brown_sample.json")), /redistribution permitted/);
+  },
+);
+
+playgroundTest(
+  "a sentence is marked with the experts that take its words, and those that find no room",
+  async (playground) => {
+    // One place an expert, and more words than experts.
+    const few = "router.evaluationCapacityFactor=0.25&router.capacityFactor=0.25&model.experts=4";
+    const address = `task=language&size=tiny&train.steps=3&${few}`;
+    await using open = await playground.open(address);
+    const { page } = open;
+    await trainedRecords(page);
+    await page.fill("#sentence", "The man said it was the zyxw .");
+    await page.press("#sentence", "Tab");
+    await page.waitForFunction(() => document.querySelectorAll(".word").length === 8);
+    const words = page.locator(".word");
+    const marks = await words.locator("sub").allTextContents();
+    const words_T = ["the", "man", "said", "it", "was", "the", "<unknown>", "."];
+    const tokens = await lookedAt(address, (data) => numbersOf(words_T, data));
+    assertEquals(
+      marks,
+      tokens.map(({ kept }) => kept.length === 0 ? "×" : kept.map(({ expert }) => expert).join()),
+    );
+    assert(marks.includes("×") && marks.some((mark) => mark !== "×"), `${marks}`);
+    assertEquals(await page.locator(".word.unknown .text").allTextContents(), ["zyxw"]);
+    await words.nth(marks.indexOf("×")).hover();
+    assertMatch(await page.textContent(".sentence .said") ?? "", /expert \d had no room/);
+    await words.first().focus();
+    await page.keyboard.press("ArrowRight");
+    assertMatch(await page.textContent(".sentence .said") ?? "", /^“man”: /);
+    assertMatch(await page.textContent(".probabilities .about") ?? "", /mean over “man”/);
+  },
+);
+
+for (const name of ["quadrants", "checker", "disc"]) {
+  playgroundTest(`the plane of ${name} shows the experts that Deno's run has there`, async (playground) => {
+    const address = `task=plane&task.function=${name}&train.steps=60`;
+    await using open = await playground.open(address);
+    const { page } = open;
+    await trainedRecords(page);
+    const tokens = await lookedAt(
+      address,
+      (data) => data.evaluationExamples({ batch: 1, length: 1024 })[0].tokenId,
+    );
+    const plane = page.locator(".plane [role=slider]");
+    await plane.focus();
+    await page.keyboard.press("Home");
+    for (const [at, key] of [[0, null], [1, "ArrowRight"], [33, "ArrowUp"]] as const) {
+      if (key) await page.keyboard.press(key);
+      const expert = tokens[at].kept[0]?.expert;
+      const said = await page.textContent(".plane .said") ?? "";
+      assertMatch(said, expert === undefined ? /had no room/ : new RegExp(`: expert ${expert} with weight`));
+    }
   });
 }
 

@@ -3,6 +3,8 @@
 import * as esbuild from "esbuild";
 import config from "../../deno.json" with { type: "json" };
 import { colorVariables } from "../../report/palette.ts";
+import { CORPUS_FILE } from "../../playground/assets.ts";
+import { corpusText } from "./corpus.ts";
 import { linkPackages } from "./packages.ts";
 import { shorterShaders } from "./shaders.ts";
 
@@ -38,6 +40,7 @@ export async function buildPage(dist: URL): Promise<void> {
     await esbuild.stop();
     await Deno.remove(packages, { recursive: true });
   }
+  await Deno.writeTextFile(new URL(CORPUS_FILE, dist), await corpusText());
   await Deno.writeTextFile(new URL("style.css", dist), await styleText());
   await Deno.writeTextFile(new URL("index.html", dist), await pageText());
 }
