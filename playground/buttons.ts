@@ -13,11 +13,21 @@ export interface Buttons {
   show(): void;
 }
 
-/** Makes the buttons work. @param train What Train does. */
-export function createButtons(session: Session, train: () => void): Buttons {
+/** What the buttons need of the page. */
+export interface ButtonsParts {
+  train(): void;
+  /** Shows at once what a press has changed. */
+  show(): void;
+}
+
+/** Makes the buttons work. */
+export function createButtons(session: Session, { train, show }: ButtonsParts): Buttons {
   const button = (id: string, press: () => void) => {
     const found = byId<HTMLButtonElement>(id);
-    found.addEventListener("click", press);
+    found.addEventListener("click", () => {
+      press();
+      show();
+    });
     return found;
   };
   const isHeld = () => session.runs.some(({ stage }) => stage === "paused");

@@ -30,16 +30,18 @@ function openPage(): void {
   let state = initialState;
   let asked = false;
 
+  function show(): void {
+    asked = false;
+    views.show();
+    buttons.show();
+    sentence.show(state.sentence, findPageTask(state.task).scene === "sentence");
+  }
+
   /** Many changes are shown once, so that drawing takes little from training. */
   function changed(): void {
     if (asked) return;
     asked = true;
-    setTimeout(() => {
-      asked = false;
-      views.show();
-      buttons.show();
-      sentence.show(state.sentence, findPageTask(state.task).scene === "sentence");
-    }, SHOW_MILLISECONDS);
+    setTimeout(show, SHOW_MILLISECONDS);
   }
 
   function set(next: PageState): string | null {
@@ -65,13 +67,13 @@ function openPage(): void {
     session.watch(text);
   });
   byId("sentence-field").replaceChildren(sentence.root);
-  const buttons = createButtons(session, () => told(() => session.train(state)));
+  const buttons = createButtons(session, { train: () => told(() => session.train(state)), show });
   addEventListener("hashchange", () => {
     read();
     choices.show();
     changed();
   });
-  changed();
+  show();
 }
 
 openPage();

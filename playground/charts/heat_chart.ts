@@ -4,7 +4,7 @@ import { heatClass } from "../../report/palette.ts";
 import { createCanvas, type Surface } from "./canvas.ts";
 import { createCursor } from "./cursor.ts";
 import { ticksBetween } from "./scale.ts";
-import { channels, inkOn } from "./theme.ts";
+import { inkOn, packed } from "./theme.ts";
 
 /** What a chart shows. */
 export interface HeatPlot {
@@ -146,17 +146,17 @@ function drawCells(
 /** Cells as pixels. */
 function pictureOf({ theme }: Surface, { rows, filled, value, classOf }: HeatPlot): OffscreenCanvas | null {
   if (filled === 0) return null;
-  const colors = theme.heat.map(channels);
+  const colors = theme.heat.map(packed);
   const stride = Math.ceil(filled / MOST_COLUMNS);
   const columns = Math.ceil(filled / stride);
   const pixels = new ImageData(columns, rows);
+  const words = new Uint32Array(pixels.data.buffer);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const end = Math.min(filled, (column + 1) * stride);
       let sum = 0;
       for (let at = column * stride; at < end; at++) sum += value(row, at);
-      const color = colors[classOf(sum / (end - column * stride))];
-      pixels.data.set([...color, 255], 4 * (row * columns + column));
+      words[row * columns + column] = colors[classOf(sum / (end - column * stride))];
     }
   }
   const canvas = new OffscreenCanvas(columns, rows);

@@ -39,6 +39,12 @@ export function channels(color: string): readonly [number, number, number] {
   return [value >> 16, (value >> 8) & 255, value & 255];
 }
 
+/** `#rrggbb` as a pixel of an ImageData's buffer, opaque; every machine with a browser is little-endian. */
+export function packed(color: string): number {
+  const [red, green, blue] = channels(color);
+  return (255 << 24 | blue << 16 | green << 8 | red) >>> 0;
+}
+
 /** Black or white, whichever stands out from a colour more (relative luminance of WCAG 2). */
 export function inkOn(color: string): string {
   const [red, green, blue] = channels(color).map((value) => {
