@@ -11,6 +11,9 @@ export interface Failure {
   close(): void;
 }
 
+/** How long the event that says why may come after what it spoils. A browser's device answers when its work is done. */
+const PATIENCE_MILLISECONDS = 3000;
+
 /** Listens to a device. */
 export function watchDevice(device: GPUDevice, name: string): Failure {
   let found: string | null = null;
@@ -26,8 +29,10 @@ export function watchDevice(device: GPUDevice, name: string): Failure {
   });
   return {
     async explain(action, error) {
-      // The event that says why comes a moment after what it spoils.
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      const until = performance.now() + PATIENCE_MILLISECONDS;
+      do await new Promise((resolve) => setTimeout(resolve, 0)); while (
+        found === null && performance.now() < until
+      );
       found ??= `${name} reported: ${error instanceof Error ? error.message : error}`;
       return new Error(`Cannot ${action}: ${found}`, { cause: error });
     },

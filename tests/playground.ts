@@ -18,12 +18,17 @@ export interface OpenPage extends AsyncDisposable {
   fileOf(name: string): URL;
 }
 
+/** How to open a page. */
+export interface OpenOptions extends BrowserContextOptions {
+  /** `false` serves it without the headers that threads need. */
+  readonly isolated?: boolean;
+  /** What runs before the page's own scripts, and before a worker's. */
+  readonly first?: { readonly page?: string; readonly worker?: string };
+}
+
 /** The built playground, served. */
 export interface Playground {
-  open(
-    address?: string,
-    options?: BrowserContextOptions & { readonly viewportWidth?: number },
-  ): Promise<OpenPage>;
+  open(address?: string, options?: OpenOptions): Promise<OpenPage>;
 }
 
 /** A test with the playground, in a browser of its own. */
@@ -34,19 +39,21 @@ export function playgroundTest(name: string, body: (playground: Playground) => P
     fn: async () => {
       assert(chromium !== null, "there is no Chromium (Debian: chromium)");
       const folder = await builtPage();
-      const server = servePage(folder, 0);
+      const servers = { isolated: servePage(folder, 0), plain: servePage(folder, 0, {}) };
       const browser = await browsers.launch({
         executablePath: chromium,
         args: ["--no-sandbox", ...softwareGpu],
       });
       try {
-        const url = `http://127.0.0.1:${server.addr.port}/`;
         await body({
-          open: (address = "", options = {}) => openPage(browser, folder, `${url}#${address}`, options),
+          open(address = "", options = {}) {
+            const { port } = servers[options.isolated === false ? "plain" : "isolated"].addr;
+            return openPage(browser, folder, `http://127.0.0.1:${port}/#${address}`, options);
+          },
         });
       } finally {
         await browser.close();
-        await server.shutdown();
+        await Promise.all([servers.isolated.shutdown(), servers.plain.shutdown()]);
       }
     },
     sanitizeResources: false,
@@ -70,9 +77,16 @@ async function openPage(
   browser: Browser,
   folder: URL,
   url: string,
-  options: BrowserContextOptions,
+  { first = {}, ...options }: OpenOptions,
 ): Promise<OpenPage> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  if (first.page !== undefined) await context.addInitScript(first.page);
+  if (first.worker !== undefined) {
+    await context.route("**/worker.js", async (route) => {
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, body: `${first.worker}\n${await answer.text()}` });
+    });
+  }
   const page = await context.newPage();
   const complaints: string[] = [];
   const files = new Set<string>();

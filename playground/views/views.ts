@@ -65,7 +65,7 @@ export function createViews(session: Session, changed: () => void): Views {
 /** What is told in words: failures, and what still trains for the marks. */
 function saidOf({ runs, marks }: Session): string {
   const failed = runs.flatMap(({ problem, start }) =>
-    problem === null ? [] : [`${start.names.label}: ${problem}.`]
+    problem === null ? [] : [`${start.names.label}: ${problem.replace(/\.$/, "")}.`]
   );
   if (marks.busy) failed.push("Training the controls that the loss chart marks ...");
   return failed.join(" ");
