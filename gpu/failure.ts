@@ -30,9 +30,9 @@ export function watchDevice(device: GPUDevice, name: string): Failure {
   return {
     async explain(action, error) {
       const until = performance.now() + PATIENCE_MILLISECONDS;
-      do await new Promise((resolve) => setTimeout(resolve, 0)); while (
-        found === null && performance.now() < until
-      );
+      do {
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      } while (found === null && performance.now() < until);
       found ??= `${name} reported: ${error instanceof Error ? error.message : error}`;
       return new Error(`Cannot ${action}: ${found}`, { cause: error });
     },

@@ -1,14 +1,15 @@
 // State as the part of an address behind #, and back: everything that differs from how a page opens, nothing else.
 import { findRouter } from "../routers/registry.ts";
 import type { Settings } from "../training/config.ts";
-import { initialState, type PageState, type RouterChoice, routersOf, runConfigOf } from "./state.ts";
+import type { OwnRouter } from "./own/own_router.ts";
+import { initialState, isOwn, type PageState, type RouterChoice, routersOf, runConfigOf } from "./state.ts";
 
 /** Names that stand alone; the others are paths of settings. */
-const names: readonly string[] = [...["task", "size", "router", "beside"], "device", "sentence"];
+const names: readonly string[] = [...["task", "size", "router", "beside"], "device", "sentence", "own"];
 
 /** A state as text: `task=recall&router=gshard&router.k=1&train.steps=60`. */
 export function addressOf(state: PageState): string {
-  const { task, size, settings, router, beside, device, sentence } = state;
+  const { task, size, settings, router, beside, device, sentence, own } = state;
   const words = new URLSearchParams();
   const put = (name: string, value: unknown, usual: unknown = undefined) => {
     if (value !== usual) words.set(name, typeof value === "string" ? textOf(value) : JSON.stringify(value));
@@ -24,14 +25,21 @@ export function addressOf(state: PageState): string {
   for (const [path, value] of Object.entries(settings)) put(path, value);
   put("device", device, initialState.device);
   if (sentence !== null) words.set("sentence", sentence);
+  if (own !== null) words.set("own", own.source);
   return words.toString();
+}
+
+/** The text of a router of the user's that an address brings; null for none. */
+export function ownSourceOf(address: string): string | null {
+  return new URLSearchParams(address).get("own");
 }
 
 /**
  * The state of an address.
+ * @param own The router that it brings, read.
  * @throws {RangeError} naming what cannot be used.
  */
-export function stateOf(address: string): PageState {
+export function stateOf(address: string, own: OwnRouter | null = null): PageState {
   const words = new URLSearchParams(address);
   const settings: Record<string, unknown> = {};
   const options: Record<"router" | "beside", Record<string, unknown>> = { router: {}, beside: {} };
@@ -55,9 +63,10 @@ export function stateOf(address: string): PageState {
     beside: named.beside === undefined ? null : { name: named.beside, options: options.beside },
     device: deviceOf(named.device),
     sentence: named.sentence ?? null,
+    own,
   };
   for (const choice of routersOf(state)) {
-    findRouter(choice.name);
+    if (!isOwn(state, choice)) findRouter(choice.name);
     runConfigOf(state, choice);
   }
   return state;

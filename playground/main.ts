@@ -1,11 +1,14 @@
 // The page: state in the address, the form, the buttons, and views that are drawn anew when runs have something new.
 /// <reference lib="dom" />
-import { addressOf, stateOf } from "./address.ts";
+import { addressOf, ownSourceOf, stateOf } from "./address.ts";
 import { createButtons } from "./buttons.ts";
 import { createChoices } from "./choices/choices.ts";
 import { byId, setText } from "./dom.ts";
+import type { OwnRouter } from "./own/own_router.ts";
+import { createPane } from "./own/pane.ts";
+import type { Run } from "./run/run.ts";
 import { createSession } from "./session.ts";
-import { initialState, type PageState, routersOf, runConfigOf } from "./state.ts";
+import { initialState, isOwn, type PageState, restarts, routersOf, runConfigOf, withOwn } from "./state.ts";
 import { findPageTask } from "./tasks.ts";
 import { createSentenceField } from "./views/scene/scenes.ts";
 import { createViews } from "./views/views.ts";
@@ -28,13 +31,20 @@ function told(work: () => void): string | null {
 
 function openPage(): void {
   let state = initialState;
+  /** An address with a router's program, which nobody has asked to run yet. */
+  let pending: string | null = null;
   let asked = false;
+  /** The run that the pane has told of: what it said goes with the next change of the text. */
+  let toldOf: Run | undefined;
 
   function show(): void {
     asked = false;
     views.show();
     buttons.show();
     sentence.show(state.sentence, findPageTask(state.task).scene === "sentence");
+    const failed = session.runs.find(({ program, problem }) => program !== null && problem !== null);
+    if (failed && failed !== toldOf) pane.tell(failed.problem);
+    toldOf = failed;
   }
 
   /** Many changes are shown once, so that drawing takes little from training. */
@@ -44,36 +54,70 @@ function openPage(): void {
     setTimeout(show, SHOW_MILLISECONDS);
   }
 
-  function set(next: PageState): string | null {
-    return told(() => {
-      for (const choice of routersOf(next)) runConfigOf(next, choice);
-      const restarts = session.runs.length > 0 && next.task === state.task &&
-        JSON.stringify([next.router, next.beside]) !== JSON.stringify([state.router, state.beside]);
-      state = next;
-      history.replaceState(null, "", `#${addressOf(state)}`);
-      choices.show();
-      changed();
-      if (restarts) session.train(state);
-    });
+  /** Takes a state; runs that it changes start anew, unless they are to be started anyway. */
+  function take(next: PageState, startsAnew: boolean): void {
+    for (const choice of routersOf(next)) runConfigOf(next, choice);
+    const again = startsAnew && session.runs.length > 0 && restarts(state, next);
+    state = next;
+    pending = null;
+    history.replaceState(null, "", `#${addressOf(state)}`);
+    showState();
+    if (again) session.train(state);
   }
 
-  const read = () => told(() => state = stateOf(location.hash.slice(1)));
-  read();
+  const set = (next: PageState) => told(() => take(next, true));
+
+  function showState(): void {
+    byId("choices").inert = pending !== null;
+    byId("own-notice").hidden = pending === null;
+    choices.show();
+    changed();
+  }
+
+  function readAddress(): void {
+    const address = location.hash.slice(1);
+    const source = ownSourceOf(address);
+    pending = source === null || source === state.own?.source ? null : address;
+    if (pending !== null) pane.offer(source!);
+    else told(() => state = stateOf(address, source === null ? null : state.own));
+    showState();
+  }
+
+  /** Takes a router of the user's: into the address that brought it, or beside what is chosen. */
+  function use(own: OwnRouter, startsAnew: boolean): boolean {
+    const next = () => pending === null ? withOwn(state, own) : stateOf(pending, own);
+    return told(() => take(next(), startsAnew)) === null;
+  }
+
+  /** Reads the pane's program where it has not been, or has changed since; false where it cannot be used. */
+  async function settle(): Promise<boolean> {
+    const isChosen = routersOf(state).some((choice) => isOwn(state, choice));
+    if (pending === null && !(isChosen && await pane.text() !== state.own?.source)) return true;
+    const own = await pane.read();
+    return own !== null && use(own, false);
+  }
+
   const session = createSession(document.documentElement.dataset.version ?? "", changed);
   const views = createViews(session, changed);
   const choices = createChoices(byId("choices"), { state: () => state, set });
+  const pane = createPane({
+    skeleton: byId("skeleton").textContent ?? "",
+    use: (own) => void use(own, true),
+  });
   const sentence = createSentenceField((text) => {
     set({ ...state, sentence: text });
     session.watch(text);
   });
   byId("sentence-field").replaceChildren(sentence.root);
-  const buttons = createButtons(session, { train: () => told(() => session.train(state)), show });
-  addEventListener("hashchange", () => {
-    read();
-    choices.show();
-    changed();
-  });
-  show();
+  const train = async () => {
+    if (!await settle()) return;
+    told(() => session.train(state));
+    pane.tell(null);
+    show();
+  };
+  const buttons = createButtons(session, { train: () => void train(), show });
+  addEventListener("hashchange", readAddress);
+  readAddress();
 }
 
 openPage();

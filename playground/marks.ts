@@ -18,6 +18,16 @@ export interface Marks {
   start(): void;
 }
 
+/** A run that is watched by nobody. */
+const alone = {
+  names: {},
+  device: "cpu",
+  threads: 1,
+  scene: null,
+  sentence: null,
+  corpus: "",
+} as const;
+
 /** No marks yet. */
 export function createMarks(version: string, changed: () => void): Marks {
   const known = new Map<string, number>();
@@ -46,16 +56,10 @@ export function createMarks(version: string, changed: () => void): Marks {
       const config = wanted;
       const control = controls.find((each) => !known.has(keyOf(config, each)));
       if (control === undefined) return;
-      const alone = {
-        names: {},
-        version,
-        device: "cpu",
-        threads: 1,
-        scene: null,
-        sentence: null,
-        corpus: "",
-      } as const;
-      const started = createRun({ config: { ...config, control }, ...alone }, () => {
+      // A control takes the router's part, whichever that is.
+      const settings = [{ ...config, router: {}, control }];
+      const start = { ...alone, settings, version };
+      const started = createRun({ start, config, program: null }, () => {
         if (isOpen(started) || run !== started) return;
         run = null;
         started.stop();

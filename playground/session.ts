@@ -4,7 +4,7 @@ import { isOpen } from "./run/progress.ts";
 import { createRun, type Run } from "./run/run.ts";
 import { assetUrl, CORPUS_FILE } from "./assets.ts";
 import { createMarks, type Marks } from "./marks.ts";
-import { namesOf, type PageState, routersOf, runConfigOf } from "./state.ts";
+import { namesOf, type PageState, programOf, routersOf, runConfigOf, settingsOf } from "./state.ts";
 import { findPageTask } from "./tasks.ts";
 
 /** A page left alone for so long pauses its runs. */
@@ -52,12 +52,13 @@ export function createSession(version: string, changed: () => void): Session {
     marks,
     train(state) {
       const names = namesOf(state);
-      const configs = routersOf(state).map((choice) => runConfigOf(state, choice));
+      const choices = routersOf(state);
+      const configs = choices.map((choice) => runConfigOf(state, choice));
       const { sentence } = state;
       const { scene, bestKnown } = findPageTask(state.task);
       for (const run of runs) run.stop();
-      last = runs.filter(({ steps, start }) =>
-        steps.length > 1 && start.config.task.name === configs[0].task.name
+      last = runs.filter(({ steps, config }) =>
+        steps.length > 1 && config.task.name === configs[0].task.name
       );
       const corpus = assetUrl(CORPUS_FILE);
       const shared = {
@@ -68,7 +69,10 @@ export function createSession(version: string, changed: () => void): Session {
         scene,
         sentence,
       };
-      runs = configs.map((config, at) => createRun({ config, names: names[at], ...shared }, runChanged));
+      runs = choices.map((choice, at) => {
+        const start = { settings: settingsOf(state, choice), names: names[at], ...shared };
+        return createRun({ start, config: configs[at], program: programOf(state, choice) }, runChanged);
+      });
       marks.want(bestKnown ? configs[0] : null);
       if (navigator.hardwareConcurrency >= CORES_FOR_MARKS) marks.start();
       changed();

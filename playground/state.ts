@@ -1,6 +1,9 @@
 // What a page is set to: all that decides the runs that Train starts, and nothing that comes of them.
 import { configOf, type RunConfig, type Settings } from "../training/config.ts";
 import type { RunNames } from "../training/run_rows.ts";
+import { usual } from "../training/run_schema.ts";
+import type { OwnRouter } from "./own/own_router.ts";
+import type { DeviceName } from "./run/messages.ts";
 import { findPageTask } from "./tasks.ts";
 
 /** A router with those of its options that are not at their default. */
@@ -8,9 +11,6 @@ export interface RouterChoice {
   readonly name: string;
   readonly options: Settings;
 }
-
-/** Where runs compute. */
-export type DeviceName = "cpu" | "webgpu";
 
 /** What a page is set to. */
 export interface PageState {
@@ -24,6 +24,8 @@ export interface PageState {
   readonly device: DeviceName;
   /** The sentence to watch where the task is one of text; null for a held-out one. */
   readonly sentence: string | null;
+  /** A router of the user's, to be chosen by its name; null where there is none. */
+  readonly own: OwnRouter | null;
 }
 
 /** A page as it opens. */
@@ -35,6 +37,7 @@ export const initialState: PageState = {
   beside: null,
   device: "cpu",
   sentence: null,
+  own: null,
 };
 
 /** Routers of a state, one or two. */
@@ -52,13 +55,59 @@ export function defaultsOf({ task, size }: Pick<PageState, "task" | "size">): Se
   return { "task.name": plugin.name, ...plugin.defaults, ...settings, ...plugin.sizes[size] };
 }
 
+/** Settings of a router's run, from the least particular to the most. */
+export function settingsOf(state: PageState, { name, options }: RouterChoice): Settings[] {
+  const own = Object.entries(options).map(([option, value]) => [`router.${option}`, value]);
+  return [defaultsOf(state), state.settings, { "router.name": name, ...Object.fromEntries(own) }];
+}
+
+/** Whether a router is the user's. */
+export function isOwn({ own }: PageState, { name }: RouterChoice): boolean {
+  return own?.name === name;
+}
+
+/** The program of a router of the user's. */
+export function programOf(state: PageState, choice: RouterChoice): string | null {
+  return isOwn(state, choice) ? state.own!.program : null;
+}
+
 /**
- * The config of a router's run.
+ * The config of a router's run; of a router of the user's with another in its place, since only workers know that one.
  * @throws {RangeError} as the command line does, for what cannot be used.
  */
-export function runConfigOf(state: PageState, { name, options }: RouterChoice): RunConfig {
-  const own = Object.entries(options).map(([option, value]) => [`router.${option}`, value]);
-  return configOf(defaultsOf(state), state.settings, { "router.name": name, ...Object.fromEntries(own) });
+export function runConfigOf(state: PageState, choice: RouterChoice): RunConfig {
+  const known = isOwn(state, choice) ? { name: usual.router, options: {} } : choice;
+  return configOf(...settingsOf(state, known));
+}
+
+/** A state with another router of the user's, chosen, and Switch beside it where nothing else is. */
+export function withOwn(state: PageState, own: OwnRouter): PageState {
+  const { beside } = state;
+  const before = routersOf(state).find((choice) => isOwn(state, choice));
+  const kept = Object.entries(before?.options ?? {}).filter(([option]) =>
+    Object.hasOwn(own.defaults, option)
+  );
+  const choice = { name: own.name, options: Object.fromEntries(kept) };
+  if (before && before === beside) return { ...state, own, beside: choice };
+  return {
+    ...state,
+    own,
+    router: choice,
+    beside: before ? beside : beside ?? { name: usual.router, options: {} },
+  };
+}
+
+/** Whether runs of one state start anew for another: where its routers differ, and not its task. */
+export function restarts(before: PageState, after: PageState): boolean {
+  const routers = ({ router, beside, own }: PageState) => JSON.stringify([router, beside, own?.source]);
+  return before.task === after.task && routers(before) !== routers(after);
+}
+
+/** All options of a router. */
+export function optionsOf(state: PageState, choice: RouterChoice): Readonly<Record<string, unknown>> {
+  if (isOwn(state, choice)) return { ...state.own!.defaults, ...choice.options };
+  const { name: _, ...options } = runConfigOf(state, choice).router;
+  return options;
 }
 
 /** What the two runs of a state are called: by router, and by what differs where both have the same. */

@@ -58,8 +58,9 @@ below.models = ["formats", "moe", ...below.moe];
 below.tasks = ["data", "models", ...below.data, ...below.models];
 below.training = ["models", "tasks", ...below.tasks, ...below.models];
 below.report = ["training/record.ts", "cluster/timeline.ts"];
-below.playground = ["training", "report", "cluster", ...below.training];
-below.experiments = below.playground;
+below.experiments = ["training", "report", "cluster", ...below.training];
+// The package's front door is what a router typed into the page may import.
+below.playground = ["mod.ts", ...below.experiments];
 below.cli = ["deno.json", "experiments", ...below.experiments];
 below[""] = Object.keys(below);
 const above = new Set(["bench", "examples", "tests", "tools"]);

@@ -4,6 +4,10 @@ import { cpu } from "../cpu/backend.ts";
 import { addressOf, stateOf } from "../playground/address.ts";
 import { ticksBetween } from "../playground/charts/scale.ts";
 import { fieldsOf, settingFields } from "../playground/form/fields.ts";
+import { withGuards } from "../playground/own/guards.ts";
+import { compileRouter } from "../playground/own/compile.ts";
+import { ProgramError } from "../playground/own/problem.ts";
+import { createLoopGuard } from "../playground/run/loop_guard.ts";
 import { createGate } from "../playground/run/gate.ts";
 import { sceneOf } from "../playground/run/scene.ts";
 import { initialState, namesOf, runConfigOf } from "../playground/state.ts";
@@ -85,7 +89,7 @@ async function gated(
 ): Promise<string> {
   using backend = await cpu({ threads: 1 });
   let held = 0;
-  const gate = createGate(backend, () => held++);
+  const gate = createGate(backend, { onHeld: () => held++ });
   gate.open(Infinity);
   using trainer = await createTrainer(config, { backend: gate.backend, data });
   gate.close();
@@ -121,7 +125,7 @@ Deno.test("a run is held in the middle of a step, goes on by steps, and has the 
 
 Deno.test("work aside runs while a run is held, and what opens the gate meanwhile waits for it", async () => {
   using backend = await cpu({ threads: 1 });
-  const gate = createGate(backend, () => {});
+  const gate = createGate(backend, { onHeld: () => {} });
   const buffer = gate.backend.upload(Float32Array.of(7), [1]);
   const order: string[] = [];
   const held = gate.backend.read(buffer).then(() => order.push("held"));
@@ -146,6 +150,56 @@ Deno.test("a held-out sentence has few unknown words, and the user's says which 
   assert(own.scene.kind === "sentence");
   assertEquals(own.scene.known, [true, false]);
   assertEquals([...own.tokenId_T], [tokenId_T[0], 0]);
+});
+
+Deno.test("loops are marked with their lines, and programs do what they did", () => {
+  const source = `const order = [];
+for (let i = 0; i < 2; i++) order.push(i);
+for (const name of ["a", "b"]) {
+  if (name === "a") continue;
+  order.push(name);
+}
+let left = 2;
+do left--; while (left > 0);
+outer: while (true) { for (;;) { order.push(left); break outer; } }
+for (const key in { x: 1 }) ;`;
+  const turns: number[] = [];
+  const run = new Function("$loop", `${withGuards(source)}\nreturn order;`);
+  assertEquals(run((line: number) => turns.push(line)), [0, 1, "b", 0]);
+  assertEquals(turns, [2, 2, 3, 3, 8, 8, 9, 9, 10]);
+  assertEquals(withGuards(source).split("\n").length, source.split("\n").length);
+});
+
+Deno.test("a router's text becomes a program whose lines stay where they are", () => {
+  const program = compileRouter(
+    'import * as z from "zod";\nimport type { A } from "./a.ts";\n\nexport const b: A = z.c;\n',
+  );
+  const exports: Record<string, unknown> = {};
+  new Function("exports", "require", "$loop", program)(exports, () => ({ __esModule: true, c: 3 }));
+  assertEquals(exports, { b: 3 });
+  assertEquals(program.split("\n")[3].includes("z.c"), true);
+  const error = assertThrows(() => compileRouter("let a;\nlet = = 2;"), ProgramError, "Unexpected token");
+  assertEquals(error.line, 2);
+});
+
+Deno.test("a loop guard tells once of a loop that runs for five seconds, unless something else had its turn", () => {
+  let now = 0;
+  const time = { tick: (milliseconds: number) => now += milliseconds };
+  const told: number[] = [];
+  const guard = createLoopGuard((line) => told.push(line), () => now);
+  const turns = (count: number, line: number) => {
+    for (let turn = 0; turn < count; turn++) guard.loop(line);
+  };
+  turns(1000, 3);
+  time.tick(4900);
+  turns(1000, 3);
+  guard.alive();
+  time.tick(4900);
+  turns(1000, 3);
+  assertEquals(told, []);
+  time.tick(200);
+  turns(1000, 4);
+  assertEquals(told, [4]);
 });
 
 Deno.test("tokens are counted by topic and by the experts that keep them", () => {

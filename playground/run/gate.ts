@@ -19,8 +19,16 @@ export interface Gate {
   aside(work: () => Promise<void>): Promise<void>;
 }
 
-/** A gate, closed at first. @param onHeld Called each time the run has come to rest at it. */
-export function createGate(opened: Backend, onHeld: () => void): Gate {
+/** What a gate tells. */
+export interface GateEvents {
+  /** The run has come to rest. */
+  onHeld(): void;
+  /** Messages have had their turn. */
+  onTurn?(): void;
+}
+
+/** A gate, closed at first. */
+export function createGate(opened: Backend, { onHeld, onTurn }: GateEvents): Gate {
   let [steps, last, isAside] = [0, performance.now(), false];
   let held: (() => void)[] = [];
 
@@ -29,6 +37,7 @@ export function createGate(opened: Backend, onHeld: () => void): Gate {
     if (performance.now() - last > TURN_MILLISECONDS) {
       await turn();
       last = performance.now();
+      onTurn?.();
     }
     if (steps > 0) return;
     if (held.length === 0) onHeld();

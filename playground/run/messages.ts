@@ -2,14 +2,17 @@
 import type { ThreadStart } from "../../cpu/threads.ts";
 import type { TokenLook } from "../../training/look.ts";
 import type { RecordRow } from "../../training/record.ts";
-import type { RunConfig } from "../../training/run_schema.ts";
+import type { JsonSchema, Settings } from "../../training/config.ts";
 import type { RunNames } from "../../training/run_rows.ts";
-import type { DeviceName } from "../state.ts";
 import type { SceneKind } from "../tasks.ts";
+
+/** Where runs compute. */
+export type DeviceName = "cpu" | "webgpu";
 
 /** A run to train. */
 export interface RunStart {
-  readonly config: RunConfig;
+  /** Of the run, by path, later ones over earlier ones. */
+  readonly settings: readonly Settings[];
   readonly names: Partial<RunNames>;
   /** Version of the package, for the record. */
   readonly version: string;
@@ -24,8 +27,10 @@ export interface RunStart {
   readonly corpus: string;
 }
 
-/** To the worker. The first message is `start`. */
+/** To the worker. The first message is `start`, or `describe`. */
 export type ToRun =
+  /** Asks what the user's router is. */
+  | { readonly kind: "describe" }
   | ({ readonly kind: "start" } & RunStart)
   /** Trains so many steps on; turns are counted, so that an answer to an earlier one is known as such. */
   | { readonly kind: "go"; readonly steps: number; readonly turn: number }
@@ -49,8 +54,21 @@ export interface Looks {
   readonly tokens: readonly TokenLook[];
 }
 
+/** What a router of the user's says of itself. */
+export interface Described {
+  readonly kind: "described";
+  readonly name: string;
+  readonly about: string;
+  /** Of its options. */
+  readonly schema: JsonSchema;
+  readonly defaults: Readonly<Record<string, unknown>>;
+}
+
 /** From the worker. */
 export type FromRun =
+  /** It takes messages from now on. */
+  | { readonly kind: "ready" }
+  | Described
   /** Asks the page to start a thread: not every browser lets a worker start workers. */
   | { readonly kind: "thread"; readonly thread: ThreadStart }
   /** What it computes on, in words, and what falls short of what was asked for. */
@@ -61,4 +79,5 @@ export type FromRun =
   /** The run has come to rest in a turn. */
   | { readonly kind: "paused"; readonly turn: number }
   | { readonly kind: "done" }
-  | { readonly kind: "failed"; readonly message: string };
+  /** Why it cannot go on, and where in the user's program, if there. */
+  | { readonly kind: "failed"; readonly message: string; readonly line: number | null };

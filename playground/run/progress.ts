@@ -1,5 +1,6 @@
 // What has come of a run so far, kept from what its worker says.
 import type { EndRow, EvaluationRow, RecordRow, RunHeader, StepRow } from "../../training/record.ts";
+import type { Problem } from "../own/problem.ts";
 import type { FromRun, Looks } from "./messages.ts";
 
 /** Where a run stands. */
@@ -9,7 +10,7 @@ export type RunStage = "starting" | "training" | "paused" | "done" | "stopped" |
 export interface Progress {
   readonly stage: RunStage;
   /** Why it failed. */
-  readonly problem: string | null;
+  readonly problem: Problem | null;
   /** What it computes on, and what falls short there. */
   readonly device: string;
   readonly notes: readonly string[];
@@ -25,7 +26,7 @@ export interface Progress {
 /** Progress that is still being made. */
 export interface OpenProgress extends Progress {
   stage: RunStage;
-  problem: string | null;
+  problem: Problem | null;
   device: string;
   notes: readonly string[];
   header: RunHeader | null;
@@ -60,7 +61,7 @@ export function isOpen({ stage }: Pick<Progress, "stage">): boolean {
 /** Takes what a worker says. @param turn The page's last turn: word of a rest in an earlier one comes late. */
 export function takeMessage(
   progress: OpenProgress,
-  message: Exclude<FromRun, { kind: "thread" }>,
+  message: FromRun,
   turn: number,
 ): void {
   switch (message.kind) {
@@ -83,7 +84,7 @@ export function takeMessage(
       break;
     case "failed":
       progress.stage = "failed";
-      progress.problem = message.message;
+      progress.problem = message;
   }
 }
 

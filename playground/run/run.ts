@@ -1,12 +1,22 @@
 // A run as the page sees it: a worker of its own, and what has come of it.
 /// <reference lib="dom" />
 import { type StartedThread, startThread } from "../../cpu/threads.ts";
-import type { FromRun, RunStart, ToRun } from "./messages.ts";
+import type { RunConfig } from "../../training/run_schema.ts";
+import type { FromRun, RunStart } from "./messages.ts";
 import { isOpen, noProgress, type Progress, takeMessage } from "./progress.ts";
+import { startWorker } from "./start_worker.ts";
+
+/** What a run is, beside what its worker is told. */
+export interface RunParts {
+  readonly start: RunStart;
+  /** Its config, but for the options of a router of the user's, which only its worker knows. */
+  readonly config: RunConfig;
+  /** The program of a router of the user's; null where it is one of the package's. */
+  readonly program: string | null;
+}
 
 /** A run. */
-export interface Run extends Readonly<Progress> {
-  readonly start: RunStart;
+export interface Run extends Readonly<Progress>, RunParts {
   /** Trains so many steps more, all where left out. */
   go(steps?: number): void;
   pause(): void;
@@ -17,12 +27,10 @@ export interface Run extends Readonly<Progress> {
 }
 
 /** Starts a run, which trains at once. @param changed Told whenever something has come of it. */
-export function createRun(start: RunStart, changed: () => void): Run {
-  const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+export function createRun(parts: RunParts, changed: () => void): Run {
   const threads: StartedThread[] = [];
   const progress = noProgress();
   let turn = 0;
-  const send = (message: ToRun) => worker.postMessage(message);
   const end = () => {
     worker.terminate();
     for (const thread of threads) thread.terminate();
@@ -34,27 +42,23 @@ export function createRun(start: RunStart, changed: () => void): Run {
     if (progress.stage === "failed") end();
     changed();
   };
-  worker.onmessage = ({ data }: MessageEvent<FromRun>) => take(data);
-  worker.onerror = (event) => {
-    event.preventDefault();
-    take({ kind: "failed", message: event.message || "Cannot load the run's program" });
-  };
-  send({ kind: "start", ...start });
+  const worker = startWorker(parts.program, take);
+  worker.send({ kind: "start", ...parts.start });
   const own: Omit<Run, keyof Progress> = {
-    start,
+    ...parts,
     go(steps = Infinity) {
       if (!isOpen(progress)) return;
       if (progress.stage === "paused") progress.stage = "training";
-      send({ kind: "go", steps, turn: ++turn });
+      worker.send({ kind: "go", steps, turn: ++turn });
       changed();
     },
     pause() {
       if (!isOpen(progress)) return;
       progress.stage = "paused";
-      send({ kind: "pause" });
+      worker.send({ kind: "pause" });
       changed();
     },
-    watch: (sentence) => send({ kind: "sentence", sentence }),
+    watch: (sentence) => worker.send({ kind: "sentence", sentence }),
     stop() {
       end();
       if (!isOpen(progress)) return;

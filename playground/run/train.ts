@@ -1,5 +1,6 @@
 // A run inside its worker: trains through the package's trainer, sends the rows of its record as they come, and looks now
 // and then at where the scene's tokens go.
+import { configOf } from "../../training/config.ts";
 import { recordRows } from "../../training/record_text.ts";
 import { createTrainer, type Trainer } from "../../training/trainer.ts";
 import { loadData } from "./data.ts";
@@ -17,15 +18,25 @@ interface Handles {
   over: boolean;
 }
 
+/** What a run needs of its worker. */
+export interface WorkerSide {
+  readonly post: (message: FromRun) => void;
+  /** Says why the run cannot go on. */
+  readonly fail: (error: unknown) => void;
+  /** Called whenever messages have had their turn. */
+  readonly alive: () => void;
+}
+
 /** Trains the one run of a worker; what it returns takes the page's messages after the first. */
-export function startTraining(start: RunStart, post: (message: FromRun) => void): (message: ToRun) => void {
+export function startTraining(
+  start: RunStart,
+  { post, fail, alive }: WorkerSide,
+): (message: ToRun) => void {
   const handles: Handles = { gate: null, looker: null, over: false };
   let [steps, turn] = [Infinity, 0];
-  const fail = (error: unknown) =>
-    post({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   const onHeld = () => post({ kind: "paused", turn });
   const openGate = () => handles.gate?.open(steps);
-  void trainWith(start, handles, { post, onHeld, openGate }).catch(fail);
+  void trainWith(start, handles, { post, alive, onHeld, openGate }).catch(fail);
   return (message) => {
     switch (message.kind) {
       case "go":
@@ -45,8 +56,7 @@ async function lookAt(sentence: string | null, { gate, looker, over }: Handles):
   if (gate && looker && (gate.holding || over)) await gate.aside(() => looker.look(true));
 }
 
-interface Outside {
-  readonly post: (message: FromRun) => void;
+interface Outside extends Omit<WorkerSide, "fail"> {
   readonly onHeld: () => void;
   readonly openGate: () => void;
 }
@@ -54,13 +64,14 @@ interface Outside {
 async function trainWith(
   start: RunStart,
   handles: Handles,
-  { post, onHeld, openGate }: Outside,
+  { post, alive, onHeld, openGate }: Outside,
 ): Promise<void> {
-  const { config, names, version, scene, sentence } = start;
+  const { names, version, scene, sentence } = start;
+  const config = configOf(...start.settings);
   const data = await loadData(config.task, start.corpus);
   const { backend, about, notes } = await openDevice(start, post);
   post({ kind: "opened", device: about, notes });
-  const gate = handles.gate = createGate(backend, onHeld);
+  const gate = handles.gate = createGate(backend, { onHeld, onTurn: alive });
   openGate();
   const trainer = await createTrainer(config, { backend: gate.backend, data, names, version });
   const looker = handles.looker = scene && createLooker(trainer, { kind: scene, data, sentence }, post);

@@ -26,13 +26,13 @@ const COLUMNS = [
 
 /** A row's texts. */
 export function rowOf({ run, label }: Pick<ShownRun, "run" | "label">, layer: number | null): string[] {
-  const { stage, steps, evaluations, header, start } = run;
+  const { stage, steps, evaluations, header, config } = run;
   const last = steps.at(-1);
   const load = last && layerAt(last.layers, layer);
   return [
     label,
     stages[stage],
-    `${last ? last.step + 1 : 0} of ${header?.steps ?? start.config.train.steps}`,
+    `${last ? last.step + 1 : 0} of ${header?.steps ?? config.train.steps}`,
     last ? short(last.loss) : "",
     evaluations.length > 0 ? short(evaluations.at(-1)!.loss) : "",
     load ? percent(load.droppedShare) : "",

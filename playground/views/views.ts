@@ -2,6 +2,7 @@
 /// <reference lib="dom" />
 import { short } from "../charts/scale.ts";
 import { byId, setText } from "../dom.ts";
+import { problemText } from "../own/problem.ts";
 import type { Session } from "../session.ts";
 import { createDroppedChart, droppedPlot } from "./dropped.ts";
 import { heatKey } from "./heat_key.ts";
@@ -65,7 +66,7 @@ export function createViews(session: Session, changed: () => void): Views {
 /** What is told in words: failures, and what still trains for the marks. */
 function saidOf({ runs, marks }: Session): string {
   const failed = runs.flatMap(({ problem, start }) =>
-    problem === null ? [] : [`${start.names.label}: ${problem.replace(/\.$/, "")}.`]
+    problem === null ? [] : [`${start.names.label}: ${problemText(problem).replace(/\.$/, "")}.`]
   );
   if (marks.busy) failed.push("Training the controls that the loss chart marks ...");
   return failed.join(" ");

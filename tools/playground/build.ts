@@ -4,9 +4,11 @@ import * as esbuild from "esbuild";
 import config from "../../deno.json" with { type: "json" };
 import { colorVariables } from "../../report/palette.ts";
 import { CORPUS_FILE } from "../../playground/assets.ts";
+import { skeletonOf } from "../new_plugin.ts";
+import { routerFiles } from "../new_router.ts";
 import { corpusText } from "./corpus.ts";
 import { linkPackages } from "./packages.ts";
-import { shorterShaders } from "./shaders.ts";
+import { shorterShaders, withoutTranslations } from "./shorter.ts";
 
 const source = new URL("../../playground/", import.meta.url);
 
@@ -18,7 +20,7 @@ const common = {
   minify: true,
   legalComments: "none",
   logLevel: "error",
-  plugins: [shorterShaders],
+  plugins: [shorterShaders, withoutTranslations],
 } as const satisfies esbuild.BuildOptions;
 
 /** Writes the page into a folder, which is emptied first. */
@@ -54,7 +56,9 @@ async function styleText(): Promise<string> {
 
 async function pageText(): Promise<string> {
   const html = await Deno.readTextFile(new URL("index.html", source));
-  return html.replace('data-version=""', `data-version="${config.version}"`);
+  const skeleton = skeletonOf(routerFiles(new Date().getFullYear()), "my-router");
+  return html.replace('data-version=""', `data-version="${config.version}"`)
+    .replace(/(?<=id="skeleton">)/, () => skeleton.replaceAll("</script", "<\\/script"));
 }
 
 function pathOf(url: URL): string {
