@@ -1,5 +1,6 @@
 // Fields of a form, read from the JSON schema of options: whatever a plugin declares has its field, without another list.
 import * as z from "zod";
+import { jsonSchemaOf, type OptionsSchema } from "../../tensor/plugins.ts";
 import { type JsonSchema, rangeOf } from "../../training/config.ts";
 import { runSchema } from "../../training/run_schema.ts";
 
@@ -15,8 +16,8 @@ export interface Field {
 }
 
 /** Fields of a plugin's options. */
-export function fieldsOf(options: z.ZodType): Field[] {
-  return fieldsOfSchema(z.toJSONSchema(options, { io: "input", unrepresentable: "any" }) as JsonSchema);
+export function fieldsOf(options: OptionsSchema<unknown>): Field[] {
+  return fieldsOfSchema(jsonSchemaOf(options) as JsonSchema);
 }
 
 /** Fields of a section of a run's settings, or of those outside sections. */

@@ -1,7 +1,7 @@
 // The user's program inside its worker: run once, with the package in place of what it imports, its router registered.
-import * as z from "zod";
 import { findRouter, parseOptions, registerRouter } from "../../routers/registry.ts";
 import type { AnyRouterPlugin } from "../../routers/registry.ts";
+import { jsonSchemaOf } from "../../tensor/plugins.ts";
 import type { JsonSchema } from "../../training/config.ts";
 import type { Described } from "./messages.ts";
 
@@ -44,7 +44,7 @@ export function describe(router: AnyRouterPlugin): Described {
     kind: "described",
     name,
     about,
-    schema: z.toJSONSchema(options, { io: "input", unrepresentable: "any" }) as JsonSchema,
+    schema: jsonSchemaOf(options) as JsonSchema,
     defaults: parseOptions(router),
   };
 }
