@@ -60,7 +60,7 @@ export function createSession(version: string, changed: () => void): Session {
       last = runs.filter(({ steps, config }) =>
         steps.length > 1 && config.task.name === configs[0].task.name
       );
-      const corpus = assetUrl(CORPUS_FILE);
+      const corpus = scene === "sentence" ? assetUrl(CORPUS_FILE) : "";
       const shared = {
         version,
         corpus,

@@ -33,27 +33,54 @@ export interface Playground {
 
 /** A test with the playground, in a browser of its own. */
 export function playgroundTest(name: string, body: (playground: Playground) => Promise<void>): void {
+  browserTest(name, async (browser) => {
+    const folder = await builtPage();
+    const servers = { isolated: servePage(folder, 0), plain: servePage(folder, 0, {}) };
+    try {
+      await body({
+        open(address = "", options = {}) {
+          const { port } = servers[options.isolated === false ? "plain" : "isolated"].addr;
+          return openPage(browser, folder, `http://127.0.0.1:${port}/#${address}`, options);
+        },
+      });
+    } finally {
+      await Promise.all([servers.isolated.shutdown(), servers.plain.shutdown()]);
+    }
+  });
+}
+
+/** A test with the playground as one file, opened from the disk. @param build Writes it. */
+export function fileTest(
+  name: string,
+  build: (file: URL) => Promise<void>,
+  body: (playground: Playground) => Promise<void>,
+): void {
+  browserTest(name, async (browser) => {
+    const folder = new URL(`file://${await Deno.makeTempDir()}/`);
+    try {
+      const file = new URL("playground.html", folder);
+      await build(file);
+      await body({
+        open: (address = "", options = {}) => openPage(browser, folder, `${file.href}#${address}`, options),
+      });
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+function browserTest(name: string, body: (browser: Browser) => Promise<void>): void {
   Deno.test({
     name,
     ignore: skipsBrowsers,
     fn: async () => {
       assert(chromium !== null, "there is no Chromium (Debian: chromium)");
-      const folder = await builtPage();
-      const servers = { isolated: servePage(folder, 0), plain: servePage(folder, 0, {}) };
-      const browser = await browsers.launch({
-        executablePath: chromium,
-        args: ["--no-sandbox", ...softwareGpu],
-      });
+      const args = ["--no-sandbox", ...softwareGpu];
+      const browser = await browsers.launch({ executablePath: chromium, args });
       try {
-        await body({
-          open(address = "", options = {}) {
-            const { port } = servers[options.isolated === false ? "plain" : "isolated"].addr;
-            return openPage(browser, folder, `http://127.0.0.1:${port}/#${address}`, options);
-          },
-        });
+        await body(browser);
       } finally {
         await browser.close();
-        await Promise.all([servers.isolated.shutdown(), servers.plain.shutdown()]);
       }
     },
     sanitizeResources: false,

@@ -1,7 +1,7 @@
 // `deno task playground`: bundles the page of playground/ into dist/ and serves it to this machine, with the headers that
 // threads need.
 import { type CommandLine, runTask, wholeNumberOf } from "../cli/options.ts";
-import { buildPage } from "./playground/build.ts";
+import { buildPage, buildSingleFile } from "./playground/build.ts";
 import { servePage } from "./playground/serve.ts";
 
 const line: CommandLine = {
@@ -11,6 +11,7 @@ const line: CommandLine = {
   options: {
     port: { about: "port to serve on, 0 for any that is free", value: "N", default: "8787" },
     build: { about: "only build: dist/ holds plain files for any web server" },
+    "single-file": { about: "only build one file, dist/playground.html, which runs from a disk" },
   },
 };
 
@@ -18,6 +19,10 @@ if (import.meta.main) {
   await runTask(line, async (words) => {
     const port = wholeNumberOf(words, "port", 0, 65535) ?? 8787;
     const dist = new URL("../dist/", import.meta.url);
+    if (words.flags["single-file"]) {
+      await buildSingleFile(new URL("playground.html", dist));
+      return console.log("Built the playground as one file: dist/playground.html");
+    }
     await buildPage(dist);
     if (words.flags.build) return console.log("Built the playground: dist/index.html and what it loads.");
     const server = servePage(dist, port);

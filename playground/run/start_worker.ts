@@ -1,6 +1,7 @@
 // Workers of runs. One that runs a program of the user's starts from a Blob with that program at its top, so that lines of
 // errors are the user's, and loads the page's own behind it.
 /// <reference lib="dom" />
+import { programText } from "../assets.ts";
 import type { FromRun, ToRun } from "./messages.ts";
 
 /** A worker. */
@@ -15,9 +16,11 @@ export interface RunWorker {
  */
 export function startWorker(program: string | null, take: (message: FromRun) => void): RunWorker {
   const url = new URL("worker.js", document.baseURI).href;
-  const worker = program === null ? new Worker(url, { type: "module" }) : startBlob(
-    `self.ownRouter = (exports, require, $loop) => {${program}\n};\nimport(${JSON.stringify(url)});`,
-  );
+  const inside = programText();
+  const own = program === null ? "" : `self.ownRouter = (exports, require, $loop) => {${program}\n};\n`;
+  const worker = program === null && inside === null
+    ? new Worker(url, { type: "module" })
+    : startBlob(own + (inside ?? `import(${JSON.stringify(url)});`));
   const lines = program === null ? 0 : program.split("\n").length;
   let waiting: ToRun[] | null = [];
   worker.onmessage = ({ data }: MessageEvent<FromRun>) => {

@@ -7,6 +7,8 @@ export function offers(): string[] {
   const { hardwareConcurrency: cores } = navigator;
   const threads = globalThis.crossOriginIsolated
     ? `Threads: this page may use them, and the machine has ${cores} logical cores.`
+    : location.protocol === "file:"
+    ? "Threads: one. A page from a disk cannot share memory between threads; deno task playground serves one that can."
     : "Threads: one. The page is not cross-origin isolated: its server does not send the headers " +
       "Cross-Origin-Opener-Policy (COOP) and Cross-Origin-Embedder-Policy (COEP), so memory cannot be shared.";
   const gpu = "gpu" in navigator && navigator.gpu

@@ -5,6 +5,7 @@ import { hues } from "../../../report/palette.ts";
 import { short } from "../../charts/scale.ts";
 import { element, setText } from "../../dom.ts";
 import { type ExpertsOf, fateOf } from "./look.ts";
+import type { TokenInLayer } from "../../../training/look.ts";
 import type { Scene } from "../../run/messages.ts";
 import type { SceneView } from "./view.ts";
 
@@ -47,7 +48,7 @@ export function createSentenceView(moved: () => void): SceneView {
         list.replaceChildren(...words.map((word, at) => wordOf(word, scene.known[at])));
         select(null, false);
       }
-      words.forEach((_, at) => showWord(list.children[at] as HTMLElement, scene, experts, at));
+      words.forEach((_, at) => showWord(list.children[at] as HTMLElement, experts.tokens[at]));
       setText(said, place === null ? "" : sayWord(scene, experts, place));
     },
     selection: () => place === null ? null : { label: `“${words[place]}”`, tokens: [place] },
@@ -86,8 +87,7 @@ function sayWord({ words, known }: Sentence, { tokens }: ExpertsOf, at: number):
   return `“${words[at]}”${unknown}: ${fateOf(tokens[at], short)}`;
 }
 
-function showWord(word: HTMLElement, scene: Sentence, experts: ExpertsOf, at: number): void {
-  const token = experts.tokens[at];
+function showWord(word: HTMLElement, token: TokenInLayer | undefined): void {
   const kept = token?.kept.map(({ expert }) => expert) ?? [];
   const isDropped = token !== undefined && kept.length === 0;
   const [text, sub] = word.children as unknown as HTMLElement[];
