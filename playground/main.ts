@@ -29,6 +29,12 @@ function told(work: () => void): string | null {
   }
 }
 
+/** On a narrow page the form lies above what comes of it. */
+function showResults(): void {
+  const results = byId("results");
+  if (results.getBoundingClientRect().top > innerHeight / 2) results.scrollIntoView();
+}
+
 function openPage(): void {
   let state = initialState;
   /** An address with a router's program, which nobody has asked to run yet. */
@@ -114,6 +120,7 @@ function openPage(): void {
     told(() => session.train(state));
     pane.tell(null);
     show();
+    showResults();
   };
   const buttons = createButtons(session, { train: () => void train(), show });
   addEventListener("hashchange", readAddress);

@@ -23,12 +23,13 @@ export function fieldset(heading: string, ...children: readonly (Node | string)[
   return element("fieldset", {}, element("legend", {}, heading), ...children);
 }
 
-/** A list to choose from, with its label. */
+/** A list to choose from. @param label Said to screen readers alone where a heading says it too. */
 export function choice(
   id: string,
   label: string,
   options: readonly (readonly [value: string, text: string])[],
   chosen: (value: string) => void,
+  hasHeading = true,
 ): { readonly root: HTMLElement; readonly select: HTMLSelectElement } {
   const select = element(
     "select",
@@ -37,7 +38,12 @@ export function choice(
   );
   select.addEventListener("change", () => chosen(select.value));
   return {
-    root: element("div", { class: "field wide" }, element("label", { for: id }, label), select),
+    root: element(
+      "div",
+      { class: "field wide" },
+      element("label", { for: id, class: hasHeading ? "unseen" : null }, label),
+      select,
+    ),
     select,
   };
 }

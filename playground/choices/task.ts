@@ -20,7 +20,7 @@ export function taskGroup(access: StateAccess): Group {
     names,
     (task) => set({ ...state(), task, settings: {}, sentence: null }),
   );
-  const sizes = choice("size", "Size", SIZES, (size) => set({ ...state(), size }));
+  const sizes = choice("size", "Size", SIZES, (size) => set({ ...state(), size }), false);
   const slot = formSlot();
   return {
     root: fieldset("Task", tasks.root, about, sizes.root, slot.root),

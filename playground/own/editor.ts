@@ -30,6 +30,7 @@ export function createEditor(parent: HTMLElement, text: string, changed: () => v
       EditorView.updateListener.of(({ docChanged }) => docChanged && changed()),
     ],
   });
+  view.scrollDOM.tabIndex = 0;
   return {
     get text() {
       return view.state.doc.toString();

@@ -1,7 +1,7 @@
 // Load by expert and step, as asked for before capacity: an even share is the middle class.
 import { heatClass } from "../../report/palette.ts";
 import type { HeatPlot } from "../charts/heat_chart.ts";
-import { percent } from "../charts/scale.ts";
+import { percent, short } from "../charts/scale.ts";
 import type { Run } from "../run/run.ts";
 import { layerAt } from "./shown.ts";
 
@@ -26,4 +26,15 @@ export function loadPlot({ steps, header }: Run, layer: number | null): HeatPlot
         `${loadAt(at)[row]} of them, ${kept} kept`;
     },
   };
+}
+
+/** The last step's load in words: who has most, and who has nothing. */
+export function loadNote({ steps }: Run, layer: number | null): string {
+  const last = steps.at(-1);
+  const load = last && layerAt(last.layers, layer);
+  if (!last || !load) return "";
+  const most = load.wanted.indexOf(Math.max(...load.wanted));
+  const idle = load.wanted.flatMap((count, expert) => count === 0 ? [expert] : []);
+  const none = idle.length === 0 ? "" : `; asked for nothing of ${idle.join(", ")}`;
+  return `Step ${last.step}: most of expert ${most}, ${short(load.maxOverMean)} times an even share${none}.`;
 }

@@ -45,9 +45,19 @@ export function createRunTable(): {
   readonly root: HTMLElement;
   show(runs: readonly ShownRun[], layer: number | null): void;
 } {
-  const body = element("tbody");
-  const head = element("tr", {}, ...COLUMNS.map((name) => element("th", { scope: "col" }, name)));
-  const root = element("div", { class: "scroll" }, element("table", {}, element("thead", {}, head), body));
+  const body = element("tbody", { role: "rowgroup" });
+  const head = element(
+    "tr",
+    { role: "row" },
+    ...COLUMNS.map((name) => element("th", { scope: "col", role: "columnheader" }, name)),
+  );
+  // Narrow pages lay rows out as lists; roles keep them a table.
+  const root = element(
+    "table",
+    { role: "table", class: "runs" },
+    element("thead", { role: "rowgroup" }, head),
+    body,
+  );
   return {
     root,
     show(runs, layer) {
@@ -56,9 +66,9 @@ export function createRunTable(): {
         const [label, ...rest] = rowOf(each, layer);
         return element(
           "tr",
-          {},
-          element("th", { scope: "row" }, label),
-          ...rest.map((text) => element("td", {}, text)),
+          { role: "row" },
+          element("th", { scope: "row", role: "rowheader" }, label),
+          ...rest.map((text, at) => element("td", { role: "cell", "data-label": COLUMNS[at + 1] }, text)),
         );
       }));
     },

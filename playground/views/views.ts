@@ -8,7 +8,7 @@ import { createDroppedChart, droppedPlot } from "./dropped.ts";
 import { heatKey } from "./heat_key.ts";
 import { createLayerChoice } from "./layer_choice.ts";
 import { createLegend } from "./legend.ts";
-import { loadPlot } from "./load.ts";
+import { loadNote, loadPlot } from "./load.ts";
 import { createLossChart, lossPlot, marksOf } from "./loss.ts";
 import { createTextList } from "./text_list.ts";
 import { createHeatPanels } from "./panels.ts";
@@ -42,6 +42,7 @@ export function createViews(session: Session, changed: () => void): Views {
     "load",
     "Load by expert and step",
     ({ run }) => loadPlot(run, layer.place),
+    ({ run }) => loadNote(run, layer.place),
   );
   const scenes = createScenes(byId("scene"), byId("scene-about"));
   return {

@@ -9,6 +9,11 @@ export interface Probabilities {
   show(of: string, probability: readonly number[] | null): void;
 }
 
+/** More bars than that have no room for numbers on a narrow page. */
+const MANY = 10;
+/** And more than that on any: every eighth has its expert's number. */
+const CROWD = 24;
+
 /** Bars, one an expert. */
 export function createProbabilities(): Probabilities {
   const title = element("p", { class: "about" });
@@ -23,11 +28,14 @@ export function createProbabilities(): Probabilities {
           : "This router has no distribution to show.",
       );
       const values = probability ?? [];
+      const most = Math.max(...values);
+      list.classList.toggle("many", values.length > MANY);
+      list.classList.toggle("crowd", values.length > CROWD);
       while (list.childElementCount < values.length) list.append(barOf(list.childElementCount));
       while (list.childElementCount > values.length) list.lastElementChild!.remove();
       values.forEach((value, expert) => {
         const [bar, , number] = list.children[expert].children as unknown as HTMLElement[];
-        bar.style.height = `${100 * value}%`;
+        bar.style.height = `${100 * value / most}%`;
         setText(number, value.toFixed(2).replace(/^0/, ""));
       });
     },

@@ -9,6 +9,9 @@ import type { TokenInLayer } from "../../../training/look.ts";
 import type { Scene } from "../../run/messages.ts";
 import type { SceneView } from "./view.ts";
 
+/** Experts of a word that are written out; the rest is told under the pointer. */
+const MOST_NUMBERS = 3;
+
 type Sentence = Extract<Scene, { readonly kind: "sentence" }>;
 
 /** The view; a word under the pointer, or one reached by the arrow keys, is the one selected. */
@@ -77,7 +80,8 @@ function wordOf(word: string, known: boolean): HTMLElement {
     "span",
     { role: "option", class: known ? "word" : "word unknown", tabindex: -1 },
     element("span", { class: "text" }, word === "<end>" ? "¶" : word),
-    element("sub"),
+    element("sub", { "aria-hidden": "true" }),
+    element("span", { class: "unseen" }),
   );
 }
 
@@ -90,9 +94,12 @@ function sayWord({ words, known }: Sentence, { tokens }: ExpertsOf, at: number):
 function showWord(word: HTMLElement, token: TokenInLayer | undefined): void {
   const kept = token?.kept.map(({ expert }) => expert) ?? [];
   const isDropped = token !== undefined && kept.length === 0;
-  const [text, sub] = word.children as unknown as HTMLElement[];
+  const [text, sub, said] = word.children as unknown as HTMLElement[];
   word.classList.toggle("dropped", isDropped);
   text.style.borderColor = kept.length > 0 ? `var(--series-${kept[0] % hues.length})` : "var(--muted)";
-  setText(sub, isDropped ? "×" : kept.join(","));
-  word.setAttribute("aria-label", sayWord(scene, experts, at));
+  setText(
+    sub,
+    isDropped ? "×" : kept.length > MOST_NUMBERS ? `${kept.slice(0, 2).join(",")},…` : kept.join(","),
+  );
+  setText(said, `: ${fateOf(token, short)}`);
 }
