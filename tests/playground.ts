@@ -1,11 +1,10 @@
 // The playground in a real Chromium: built once for a test file, served from this process, and driven by Playwright.
 /// <reference lib="dom" />
-import { assert } from "@std/assert";
 import { gzipSync } from "node:zlib";
-import { type Browser, type BrowserContextOptions, chromium as browsers, type Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { buildPage } from "../tools/playground/build.ts";
 import { servePage } from "../tools/playground/serve.ts";
-import { chromium, skipsBrowsers, softwareGpu } from "./chromium.ts";
+import { browserTest } from "./browser_test_case.ts";
 
 /** A page of it, with what went wrong there. */
 export interface OpenPage extends AsyncDisposable {
@@ -66,25 +65,6 @@ export function fileTest(
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
-  });
-}
-
-function browserTest(name: string, body: (browser: Browser) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore: skipsBrowsers,
-    fn: async () => {
-      assert(chromium !== null, "there is no Chromium (Debian: chromium)");
-      const args = ["--no-sandbox", ...softwareGpu];
-      const browser = await browsers.launch({ executablePath: chromium, args });
-      try {
-        await body(browser);
-      } finally {
-        await browser.close();
-      }
-    },
-    sanitizeResources: false,
-    sanitizeOps: false,
   });
 }
 

@@ -1,51 +1,22 @@
 // Pages of ours in a real Chromium, at the widths of a desk, a tablet and a phone, light, dark and on paper: nothing is
 // wider than the page, no names lie over each other, no type is too small, and axe-core finds nothing.
 import { assert, assertEquals } from "@std/assert";
-import axe from "axe-core";
-import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import type { Page } from "playwright-core";
 import { inspectionPage } from "../../cli/inspect_page.ts";
 import { cpu } from "../../cpu/backend.ts";
 import { indexPage } from "../../report/index_page.ts";
 import { equalSequences } from "../../tensor/sequences.ts";
 import { inspectRouting } from "../../training/inspection.ts";
 import { createTrainer } from "../../training/trainer.ts";
-import { findChromium } from "../chromium.ts";
+import { browserTest, wrongByAxe } from "../browser_test_case.ts";
 import { finalLossOf, routers } from "../made_up_runs.ts";
 import { least, madeUpData, tinyConfig } from "../run_configs.ts";
 import { wideReport } from "../wide_report.ts";
 
-const path = findChromium();
-// .ci/run installs it, and says so here where it cannot.
-const ignore = path === null &&
-  (Deno.env.get("CI") !== "true" || Deno.env.get("WITHOUT_CHROMIUM") === "true");
-if (ignore) console.log("Tests of pages are skipped: there is no Chromium (Debian: chromium).");
-
 const checks = await Deno.readTextFile(new URL("../page_checks.js", import.meta.url));
 
 function pageTest(name: string, body: (page: Page) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore,
-    fn: async () => {
-      assert(path !== null, "there is no Chromium (Debian: chromium)");
-      const profile = await Deno.makeTempDir();
-      let browser: Browser | null = null;
-      try {
-        browser = await puppeteer.launch({
-          executablePath: path,
-          args: ["--no-sandbox", "--disable-background-networking"],
-          userDataDir: profile,
-          pipe: true,
-        });
-        await body(await browser.newPage());
-      } finally {
-        await browser?.close();
-        await Deno.remove(profile, { recursive: true }).catch(() => {}); // Its helpers may still be closing files.
-      }
-    },
-    sanitizeResources: false,
-    sanitizeOps: false,
-  });
+  browserTest(name, async (browser) => await body(await browser.newPage()));
 }
 
 interface Showing {
@@ -54,8 +25,8 @@ interface Showing {
 }
 
 async function show(page: Page, html: string, { width, theme }: Showing): Promise<void> {
-  await page.setViewport({ width, height: 900 });
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+  await page.setViewportSize({ width, height: 900 });
+  await page.emulateMedia({ colorScheme: theme });
   await page.setContent(html);
   // What is closed is to be read as well.
   await page.evaluate(`for (const each of document.querySelectorAll("details")) each.open = true`);
@@ -67,14 +38,6 @@ async function wrongWith(page: Page): Promise<string[]> {
     ["tooWide()", "overlaps()", "tooSmall(10)"].map((check) => page.evaluate(`pageChecks.${check}`)),
   );
   return found.flat() as string[];
-}
-
-async function wrongByAxe(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  return await page.evaluate(
-    `axe.run().then(({ violations }) =>
-      violations.map(({ id, nodes }) => id + ": " + nodes.map(({ html }) => html.slice(0, 120)).join("; ")))`,
-  ) as string[];
 }
 
 /** Whether the checks see what is wrong with a page on purpose. */
@@ -161,8 +124,8 @@ for (const [name, html] of Object.entries(pages)) {
 
   pageTest(`${name} loses nothing on paper`, async (page) => {
     const text = await html();
-    await page.setViewport({ width: 794, height: 1123 });
-    await page.emulateMediaType("print");
+    await page.setViewportSize({ width: 794, height: 1123 });
+    await page.emulateMedia({ media: "print" });
     await page.setContent(text);
     await page.evaluate(checks);
     assertEquals(await wrongWith(page), []);
@@ -176,18 +139,19 @@ pageTest(
   "a pointer over lines is told their values; without scripts a report reads the same",
   async (page) => {
     const text = wideReport(3);
-    await page.setViewport({ width: 1280, height: 900 });
-    const read = async () => {
-      await page.setContent(text);
-      return await page.evaluate("document.querySelector('main').innerText");
+    await page.setViewportSize({ width: 1280, height: 900 });
+    const read = async (shown: Page) => {
+      await shown.setContent(text);
+      return await shown.evaluate("document.querySelector('main').innerText");
     };
-    const withScripts = await read();
-    await page.setJavaScriptEnabled(false);
-    assertEquals(await read(), withScripts);
-    await page.setJavaScriptEnabled(true);
-    await read();
+    const without = await page.context().browser()!.newContext({
+      javaScriptEnabled: false,
+      viewport: { width: 1280, height: 900 },
+    });
+    assertEquals(await read(await without.newPage()), await read(page));
+    await without.close();
     const chart = (await page.$('svg[aria-label^="Validation loss over steps"]'))!;
-    await chart.scrollIntoView();
+    await chart.scrollIntoViewIfNeeded();
     const { x, y, width } = (await chart.boundingBox())!;
     await page.mouse.move(x + width * 0.4, y + 100);
     const told = (await page.evaluate("document.querySelector('.told')?.textContent")) as string;

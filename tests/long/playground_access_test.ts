@@ -1,26 +1,9 @@
 // The playground for everybody, in a real Chromium: axe-core finds nothing, the keyboard reaches all, and the page fits every
 // width in light and dark.
-import axe from "axe-core";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "playwright-core";
+import { wrongByAxe } from "../browser_test_case.ts";
 import { playgroundTest, trainedRecords, untilFinished } from "../playground.ts";
-
-/** What axe-core finds, a line each. */
-async function faultsOf(page: Page): Promise<string[]> {
-  // Evaluated by the browser's own tools: the page's policy forbids scripts that are put into it.
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate(() =>
-    (globalThis as unknown as {
-      axe: {
-        run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
-      };
-    })
-      .axe.run()
-  );
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`)
-  );
-}
 
 for (const colorScheme of ["light", "dark"] as const) {
   playgroundTest(`axe-core finds nothing in ${colorScheme}`, async (playground) => {
@@ -33,11 +16,11 @@ for (const colorScheme of ["light", "dark"] as const) {
     ) {
       await using open = await playground.open(address, { colorScheme });
       const { page } = open;
-      assertEquals(await faultsOf(page), [], "as it opens");
+      assertEquals(await wrongByAxe(page), [], "as it opens");
       await trainedRecords(page);
       for (const summary of await page.locator("form summary").all()) await summary.click();
       await page.locator(".chart [role=slider]").first().focus();
-      assertEquals(await faultsOf(page), [], address);
+      assertEquals(await wrongByAxe(page), [], address);
     }
     await using open = await playground.open("size=tiny&train.steps=20", { colorScheme });
     const { page } = open;
@@ -46,7 +29,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.click("#own-use");
     await page.fill("#setting-train\\.steps", "-1");
     await page.press("#setting-train\\.steps", "Tab");
-    assertEquals(await faultsOf(page), [], "with an editor and a refusal");
+    assertEquals(await wrongByAxe(page), [], "with an editor and a refusal");
   });
 }
 

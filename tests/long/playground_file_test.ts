@@ -35,11 +35,7 @@ fileTest(
       /Threads: one\. A page from a disk cannot share memory/,
     );
     assertEquals(open.complaints, []);
-    const html = reportOf([{ path: "saved.jsonl", records: recordsIn(records, "saved.jsonl") }], {
-      baseline: null,
-      date: "2026-11-29",
-    });
-    assertMatch(html, /recall/);
+    assertMatch(await reportOf(records), /recall/);
 
     await using gpu = await playground.open("size=tiny&train.steps=3&device=webgpu");
     assertMatch(await trainedRecords(gpu.page), /"kind":"end"/);

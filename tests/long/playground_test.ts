@@ -66,10 +66,10 @@ playgroundTest(
     await trainedRecords(page);
     await page.fill("#sentence", "The man said it was the zyxw .");
     await page.press("#sentence", "Tab");
-    await page.waitForFunction(() => document.querySelectorAll(".word").length === 8);
+    await page.waitForFunction(() => document.querySelectorAll(".word").length === 9);
     const words = page.locator(".word");
     const marks = await words.locator("sub").allTextContents();
-    const words_T = ["the", "man", "said", "it", "was", "the", "<unknown>", "."];
+    const words_T = ["the", "man", "said", "it", "was", "the", "<unknown>", ".", "<end>"];
     const tokens = await lookedAt(address, (data) => numbersOf(words_T, data));
     assertEquals(
       marks,
