@@ -57,7 +57,7 @@ Deno.test("a mistyped word is told its neighbour, a strange one is not", () => {
 });
 
 /** Tasks that hand their words on to `deno test` or `deno install`. */
-const passOn = ["packages", "test", "test:long", "test:slowest"];
+const passOn = ["packages", "test", "test:browser", "test:long", "test:slowest"];
 
 for (const task of Object.keys(config.tasks).filter((task) => !passOn.includes(task))) {
   Deno.test(`deno task ${task} answers --help, prints its version, and refuses what it does not know`, async () => {

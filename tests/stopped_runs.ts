@@ -15,7 +15,7 @@ const stateful = [
   ["skip", {}],
 ] as const;
 
-const settings = { "train.steps": 60, "train.batch": 64, "train.evaluations": 3 };
+const settings = { "train.steps": 24, "train.batch": 64, "train.evaluations": 2 };
 
 if (import.meta.main) {
   const [folder] = Deno.args;
@@ -35,7 +35,7 @@ if (import.meta.main) {
       });
       const run = `${name}-${at}`;
       const store = openRunStore(folder, run);
-      const given = { backend, data, store, names: { run }, resume: true, checkpointEvery: 4 };
+      const given = { backend, data, store, names: { run }, resume: true, checkpointEvery: 2 };
       (await train(config, { ...given, signal: stop.signal }))[Symbol.dispose]();
     }
   } catch (error) {

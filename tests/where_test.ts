@@ -43,7 +43,7 @@ const questions: readonly Question[] = [
   {
     about: "a corpus",
     row: "How do I add a corpus?",
-    made: /: CorpusSource\b|CorpusSource\[\]/,
+    made: /readonly CorpusSource\[\] =/,
     files: ["data/corpora.ts"],
   },
   {
