@@ -1,24 +1,9 @@
-// Runs a bench's task as a user's shell would, and compares what it computes from its own figures.
-import { assert, assertEquals } from "@std/assert";
-import configuration from "../deno.json" with { type: "json" };
+// Runs a bench's task, and compares what it computes from its own figures.
+import { assert } from "@std/assert";
+import { runTask, type Task } from "./task_command.ts";
 
-/** A task of deno.json. */
-export type Task = keyof typeof configuration.tasks;
-
-const root = new URL("../", import.meta.url);
-
-/** Runs a task's own command with more words, and with the permissions it asks for. */
-export async function run(task: Task, ...words: string[]) {
-  const [program, ...own] = configuration.tasks[task].command.split(" ");
-  assertEquals(program, "deno");
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [own[0], "--no-prompt", ...own.slice(1), ...words],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  return { code, out: new TextDecoder().decode(stdout), error: new TextDecoder().decode(stderr) };
-}
+/** Runs a task's own command with more words. */
+export const run = (task: Task, ...words: string[]) => runTask(task, words);
 
 /** Equal but for rounding. */
 export function assertClose(got: number, want: number) {

@@ -1,21 +1,10 @@
 // The bench of routing's share runs, checks what it times and prints what it says; how fast is its own affair.
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import config from "../deno.json" with { type: "json" };
 import type { Spread } from "../bench/rounds.ts";
 import { routers } from "../routers/registry.ts";
+import { runTask } from "./task_command.ts";
 
-const root = new URL("../", import.meta.url);
-
-async function bench(...words: string[]): Promise<{ code: number; out: string; error: string }> {
-  const [, ...task] = config.tasks["bench:routing"].command.split(" ");
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...task.slice(1), ...words],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  return { code, out: new TextDecoder().decode(stdout), error: new TextDecoder().decode(stderr) };
-}
+const bench = (...words: string[]) => runTask("bench:routing", words);
 
 const small = ["--tokens", "256", "--width", "32", "--hidden", "16", "--experts", "16", "--rounds", "1"];
 

@@ -31,7 +31,8 @@ import { specOf } from "../training/spec_of.ts";
 import { tinyConfig, wordsAlone } from "./run_configs.ts";
 import { cpu } from "../cpu/backend.ts";
 import { affine, matmul } from "../kernels/mod.ts";
-import { assertClose, run, type Task } from "./bench_command.ts";
+import { assertClose, run } from "./bench_command.ts";
+import type { Task } from "./task_command.ts";
 
 /** Each list of words is refused with one sentence on one line, before anything is timed. */
 async function refuses(

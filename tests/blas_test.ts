@@ -9,7 +9,8 @@ import { startThread, threadProgram } from "../cpu/threads.ts";
 import { groupedMatmul, matmul } from "../kernels/mod.ts";
 import { random } from "../tensor/random.ts";
 import { blas, libraries } from "./blas.ts";
-import { assertRefused, experiments, filesIn, inFolder, succeed, taskWords } from "./experiments_command.ts";
+import { assertRefused, experiments, filesIn, inFolder, succeed } from "./experiments_command.ts";
+import { taskWords } from "./task_command.ts";
 
 const ignore = blas === null;
 const nowhere = "/nowhere/libopenblas.so";
@@ -204,8 +205,8 @@ Deno.test("without --blas a command needs neither FFI nor programs, and a plugin
       const { out } = await experiments("--plugin", plugin, "--list", ...blas);
       assertMatch(out, new RegExp(`^programs: ${state}\n`));
     }
-    const words = taskWords().filter((word) => word !== "--allow-run" && word !== "--allow-ffi");
-    assertEquals(words.length, taskWords().length - 2);
+    const words = taskWords("experiments").filter((word) => word !== "--allow-run" && word !== "--allow-ffi");
+    assertEquals(words.length, taskWords("experiments").length - 2);
     const run = [
       "--routers",
       "switch",

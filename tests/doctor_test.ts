@@ -1,30 +1,13 @@
 // The doctor: it works on any machine, what it tries comes out as it must, and its advice follows from its findings.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import config from "../deno.json" with { type: "json" };
 import type { Measurement, Survey } from "../cpu/blas/measurement.ts";
 import { advise } from "../tools/doctor/advice.ts";
 import type { Findings } from "../tools/doctor/findings.ts";
 import type { Quirks } from "../tools/doctor/adapters.ts";
 import { adapter, gpuTest } from "./gpu.ts";
+import { runTask } from "./task_command.ts";
 
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly error: string;
-}
-
-/** Runs the task as a user's shell would, without asking for anything. */
-async function doctor(words: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
-  const [, run, ...task] = config.tasks.doctor.command.split(" ");
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [run, "--no-prompt", ...task, ...words],
-    cwd: new URL("../", import.meta.url),
-    env: { NO_COLOR: "1", ...env },
-    stdin: "null",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: text(stdout), error: text(stderr) };
-}
+const doctor = (words: readonly string[], env: Record<string, string> = {}) => runTask("doctor", words, env);
 
 type Found = Findings & { readonly advice: readonly string[] };
 

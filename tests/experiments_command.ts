@@ -1,26 +1,12 @@
 // Runs `deno task experiments` as a user's shell would: the words and the permissions are those that deno.json gives.
 import { Buffer } from "node:buffer";
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import config from "../deno.json" with { type: "json" };
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { madeUpParagraphs } from "./made_up_text.ts";
+import { inOwnFolder } from "./own_folder.ts";
+import { type Outcome, outcomeOf, taskWords } from "./task_command.ts";
 
 const root = new URL("../", import.meta.url);
-
-/** What a command left behind. */
-export interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly error: string;
-}
-
-/** Words of the task after `deno`. */
-export function taskWords(): string[] {
-  const [deno, ...words] = config.tasks.experiments.command.split(" ");
-  assertEquals(deno, "deno");
-  for (const word of words) assert(/^[\w./=,:-]+$/.test(word), `"${word}" would need a shell to read`);
-  return words;
-}
 
 /** Environment of the command: no colours, and called from here, whatever the tests were started with. */
 const env = { NO_COLOR: "1", INIT_CWD: fileURLToPath(root) };
@@ -30,7 +16,7 @@ export function startExperiments(
   words: readonly string[],
   before: readonly string[] = [],
 ): Deno.ChildProcess {
-  const [run, ...task] = taskWords();
+  const [run, ...task] = taskWords("experiments");
   const args = [run, ...before, ...task, ...words];
   return new Deno.Command(Deno.execPath(), {
     args,
@@ -44,7 +30,7 @@ export function startExperiments(
 
 /** Runs the command to its end. */
 export async function experiments(...words: string[]): Promise<Outcome> {
-  return read(await startExperiments(words).output());
+  return outcomeOf(await startExperiments(words).output());
 }
 
 /** Runs `deno task experiments` as it is typed in a folder below the root. */
@@ -58,7 +44,7 @@ export async function experimentsFrom(folder: string, ...words: string[]): Promi
     env: { ...inherited, NO_COLOR: "1" },
     stdin: "null",
   });
-  return read(await child.output());
+  return outcomeOf(await child.output());
 }
 
 /** Runs the command through `shell`, which finds the words of the command in "$@". */
@@ -67,13 +53,8 @@ export async function experimentsInShell(
   script: string,
   words: readonly string[],
 ): Promise<Outcome> {
-  const [program, ...args] = [...shell, script, "sh", Deno.execPath(), ...taskWords(), ...words];
-  return read(await new Deno.Command(program, { args, cwd: root, env, stdin: "null" }).output());
-}
-
-function read({ code, stdout, stderr }: Deno.CommandOutput): Outcome {
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: text(stdout), error: text(stderr) };
+  const [program, ...args] = [...shell, script, "sh", Deno.execPath(), ...taskWords("experiments"), ...words];
+  return outcomeOf(await new Deno.Command(program, { args, cwd: root, env, stdin: "null" }).output());
 }
 
 /** Runs the command and expects it to end well. */
@@ -93,13 +74,10 @@ export function assertRefused({ code, out, error }: Outcome, named: readonly str
 
 /** A temporary folder with `text.txt`, enough for the tiny size, in it. */
 export async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "switchyard " });
-  try {
+  await inOwnFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/text.txt`, madeUpParagraphs());
     await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  }, "switchyard ");
 }
 
 /** Every file under a folder with its text, by path from it. */

@@ -27,8 +27,8 @@ import {
   filesIn,
   inFolder,
   succeed,
-  taskWords,
 } from "./experiments_command.ts";
+import { taskWords } from "./task_command.ts";
 import { madeUpDataset, madeUpParagraphs, madeUpWords } from "./made_up_text.ts";
 import { checkTables } from "./record_tables.ts";
 import { tinyConfig } from "./run_configs.ts";
@@ -424,7 +424,11 @@ Deno.test({
           "/dev/null",
         ],
         cwd: new URL("../", import.meta.url),
-        env: { DENO: [Deno.execPath(), ...taskWords()].join(" "), NO_COLOR: "1", SHELL: "/bin/sh" },
+        env: {
+          DENO: [Deno.execPath(), ...taskWords("experiments")].join(" "),
+          NO_COLOR: "1",
+          SHELL: "/bin/sh",
+        },
         stdin: "null",
         stdout: "piped",
       }).spawn();

@@ -1,7 +1,6 @@
 // `deno task export` as a user types it: ONNX that onnxruntime-web agrees with, safetensors as they were, other options of a
 // router, and every mistake in one sentence.
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import config from "../deno.json" with { type: "json" };
 import { fileURLToPath } from "node:url";
 import { experimentsLine } from "../cli/experiment_options.ts";
 import { exportLine, readExport } from "../cli/export.ts";
@@ -15,8 +14,9 @@ import { findTask, parseTaskOptions } from "../tasks/registry.ts";
 import { configOf, type Settings } from "../training/config.ts";
 import { loadModel } from "../training/load_model.ts";
 import { createTrainer } from "../training/trainer.ts";
-import { assertRefused, type Outcome } from "./experiments_command.ts";
+import { assertRefused } from "./experiments_command.ts";
 import { onnxModel } from "./onnx_file.ts";
+import { runTask } from "./task_command.ts";
 
 const root = new URL("../", import.meta.url);
 const folder = await Deno.makeTempDir();
@@ -26,18 +26,8 @@ addEventListener("unload", () => {
   Deno.removeSync(folder, { recursive: true });
 });
 
-/** Runs the task with the permissions that deno.json gives it, from the folder of the models. */
-async function exporting(...words: string[]): Promise<Outcome> {
-  const [, ...task] = config.tasks.export.command.split(" ");
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...task, ...words],
-    cwd: root,
-    env: { NO_COLOR: "1", INIT_CWD: folder },
-    stdin: "null",
-  }).output();
-  const [out, error] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  return { code, out, error };
-}
+/** Runs the task from the folder of the models. */
+const exporting = (...words: string[]) => runTask("export", words, { INIT_CWD: folder });
 
 const task = findTask("languages");
 const data = await task.load(parseTaskOptions(task, {}));

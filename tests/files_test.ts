@@ -1,15 +1,7 @@
 // Files written whole or not at all, on disks that refuse: a path below a file, a full disk, a size limit.
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { prepareFolder, readBytes, readText, writeAtomic } from "../formats/files.ts";
-
-async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { inOwnFolder } from "./own_folder.ts";
 
 function names(folder: string): string[] {
   return Array.from(Deno.readDirSync(folder), (entry) => entry.name).sort();
@@ -28,7 +20,7 @@ async function shell(before: string, source: string, command = ["sh", "-c"]): Pr
 }
 
 Deno.test("a file is written, replaced and read back, and nothing else is left", () =>
-  inFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     await writeAtomic(`${folder}/a.txt`, "old ä");
     await writeAtomic(`${folder}/a.txt`, "new ä");
     assertEquals(await readText(`${folder}/a.txt`), "new ä");
@@ -39,7 +31,7 @@ Deno.test("a file is written, replaced and read back, and nothing else is left",
   }));
 
 Deno.test("what cannot be written says why in one sentence and leaves nothing behind", () =>
-  inFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/file`, "kept");
     const below = `${folder}/file/x.txt`;
     await assertRejects(
@@ -59,7 +51,7 @@ Deno.test("what cannot be written says why in one sentence and leaves nothing be
   }));
 
 Deno.test("a results folder is made and proved, or refused before any work", () =>
-  inFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     await prepareFolder(`${folder}/deep/results/`, 5_000_000);
     assertEquals(names(`${folder}/deep/results`), []);
     await prepareFolder(`${folder}/deep/results`, 0);
@@ -74,7 +66,7 @@ Deno.test("a results folder is made and proved, or refused before any work", () 
   }));
 
 Deno.test("reading says what is wrong", () =>
-  inFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     await assertRejects(
       () => readText(`${folder}/none`),
       Error,
@@ -86,7 +78,7 @@ Deno.test("reading says what is wrong", () =>
   }));
 
 Deno.test("a size limit met halfway leaves the old file and no part of the new one", () =>
-  inFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     const output = await shell(
       "trap '' XFSZ; ulimit -f 1000",
       `await writeAtomic("${folder}/a", "old");
@@ -114,7 +106,7 @@ Deno.test({
   name: "a full disk is named as such, before and while writing (needs the right to mount)",
   ignore: !canMount,
   fn: () =>
-    inFolder(async (folder) => {
+    inOwnFolder(async (folder) => {
       const output = await shell(
         `mount -t tmpfs -o size=1m none ${folder}`,
         `await prepareFolder("${folder}/r", 2 ** 24).catch(say);
@@ -131,7 +123,7 @@ Deno.test({
 });
 
 Deno.test("a missing Deno permission is named", () =>
-  inFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     const module = new URL("../formats/files.ts", import.meta.url);
     const code = `import { writeAtomic } from "${module}"; await writeAtomic("${folder}/a", "x");`;
     await Deno.writeTextFile(`${folder}/main.ts`, code);

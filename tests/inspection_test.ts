@@ -1,7 +1,6 @@
 // A closer look at a model's routing: every figure again from what the model's own pass says, and the command around it.
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { parseHTML } from "linkedom";
-import config from "../deno.json" with { type: "json" };
 import { inspectionText } from "../cli/inspect_text.ts";
 import { inspectionPage } from "../cli/inspect_page.ts";
 import { cpu } from "../cpu/backend.ts";
@@ -23,6 +22,7 @@ import {
 } from "../training/inspection.ts";
 import { createTrainer } from "../training/trainer.ts";
 import { least, madeUpData, tinyConfig } from "./run_configs.ts";
+import { runTask } from "./task_command.ts";
 
 const backend = await cpu({ threads: 1 });
 const folder = await Deno.makeTempDir();
@@ -210,17 +210,7 @@ Deno.test("text and page show every layer, and names cannot break them", async (
   assert(!/NaN|undefined|<w\d/.test(html), "a name is no text, or a value does not exist");
 });
 
-async function inspect(...words: string[]) {
-  const [, ...args] = config.tasks.inspect.command.split(" ");
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...args, ...words],
-    cwd: new URL("../", import.meta.url),
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: textOf(stdout), error: textOf(stderr) };
-}
+const inspect = (...words: string[]) => runTask("inspect", words);
 
 Deno.test("the command shows a kept model on its task's examples, and refuses what it cannot read", async () => {
   const data = await recall.load(parseTaskOptions(recall, { facts: 64 }));

@@ -9,6 +9,7 @@ import { random } from "../tensor/random.ts";
 import { recordRows, recordText } from "../training/record_text.ts";
 import { train } from "../training/train.ts";
 import { madeUpParagraphs } from "./made_up_text.ts";
+import { inOwnFolder } from "./own_folder.ts";
 import { least, tinyConfig } from "./run_configs.ts";
 
 const MiB = 2 ** 20;
@@ -20,15 +21,6 @@ function options(corpus: string, validationShare = 0.1): TextOptions {
 /** The same text read whole and read by range. */
 async function bothWays(given: TextOptions): Promise<[TaskData, TaskData]> {
   return [await loadText(given, Infinity), await loadText(given, 0)];
-}
-
-async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 /** A folder of texts: letters of several bytes across pieces of reading, a byte order mark, an empty file, two genres. */
@@ -44,7 +36,7 @@ function writeTexts(folder: string): void {
 }
 
 Deno.test("a text read by range is the text read whole: digest, counts, every window, every label", () =>
-  withFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     writeTexts(`${folder}/texts`);
     for (const corpus of [`${folder}/texts`, `${folder}/texts/prose/marked.txt`]) {
       for (const share of [0.1, 0.7]) {
@@ -79,7 +71,7 @@ Deno.test("a text read by range is the text read whole: digest, counts, every wi
   }));
 
 Deno.test("a run on a text read by range writes the record of a run on it read whole", () =>
-  withFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     writeTexts(folder);
     using backend = await cpu({ threads: 1 });
     const records = [];
@@ -91,7 +83,7 @@ Deno.test("a run on a text read by range writes the record of a run on it read w
   }));
 
 Deno.test("a mebibyte is held out at most, whichever way a text is read", () =>
-  withFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     const corpus = `${folder}/text`;
     await Deno.writeFile(corpus, new Uint8Array(3 * MiB).fill(97));
     const [whole, ranged] = await bothWays(options(corpus, 0.5));
@@ -104,7 +96,7 @@ Deno.test("a mebibyte is held out at most, whichever way a text is read", () =>
   }));
 
 Deno.test("what cannot be read by range is refused in one sentence", () =>
-  withFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     const corpus = `${folder}/text`;
     Deno.writeTextFileSync(corpus, madeUpParagraphs());
     const { size } = Deno.statSync(corpus);
@@ -151,7 +143,7 @@ Deno.test("counts past 2^31 keep their ratios, and smaller ones are exact", () =
 });
 
 Deno.test("a text of 256 MiB is trained on in the memory of one of 32 MiB", () =>
-  withFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", new URL("large_text_memory.ts", import.meta.url).href, folder, "256"],
     }).output();

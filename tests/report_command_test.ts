@@ -1,7 +1,6 @@
 // What is made of records after the runs: reports rebuilt and merged, tables, a page of all results, and a report that is
 // there while runs go on.
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import config from "../deno.json" with { type: "json" };
 import { servePage } from "../cli/serve.ts";
 import { writeIndex } from "../cli/runs_index.ts";
 import { readResults, resultsIn } from "../cli/read_results.ts";
@@ -16,30 +15,10 @@ import type { RunRecord, TimingRecord } from "../training/record.ts";
 import { parseRecords, recordRows, recordText } from "../training/record_text.ts";
 import { controls, type MadeUp, routers, runsOf } from "./made_up_runs.ts";
 import { startExperiments } from "./experiments_command.ts";
+import { inOwnFolder } from "./own_folder.ts";
+import { runTask } from "./task_command.ts";
 
-const root = new URL("../", import.meta.url);
-
-async function inOwnFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-async function task(name: "report" | "compare", ...words: string[]) {
-  const [program, ...args] = config.tasks[name].command.split(" ");
-  assertEquals(program, "deno");
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...args, ...words],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: text(stdout), error: text(stderr) };
-}
+const task = (name: "report" | "compare", ...words: string[]) => runTask(name, words);
 
 const facts = {
   name: "compare",

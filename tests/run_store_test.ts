@@ -9,17 +9,8 @@ import { train } from "../training/train.ts";
 import { createTrainer } from "../training/trainer.ts";
 import { cpu } from "../cpu/backend.ts";
 import { recordOf, routers, runsOf } from "./made_up_runs.ts";
+import { inOwnFolder } from "./own_folder.ts";
 import { least, madeUpData, tinyConfig } from "./run_configs.ts";
-
-/** A folder of its own, gone afterwards. */
-async function inOwnFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 const made = recordOf(routers.switch, 0, { steps: 2, experts: 2 });
 const weights = { weight: { values: Float32Array.of(1, 2), shape: [2] } };

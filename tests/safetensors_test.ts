@@ -6,6 +6,7 @@ import { readSafetensors } from "../formats/safetensors.ts";
 import { encodeSafetensors, type TensorToMake, writeSafetensors } from "../formats/safetensors_write.ts";
 import { random } from "../tensor/random.ts";
 import oracle from "./oracles/safetensors_dtypes.json" with { type: "json" };
+import { inOwnFolder } from "./own_folder.ts";
 import { entry, fileOf } from "./safetensors_bytes.ts";
 
 const published = Uint8Array.fromBase64(oracle.file);
@@ -355,17 +356,8 @@ Deno.test("what the format does not hold is not written", () => {
   );
 });
 
-async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 Deno.test("a file on disk: tensors are made one after another, and read in part", () =>
-  inFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     const path = `${folder}/ä b.safetensors`;
     const made: string[] = [];
     const make = (name: string, values: Float32Array): TensorToMake => ({
@@ -397,7 +389,7 @@ Deno.test("a file on disk: tensors are made one after another, and read in part"
   }));
 
 Deno.test("a file that cannot be written whole leaves the old one, and nothing else", () =>
-  inFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     const path = `${folder}/m.safetensors`;
     const tensor = (data: TensorToMake["data"]) => ({ a: { dtype: "F32", shape: [2], data } as const });
     await writeSafetensors(path, tensor(() => Float32Array.of(1, 2)));
@@ -425,7 +417,7 @@ Deno.test("a file that cannot be written whole leaves the old one, and nothing e
   }));
 
 Deno.test("two writers of one file at once leave one of the two files", () =>
-  inFolder(async (folder) => {
+  inOwnFolder(async (folder) => {
     const path = `${folder}/m.safetensors`;
     const write = (value: number) =>
       writeSafetensors(path, {

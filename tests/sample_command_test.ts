@@ -2,7 +2,6 @@
 // prints is what the library gives; and every mistake is one sentence.
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import config from "../deno.json" with { type: "json" };
 import { cpu } from "../cpu/backend.ts";
 import { experimentsLine } from "../cli/experiment_options.ts";
 import { splitWords } from "../cli/options.ts";
@@ -12,8 +11,9 @@ import { routingTable } from "../cli/routing_table.ts";
 import { decodeText, encodeText } from "../data/encode.ts";
 import { generate } from "../models/generate.ts";
 import { loadModel } from "../training/load_model.ts";
-import { assertRefused, experiments, filesIn, type Outcome, succeed } from "./experiments_command.ts";
+import { assertRefused, experiments, filesIn, succeed } from "./experiments_command.ts";
 import { madeUpParagraphs } from "./made_up_text.ts";
+import { runTask } from "./task_command.ts";
 
 const root = new URL("../", import.meta.url);
 const folder = await Deno.makeTempDir();
@@ -23,18 +23,8 @@ addEventListener("unload", () => {
   Deno.removeSync(folder, { recursive: true });
 });
 
-/** Runs the task with the permissions that deno.json gives it. */
-async function sample(...words: string[]): Promise<Outcome> {
-  const [, ...task] = config.tasks.sample.command.split(" ");
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...task, ...words],
-    cwd: root,
-    env: { NO_COLOR: "1", INIT_CWD: folder },
-    stdin: "null",
-  }).output();
-  const [out, error] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  return { code, out, error };
-}
+/** Runs the task from the folder of the models. */
+const sample = (...words: string[]) => runTask("sample", words, { INIT_CWD: folder });
 
 await Deno.writeTextFile(`${folder}/text.txt`, madeUpParagraphs());
 const common = [
