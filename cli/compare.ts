@@ -27,7 +27,7 @@ const line: CommandLine = {
 
 async function main(given: Words): Promise<void> {
   const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
-  const words = operandsFromWhereTheUserStands(given, stands);
+  const words = operandsFromWhereTheUserStands(given, line, stands);
   if (words.names.length === 0) throw new RangeError("Cannot compare nothing: name a folder of results");
   const sources = await Promise.all(words.names.map(readResults));
   const { runs, timings } = merged(sources);

@@ -9,6 +9,7 @@ interface ShortPath {
   readonly value?: string;
   readonly least?: number;
   readonly most?: number;
+  readonly isPath?: true;
 }
 
 /** Short options by name; `sharded` is a flag. */
@@ -19,11 +20,13 @@ export const shortPaths: Readonly<Record<string, ShortPath>> = {
     path: "task.corpus",
     about: "train on your own UTF-8 text or folder of texts (task language)",
     value: "PATH",
+    isPath: true,
   },
   tokenizer: {
     path: "task.unit",
     about: "train on the sub-words of a tokenizer.json (task language)",
     value: "PATH",
+    isPath: true,
   },
   vocabulary: {
     path: "task.vocabulary",
@@ -48,9 +51,13 @@ export const shortPaths: Readonly<Record<string, ShortPath>> = {
 };
 
 const shortOptions: Record<string, Option> = Object.fromEntries(
-  Object.entries(shortPaths).map(([name, { path, about, value }]) => [
+  Object.entries(shortPaths).map(([name, { path, about, value, isPath }]) => [
     name,
-    { about: `${about} (= --set ${path}=${value ?? "true"})`, ...(value === undefined ? {} : { value }) },
+    {
+      about: `${about} (= --set ${path}=${value ?? "true"})`,
+      ...(value === undefined ? {} : { value }),
+      ...(isPath ? { isPath } : {}),
+    },
   ]),
 );
 
@@ -81,10 +88,12 @@ export const experimentsLine: CommandLine = {
     config: {
       about: "start from a run's config in JSON or TOML; --set and the other options go over it",
       value: "FILE",
+      isPath: true,
     },
     plugin: {
       about: "a module of yours that exports routers, kinds of experts or tasks (repeatable)",
       value: "FILE",
+      isPath: true,
       repeatable: true,
     },
     tune: {
@@ -117,10 +126,12 @@ export const experimentsLine: CommandLine = {
       about:
         "off (default), auto (the fastest there is), or a library's path: products on a BLAS; last bits then depend on it",
       value: "NAME",
+      isPath: true,
     },
     out: {
       about: "folder for records and report (default results/EXPERIMENT, numbered when taken)",
       value: "FOLDER",
+      isPath: true,
     },
     save: {
       about:

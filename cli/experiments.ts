@@ -40,7 +40,7 @@ import { experimentsLine } from "./experiment_options.ts";
 async function main(given: Words): Promise<void> {
   const words = Deno.args;
   const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
-  const split = fromWhereTheUserStands(given, stands);
+  const split = fromWhereTheUserStands(given, experimentsLine, stands);
   // Only a BLAS is tried in processes of their own. Without one nothing here starts any, and no plugin may.
   if ((valueOf(split, "blas") ?? "off") === "off") Deno.permissions.revokeSync({ name: "run" });
   const brought = await loadChecked(split.values.plugin);

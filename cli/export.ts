@@ -16,10 +16,9 @@ import { random } from "../tensor/random.ts";
 import { type LoadedModel, loadModel } from "../training/load_model.ts";
 import { routerStates } from "../training/model_weights.ts";
 import { changedModel } from "./changed_model.ts";
-import { openDevice } from "./device.ts";
+import { keptModelOptions, namedRun, openForModel, runNote } from "./kept_model.ts";
 import { type CommandLine, runTask, valueOf, wholeNumberOf, type Words } from "./options.ts";
 import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
-import { loadPlugins } from "./plugin.ts";
 
 const formats = ["onnx", "safetensors"] as const;
 
@@ -51,16 +50,15 @@ export const exportLine: CommandLine = {
       value: "PATH=VALUE",
       repeatable: true,
     },
-    out: { about: "the file to write (default: the run's name, in this folder)", value: "FILE" },
-    plugin: {
-      about: "a module with a router or kind of experts that the model has (repeatable)",
+    out: {
+      about: "the file to write (default: the run's name, in this folder)",
       value: "FILE",
-      repeatable: true,
+      isPath: true,
     },
-    threads: { about: "CPU threads, 1 to 64 (default: one a core)", value: "N" },
+    ...keptModelOptions,
   },
   notes: [
-    "RUN is a run's model, like results/compare/runs/languages-switch-seed0, or a folder that holds one.",
+    runNote,
     "",
     "Example",
     "  deno task experiments --task languages --routers switch --seeds 1 --save",
@@ -84,18 +82,12 @@ export interface ExportChoice {
  * @throws {RangeError} naming what cannot be used.
  */
 export function readExport(words: Words, stands: string | null): ExportChoice {
-  const { names } = words;
-  if (names.length !== 1) {
-    throw new RangeError(
-      `Cannot export ${names.length === 0 ? "nothing" : `"${names.join('", "')}"`}: name one run, like ` +
-        "results/compare/runs/languages-switch-seed0, or a folder that holds one model",
-    );
-  }
+  const run = namedRun(words, stands, "export");
   const format = valueOf(words, "format") ?? "onnx";
   if (format === "gguf") throw new RangeError(`Cannot use --format gguf: ${GGUF}`);
   const target = valueOf(words, "target") ?? "fused";
   const choice = {
-    run: stands === null ? names[0] : resolve(stands, names[0]),
+    run,
     format: chosen("format", format, formats),
     target: chosen("target", target, targets),
     longest: wholeNumberOf(words, "longest", 1, 1_000_000),
@@ -117,11 +109,9 @@ function chosen<Name extends string>(option: string, name: string, names: readon
 
 async function main(given: Words): Promise<void> {
   const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
-  const words = fromWhereTheUserStands(given, stands);
+  const words = fromWhereTheUserStands(given, exportLine, stands);
   const choice = readExport(words, stands);
-  const threads = wholeNumberOf(words, "threads", 1, 64);
-  await loadPlugins(words.values.plugin);
-  const { backend } = await openDevice("cpu", { threads, blas: "off" });
+  const backend = await openForModel(words);
   try {
     using loaded = await loadModel(choice.run, { backend });
     const model = changedModel(loaded, choice.set, backend);

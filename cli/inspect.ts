@@ -1,6 +1,5 @@
 // `deno task inspect`: how a model that a run kept routes a text, or its task's held-out examples, in the terminal, as a
 // page, or as JSON.
-import { resolve } from "node:path";
 import type { Vocabulary } from "../data/vocabulary.ts";
 import { decodeText, encodeText } from "../data/encode.ts";
 import { writeAtomic } from "../formats/files.ts";
@@ -10,12 +9,11 @@ import { findTask, parseTaskOptions } from "../tasks/registry.ts";
 import { sequencesOf } from "../tensor/sequences.ts";
 import { changedExperts, type Inspection, inspectRouting } from "../training/inspection.ts";
 import { type LoadedModel, loadModel } from "../training/load_model.ts";
-import { findDevice, openDevice } from "./device.ts";
+import { deviceOption, keptModelOptions, namedRun, openForModel, runNote } from "./kept_model.ts";
 import { type About, inspectionPage } from "./inspect_page.ts";
 import { inspectionText, type Names } from "./inspect_text.ts";
 import { type CommandLine, runTask, valueOf, wholeNumberOf, type Words } from "./options.ts";
 import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
-import { loadPlugins } from "./plugin.ts";
 
 /** What `deno task inspect` takes. */
 export const inspectLine: CommandLine = {
@@ -30,23 +28,15 @@ export const inspectLine: CommandLine = {
     against: {
       about: "another model of the same shape: tells which share of tokens has another expert there",
       value: "RUN",
+      isPath: true,
     },
-    out: { about: "write a page there", value: "FILE" },
+    out: { about: "write a page there", value: "FILE", isPath: true },
     json: { about: "print everything found as JSON" },
-    plugin: {
-      about: "a module with a router, kind of experts or task that the model has (repeatable)",
-      value: "FILE",
-      repeatable: true,
-    },
-    device: {
-      about: "cpu, webgpu, or auto: a GPU when there is one, else the CPU",
-      value: "NAME",
-      default: "cpu",
-    },
-    threads: { about: "CPU threads, 1 to 64 (default: one a core)", value: "N" },
+    device: deviceOption,
+    ...keptModelOptions,
   },
   notes: [
-    "RUN is a run's model, like results/compare/runs/languages-switch-seed0, or a folder that holds one.",
+    runNote,
     "",
     "Examples",
     "  deno task experiments --task languages --routers gshard --seeds 1 --save",
@@ -171,44 +161,34 @@ function dataOf({ run, step, config }: LoadedModel, { layers, flows, tokens }: I
   };
 }
 
-async function main(words: Words): Promise<void> {
+async function main(given: Words): Promise<void> {
   const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
-  const { names, values, flags } = fromWhereTheUserStands(words, stands);
-  if (names.length !== 1) {
-    throw new RangeError(
-      `Cannot inspect ${names.length === 0 ? "nothing" : `"${names.join('", "')}"`}: name one run, like ` +
-        "results/compare/runs/languages-switch-seed0, or a folder that holds one model",
-    );
-  }
+  const words = fromWhereTheUserStands(given, inspectLine, stands);
+  const run = namedRun(words, stands, "inspect");
   const [most, batches] = [wholeNumberOf(words, "tokens", 1), wholeNumberOf(words, "batches", 1)];
   const prompt = valueOf(words, "text");
   if (prompt !== null && batches !== null) {
     throw new RangeError(`Cannot use --batches ${batches} with --text: it is all that is routed`);
   }
-  const device = findDevice(valueOf(words, "device") ?? "cpu");
-  await loadPlugins(values.plugin);
-  const { backend } = await openDevice(device, {
-    threads: wholeNumberOf(words, "threads", 1, 64),
-    blas: "off",
-  });
+  const backend = await openForModel(words);
   try {
-    using loaded = await loadModel(stands === null ? names[0] : resolve(stands, names[0]), { backend });
-    const given = prompt === null ? await ofTask(batches ?? 1, loaded) : ofPrompt(prompt, loaded);
-    const inspection = await routingOf(loaded, backend, given);
+    using loaded = await loadModel(run, { backend });
+    const routed = prompt === null ? await ofTask(batches ?? 1, loaded) : ofPrompt(prompt, loaded);
+    const inspection = await routingOf(loaded, backend, routed);
     if (inspection.layers.length === 0) {
       throw new RangeError(`Cannot inspect ${loaded.run}: its model has no mixture`);
     }
-    const other = valueOf({ values }, "against");
-    const changes = other === null ? [] : await changesFrom(inspection, other, backend, given);
-    const about = aboutOf(loaded, given, changes);
-    const out = valueOf({ values }, "out");
-    if (out !== null) await writeAtomic(out, inspectionPage(about, inspection, given.names, most ?? 600));
-    if (flags.json) {
-      return console.log(JSON.stringify({ ...dataOf(loaded, inspection, given.names), changes }, null, 2));
+    const other = valueOf(words, "against");
+    const changes = other === null ? [] : await changesFrom(inspection, other, backend, routed);
+    const about = aboutOf(loaded, routed, changes);
+    const out = valueOf(words, "out");
+    if (out !== null) await writeAtomic(out, inspectionPage(about, inspection, routed.names, most ?? 600));
+    if (words.flags.json) {
+      return console.log(JSON.stringify({ ...dataOf(loaded, inspection, routed.names), changes }, null, 2));
     }
     const colored = Deno.stdout.isTerminal() && !Deno.noColor;
     console.log([`${about.title}. ${about.lead} ${about.meta}.`, ...about.changes].join("\n") + "\n");
-    console.log(inspectionText(inspection, given.names, { most: most ?? 120, colored }));
+    console.log(inspectionText(inspection, routed.names, { most: most ?? 120, colored }));
     if (out !== null) console.log(`\nPage: ${out}`);
   } finally {
     backend.close();

@@ -9,6 +9,8 @@ export interface Option {
   readonly about: string;
   /** How help writes the value: `N`, `FILE`, `cpu|webgpu`. */
   readonly value?: string;
+  /** The value is a path, from where the user stands. */
+  readonly isPath?: true;
   /** What the option alone stands for, where its value may be left out. */
   readonly alone?: string;
   /** What is taken when the option is left out, as help shows it. */

@@ -22,6 +22,7 @@ const line: CommandLine = {
     out: {
       about: "file to write (default: report.html in the folder of a single RUN)",
       value: "FILE",
+      isPath: true,
     },
     baseline: { about: "variant that others are compared with", value: "NAME" },
     open: { about: "then serve the page to this machine until Ctrl-C, shown anew when it changes" },
@@ -111,7 +112,7 @@ async function listResults(given: Words): Promise<string> {
 
 async function main(given: Words): Promise<void> {
   const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
-  const words = operandsFromWhereTheUserStands(given, stands);
+  const words = operandsFromWhereTheUserStands(given, line, stands);
   const page = words.names.length > 0 ? await makeReport(words.names, words) : await listResults(words);
   if (!words.flags.open) return;
   await using served = servePage(page);

@@ -1,16 +1,14 @@
 // `deno task sample`: text from a model that a run kept, and which experts each of its tokens went to. The text goes to
 // standard output as it comes, remarks to standard error.
-import { resolve } from "node:path";
 import { decodeText, encodeText } from "../data/encode.ts";
 import { wordsOfPrompt } from "../data/plain_text.ts";
 import type { Vocabulary } from "../data/vocabulary.ts";
 import { checkDrawing } from "../models/draw.ts";
 import { generate, type GenerateOptions } from "../models/generate.ts";
 import { type LoadedModel, loadModel } from "../training/load_model.ts";
-import { findDevice, openDevice } from "./device.ts";
+import { deviceOption, keptModelOptions, namedRun, openForModel, runNote } from "./kept_model.ts";
 import { type CommandLine, numberOf, runTask, valueOf, wholeNumberOf, type Words } from "./options.ts";
 import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
-import { loadPlugins } from "./plugin.ts";
 import { routingTable } from "./routing_table.ts";
 
 /** What `deno task sample` takes. */
@@ -35,20 +33,11 @@ export const sampleLine: CommandLine = {
     "show-routing": {
       about: "for each token and layer, its experts with their weights, and those that had no room",
     },
-    plugin: {
-      about: "a module with a router or kind of experts that the model has (repeatable)",
-      value: "FILE",
-      repeatable: true,
-    },
-    device: {
-      about: "cpu, webgpu, or auto: a GPU when there is one, else the CPU",
-      value: "NAME",
-      default: "cpu",
-    },
-    threads: { about: "CPU threads, 1 to 64 (default: one a core)", value: "N" },
+    device: deviceOption,
+    ...keptModelOptions,
   },
   notes: [
-    "RUN is a run's model, like results/compare/runs/languages-switch-seed0, or a folder that holds one.",
+    runNote,
     "",
     "Examples",
     "  deno task experiments --task languages --routers switch --seeds 1 --save",
@@ -69,15 +58,7 @@ export interface Choice {
  * @throws {RangeError} naming what cannot be used.
  */
 export function readChoice(words: Words, stands: string | null): Choice {
-  const { names } = words;
-  if (names.length !== 1) {
-    throw new RangeError(
-      `Cannot sample from ${
-        names.length === 0 ? "nothing" : `"${names.join('", "')}"`
-      }: name one run, like ` +
-        "results/compare/runs/languages-switch-seed0, or a folder that holds one model",
-    );
-  }
+  const run = namedRun(words, stands, "sample from");
   const prompt = valueOf(words, "prompt");
   if (prompt === null) throw new RangeError("Cannot sample without a prompt: give one with --prompt");
   const [temperature, topP] = [numberOf(words, "temperature") ?? 0, numberOf(words, "top-p") ?? 1];
@@ -89,9 +70,8 @@ export function readChoice(words: Words, stands: string | null): Choice {
       `Cannot use --${option} ${value} at temperature 0, which always takes the most probable token: add --temperature`,
     );
   }
-  const [run] = names;
   return {
-    run: stands === null ? run : resolve(stands, run),
+    run,
     prompt,
     drawing: {
       maxTokens: wholeNumberOf(words, "max-tokens", 1, 1_000_000) ?? 64,
@@ -104,12 +84,9 @@ export function readChoice(words: Words, stands: string | null): Choice {
 
 async function main(given: Words): Promise<void> {
   const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
-  const words = fromWhereTheUserStands(given, stands);
+  const words = fromWhereTheUserStands(given, sampleLine, stands);
   const choice = readChoice(words, stands);
-  const device = findDevice(valueOf(words, "device") ?? "cpu");
-  const threads = wholeNumberOf(words, "threads", 1, 64);
-  await loadPlugins(words.values.plugin);
-  const { backend } = await openDevice(device, { threads, blas: "off" });
+  const backend = await openForModel(words);
   try {
     using loaded = await loadModel(choice.run, { backend });
     const tokenId = await goOn(loaded, choice);

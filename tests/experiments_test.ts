@@ -6,6 +6,7 @@ import { stringify } from "smol-toml";
 import { cpu } from "../cpu/backend.ts";
 import { experts } from "../experts/registry.ts";
 import * as experimentModules from "../experiments/mod.ts";
+import { inspectLine } from "../cli/inspect.ts";
 import { fromWhereTheUserStands } from "../cli/paths.ts";
 import { experimentsLine } from "../cli/experiment_options.ts";
 import { splitWords } from "../cli/options.ts";
@@ -398,11 +399,20 @@ Deno.test("paths are taken from where the user stands", async () => {
     "--plugin=x.ts",
     "--config",
     "/c.json",
+    "--blas",
+    "./lib/blas.so",
   ], experimentsLine);
-  const { text: corpus, out: folder, plugin, config } = fromWhereTheUserStands(words, "/mine").values;
+  const { text: corpus, out: folder, plugin, config } =
+    fromWhereTheUserStands(words, experimentsLine, "/mine").values;
   assertEquals([corpus, folder, config], [["brown"], ["/mine/brown"], ["/c.json"]]);
   assertEquals(plugin, ["npm:x", "/mine/x.ts"]);
-  assertEquals(fromWhereTheUserStands(words, null), words);
+  assertEquals(fromWhereTheUserStands(words, experimentsLine, "/mine").values.blas, ["/mine/lib/blas.so"]);
+  const blas = splitWords(["--blas=auto"], experimentsLine);
+  assertEquals(fromWhereTheUserStands(blas, experimentsLine, "/mine"), blas);
+  const routed = splitWords(["run", "--text", "a text, no path", "--out", "page.html"], inspectLine);
+  const { text: toRoute, out: pageFile } = fromWhereTheUserStands(routed, inspectLine, "/mine").values;
+  assertEquals([toRoute, pageFile], [["a text, no path"], ["/mine/page.html"]]);
+  assertEquals(fromWhereTheUserStands(words, experimentsLine, null), words);
   const missing = await experimentsFrom("tests", ...quick, "--text", "not_there.txt");
   assertRefused(missing, [`tests/not_there.txt"`], "a text that is not where the user stands");
 });

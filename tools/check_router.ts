@@ -1,5 +1,5 @@
 // Holds routers of a file anywhere to the contract that every router here keeps: `deno task check:router FILE`.
-import { elsewhere, fromWhereTheUserStands } from "../cli/paths.ts";
+import { elsewhere, pathFrom } from "../cli/paths.ts";
 import { loadPlugins } from "../cli/plugin.ts";
 import { runTask, valueOf, type Words } from "../cli/options.ts";
 import { readAssignment } from "../experiments/arms.ts";
@@ -109,9 +109,8 @@ async function main(words: Words): Promise<void> {
       'Cannot check a router: give one file, like "deno task check:router ./my_router.ts"',
     );
   }
-  const given = { ...words, values: { ...words.values, plugin: [path] } };
   const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
-  const { routers } = await loadPlugins(fromWhereTheUserStands(given, stands).values.plugin);
+  const { routers } = await loadPlugins([pathFrom(stands, "plugin", path)]);
   if (routers.length === 0) throw new RangeError(`Cannot check ${path}: it exports no router`);
   const places = await placesOf(words);
   let broken = 0;
