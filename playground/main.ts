@@ -11,6 +11,7 @@ import { createSession } from "./session.ts";
 import { initialState, isOwn, type PageState, restarts, routersOf, runConfigOf, withOwn } from "./state.ts";
 import { findPageTask } from "./tasks.ts";
 import { createSentenceField } from "./views/scene/scenes.ts";
+import { createTour } from "./tour/tour.ts";
 import { createViews } from "./views/views.ts";
 
 const SHOW_MILLISECONDS = 80;
@@ -86,6 +87,7 @@ function openPage(): void {
     pending = source === null || source === state.own?.source ? null : address;
     if (pending !== null) pane.offer(source!);
     else told(() => state = stateOf(address, source === null ? null : state.own));
+    tour.show(address);
     showState();
   }
 
@@ -106,8 +108,10 @@ function openPage(): void {
   const session = createSession(document.documentElement.dataset.version ?? "", changed);
   const views = createViews(session, changed);
   const choices = createChoices(byId("choices"), { state: () => state, set });
+  const skeleton = byId("skeleton").textContent;
+  const tour = createTour(skeleton);
   const pane = createPane({
-    skeleton: byId("skeleton").textContent ?? "",
+    skeleton,
     use: (own) => void use(own, true),
   });
   const sentence = createSentenceField((text) => {
