@@ -8,6 +8,7 @@ import type { Reading } from "../report/claims.ts";
 import { summaryTable } from "../report/table.ts";
 import type { Machine } from "../training/record.ts";
 import { MODEL_ENDING } from "../training/run_store.ts";
+import { evaluationPlan } from "../training/evaluate.ts";
 import { specOf } from "../training/spec_of.ts";
 import { claimFor } from "./claim.ts";
 import { type Command, readCommand } from "./command.ts";
@@ -57,7 +58,7 @@ async function main(given: Words): Promise<void> {
   console.log(`${experiment}: ${command.experiment.about}`);
   console.log(`Loading ${command.tasks.map(({ label }) => label).join("; ")} ...`);
   const planned = await planRuns(command, outlines);
-  if (command.tuning) planTrials(planned.plans, command.tuning);
+  if (command.tuning) checkTrials(planned, command.tuning);
   const jobs = jobsOf(command, planned);
   const device = await openDevice(command.device, {
     ...command,
@@ -231,14 +232,15 @@ async function tune(
   await prepareFolder(trialFolder, neededBytes(tried, false));
   const tensorBoard = setting.tensorBoard && `${setting.tensorBoard}/tuning`;
   const progress = progressOf(tried);
-  const { runs } = await runAll(tried, {
+  const { runs, failed } = await runAll(tried, {
     ...setting,
     keepModel: null,
     folder: trialFolder,
     tensorBoard,
     progress,
   });
-  const tuned = chooseBest(trials, runs);
+  const reasons = new Map(failed.map(({ plan, reason }) => [plan.names.run, reason]));
+  const tuned = chooseBest(trials, runs, reasons);
   const kept = tuned.map(({ of: { names }, loss, best, trials }) => ({
     ...names,
     loss,
@@ -289,6 +291,15 @@ function checkPlans({ plans, data }: PlannedRuns, device: Device): void {
     const { precision } = config.experts;
     if (precision === "full" || precision === "half") checkPrecision(precision, device.backend);
     checkMemory(specOf(config, data.get(dataKey)!), config.train.batch * config.train.length, device);
+  }
+}
+
+/** Trials, and runs that are judged after them, each have held-out batches of their own. */
+function checkTrials({ plans, data }: PlannedRuns, tuning: Tuning): void {
+  for (const { of, plan, values } of planTrials(plans, tuning)) {
+    if (Object.keys(values).length > 0) continue; // of one variant, all trials have batches of one size
+    const [judged] = withTuned([of], []);
+    for (const { config, dataKey } of [plan, judged]) evaluationPlan(config, data.get(dataKey)!);
   }
 }
 

@@ -61,7 +61,7 @@ for (let step = 0; step < steps; step++) {
   const gradients = await gradientsByName(trainingLoss({ loss, losses, layers: [moe] }), layer.params);
   optimizer.update(gradients, learningRateAt(step, schedule), step);
   const load = await readLoad(moe);
-  layer.router.observe?.(load); // for routers that balance themselves by it
+  layer.router.observe?.({ tokens: T, ...load }); // for routers that balance themselves by it
   if (step % 50 > 0) continue;
   const [error, balance] = await Promise.all([scalar(loss), scalar(losses.balance)]);
   console.log(

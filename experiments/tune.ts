@@ -125,13 +125,27 @@ export interface Tuned {
   readonly trials: readonly { readonly values: Trial["values"]; readonly loss: number | null }[];
 }
 
-/** The best trial of each variant; one that failed has no loss. @throws {RangeError} when all of one's trials failed. */
-export function chooseBest(trials: readonly Trial[], records: readonly RunRecord[]): Tuned[] {
+/**
+ * The best trial of each variant; one that failed has no loss.
+ * @param failed Why runs failed, by their names.
+ * @throws {RangeError} when all of one's trials failed.
+ */
+export function chooseBest(
+  trials: readonly Trial[],
+  records: readonly RunRecord[],
+  failed: ReadonlyMap<string, string>,
+): Tuned[] {
   const lossOf = new Map(records.map(({ header, end }) => [header.run, end?.loss ?? null]));
   return [...Map.groupBy(trials, ({ of }) => of)].map(([of, own]): Tuned => {
     const losses = own.map((trial) => ({ trial, loss: lossOf.get(trial.plan.names.run) ?? null }));
     const done = losses.filter((each): each is { trial: Trial; loss: number } => each.loss !== null);
-    if (done.length === 0) throw new RangeError(`Cannot tune ${of.names.label}: all of its trials failed`);
+    if (done.length === 0) {
+      throw new RangeError(
+        `Cannot tune ${of.names.label} on ${of.names.task}: all of its trials failed, the first with "${
+          failed.get(own[0].plan.names.run)
+        }"`,
+      );
+    }
     const best = done.reduce((a, b) => b.loss < a.loss ? b : a);
     return {
       of,

@@ -88,8 +88,10 @@ export interface Router {
   restore?(state: Readonly<Record<string, Float32Array>>): void;
 }
 
-/** Assignments of one step by expert: E counts each. */
+/** How many tokens one step routed, and assignments by expert: E counts each. */
 export interface RouterLoad {
+  /** Tokens routed, padding left out. */
+  readonly tokens: number;
   /** Before capacity. */
   readonly wanted: readonly number[];
   /** After capacity. */

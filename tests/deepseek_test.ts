@@ -66,10 +66,10 @@ Deno.test("the bias follows the previous load by its sign, decides the choice, a
   const bias = () => [...router.state!().bias];
   assertEquals(bias(), [0, 0, 0, 0]);
   // Expert 0 is shared: its load says nothing. The mean of the others is 4.
-  router.observe!({ wanted: [99, 10, 4, 2, 0], kept: [99, 10, 4, 2, 0] });
+  router.observe!({ tokens: 99, wanted: [99, 10, 4, 2, 0], kept: [99, 10, 4, 2, 0] });
   assertEquals(bias(), [-0.01, 0, 0.01, 0.01].map(Math.fround));
   for (let step = 0; step < 3; step++) {
-    router.observe!({ wanted: [99, 16, 0, 0, 0], kept: [99, 16, 0, 0, 0] });
+    router.observe!({ tokens: 99, wanted: [99, 16, 0, 0, 0], kept: [99, 16, 0, 0, 0] });
   }
   const found = await routeOnce(backend, deepseek, batch, router);
   // sigmoid(2) - sigmoid(1.9) is 0.011, the biases are 0.07 apart.
@@ -92,13 +92,13 @@ Deno.test("the bias: by the error, only in its first steps, and back from a chec
   };
   const router = await makeRouter(backend, deepseek, batch);
   await routeOnce(backend, deepseek, { ...batch, training: true }, router); // step 0
-  router.observe!({ wanted: [3, 0], kept: [3, 0] });
+  router.observe!({ tokens: 3, wanted: [3, 0], kept: [3, 0] });
   assertEquals([...router.state!().bias], [-0.75, 0.75]);
   const frozen = await makeRouter(backend, deepseek, {
     ...batch,
     options: { ...batch.options, biasSteps: 0 },
   });
-  frozen.observe!({ wanted: [3, 0], kept: [3, 0] });
+  frozen.observe!({ tokens: 3, wanted: [3, 0], kept: [3, 0] });
   assertEquals([...frozen.state!().bias], [0, 0]);
   frozen.restore!(router.state!());
   assertEquals([...frozen.state!().bias], [-0.75, 0.75]);
@@ -117,7 +117,7 @@ Deno.test("with the bias, a gate that prefers some experts ends up even", async 
     const { wanted, expert } = await routeOnce(backend, deepseek, batch, router);
     const values = { wanted_N: Int32Array.from(wanted), expert_N: Int32Array.from(expert) };
     const load = loadOf({ E: R, choices: K, gateEntropy: null, ...values });
-    router.observe!(load);
+    router.observe!({ tokens: T, ...load });
     return load.maxOverMean - 1;
   };
   const first = await violation();

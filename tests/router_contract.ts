@@ -273,13 +273,14 @@ async function withRouter<Found>(
   }
 }
 
+/** Loads of the batch that {@linkcode withRouter} routes. */
 function loadOf({ wanted, expert }: Routed): RouterLoad {
   const count = (of: Int32Array) => {
     const load = new Array<number>(E).fill(0);
     for (const e of of) if (e >= 0) load[e]++;
     return load;
   };
-  return { wanted: count(wanted), kept: count(expert) };
+  return { tokens: tokensOf({}).T, wanted: count(wanted), kept: count(expert) };
 }
 
 function free(params: Readonly<Record<string, Parameter>>): void {

@@ -43,7 +43,7 @@ Deno.test("every variant gets the budget, its own settings first, and draws from
 Deno.test("trials share neither seed nor held-out batches with what is judged", () => {
   const trials = planTrials(plans, tuning);
   const losses = trials.map(({ plan }, at) => ended(plan.names.run, 3 - at * 0.1));
-  const tuned = chooseBest(trials, losses);
+  const tuned = chooseBest(trials, losses, new Map());
   assertEquals(tuned.map(({ loss }) => loss.toFixed(1)), ["2.7", "2.3"]);
   const judged = withTuned(plans, tuned);
   assertEquals(judged.map(({ names }) => names.label), [
@@ -61,10 +61,15 @@ Deno.test("trials share neither seed nor held-out batches with what is judged", 
 
 Deno.test("a failed trial has no loss; all of them failed, or a path without a range, is refused", () => {
   const trials = planTrials(plans.slice(0, 1), tuning);
-  const [found] = chooseBest(trials, [ended(trials[2].plan.names.run, 1.5)]);
+  const [found] = chooseBest(trials, [ended(trials[2].plan.names.run, 1.5)], new Map());
   assertEquals(found.trials.map(({ loss }) => loss), [null, null, 1.5, null]);
   assertEquals(found.best, trials[2]);
-  assertThrows(() => chooseBest(trials, []), RangeError, "Cannot tune switch: all of its trials failed");
+  const failed = new Map([[trials[0].plan.names.run, "the loss is NaN"]]);
+  assertThrows(
+    () => chooseBest(trials, [], failed),
+    RangeError,
+    'Cannot tune switch on language: all of its trials failed, the first with "the loss is NaN"',
+  );
   const zero = () => planTrials(plans.slice(0, 1), readTuning("router.z", 2));
   assertThrows(zero, RangeError, "Cannot tune router.z of switch: its value is 0; give a range");
   assertEquals(planTrials(plans.slice(0, 1), readTuning("router.z=1e-4..1e-2", 2)).length, 2);

@@ -54,7 +54,8 @@ export function evaluationPlan({ train }: RunConfig, data: TaskData): readonly E
   );
   if (all.length === 0) {
     throw new RangeError(
-      `Cannot evaluate on the ${part} held-out batches of ${data.name}: it has one; choose a smaller train.batch`,
+      `Cannot evaluate on the ${part} held-out batches of ${data.name}: there is one, of up to ${train.batch} x ` +
+        `${train.length} tokens; choose a smaller train.batch or train.length, or more data`,
     );
   }
   const wanted = train.evaluationBatches ?? all.length;

@@ -88,9 +88,10 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
       `Cannot go on with ${run}: at step ${step} the loss is ${row.loss} and the gradient norm ${row.gradientNorm}`,
     );
   }
+  const { T: tokens } = batch.sequences; // training batches have no padding
   for (const { layer, ...load } of row.layers) {
     const { router, called } = model.routers[`blocks.${layer}.router`];
-    asAuthored(called, () => router.observe?.(load));
+    asAuthored(called, () => router.observe?.({ tokens, ...load }));
   }
   sampled.forEach((estimator, at) => estimator.observeLoss?.(observed[at]));
   return row;
