@@ -1,31 +1,22 @@
 // Routers of one's own, examples/relu_routing.ts and examples/dselect_k.ts: they keep the contract, compute what their
 // formulas say, and take part in a tuned comparison as a user would start it.
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import configuration from "../deno.json" with { type: "json" };
 import { cpu } from "../cpu/backend.ts";
 import { dselectK } from "../examples/dselect_k.ts";
 import { reluRouting } from "../examples/relu_routing.ts";
 import { random } from "../tensor/random.ts";
 import { filesIn, inFolder, succeed } from "./experiments_command.ts";
 import { makeRouter, routeOnce } from "./route_once.ts";
+import { runTask } from "./task_command.ts";
 
-const root = new URL("../", import.meta.url);
 const files = ["examples/relu_routing.ts", "examples/dselect_k.ts"];
 const backend = await cpu({ threads: 1 });
 addEventListener("unload", () => backend.close());
 
 for (const file of files) {
   Deno.test(`${file} keeps the contract of every router`, async () => {
-    const [deno, ...words] = configuration.tasks["check:router"].command.split(" ");
-    assertEquals(deno, "deno");
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [...words, file, "--device", "cpu"],
-      cwd: root,
-      env: { NO_COLOR: "1" },
-      stdin: "null",
-    }).output();
-    const out = new TextDecoder().decode(stdout);
-    assertEquals(code, 0, out + new TextDecoder().decode(stderr));
+    const { code, out, error } = await runTask("check:router", [file, "--device", "cpu"]);
+    assertEquals(code, 0, out + error);
     const [, kept, rules] = out.match(/on the CPU: (\d+) of (\d+) rules kept/)!;
     assert(kept === rules && Number(rules) > 25, out);
   });
