@@ -66,7 +66,8 @@ export { type AdapterChoice, type AdapterFacts, adapterFacts } from "./gpu/adapt
 export type { PoolStatistics } from "./gpu/pool.ts";
 
 export * from "./tensor/tensor.ts";
-export { fork, type Scope, type Storage } from "./tensor/context.ts";
+export { fork, type Scope, type Segment, type Storage, takePeakBytes } from "./tensor/context.ts";
+export { checkpointed, type Checkpointing, checkpointings } from "./tensor/checkpointing.ts";
 export { type Memory, memory, release, type Stored } from "./tensor/memory.ts";
 export { gradients, gradientsByName } from "./tensor/gradients.ts";
 export { takeStageDispatches } from "./tensor/dispatches.ts";

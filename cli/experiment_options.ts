@@ -48,6 +48,11 @@ export const shortPaths: Readonly<Record<string, ShortPath>> = {
     about: "full, or half: experts store what they multiply as f16 and add up in f32 (WebGPU only)",
     value: "NAME",
   },
+  "checkpoint-activations": {
+    path: "train.checkpointActivations",
+    about: "none (default), recompute (less memory, the same bits), or half (kept as f16)",
+    value: "HOW",
+  },
 };
 
 const shortOptions: Record<string, Option> = Object.fromEntries(

@@ -5,6 +5,7 @@ import { type Backend, type HostArray, sizeOf } from "../kernels/kernel.ts";
 import type { Router, Routing } from "../routers/router.ts";
 import { layOut, type Topology } from "../routers/parts/topology.ts";
 import { add, affine } from "../tensor/arithmetic.ts";
+import { checkpointed, type Checkpointing } from "../tensor/checkpointing.ts";
 import { type Init, normal } from "../tensor/init.ts";
 import { releaseHeld, spending } from "../tensor/memory.ts";
 import type { Random } from "../tensor/random.ts";
@@ -13,7 +14,7 @@ import { embedding } from "../tensor/rows.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import { stage } from "../tensor/stage.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
-import { type Block, createBlock } from "./block.ts";
+import { type Block, type BlockOutput, createBlock } from "./block.ts";
 import type { TokenCache } from "./cache.ts";
 import { type FlopCounts, flopOf, type WeightCounts, weightsOf } from "./cost.ts";
 import { scoreNext } from "./next_token.ts";
@@ -130,6 +131,15 @@ export interface Model extends Disposable {
   free(): void;
 }
 
+/** What does not change a model's results. */
+export interface ModelOptions {
+  /**
+   * What becomes of a layer's activations until the backward pass; `none` keeps them. Passes that give any up need an open
+   * memory scope; those that do not train recompute what is read after all.
+   */
+  readonly checkpointActivations?: Checkpointing;
+}
+
 /**
  * Makes a model with fresh weights from `init`.
  * @throws {RangeError} for a precision that the backend cannot store, or options that a router or its experts refuse;
@@ -154,10 +164,10 @@ export interface Model extends Disposable {
  * }
  * ```
  */
-export function createModel(spec: ModelSpec, init: Init): Model {
+export function createModel(spec: ModelSpec, init: Init, options: ModelOptions = {}): Model {
   const held: Parameter[] = [];
   try {
-    return assemble(spec, noting(init, held), held);
+    return assemble(spec, noting(init, held), held, options);
   } catch (error) {
     releaseHeld(held);
     throw error;
@@ -177,7 +187,12 @@ function noting(init: Init, held: Parameter[]): Init {
   };
 }
 
-function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
+function assemble(
+  spec: ModelSpec,
+  init: Init,
+  held: Parameter[],
+  { checkpointActivations = "none" }: ModelOptions,
+): Model {
   const { D, input } = spec;
   const params: Record<string, Parameter> = {};
   const enter = (path: string, part: Readonly<Record<string, Parameter>>) => {
@@ -232,7 +247,8 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
         const topology = stage(backend, "route", () => layOut({ sequences, E, ranks, ranksPerNode }));
         const stream = random.split(at);
         const routeStep = { training, step, random: stream, tokenId_T, sequences, topology, ...mask };
-        const found = await block.apply(x_TD, routeStep);
+        const how = training || checkpointActivations === "none" ? checkpointActivations : "recompute";
+        const found = await checkpointed(backend, how, ofBlock, () => block.apply(x_TD, routeStep));
         x_TD = found.x_TD;
         if (found.moe) layers.push({ layer: at, E, topology, ...found.moe });
       }
@@ -252,6 +268,17 @@ function assemble(spec: ModelSpec, init: Init, held: Parameter[]): Model {
     [Symbol.dispose]: free,
   };
 }
+
+/** What stays of a block: its output, what is less than half as large, and what is read when weights have changed. */
+const ofBlock = {
+  least: ({ x_TD }: BlockOutput) => sizeOf(x_TD.shape) / 2,
+  stays({ x_TD, moe }: BlockOutput): Tensor[] {
+    if (!moe) return [x_TD];
+    const { token_N, expert_N, wanted_N, probability_TE, estimator, scalars = {} } = moe.routing;
+    const ofReports = [probability_TE, estimator?.importance_T].filter((each) => each !== undefined);
+    return [x_TD, token_N, expert_N, wanted_N, ...ofReports, ...Object.values(scalars)];
+  },
+};
 
 /** Rows of the embedding, scaled to unit variance, or of the frozen vectors. */
 function createInput(

@@ -8,7 +8,7 @@ import { fixed, list, missing } from "./numbers.ts";
 import { seriesColor } from "./palette.ts";
 import type { Series } from "./series.ts";
 import { median } from "./statistics.ts";
-import { ownTimings, secondsPerStep } from "./timings.ts";
+import { ownTimings, peakBytesOf, secondsPerStep } from "./timings.ts";
 
 const shared = stages.filter((stage) => stage !== "rest" && !mixtureStages.some((own) => own === stage));
 /** Those of mixtures first, where routers differ, then what all share; `rest` last. */
@@ -56,6 +56,20 @@ export function queueTable(series: readonly Series[]): Markup | null {
       ),
       hostSeconds.length > 0 ? fixed(1000 * median(hostSeconds), 2) : missing,
     ]),
+  );
+}
+
+/** Memory of a step, of series whose arrays were counted; null without any. */
+export function memoryTable(series: readonly Series[]): Markup | null {
+  const counted = series.flatMap((each) => {
+    const bytes = peakBytesOf(each);
+    return bytes === null ? [] : [{ name: each.name, bytes }];
+  });
+  if (counted.length === 0) return null;
+  return table(
+    "Memory of a step: the most that weights, moments, activations and gradients took at once",
+    ["Router", "MiB"],
+    counted.map(({ name, bytes }) => [name, fixed(bytes / 2 ** 20, 2)]),
   );
 }
 
@@ -147,5 +161,5 @@ median step exactly. Timings differ from run to run and between machines.${
         fixed(secondsPerStep(each)! * 1000, 2),
       ]),
     )
-  }${queueTable(timed)}`;
+  }${memoryTable(timed)}${queueTable(timed)}`;
 }

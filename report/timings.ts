@@ -21,3 +21,9 @@ export function secondsPerStep(series: Series): number | null {
   if (timed.length === 0) return null;
   return mean(timed.map(({ steps }) => median(steps.map(({ seconds }) => seconds))));
 }
+
+/** The most bytes that a series' arrays took at once in a step; null in records from before they were counted. */
+export function peakBytesOf({ timings }: Series): number | null {
+  const peaks = timings.flatMap(({ steps }) => steps.flatMap(({ peakBytes }) => peakBytes ?? []));
+  return peaks.length === 0 ? null : peaks.reduce((most, bytes) => Math.max(most, bytes));
+}

@@ -16,6 +16,22 @@ export interface Storage {
   scope: Scope | null;
   /** Why it may not be used any more, in the words of an error. */
   ended: string | null;
+  /** Bytes of its values, as far as they are counted to it. */
+  bytes: number;
+  /** Makes values again that were given up; null for values that stay (tensor/checkpointing.ts). */
+  source: (() => Buffer) | null;
+  /** True while its values are given up. */
+  away: boolean;
+}
+
+/** A part of a forward pass whose activations are given up when it ends. */
+export interface Segment {
+  /** What was made in it. */
+  readonly made: Set<Storage>;
+  /** The scope that it began in. */
+  readonly scope: Scope;
+  /** What the program was done with, and a later computation may read: the scope frees it. */
+  readonly held: Set<Storage>;
 }
 
 /** An open memory scope, or one that was. */
@@ -43,6 +59,14 @@ export interface Context {
   seconds: Record<string, Record<string, number>>;
   /** Dispatches by stage. */
   dispatches: Record<string, number>;
+  /** The part of a forward pass that it is in, if its activations are to be given up. */
+  segment: Segment | null;
+  /** Arrays that were made again and are still there. */
+  readonly restored: Set<Storage>;
+  /** Bytes of arrays, parameters included. */
+  usedBytes: number;
+  /** The most of them at once since {@linkcode takePeakBytes}. */
+  peakBytes: number;
 }
 
 /** Goes with its handle: nothing here outlives a backend. */
@@ -56,6 +80,10 @@ function open(device: Backend): Context {
     since: performance.now(),
     seconds: {},
     dispatches: {},
+    segment: null,
+    restored: new Set(),
+    usedBytes: 0,
+    peakBytes: 0,
   };
 }
 
@@ -91,6 +119,36 @@ export function fork<B extends Backend>(backend: B): B {
   const handle = { ...device } as B;
   contexts.set(handle, open(device));
   return handle;
+}
+
+/** Counts bytes of arrays that a handle made, or gave back where `bytes` is below 0. */
+export function countBytes(backend: Backend, bytes: number): void {
+  const context = contextOf(backend);
+  context.usedBytes += bytes;
+  context.peakBytes = Math.max(context.peakBytes, context.usedBytes);
+}
+
+/**
+ * The most bytes that arrays of a handle took at once since the last call, parameters included; starts anew. It is the
+ * same on every machine: what a kernel needs for itself meanwhile, and gaps between arrays, are not counted.
+ * @example
+ * ```ts
+ * import { add, cpu, memory, takePeakBytes, tensor } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * using backend = await cpu({ threads: 1 });
+ * {
+ *   using _scope = memory(backend);
+ *   const x = tensor(backend, new Float32Array(256), [256]);
+ *   add(x, x);
+ * }
+ * assertEquals([takePeakBytes(backend), takePeakBytes(backend)], [2048, 0]);
+ * ```
+ */
+export function takePeakBytes(backend: Backend): number {
+  const context = contextOf(backend);
+  const { peakBytes } = context;
+  context.peakBytes = context.usedBytes;
+  return peakBytes;
 }
 
 /** True for two handles on one device. */

@@ -2,7 +2,8 @@
 // freed as soon as they have been passed on, and whatever a pullback made on the way goes with its own scope.
 import { shapeText, sizeOf } from "../kernels/kernel.ts";
 import { add } from "./arithmetic.ts";
-import type { Storage } from "./context.ts";
+import { giveUpRestored } from "./checkpointing.ts";
+import { contextOf, type Segment, type Storage } from "./context.ts";
 import { memory, release } from "./memory.ts";
 import { pass, stage } from "./stage.ts";
 import { carriesGradient, type Parameter, type Tensor, tensor } from "./tensor.ts";
@@ -109,10 +110,14 @@ async function walkBack(loss: Tensor, params: readonly Parameter[]): Promise<(Te
   const one = tensor(backend, [1], loss.shape);
   hold(one);
   byNode.set(loss, one);
+  const context = contextOf(backend);
+  let inside: Segment | null = null;
   for (const node of sorted(loss).reverse()) {
     const gradient = byNode.get(node);
     if (gradient === undefined || node.made === undefined) continue;
-    const { from, pullbacks, versions } = node.made;
+    const { from, pullbacks, versions, segment } = node.made;
+    if (segment !== inside) giveUpRestored(context);
+    inside = segment;
     for (let at = 0; at < from.length; at++) {
       refuseAssigned(from[at], versions[at]);
       const found = await stage(backend, node.made.stage, () => pull(pullbacks[at], gradient));
@@ -128,6 +133,7 @@ async function walkBack(loss: Tensor, params: readonly Parameter[]): Promise<(Te
     byNode.delete(node);
     drop(gradient);
   }
+  giveUpRestored(context);
   return params.map((param) => byNode.get(param) ?? null);
 }
 

@@ -1,7 +1,7 @@
 // Memory scopes: a tensor made inside a scope is freed when it closes, unless it was kept; references are not counted.
 // A scope belongs to the context of one backend handle (tensor/context.ts), and a closed scope's tensors are refused.
 import { type Backend, shapeText } from "../kernels/kernel.ts";
-import { contextOf, type Scope, type Storage } from "./context.ts";
+import { contextOf, countBytes, type Scope, type Storage } from "./context.ts";
 
 /** An open scope. Close it with `using` or `[Symbol.dispose]()`. */
 export interface Memory extends Disposable {
@@ -68,7 +68,17 @@ export function memory(backend: Backend): Memory {
 }
 
 function end(storage: Storage, why: string): void {
-  storage.backend.free(storage.buffer);
+  const { segment, restored } = contextOf(storage.backend);
+  if (segment && storage.source === null && storage.parameter === null) {
+    // What computes activations again may read it: the scope frees a stand-in with the same memory.
+    segment.held.add(storage);
+    segment.scope.owned.add({ ...storage, scope: segment.scope });
+  } else if (!storage.away) {
+    storage.backend.free(storage.buffer);
+    countBytes(storage.backend, -storage.bytes);
+  }
+  restored.delete(storage);
+  storage.away = false;
   storage.scope = null;
   storage.ended = why;
 }

@@ -3,6 +3,7 @@
 import {
   type Backend,
   type Buffer,
+  bytesOf,
   type DType,
   type HostArray,
   type Kernel,
@@ -11,7 +12,8 @@ import {
   sizeOf,
 } from "../kernels/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
-import { contextOf, onOneDevice, type Storage } from "./context.ts";
+import { noteCall, valuesOf } from "./checkpointing.ts";
+import { contextOf, countBytes, onOneDevice, type Segment, type Storage } from "./context.ts";
 import { bookDispatches } from "./dispatches.ts";
 import { disown, own, refuseEnded, releaseHeld, type Stored } from "./memory.ts";
 
@@ -43,6 +45,8 @@ export interface Made {
   readonly versions: readonly number[];
   /** Stage that it was made in; its gradients count to it too. */
   readonly stage: string;
+  /** The part of a forward pass that it was made in, where activations are given up at its end. */
+  readonly segment: Segment | null;
   /** Set by a product with a fused activation. */
   readonly activation?: FusedActivation | undefined;
 }
@@ -87,22 +91,39 @@ export interface ParameterOptions {
 }
 
 function storageOf(backend: Backend, buffer: Buffer, parameter: string | null = null): Storage {
-  return { backend, buffer, parameter, version: 0, scope: null, ended: null };
+  const bytes = bytesOf(buffer.type);
+  countBytes(backend, bytes);
+  return {
+    backend,
+    buffer,
+    parameter,
+    version: 0,
+    scope: null,
+    ended: null,
+    bytes,
+    source: null,
+    away: false,
+  };
 }
 
-function wrap(backend: Backend, buffer: Buffer, storage: Storage, made?: Made): Tensor {
-  const { shape, dtype } = buffer.type;
+function wrap(backend: Backend, given: Buffer, storage: Storage, made?: Made): Tensor {
+  const { shape, dtype } = given.type;
+  let [whole, buffer] = [storage.buffer, given];
   const tensor: Tensor = {
     shape,
     dtype,
     backend,
-    buffer,
+    get buffer() {
+      const now = valuesOf(storage);
+      if (now !== whole) [whole, buffer] = [now, backend.alias(now, shape)];
+      return buffer;
+    },
     storage,
     version: storage.version,
     trainable: false,
     async read() {
       refuseStale("read", tensor);
-      return await backend.read(buffer);
+      return await backend.read(tensor.buffer);
     },
     ...(made ? { made } : {}),
   };
@@ -208,11 +229,15 @@ export function parameter(
       if (!onOneDevice(backend, next.backend)) {
         throw new TypeError(`Cannot ${what}: values lie on another backend`);
       }
-      const given = next.storage.parameter === null ? next : copyOf(next);
-      disown(given);
-      given.storage.ended = `it was given to parameter "${name}"`;
+      const { storage: given } = next.storage.parameter === null ? next : copyOf(next);
+      const buffer = valuesOf(given);
+      disown({ shape, storage: given });
+      given.ended = `it was given to parameter "${name}"`;
       backend.free(storage.buffer);
-      storage.buffer = given.buffer;
+      countBytes(given.backend, -given.bytes);
+      countBytes(backend, given.bytes - storage.bytes);
+      storage.bytes = given.bytes;
+      storage.buffer = buffer;
       storage.version++;
     },
     [Symbol.dispose]: () => releaseHeld([made]),
@@ -291,11 +316,23 @@ function run<P>(
     if (isStale(input)) refuseStale(`run ${nameOf(kernel, params)}`, input);
     if (input.backend !== backend) refuseStranger(nameOf(kernel, params), backend, input);
   }
+  const context = contextOf(backend);
   const before = backend.counts?.dispatches ?? 0;
-  const made = backend.run(kernel, inputs.map((input) => input.buffer), params, over)
-    .map((buffer) => owned(backend, buffer));
-  if (backend.counts) bookDispatches(contextOf(backend), backend.counts.dispatches - before);
+  // What computes activations again reads its inputs: they are not written over.
+  const instead = over && context.segment === null;
+  const buffers = backend.run(kernel, inputs.map((input) => input.buffer), params, instead);
+  if (instead) { for (const at of kernel.replaces ?? []) uncount(inputs[at].storage); }
+  const made = buffers.map((buffer) => owned(backend, buffer));
+  if (backend.counts) bookDispatches(context, backend.counts.dispatches - before);
+  const { segment } = context;
+  if (segment) noteCall({ kernel, params, inputs, outputs: made, segment });
   return made;
+}
+
+/** Its memory is counted to what was written over it. */
+function uncount(storage: Storage): void {
+  countBytes(storage.backend, -storage.bytes);
+  storage.bytes = 0;
 }
 
 /** A kernel's name, and its op where it has several. */
@@ -362,11 +399,13 @@ export function differentiable(
 ): Tensor {
   const live = parents.filter(([parent]) => carriesGradient(parent));
   if (live.length === 0) return result;
+  const { place, segment } = contextOf(result.backend);
   const made: Made = {
     from: live.map(([parent]) => parent),
     pullbacks: live.map(([, pullback]) => pullback),
     versions: live.map(([{ storage }]) => storage.version),
-    stage: contextOf(result.backend).place.stage,
+    stage: place.stage,
+    segment,
     activation,
   };
   return wrap(result.backend, result.buffer, result.storage, made);

@@ -158,6 +158,7 @@ function another(path: string, value: unknown): unknown {
   }
   if (path === "control") return "no experts";
   if (path === "train.evaluationPart") return "even";
+  if (path === "train.checkpointActivations") return "recompute";
   if (path === "model.residualScale") return 0.5;
   if (path === "model.width") return 128;
   if (path === "model.rotaryWidth") return 16;

@@ -145,6 +145,23 @@ Deno.test("where a device queues work, the report counts it; elsewhere it says n
   ]);
 });
 
+Deno.test("where arrays of a step were counted, the report says what they took; elsewhere nothing of it", () => {
+  const { runs, timings } = runsOf(2, Object.values(routers));
+  assert(!renderReport(experiment, runs, timings).includes("Memory of a step"));
+  const counted = timings.map((timing): TimingRecord => ({
+    ...timing,
+    steps: timing.steps.map((row) => ({
+      ...row,
+      peakBytes: (timing.run.startsWith("hash") ? 1 : 3) * 2 ** 20 + row.step % 2,
+    })),
+  }));
+  const html = renderReport(experiment, runs, counted);
+  const found = select(html, ".scroll[aria-label^='Memory of a step'] tr").map((row) =>
+    Array.from(row.querySelectorAll("th, td"), ({ textContent }) => textContent)
+  );
+  assertEquals(found, [["Router", "MiB"], ["switch", "3.00"], ["gshard", "3.00"], ["hash", "1.00"]]);
+});
+
 Deno.test("when every interval includes 0, no router is called better", () => {
   const rival = { ...routers.hash, router: "rival", offset: 0 };
   const { runs, timings } = all(3, [routers.switch, { ...routers.hash, offset: -0.02 }, rival]);

@@ -204,7 +204,7 @@ export interface StepQueue extends Omit<QueueCounts, "waitSeconds"> {
   readonly dispatchesByStage: Readonly<Record<string, number>>;
 }
 
-/** Seconds of one step. */
+/** Seconds and memory of one step. */
 export interface StepTiming {
   /** Step, from 0. */
   readonly step: number;
@@ -219,6 +219,11 @@ export interface StepTiming {
    * is to be computed. Absent in records from before it was measured.
    */
   readonly hostSeconds?: number;
+  /**
+   * The most bytes that arrays took at once: weights, moments, activations, gradients. The same on every machine; absent in
+   * records from before it was counted.
+   */
+  readonly peakBytes?: number;
   /** What was handed to the device, on backends that queue. */
   readonly queue?: StepQueue;
 }

@@ -2,6 +2,7 @@
 // plugins are left to the plugins.
 import * as z from "zod";
 import { type ControlName, controls } from "../models/controls.ts";
+import { type Checkpointing, checkpointings } from "../tensor/checkpointing.ts";
 
 /** A plugin's name with all of its options. */
 export type Chosen = { readonly name: string } & Readonly<Record<string, unknown>>;
@@ -99,6 +100,8 @@ export interface TrainSettings {
   readonly recordEvery: number;
   /** Held-out batches to look at, by their place: tuning sees odd ones, and even ones judge. */
   readonly evaluationPart: "all" | "even" | "odd";
+  /** What becomes of a layer's activations until the backward pass. */
+  readonly checkpointActivations: Checkpointing;
 }
 
 /** Where ranks stand. */
@@ -211,6 +214,9 @@ const train = z.strictObject({
   ),
   recordEvery: whole(1).default(1).describe(
     "steps from one row of the record to the next; a row takes 1 to 4 KB, in memory too",
+  ),
+  checkpointActivations: z.enum(checkpointings).default("none").describe(
+    "a layer's activations until the backward pass: kept, recomputed to the same bits, or kept as f16 (half)",
   ),
 }).prefault({});
 

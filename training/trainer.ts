@@ -3,7 +3,7 @@
 import type { Backend } from "../kernels/kernel.ts";
 import { createModel, type Model } from "../models/model.ts";
 import type { TaskData } from "../tasks/task.ts";
-import { fork } from "../tensor/context.ts";
+import { fork, takePeakBytes } from "../tensor/context.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { type Sequences, sequencesOf } from "../tensor/sequences.ts";
@@ -116,7 +116,9 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
   const backend = fork(options.backend);
   const { train, placement } = config;
   const streams = random(config.seed);
-  const model = createModel(specOf(config, data), createInit(backend, streams.split("init")));
+  const { checkpointActivations } = train;
+  const init = createInit(backend, streams.split("init"));
+  const model = createModel(specOf(config, data), init, { checkpointActivations });
   const optimizer = createAdamW(model.params, train);
   const state = createProgressState(model, optimizer, train.length);
   const rows: RecordRow[] = [];
@@ -203,6 +205,7 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
         }
       }
       takePassSeconds(backend);
+      takePeakBytes(backend);
       const start = performance.now();
       const queued = watchQueue(backend);
       const learningRate = learningRateAt(step, schedule);
@@ -219,7 +222,15 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       });
       const seconds = (performance.now() - start) / 1000;
       const passes = takePassSeconds(backend);
-      const stepTiming = { step, seconds, stages: sumOfPasses(passes), passes, ...queued(seconds) };
+      const peakBytes = takePeakBytes(backend);
+      const stepTiming = {
+        step,
+        seconds,
+        stages: sumOfPasses(passes),
+        passes,
+        peakBytes,
+        ...queued(seconds),
+      };
       // What no checkpoint could hold is said now, not when the first one is due.
       if (step === 0) routerState(model.routers);
       state.step++;
