@@ -35,6 +35,18 @@ export const shortPaths: Readonly<Record<string, ShortPath>> = {
     least: 2,
     most: 10_000_000,
   },
+  from: {
+    path: "train.from",
+    about: "go on from a model that a run kept: its weights, and without --config its config too",
+    value: "RUN",
+    isPath: true,
+  },
+  teacher: {
+    path: "train.teacher",
+    about: "learn from the scores of a model that a run kept as well",
+    value: "RUN",
+    isPath: true,
+  },
   ranks: {
     path: "placement.ranks",
     about: "ranks to lay the model out over",

@@ -12,8 +12,9 @@ import { evaluationPlan } from "../training/evaluate.ts";
 import { specOf } from "../training/spec_of.ts";
 import { claimFor } from "./claim.ts";
 import { type Command, readCommand } from "./command.ts";
-import { readConfigFile } from "./config_file.ts";
+import { givenConfig } from "./config_file.ts";
 import { type Device, openDevice } from "./device.ts";
+import { checkKeptModels } from "./kept_model.ts";
 import { listingFor } from "./list.ts";
 import { checkMemory, checkpointBytes } from "./memory_check.ts";
 import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folder.ts";
@@ -47,8 +48,7 @@ async function main(given: Words): Promise<void> {
   const brought = await loadChecked(split.values.plugin);
   const listed = listingFor(split.flags);
   if (listed !== null) return console.log(listed);
-  const configPath = valueOf(split, "config");
-  const command = readCommand(split, brought, configPath === null ? null : await readConfigFile(configPath));
+  const command = readCommand(split, brought, await givenConfig(split));
   const experiment = command.experiment.name;
   const outlines = outlineRuns(command);
   const asked = await askedFolder({ ...command, experiment });
@@ -65,6 +65,7 @@ async function main(given: Words): Promise<void> {
     threads: command.threads ?? (jobs > 1 ? Math.max(1, Math.floor(cores() / jobs)) : null),
   });
   checkPlans(planned, device);
+  await checkKeptModels(planned);
   if (command.resume && asked !== null) await checkNoOthers(asked, namesOfRuns(command, planned));
   const own = asked ?? await nextFolder(experiment);
   using _own = asked === null ? await claimFor(own, taskCommand(words)) : null;

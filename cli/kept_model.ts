@@ -1,7 +1,9 @@
 // What commands on a kept model share: how the run is named, the options that say what opens it, and the device it is on.
 import { resolve } from "node:path";
+import { readModelConfig } from "../training/load_model.ts";
 import { type Device, findDevice, openDevice } from "./device.ts";
 import { type Option, valueOf, wholeNumberOf, type Words } from "./options.ts";
+import type { PlannedRuns } from "./plan_runs.ts";
 import { loadPlugins } from "./plugin.ts";
 
 /** Plugins that the model is made of, and threads. */
@@ -47,4 +49,13 @@ export async function openForModel(words: Words): Promise<Device["backend"]> {
   const threads = wholeNumberOf(words, "threads", 1, 64);
   await loadPlugins(words.values.plugin);
   return (await openDevice(device, { threads, blas: "off" })).backend;
+}
+
+/**
+ * Checks that every model which planned runs start from or learn from is there and is one.
+ * @throws {RangeError} when it is none; {Error} when it cannot be read, saying why.
+ */
+export async function checkKeptModels({ plans }: PlannedRuns): Promise<void> {
+  const named = plans.flatMap(({ config: { train } }) => [train.from, train.teacher]);
+  for (const place of new Set(named)) if (place !== null) await readModelConfig(place);
 }

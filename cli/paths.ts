@@ -33,9 +33,9 @@ export function operandsFromWhereTheUserStands(
   return stands === null ? moved : { ...moved, names: words.names.map((name) => resolve(stands, name)) };
 }
 
-/** Nothing, the name of a corpus or a kind of BLAS, or a module's URL. */
+/** Nothing, the name of a corpus or a kind of BLAS, or an address. */
 function isNoPath(option: string, word: string): boolean {
   return word === "" || option === "text" && corpora.some(({ name }) => name === word) ||
     option === "blas" && !word.includes("/") ||
-    option === "plugin" && /^(https?|file|jsr|npm|data):/.test(word);
+    ["plugin", "from", "teacher"].includes(option) && /^(https?|file|jsr|npm|data):/.test(word);
 }

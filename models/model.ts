@@ -54,6 +54,8 @@ export interface PassStep {
   readonly random: Random;
   /** Handle that the pass belongs to; the model's own when left out. */
   readonly backend?: Backend;
+  /** Whether scores are wanted beside a loss, which then takes the memory of both. */
+  readonly scores?: boolean;
 }
 
 /** What one pass gives. */
@@ -64,7 +66,7 @@ export interface ModelOutput {
   readonly loss_T?: Tensor;
   /** Tokens that the mean is over. */
   readonly targets?: Targets;
-  /** Scores of each token, f32 [T, V or classes]; only without a target, since the loss uses them up. */
+  /** Scores of each token, f32 [T, V or classes]; with targets only where asked for, since the loss uses them up. */
   readonly logits_TV?: Tensor;
   /** Router losses by name, summed over layers, already weighted. */
   readonly losses: Readonly<Record<string, Tensor>>;
@@ -126,7 +128,7 @@ export interface Model extends Disposable {
    * layers made of them, and tokens that it holds are not computed again ({@linkcode createCache}). Refuses, with
    * RangeError, no tokens and ids out of range.
    */
-  next(tokenId: Int32Array, cache: TokenCache, step: Omit<PassStep, "training">): Promise<Tensor>;
+  next(tokenId: Int32Array, cache: TokenCache, step: Omit<PassStep, "training" | "scores">): Promise<Tensor>;
   /** Frees all parameters and frozen vectors, and what experts hold besides; a second time does nothing. */
   free(): void;
 }
@@ -233,7 +235,7 @@ function assemble(
     params,
     routers,
     routerParams,
-    async forward(batch, { training, step, random, backend = init.backend }) {
+    async forward(batch, { training, step, random, backend = init.backend, scores = false }) {
       checkBatch(batch, spec);
       const { sequences, target_T, real_T } = batch;
       const onDevice = (values_T: HostArray) => tensor(backend, values_T, [sequences.T]);
@@ -255,11 +257,13 @@ function assemble(
       const losses = sumByName(layers);
       return stage(backend, "output", () => {
         if (!target_T) return { logits_TV: output.scores(x_TD), losses, layers };
-        const loss_T = output.loss(x_TD, tensor(backend, target_T, targetShape(target_T, sequences)));
+        const wanted_T = tensor(backend, target_T, targetShape(target_T, sequences));
+        const logits_TV = scores ? output.scores(x_TD) : undefined;
+        const loss_T = logits_TV ? output.lossOfScores(logits_TV, wanted_T) : output.loss(x_TD, wanted_T);
         // Tokens without a target lose 0, and are not counted either.
         const targets = targetsOf(target_T, sequences, backend);
         const loss = affine(sumAll(loss_T), 1 / Math.max(1, targets.count), 0);
-        return { loss, loss_T, targets, losses, layers };
+        return { loss, loss_T, targets, losses, layers, ...(logits_TV ? { logits_TV } : {}) };
       });
     },
     next: (tokenId, cache, { step, random, backend = init.backend }) =>

@@ -2,7 +2,7 @@
 import { square, subtract } from "../tensor/arithmetic.ts";
 import { constant, type Init } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
-import { sumLast } from "../tensor/reduce.ts";
+import { crossEntropy, sumLast } from "../tensor/reduce.ts";
 import { type Parameter, parameter, stopGradient, type Tensor } from "../tensor/tensor.ts";
 import { rmsNorm } from "../tensor/transformer.ts";
 import { vocabularyLoss } from "../tensor/vocabulary_loss.ts";
@@ -14,6 +14,8 @@ export interface OutputPart {
   scores(x_TD: Tensor): Tensor;
   /** Loss of each token, [T]. */
   loss(x_TD: Tensor, target_T: Tensor): Tensor;
+  /** The same of scores that are wanted besides, [T]. */
+  lossOfScores(score_TR: Tensor, target_T: Tensor): Tensor;
 }
 
 /** Vectors on the backend that carry no gradient and belong to no memory scope; `held` is what has to be freed. */
@@ -45,7 +47,13 @@ export function createOutput(
   const normed = (x_TD: Tensor) => norm_D ? rmsNorm(x_TD, norm_D) : x_TD;
   const scores = (x_TD: Tensor) => matmul(normed(x_TD), table_RD, { transposeB: true });
   if (target.kind === "vectors" && target.loss === "squared-error") {
-    return { scores, loss: (x_TD, target_TR) => sumLast(square(subtract(scores(x_TD), target_TR))) };
+    const lossOfScores = (score_TR: Tensor, target_TR: Tensor) =>
+      sumLast(square(subtract(score_TR, target_TR)));
+    return { scores, lossOfScores, loss: (x_TD, target_TR) => lossOfScores(scores(x_TD), target_TR) };
   }
-  return { scores, loss: (x_TD, target_T) => vocabularyLoss(normed(x_TD), table_RD, target_T) };
+  return {
+    scores,
+    lossOfScores: crossEntropy,
+    loss: (x_TD, target_T) => vocabularyLoss(normed(x_TD), table_RD, target_T),
+  };
 }

@@ -159,11 +159,13 @@ function another(path: string, value: unknown): unknown {
   if (path === "control") return "no experts";
   if (path === "train.evaluationPart") return "even";
   if (path === "train.checkpointActivations") return "recompute";
+  if (path === "train.from" || path === "train.teacher") return "kept.model.safetensors";
+  if (path === "train.conversion") return "copy";
   if (path === "model.residualScale") return 0.5;
   if (path === "model.width") return 128;
   if (path === "model.rotaryWidth") return 16;
   if (typeof value === "boolean") return !value;
-  if (path === "train.beta1" || path === "train.beta2" || path.endsWith("Share")) return 0.25;
+  if (path === "train.beta1" || path === "train.beta2" || path.endsWith("Share")) return 0.75;
   return (value as number) * 2 || 1;
 }
 
@@ -177,7 +179,8 @@ Deno.test("the digest changes with every setting, every option and the task's co
     digests.set(found, what);
   };
   for (const { path, default: value } of settingList()) {
-    await note(path, configDigest(configOf({ [path]: another(path, value) }), "a"));
+    const beside = path === "train.conversion" ? { "train.from": "dense.model.safetensors" } : {};
+    await note(path, configDigest(configOf(beside, { [path]: another(path, value) }), "a"));
   }
   await note("router.jitter", configDigest(configOf({ "router.jitter": 0.3 }), "a"));
   await note("task.corpus", configDigest(configOf({ "task.corpus": "elsewhere" }), "a"));

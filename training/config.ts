@@ -99,6 +99,11 @@ function checkTogether({ model, train, placement }: RunConfig): void {
       `Cannot use model.perLayer: it has ${perLayer.length} entries, and model.layers is ${layers}`,
     );
   }
+  if (train.from === null && train.conversion !== null) {
+    throw new RangeError(
+      `Cannot use train.conversion = "${train.conversion}": there is nothing to convert; set train.from to a kept model`,
+    );
+  }
   if (placement.sharded && train.batch % placement.ranks !== 0) {
     throw new RangeError(
       `Cannot use placement.sharded with placement.ranks = ${placement.ranks}: choose ranks that divide the ` +

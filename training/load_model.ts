@@ -2,6 +2,7 @@
 import type { Vocabulary } from "../data/vocabulary.ts";
 import { filesUnder, isMissing } from "../formats/files.ts";
 import { isWeb, type Place } from "../formats/open_source.ts";
+import { readSafetensors } from "../formats/safetensors.ts";
 import type { Backend } from "../kernels/kernel.ts";
 import { createModel, type Model } from "../models/model.ts";
 import { fork } from "../tensor/context.ts";
@@ -61,12 +62,8 @@ export async function loadModel(
   place: Place,
   { backend }: { readonly backend: Backend },
 ): Promise<LoadedModel> {
-  const found = typeof place === "string" && !isWeb(place) ? await modelFile(place) : place;
-  const called = typeof found === "string" || found instanceof URL ? `model ${found}` : "the model";
+  const { found, called, refuse } = await foundAt(place);
   const file = await readCheckpoint(found, called);
-  const refuse = (why: string): never => {
-    throw new RangeError(`Cannot load ${called}: ${why}`);
-  };
   const { config, origin } = textsOf(file, refuse);
   const data = await dataOf(file, config, origin, refuse);
   const model = createModel(specOf(config, data), createInit(backend, random(config.seed).split("init")));
@@ -96,9 +93,39 @@ export async function loadModel(
   };
 }
 
+/**
+ * The config of the run that made a saved model, without its weights.
+ * @throws {RangeError} and {Error} as {@linkcode loadModel} does.
+ * @example
+ * ```ts
+ * import { encodeCheckpoint, configOf, readModelConfig } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const config = configOf({ "train.steps": 9 });
+ * const switchyard = JSON.stringify({ run: "mine", step: 9 });
+ * const bytes = encodeCheckpoint({}, { switchyard, config: JSON.stringify(config) });
+ * assertEquals(await readModelConfig(bytes), config);
+ * ```
+ */
+export async function readModelConfig(place: Place): Promise<RunConfig> {
+  const { found, called, refuse } = await foundAt(place);
+  return textsOf(await readSafetensors(found, called), refuse).config;
+}
+
+/** The file that a place means, what errors call it, and how it is refused. */
+async function foundAt(
+  place: Place,
+): Promise<{ readonly found: Place; readonly called: string; readonly refuse: (why: string) => never }> {
+  const found = typeof place === "string" && !isWeb(place) ? await modelFile(place) : place;
+  const called = typeof found === "string" || found instanceof URL ? `model ${found}` : "the model";
+  const refuse = (why: string): never => {
+    throw new RangeError(`Cannot load ${called}: ${why}`);
+  };
+  return { found, called, refuse };
+}
+
 /** Config and origin. @throws {RangeError} through `refuse` when they are missing or damaged. */
 function textsOf(
-  { metadata }: Checkpoint,
+  { metadata }: Pick<Checkpoint, "metadata">,
   refuse: (why: string) => never,
 ): { readonly config: RunConfig; readonly origin: ModelOrigin } {
   try {

@@ -91,6 +91,8 @@ export interface RunHeader {
   readonly parameters: { readonly total: number; readonly router: number; readonly active: number };
   /** Fingerprint of all initial weights outside routers: equal runs start equal. */
   readonly initialWeights: string;
+  /** Fingerprint of the teacher's weights; absent without one. */
+  readonly teacherWeights?: string;
   /** Arithmetic that decides the bits. */
   readonly arithmetic: Arithmetic;
   /** Version of the package. */

@@ -34,10 +34,12 @@ export interface HeaderSources {
   readonly data: TaskData;
   readonly names?: Partial<RunNames>;
   readonly version?: string;
+  /** The model that the run learns from, where there is one. */
+  readonly teacher?: Pick<Model, "params"> | null;
 }
 
 /** A run's first row, but for what only its weights can tell. */
-export type PlannedHeader = Omit<RunHeader, "parameters" | "initialWeights" | "flop">;
+export type PlannedHeader = Omit<RunHeader, "parameters" | "initialWeights" | "teacherWeights" | "flop">;
 
 /** Names of a run, derived from its config where they are left out. */
 export function namesOf(config: RunConfig, names: Partial<RunNames> = {}): RunNames {
@@ -125,6 +127,7 @@ export async function headerOf(config: RunConfig, options: HeaderSources, model:
     flop: runFlop(model),
     parameters: { total, router, active },
     initialWeights: await fingerprint(shared),
+    ...(options.teacher ? { teacherWeights: await fingerprint(options.teacher.params) } : {}),
   };
 }
 

@@ -3,6 +3,7 @@
 import * as z from "zod";
 import { type ControlName, controls } from "../models/controls.ts";
 import { type Checkpointing, checkpointings } from "../tensor/checkpointing.ts";
+import { type Conversion, conversions } from "../models/resize/start.ts";
 
 /** A plugin's name with all of its options. */
 export type Chosen = { readonly name: string } & Readonly<Record<string, unknown>>;
@@ -102,6 +103,29 @@ export interface TrainSettings {
   readonly evaluationPart: "all" | "even" | "odd";
   /** What becomes of a layer's activations until the backward pass. */
   readonly checkpointActivations: Checkpointing;
+  /** A kept model whose weights training starts from; null = weights drawn from the seed. */
+  readonly from: string | null;
+  /**
+   * What feed-forward parts that differ from those of train.from start from: experts upcycled from its dense
+   * networks (copy, noise, drop), or the weights that they are drawn with (fresh); null = they may not differ.
+   */
+  readonly conversion: Conversion | null;
+  /** Share of an expert's hidden units that the conversions noise and drop change. */
+  readonly conversionShare: number;
+  /**
+   * Divide what upcycled experts give by the mean weight that routers give a token at the start (Nvidia's weight
+   * scaling).
+   */
+  readonly conversionScale: boolean;
+  /** A kept model whose scores the model learns from as well (distillation); null = none. */
+  readonly teacher: string | null;
+  /** Share of the loss that the teacher's scores have (Switch Transformer: 0.25). */
+  readonly teacherShare: number;
+  /**
+   * Steps after which the teacher is asked no more (staged, as in Mixture-of-Students); null = it is asked to the
+   * end.
+   */
+  readonly teacherSteps: number | null;
 }
 
 /** Where ranks stand. */
@@ -217,6 +241,28 @@ const train = z.strictObject({
   ),
   checkpointActivations: z.enum(checkpointings).default("none").describe(
     "a layer's activations until the backward pass: kept, recomputed to the same bits, or kept as f16 (half)",
+  ),
+  from: z.string().nullable().default(null).describe(
+    "a kept model whose weights training starts from; null = weights drawn from the seed",
+  ),
+  conversion: z.enum(conversions).nullable().default(null).describe(
+    "what feed-forward parts that differ from those of train.from start from: experts upcycled from its dense networks " +
+      "(copy, noise, drop), or the weights that they are drawn with (fresh); null = they may not differ",
+  ),
+  conversionShare: z.number().min(0).max(1).default(0.5).describe(
+    "share of an expert's hidden units that the conversions noise and drop change",
+  ),
+  conversionScale: z.boolean().default(false).describe(
+    "divide what upcycled experts give by the mean weight that routers give a token at the start (Nvidia's weight scaling)",
+  ),
+  teacher: z.string().nullable().default(null).describe(
+    "a kept model whose scores the model learns from as well (distillation); null = none",
+  ),
+  teacherShare: z.number().min(0).max(1).default(0.25).describe(
+    "share of the loss that the teacher's scores have (Switch Transformer: 0.25)",
+  ),
+  teacherSteps: whole(1).nullable().default(null).describe(
+    "steps after which the teacher is asked no more (staged, as in Mixture-of-Students); null = it is asked to the end",
   ),
 }).prefault({});
 

@@ -20,6 +20,7 @@ import { importanceOf } from "./importance.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { LayerLoad, StepRow } from "./record.ts";
 import { weightedMeanLoss } from "./score_function.ts";
+import { type Teacher, withTeacher } from "./teacher.ts";
 import type { ProgressState } from "./train_state.ts";
 import { trainingLoss } from "./training_loss.ts";
 
@@ -32,6 +33,8 @@ export interface StepParts {
   readonly examplesAt: (step: number) => Examples;
   readonly backend: Backend;
   readonly model: Model;
+  /** Whom the model learns from beside the targets. */
+  readonly teacher?: Teacher | null;
   readonly optimizer: AdamW;
   readonly state: ProgressState;
   readonly learningRate: number;
@@ -47,10 +50,11 @@ export async function trainStep(parts: StepParts): Promise<StepRow> {
   const streams = random(config.seed);
   const routing = streams.split("routing").split(step);
   const batch = stage(backend, "batch", () => batchOf(examplesAt(step)));
-  const output = await model.forward(batch, { training: true, step, random: routing, backend });
-  const losses = Object.entries(output.losses);
+  const pass = { training: true, step, random: routing, backend };
+  const [output, terms] = await withTeacher(parts.teacher ?? null, model, batch, pass);
+  const losses = Object.entries(terms.losses);
   const sampled = output.layers.flatMap(({ routing }) => routing.estimator ?? []);
-  const byName = await gradientsOf(trainingLoss(output), model, run);
+  const byName = await gradientsOf(trainingLoss(terms), model, run);
   const { squares, norm } = within(backend, "optimizer", () => ({
     squares: model.routerParams.map((name) => sumAll(square(byName[name]))),
     norm: optimizer.update(byName, learningRate, step),

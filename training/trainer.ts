@@ -33,6 +33,8 @@ import type { RunStore } from "./run_store.ts";
 import { type KeptStep, modelToSave } from "./saved_model.ts";
 import { learningRateAt } from "./schedule.ts";
 import { specOf } from "./spec_of.ts";
+import { startModel } from "./start.ts";
+import { openTeacher, type Teacher } from "./teacher.ts";
 import { watchQueue } from "./step_queue.ts";
 import { createProgressState, restoreProgress } from "./train_state.ts";
 import { trainStep } from "./train_step.ts";
@@ -125,9 +127,18 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
   const timings: StepTiming[] = [];
   let place: Omit<TimingRecord, "run" | "steps"> = options.machine ?? { threads: 1, machine: "" };
   const timing = (): TimingRecord => ({ run: header.run, ...place, steps: timings });
+  const examplesAt = data.trainingExamples({
+    batch: train.batch,
+    length: train.length,
+    random: streams.split("data"),
+    shards: placement.sharded ? placement.ranks : 1,
+  });
   let header: RunHeader;
+  let teacher: Teacher | null = null;
   try {
-    header = await headerOf(config, { ...options, backend }, model);
+    await startModel(model, { config, data, backend, examplesAt });
+    teacher = await openTeacher(model, { config, data, backend });
+    header = await headerOf(config, { ...options, backend, teacher: teacher?.model ?? null }, model);
     rows.push(header);
     const saved = options.resume && store ? await store.saved() : null;
     if (saved) {
@@ -141,15 +152,10 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
     }
   } catch (error) {
     state.free();
+    teacher?.close();
     throw error;
   }
   const plan = evaluationPlan(config, data);
-  const examplesAt = data.trainingExamples({
-    batch: train.batch,
-    length: train.length,
-    random: streams.split("data"),
-    shards: placement.sharded ? placement.ranks : 1,
-  });
   const schedule = { peak: train.learningRate, ...train };
   const pointAt = (step: number): Promise<Evaluation> => evaluate(model, { backend, data, plan, step });
   const modelNow = (kept?: KeptStep) => {
@@ -181,7 +187,10 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
   };
   let open = true;
   const close = () => {
-    if (open) state.free();
+    if (open) {
+      state.free();
+      teacher?.close();
+    }
     open = false;
   };
   const trainer: Trainer = {
@@ -216,6 +225,7 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
         check: checkContract,
         backend,
         model,
+        teacher,
         optimizer,
         state,
         learningRate,
