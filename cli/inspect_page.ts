@@ -2,22 +2,18 @@
 // experts work together, and what each speaks for.
 import * as Plot from "@observablehq/plot";
 import { chart, figure, heatFigure, panel } from "../report/chart.ts";
-import { heatChart, heatLegend, isEven, type Ratios } from "../report/heat_chart.ts";
+import { expertHeat, partners } from "../report/expert_heat.ts";
+import { heatLegend } from "../report/heat_chart.ts";
 import { type Content, type Markup, markup, table } from "../report/markup.ts";
 import { fixed, missing, percent } from "../report/numbers.ts";
 import { page, type Section } from "../report/page.ts";
 import { borderClasses } from "../report/palette.ts";
 import { lift } from "../report/specialisation_plots.ts";
 import { quantile } from "../report/statistics.ts";
-import {
-  firstExpert,
-  type Inspection,
-  type LayerInspection,
-  marginOf,
-  partners,
-} from "../training/inspection.ts";
+import { firstExpert, type Inspection, type LayerInspection, marginOf } from "../training/inspection.ts";
 import type { TokenInLayer } from "../training/look.ts";
-import { type Names, nearTie } from "./inspect_text.ts";
+import { nearTie } from "../training/record.ts";
+import type { Names } from "./inspect_text.ts";
 
 /** What the page says of where its tokens come from. */
 export interface About {
@@ -109,28 +105,12 @@ function margins(layers: readonly LayerInspection[]): Content {
   ];
 }
 
-/** A heatmap of experts by experts without those that are shared; null where it would be even throughout. */
-function heat(
-  label: string,
-  all: Ratios,
-  shared: { readonly rows: number; readonly columns: number },
-  across: string,
-): Markup | null {
-  const ratios = all.slice(shared.rows).map((row) => row.slice(shared.columns));
-  if (isEven(ratios)) return null;
-  const count = ratios[0]?.length ?? 0;
-  const every = Math.ceil(count / 10);
-  const ticks = Array.from({ length: count }, (_, at) => at).filter((at) => at % every === 0)
-    .map((at) => ({ at: at + 0.5, name: String(at + shared.columns) }));
-  return heatChart(label, ratios, { label: across, count, ticks }, 16, shared.rows);
-}
-
 function flows({ flows, layers }: Inspection): Content {
   if (flows.length === 0) return markup`<p>There is one mixture, so nothing passes from one to the next.</p>`;
   const sharedOf = (layer: number) => layers.find((each) => each.layer === layer)!.shared;
   const panels = flows.flatMap(({ from, to, counts }) => {
     const shared = { rows: sharedOf(from), columns: sharedOf(to) };
-    const drawn = heat(
+    const drawn = expertHeat(
       `Experts of layer ${from} against those of layer ${to}`,
       lift(counts),
       shared,
@@ -160,7 +140,7 @@ function together(layers: readonly LayerInspection[]): Content {
   const several = layers.filter(({ together }) => together.some((row) => row.some((count) => count > 0)));
   if (several.length === 0) return markup`<p>No token goes to two experts, so none work together.</p>`;
   const panels = several.flatMap(({ layer, together, shared }) => {
-    const drawn = heat(
+    const drawn = expertHeat(
       `Experts that tokens of layer ${layer} go to together`,
       partners(together),
       { rows: shared, columns: shared },

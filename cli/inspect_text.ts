@@ -4,7 +4,9 @@ import { lift } from "../report/specialisation_plots.ts";
 import { fixed, missing, percent } from "../report/numbers.ts";
 import { quantile } from "../report/statistics.ts";
 import type { Ratios } from "../report/heat_chart.ts";
-import { firstExpert, type Inspection, type LayerInspection, partners } from "../training/inspection.ts";
+import { partners } from "../report/expert_heat.ts";
+import { firstExpert, type Inspection, type LayerInspection } from "../training/inspection.ts";
+import { nearTie } from "../training/record.ts";
 
 /** What names an inspection's tokens: one text each, and rows of the vocabulary. */
 export interface Names {
@@ -14,9 +16,6 @@ export interface Names {
   readonly starts: readonly number[];
   nameOf(row: number): string;
 }
-
-/** A margin below this is a near tie. */
-export const nearTie = 0.1;
 
 // Of the 256 colours of terminals, ones that black type can be read on, far from their neighbours.
 const colors = [153, 216, 120, 218, 229, 183, 117, 210, 114, 250, 222, 159];

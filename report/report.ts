@@ -2,6 +2,8 @@
 // same bytes.
 import type { RunRecord, TimingRecord } from "../training/record.ts";
 import { type Claims, claims, judgings, type Reading, ruleOf } from "./claims.ts";
+import { choiceMaps } from "./choice_maps.ts";
+import { choiceFigures, choiceLines, hasChoices } from "./choice_plots.ts";
 import { costs } from "./cost_plots.ts";
 import { droppedShares } from "./drop_plots.ts";
 import { endTable, hasEnd } from "./end_table.ts";
@@ -102,6 +104,13 @@ function results(judging: Judging, tasks: number): Section[] {
     { id: "load", title: "Load of experts", content: shown(routed, (some) => loadHeatmaps(some, tasks)) },
     { id: "dropped", title: "Dropped assignments", content: shown(routed, droppedShares) },
     { id: "entropy", title: "Entropy", content: shown(routed, entropies) },
+    ...(hasChoices(routers)
+      ? [{
+        id: "choices",
+        title: "Choices",
+        content: [choiceLines(routers), choiceFigures(routers), choiceMaps(routers)],
+      }]
+      : []),
     {
       id: "specialisation",
       title: "Specialisation",

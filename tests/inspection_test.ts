@@ -5,6 +5,7 @@ import { inspectionText } from "../cli/inspect_text.ts";
 import { inspectionPage } from "../cli/inspect_page.ts";
 import { cpu } from "../cpu/backend.ts";
 import type { Model } from "../models/model.ts";
+import { partners } from "../report/expert_heat.ts";
 import { quantile } from "../report/statistics.ts";
 import { parseTaskOptions } from "../tasks/registry.ts";
 import { recall } from "../tasks/recall.ts";
@@ -18,7 +19,6 @@ import {
   type Inspection,
   inspectRouting,
   marginOf,
-  partners,
 } from "../training/inspection.ts";
 import { createTrainer } from "../training/trainer.ts";
 import { least, madeUpData, tinyConfig } from "./run_configs.ts";

@@ -1,11 +1,15 @@
 // Made-up runs whose numbers are known, for tests of the report: routers, controls, and the same as older records.
-import type {
-  Control,
-  LayerLoad,
-  RunRecord,
-  Specialisation,
-  StepTiming,
-  TimingRecord,
+import {
+  type Control,
+  type EndRow,
+  type LayerChoices,
+  type LayerLoad,
+  marginBins,
+  type PointChoices,
+  type RunRecord,
+  type Specialisation,
+  type StepTiming,
+  type TimingRecord,
 } from "../training/record.ts";
 
 /** A made-up router: what sets its runs apart. */
@@ -153,8 +157,45 @@ function specialisationOf(made: MadeUp, seed: number, layer: number, experts: nu
   };
 }
 
+/** Margins that grow with training; routers of two choices whose experts have favourite partners and followers. */
+function choicesOf(made: MadeUp, seed: number, experts: number): LayerChoices[] {
+  const table = (scale: number) =>
+    Array.from(
+      { length: experts },
+      (_, a) =>
+        Array.from(
+          { length: experts },
+          (_, b) =>
+            Math.round(
+              40 * Math.exp(scale * (noise(seed, made.choices, Math.min(a, b), Math.max(a, b)) - 0.5)),
+            ),
+        ),
+    );
+  return [1, 3].map((layer): LayerChoices => ({
+    layer,
+    shared: 0,
+    margins: made.gate ? Array.from({ length: marginBins }, (_, bin) => 100 + 20 * bin + layer) : null,
+    together: made.choices > 1 ? table(2).map((row, a) => row.map((count, b) => a === b ? 0 : count)) : null,
+    flow: layer === 1
+      ? { to: 3, counts: table(made.gate ? 3 : 0), information: made.gate ? 0.3 + 0.05 * noise(seed, 5) : 0 }
+      : null,
+  }));
+}
+
+function pointChoicesOf(made: MadeUp, seed: number, step: number): PointChoices[] {
+  return [1, 3].map((layer) => ({
+    layer,
+    nearTies: made.gate ? 0.1 + 0.8 * Math.exp(-step / 20) : null,
+    ...(step > 0 ? { changed: 0.5 * Math.exp(-step / 25) + 0.02 * noise(seed, step, layer) } : {}),
+  }));
+}
+
 function runOf({ router }: MadeUp, seed: number, task: string): string {
   return `${task ? `${task}-` : ""}${router}-seed${seed}`;
+}
+
+function withoutChoices({ choices: _, ...end }: EndRow): EndRow {
+  return end;
 }
 
 /** The same run as recorded before there were tasks, controls and costs, with a curve that is not over all tokens. */
@@ -164,12 +205,14 @@ export function oldRecord({ header, steps, evaluations, end }: RunRecord): RunRe
   return {
     header: rest,
     steps,
-    evaluations: evaluations.filter(({ step }) => step > 0 && step < header.steps).map((row) => ({
+    evaluations: evaluations.filter(({ step }) => step > 0 && step < header.steps).map((
+      { choices: _, ...row },
+    ) => ({
       ...row,
       loss: row.loss + 0.3,
       tokens: 2048,
     })),
-    end,
+    end: end && withoutChoices(end),
   };
 }
 
@@ -196,7 +239,7 @@ export function recordOf(
   return {
     header: {
       kind: "run",
-      schema: 2,
+      schema: 3,
       run: runOf(made, seed, task),
       router: made.router,
       ...(made.control ? { control: made.control } : {}),
@@ -230,7 +273,8 @@ export function recordOf(
     steps: rows,
     evaluations: evaluated.map((step) => {
       const loss = step === steps ? final : at(step);
-      return { kind: "evaluation", step, loss, perplexity: Math.exp(loss), tokens: 54_000 };
+      const choices = routed ? pointChoicesOf(made, seed, step) : [];
+      return { kind: "evaluation", step, loss, perplexity: Math.exp(loss), tokens: 54_000, choices };
     }),
     end: {
       kind: "end",
@@ -241,6 +285,7 @@ export function recordOf(
       droppedShareByPosition: Array.from({ length: 128 }, (_, place) => (dropped[0] ?? 0) * place / 256),
       keptShare: routed ? 1 - dropped.reduce((sum, share) => sum + share, 0) / dropped.length : 1,
       specialisation: !routed ? [] : [1, 3].map((layer) => specialisationOf(made, seed, layer, experts)),
+      choices: routed ? choicesOf(made, seed, experts) : [],
     },
   };
 }

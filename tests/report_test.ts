@@ -60,13 +60,14 @@ Deno.test("a report has its sections, a figure each, nothing to fetch, and one s
     "load",
     "dropped",
     "entropy",
+    "choices",
     "specialisation",
     "time",
     "setup",
   ];
   assertEquals(select(html, "h2").map((title) => title.getAttribute("id")), sections);
-  // One a figure, and one for each router of which a heatmap is left out.
-  assertEquals(select(html, "figcaption").length, 10 + 3);
+  // One a figure, and one for each router of which a heatmap is left out: hash flows evenly, too.
+  assertEquals(select(html, "figcaption").length, 12 + 3 + 1);
   assertEquals(select(html, "svg.plot:not([aria-label])").length, 0);
   assertEquals(select(html, "th:not([scope])").length, 0);
   assertEquals(select(html, "link, img, iframe, object, foreignObject").length, 0);
@@ -483,7 +484,9 @@ Deno.test("eighteen routers get small charts, flat ones a sentence, and no heatm
   assert(small.includes("Experts per token over steps: router-0"), "a line that moves was not drawn");
   assert(/Flat, and so not drawn: 1\.00 in router-1, router-3,/.test(html), "flat lines are not named");
   // Of two seeds and 18 routers, each router's heatmaps stay closed until they are asked for.
-  assertEquals(select(html, "details").length, 18);
+  assertEquals(select(html, "#choices ~ details").length, 18);
+  assertEquals(select(html, "#specialisation ~ details").length, 18);
+  assertEquals(select(html, "details").length, 36);
   assertEquals(select(html, "details[open]").length, 0);
   const even = runs.map((run): RunRecord => ({
     ...run,

@@ -41,6 +41,8 @@ export interface EvaluationSetting {
   readonly plan: readonly EvaluationExamples[];
   /** Steps of training the model has behind it. */
   readonly step: number;
+  /** Sees what the model makes of each batch, while its arrays are there. */
+  readonly watch?: (output: ModelOutput) => Promise<void>;
 }
 
 /**
@@ -162,7 +164,7 @@ export async function evaluateAsInTraining(model: Model, setting: EvaluationSett
 
 async function evaluateWith(
   model: Model,
-  { backend, plan, step }: EvaluationSetting,
+  { backend, plan, step, watch: seen }: EvaluationSetting,
   watch: (batch: EvaluationExamples, output: ModelOutput) => Promise<void>,
   training = false,
 ): Promise<Evaluation> {
@@ -186,6 +188,7 @@ async function evaluateWith(
           output.layers.map(({ routing }) => Promise.all([routing.wanted_N.read(), routing.expert_N.read()])),
         ),
         watch(batch, output),
+        seen?.(output),
       ]));
     output.layers.forEach(({ layer, E, routing }, at) => {
       const counter = counters.get(layer) ?? loadCounter(layer, E);

@@ -72,20 +72,6 @@ export function marginOf({ probability }: TokenInLayer, shared = 0): number | nu
 }
 
 /**
- * How often an expert's partner is another, as a multiple of that one's share of all partners but the expert itself: 1 is what
- * chance gives. Null on the diagonal, and where there are none.
- */
-export function partners(together: readonly (readonly number[])[]): (number | null)[][] {
-  const pairs = together.map((row) => row.reduce((sum, count) => sum + count, 0));
-  const all = pairs.reduce((sum, count) => sum + count, 0);
-  return together.map((row, a) =>
-    row.map((count, b) =>
-      a === b || pairs[a] === 0 || pairs[b] === 0 ? null : count / pairs[a] * (all - pairs[a]) / pairs[b]
-    )
-  );
-}
-
-/**
  * Runs some tokens through a model, as in evaluation, and tells how its mixtures route them.
  * @param step Steps of training that the model has behind it.
  * @throws {RangeError} when an id is outside the model's input, or ids do not fit the sequences.

@@ -77,12 +77,15 @@ export { type LoadedModel, loadModel, readModelConfig } from "./load_model.ts";
 export type { KeptStep, ModelOrigin } from "./saved_model.ts";
 export { train, type Trained, type TrainOptions } from "./train.ts";
 export type {
+  ChoiceFlow,
   Control,
   EndRow,
   EvaluationRow,
   LabelCounts,
+  LayerChoices,
   LayerLoad,
   Machine,
+  PointChoices,
   RecordRow,
   RunFlop,
   RunHeader,

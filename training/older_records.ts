@@ -1,5 +1,6 @@
-// Records from before runs were configs (schema 1), brought to today's shape so that they still make a report: parts of
-// speech and genres become labels, and what a corpus is becomes facts and references.
+// Older records brought to today's shape so that they still make a report. Of those from before runs were configs (schema
+// 1), parts of speech and genres become labels, and what a corpus is becomes facts and references. Schema 2 lacks how
+// decidedly mixtures chose, which may be absent in schema 3 too.
 import type { EndRow, RecordRow, RunHeader, Specialisation } from "./record.ts";
 
 interface OlderData {
@@ -24,6 +25,7 @@ interface OlderSpecialisation {
 /** A row in today's shape; rows of today's schema pass as they are. */
 export function fromOlder(row: RecordRow): RecordRow {
   if (row.kind === "run" && row.schema === undefined) return { ...row, data: dataOf(row) };
+  if (row.kind === "run" && (row.schema as number) === 2) return { ...row, schema: 3 };
   if (row.kind === "end") {
     return { ...row, specialisation: row.specialisation.map(labelled) } satisfies EndRow;
   }

@@ -3,8 +3,17 @@
 import type { Arithmetic, QueueCounts } from "../kernels/kernel.ts";
 import type { ControlName } from "../models/controls.ts";
 import type { Load } from "../moe/load.ts";
+import type { LayerChoices, PointChoices } from "./choice_record.ts";
 import type { RunConfig } from "./config.ts";
 import type { Importance } from "./importance.ts";
+
+export {
+  type ChoiceFlow,
+  type LayerChoices,
+  marginBins,
+  nearTie,
+  type PointChoices,
+} from "./choice_record.ts";
 
 /** How one MoE layer routed in one step. */
 export interface LayerLoad extends Load {
@@ -34,7 +43,7 @@ export interface RunHeader {
   /** Tells it from other rows. */
   readonly kind: "run";
   /** Version of what follows; absent in records from before there were configs, which say less. */
-  readonly schema?: 2;
+  readonly schema?: 3;
   /** What decides the run's result, as given to the trainer. */
   readonly config?: RunConfig;
   /** Identifies config and task content: equal digests, equal runs on equal arithmetic. */
@@ -133,6 +142,8 @@ export interface EvaluationRow {
   readonly tokens: number;
   /** Load in evaluation, by mixture. */
   readonly layers?: readonly LayerLoad[];
+  /** How decidedly mixtures chose, and who changed expert since the point before; absent before schema 3. */
+  readonly choices?: readonly PointChoices[];
 }
 
 /** What experts of one layer took on, counted over held-out examples. */
@@ -183,6 +194,8 @@ export interface EndRow {
   readonly trainingAssignmentLoss?: number;
   /** What experts took on, by mixture. */
   readonly specialisation: readonly Specialisation[];
+  /** Margins, experts that share tokens, and flow to the next mixture; absent before schema 3. */
+  readonly choices?: readonly LayerChoices[];
 }
 
 /** One line of a record. */

@@ -28,8 +28,8 @@ function parseRow(line: string): RecordRow {
  * ```ts
  * import { recordText, type RunHeader } from "@switchyard/moe/training";
  * import { assertEquals } from "@std/assert";
- * const header = { kind: "run", schema: 2, run: "switch-seed0" } as RunHeader; // and the rest of it
- * assertEquals(recordText([header]), '{"kind":"run","schema":2,"run":"switch-seed0"}\n');
+ * const header = { kind: "run", schema: 3, run: "switch-seed0" } as RunHeader; // and the rest of it
+ * assertEquals(recordText([header]), '{"kind":"run","schema":3,"run":"switch-seed0"}\n');
  * ```
  */
 export function recordText(rows: readonly RecordRow[]): string {
@@ -60,7 +60,7 @@ export function recordRows({ header, steps, evaluations, end }: RunRecord): Reco
  * ```ts
  * import { parseRecord, recordText, type RunHeader } from "@switchyard/moe/training";
  * import { assertEquals, assertThrows } from "@std/assert";
- * const header = { kind: "run", schema: 2, run: "switch-seed0" } as RunHeader; // and the rest of it
+ * const header = { kind: "run", schema: 3, run: "switch-seed0" } as RunHeader; // and the rest of it
  * const record = parseRecord(recordText([header]), "mine");
  * assertEquals([record.header, record.steps, record.end], [header, [], null]);
  * assertThrows(() => parseRecord("{}", "mine"), SyntaxError, "Cannot read record mine: line 1");
@@ -78,7 +78,7 @@ export function parseRecord(text: string, name: string): RunRecord {
  * ```ts
  * import { parseRecords, recordText, type RunHeader } from "@switchyard/moe/training";
  * import { assertEquals } from "@std/assert";
- * const header = (run: string) => ({ kind: "run", schema: 2, run }) as RunHeader; // and the rest of it
+ * const header = (run: string) => ({ kind: "run", schema: 3, run }) as RunHeader; // and the rest of it
  * const text = recordText([header("switch-seed0"), header("switch-seed1")]);
  * assertEquals(parseRecords(text, "mine").map(({ header }) => header.run), ["switch-seed0", "switch-seed1"]);
  * ```

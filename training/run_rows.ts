@@ -7,6 +7,7 @@ import { traitsOf } from "../routers/registry.ts";
 import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
 import { findTask } from "../tasks/registry.ts";
 import { refuseLeak, seesLaterTokens } from "./causality.ts";
+import { watchChoices } from "./choices.ts";
 import { configDigest, flatten, type RunConfig } from "./config.ts";
 import { evaluateAsInTraining, evaluateInDetail } from "./evaluate.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -65,7 +66,7 @@ export async function plannedHeader(
   const { task, model, train, placement, experts, control } = config;
   return {
     kind: "run",
-    schema: 2,
+    schema: 3,
     run,
     router: label,
     plugin: control ?? plugin,
@@ -192,7 +193,8 @@ const ROUNDING = 1e-7;
 export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
   const { config, run, data, backend, model, state, plan } = parts;
   const { steps } = config.train;
-  const found = await evaluateInDetail(model, { backend, data, plan, step: steps });
+  const choices = watchChoices();
+  const found = await evaluateInDetail(model, { backend, data, plan, step: steps, watch: choices.add });
   const { loss, perplexity, tokens, layers, specialisation, residualShare } = found;
   const gradient = state.leastRouterGradient();
   const norms = Object.entries(state.routerGradients);
@@ -217,7 +219,15 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
   const { wanted, dropped } = state.drops;
   const sum = (counts: Float64Array) => counts.reduce((total, count) => total + count, 0);
   return [
-    { kind: "evaluation", step: steps, loss, perplexity, tokens, layers },
+    {
+      kind: "evaluation",
+      step: steps,
+      loss,
+      perplexity,
+      tokens,
+      layers,
+      choices: choices.point(state.firstExperts),
+    },
     {
       kind: "end",
       step: steps,
@@ -233,6 +243,7 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
       }),
       causal: { tested, holds: !leaks },
       specialisation,
+      choices: choices.end(),
     },
   ];
 }

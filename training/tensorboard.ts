@@ -85,9 +85,18 @@ function recordOf(row: Exclude<RecordRow, EndRow>, wallTime: number): Uint8Array
   return scalarRecord({ wallTime, step: row.step, scalars: scalarsOf(row) });
 }
 
+function ofPoint({ loss, choices = [] }: EvaluationRow): Record<string, number> {
+  const scalars: Record<string, number> = { "loss/validation": loss };
+  for (const { layer, nearTies, changed } of choices) {
+    if (nearTies !== null) scalars[`near_ties/layer_${layer}`] = nearTies;
+    if (changed !== undefined) scalars[`changed_experts/layer_${layer}`] = changed;
+  }
+  return scalars;
+}
+
 /** A row's scalars by tag. */
 export function scalarsOf(row: StepRow | EvaluationRow): Record<string, number> {
-  if (row.kind === "evaluation") return { "loss/validation": row.loss };
+  if (row.kind === "evaluation") return ofPoint(row);
   const scalars: Record<string, number> = {
     "loss/training": row.loss,
     "optimizer/learning_rate": row.learningRate,

@@ -5,6 +5,7 @@ import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import type { Model } from "../models/model.ts";
 import type { CheckpointTensor } from "./checkpoint.ts";
 import { assignParameters, readParameters, restoreStates, routerStates } from "./model_weights.ts";
+import type { FirstExperts } from "./choices.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { SavedRun } from "./run_store.ts";
 
@@ -14,6 +15,8 @@ export interface ProgressState {
   step: number;
   /** Wanted and dropped assignments by position in the sequence. */
   readonly drops: { readonly wanted: Float64Array; readonly dropped: Float64Array };
+  /** Expert that weighs most on each held-out token, by layer, at the last point of validation. */
+  firstExperts: FirstExperts;
   /** Remembers the largest gradient of a router parameter, given its sum of squares. */
   noteRouterGradient(name: string, sumOfSquares: Tensor): Promise<void>;
   /** Largest gradient norm of the router parameter that got least; null without parameters. */
@@ -50,6 +53,7 @@ export function createProgressState(model: Model, optimizer: AdamW, length: numb
   const state: ProgressState = {
     step: 0,
     drops: { wanted: new Float64Array(length), dropped: new Float64Array(length) },
+    firstExperts: new Map(),
     stored,
     routerGradients,
     routers: model.routers,
@@ -61,7 +65,11 @@ export function createProgressState(model: Model, optimizer: AdamW, length: numb
       return found.length === 0 ? null : Math.min(...found);
     },
     async save() {
-      const tensors = { ...await readParameters(stored), ...routerStates(state.routers) };
+      const tensors = {
+        ...await readParameters(stored),
+        ...routerStates(state.routers),
+        ...choiceTensors(state.firstExperts),
+      };
       const counts: Counts = {
         step: state.step,
         wanted: [...state.drops.wanted],
@@ -76,6 +84,26 @@ export function createProgressState(model: Model, optimizer: AdamW, length: numb
     },
   };
   return state;
+}
+
+const FIRST_EXPERTS = "choices.first.";
+
+function choiceTensors(firstExperts: FirstExperts): Record<string, CheckpointTensor> {
+  return Object.fromEntries(
+    [...firstExperts].map((
+      [layer, values],
+    ) => [`${FIRST_EXPERTS}${layer}`, { values, shape: [values.length] }]),
+  );
+}
+
+/** Empty for a checkpoint from before they were kept. */
+function firstExpertsOf(tensors: SavedRun["tensors"]): FirstExperts {
+  return new Map(
+    Object.entries(tensors).filter(([name]) => name.startsWith(FIRST_EXPERTS)).map(([name, { values }]) => [
+      Number(name.slice(FIRST_EXPERTS.length)),
+      Int32Array.from(values),
+    ]),
+  );
 }
 
 /** Steps and sums of a checkpoint. @throws {RangeError} when another tool saved it without them, or it is damaged. */
@@ -106,6 +134,7 @@ export function restoreProgress(state: ProgressState, saved: SavedRun): void {
   assignParameters(state.stored, saved.tensors, refuse);
   restoreStates(state.routers, saved.tensors, refuse);
   state.step = counts.step;
+  state.firstExperts = firstExpertsOf(saved.tensors);
   state.drops.wanted.set(counts.wanted);
   state.drops.dropped.set(counts.dropped);
   Object.assign(state.routerGradients, counts.routerGradients);

@@ -11,6 +11,7 @@ import { sumOfPasses, takePassSeconds } from "../tensor/stage.ts";
 import type { RunConfig } from "./config.ts";
 import { refuseLeak, seesLaterTokens } from "./causality.ts";
 import { encodeCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { watchChoices } from "./choices.ts";
 import { checkContract } from "./contract.ts";
 import { evaluate, type Evaluation, evaluationIsDue, evaluationPlan } from "./evaluate.ts";
 import { look, type TokenLook } from "./look.ts";
@@ -180,8 +181,13 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       () => saveModel(store!.modelPath, keepModel),
     );
   const point = async () => {
-    const { loss, perplexity, tokens, layers } = await pointAt(state.step);
-    const row: EvaluationRow = { kind: "evaluation", step: state.step, loss, perplexity, tokens, layers };
+    const { step } = state;
+    const watched = watchChoices();
+    const found = await evaluate(model, { backend, data, plan, step, watch: watched.add });
+    const { loss, perplexity, tokens, layers } = found;
+    const choices = watched.point(state.firstExperts);
+    state.firstExperts = watched.first();
+    const row: EvaluationRow = { kind: "evaluation", step, loss, perplexity, tokens, layers, choices };
     rows.push(row);
     await keeper?.see(row, false);
   };
