@@ -5,6 +5,7 @@ import { wordsOfPrompt } from "../data/plain_text.ts";
 import type { Vocabulary } from "../data/vocabulary.ts";
 import { checkDrawing } from "../models/draw.ts";
 import { generate, type GenerateOptions } from "../models/generate.ts";
+import type { ExpertCacheStatistics } from "../training/expert_cache.ts";
 import { type LoadedModel, loadModel } from "../training/load_model.ts";
 import { deviceOption, keptModelOptions, namedRun, openForModel, runNote } from "./kept_model.ts";
 import { type CommandLine, numberOf, runTask, valueOf, wholeNumberOf, type Words } from "./options.ts";
@@ -32,6 +33,11 @@ export const sampleLine: CommandLine = {
     seed: { about: "seed of the draws", value: "N", default: "0" },
     "show-routing": {
       about: "for each token and layer, its experts with their weights, and those that had no room",
+    },
+    "experts-on-disk": {
+      about: "leave experts in the file, and hold those used last in so many MiB of memory (alone: 64)",
+      value: "MIB",
+      alone: "64",
     },
     device: deviceOption,
     ...keptModelOptions,
@@ -86,14 +92,34 @@ async function main(given: Words): Promise<void> {
   const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
   const words = fromWhereTheUserStands(given, sampleLine, stands);
   const choice = readChoice(words, stands);
+  const expertCacheBytes = bytesOfExperts(words);
   const backend = await openForModel(words);
   try {
-    using loaded = await loadModel(choice.run, { backend });
+    using loaded = await loadModel(choice.run, { backend, expertCacheBytes });
     const tokenId = await goOn(loaded, choice);
     if (words.flags["show-routing"]) await showRouting(loaded, tokenId);
+    const cache = loaded.expertCache();
+    if (cache) console.error(cacheText(cache));
   } finally {
     backend.close();
   }
+}
+
+/** What experts in memory may take; undefined where all are to be there. */
+function bytesOfExperts(words: Words): number | undefined {
+  const mebibytes = numberOf(words, "experts-on-disk");
+  if (mebibytes === null) return undefined;
+  if (mebibytes >= 0 && mebibytes <= 2 ** 20) return Math.floor(mebibytes * 2 ** 20);
+  throw new RangeError(
+    `Cannot use --experts-on-disk ${mebibytes}: choose MiB of experts to hold, 0 to ${2 ** 20}`,
+  );
+}
+
+function cacheText({ asked, found, readBytes, peakBytes, allBytes }: ExpertCacheStatistics): string {
+  const share = (100 * found / Math.max(1, asked)).toFixed(1);
+  const [read, peak, all] = [readBytes, peakBytes, allBytes].map((bytes) => (bytes / 2 ** 20).toFixed(2));
+  return `Experts on disk: ${found} of ${asked} asked for were in memory (${share} %); ${read} MiB read, ` +
+    `at most ${peak} of ${all} MiB held.`;
 }
 
 /** Writes prompt and continuation; returns the tokens of both. */

@@ -123,6 +123,29 @@ Deno.test("the text is what the library generates, from where the user stands, a
   assert(again.out !== other.out);
 });
 
+Deno.test("with experts on disk the text and its routing are the same, and what was read is said", async () => {
+  const words = ["words/runs/gshard-seed0", "--prompt", "the", "--max-tokens", "9", "--show-routing"];
+  const [whole, ...left] = await Promise.all([
+    sample(...words),
+    sample(...words, "--experts-on-disk"),
+    sample(...words, "--experts-on-disk", "0"),
+  ]);
+  for (const { code, out, error } of left) {
+    assertEquals([code, out], [0, whole.out]);
+    assertMatch(
+      error,
+      /^Experts on disk: \d+ of \d+ asked for were in memory \([\d.]+ %\); [\d.]+ MiB read, at most [\d.]+ of [\d.]+ MiB held\.$/m,
+    );
+  }
+  const read = left.map(({ error }) => Number(error.match(/([\d.]+) MiB read/)![1]));
+  assert(read[1] > 2 * read[0], "an expert that is not held is read again");
+  assertRefused(
+    await sample(...words, "--experts-on-disk", "-1"),
+    ["Cannot use --experts-on-disk -1: choose MiB of experts to hold, 0 to 1048576"],
+    "--experts-on-disk",
+  );
+});
+
 Deno.test("bytes come as text, and routing is shown for each token and layer as the model routes", async () => {
   const { code, out, error } = await sample(
     "bytes",

@@ -3,7 +3,7 @@
 import type { SafetensorsDtype } from "../formats/number_formats.ts";
 import { headerOf } from "../formats/safetensors_header.ts";
 import type { Place } from "../formats/open_source.ts";
-import { readSafetensors } from "../formats/safetensors.ts";
+import { readSafetensors, type Safetensors } from "../formats/safetensors.ts";
 import { encodeSafetensors, type TensorToWrite, writeSafetensors } from "../formats/safetensors_write.ts";
 
 /** One array of a checkpoint. */
@@ -85,10 +85,18 @@ export async function writeCheckpoint(
  * @throws {Error} when the file cannot be read, saying why.
  */
 export async function readCheckpoint(place: Place, name = `checkpoint ${place}`): Promise<Checkpoint> {
-  const file = await readSafetensors(place, name);
+  return await readTensors(await readSafetensors(place, name));
+}
+
+/** An opened checkpoint, a tensor at a time: all of it, or the tensors that are wanted. */
+export async function readTensors(
+  file: Safetensors,
+  wanted: (tensor: string) => boolean = () => true,
+): Promise<Checkpoint> {
   const refuse = refusal(file.name);
   const found: [string, CheckpointTensor][] = [];
   for (const [tensor, { dtype, shape }] of file.tensors) {
+    if (!wanted(tensor)) continue;
     const { buffer } = await file.bytes(tensor);
     found.push([tensor, { values: valuesOf(tensor, dtype, buffer, refuse), shape }]);
   }

@@ -9,8 +9,10 @@ import { fork } from "../tensor/context.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { sequencesOf } from "../tensor/sequences.ts";
-import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, readTensors } from "./checkpoint.ts";
 import { parseConfig, type RunConfig } from "./config.ts";
+import type { ExpertCacheStatistics } from "./expert_cache.ts";
+import { isOfExperts, leaveOnDisk } from "./experts_on_disk.ts";
 import { look, type TokenLook } from "./look.ts";
 import { assignParameters, restoreStates, routerStates } from "./model_weights.ts";
 import { MODEL_ENDING } from "./run_store.ts";
@@ -25,10 +27,23 @@ export interface LoadedModel extends ModelOrigin, Disposable {
   readonly config: RunConfig;
   /** How text becomes tokens; null for a task that is not of text. */
   readonly vocabulary: Vocabulary | null;
+  /** What experts that were left on disk have cost so far; null where all are in memory. */
+  expertCache(): ExpertCacheStatistics | null;
   /** Experts, weights, probabilities and drops of a sequence's tokens, as in evaluation. */
   look(tokenId: Int32Array): Promise<readonly TokenLook[]>;
   /** Frees the parameters; a second time does nothing. */
   close(): void;
+}
+
+/** Where a model is loaded to. */
+export interface LoadOptions {
+  /** Where its parameters go. */
+  readonly backend: Backend;
+  /**
+   * Leaves experts' weights in the file, and holds those used last, of at most so many bytes; one expert is held in any
+   * case. Passes then read what they need. The results are the same bit for bit, but such a model cannot be trained.
+   */
+  readonly expertCacheBytes?: number | undefined;
 }
 
 /**
@@ -60,18 +75,27 @@ export interface LoadedModel extends ModelOrigin, Disposable {
  */
 export async function loadModel(
   place: Place,
-  { backend }: { readonly backend: Backend },
+  { backend, expertCacheBytes }: LoadOptions,
 ): Promise<LoadedModel> {
   const { found, called, refuse } = await foundAt(place);
-  const file = await readCheckpoint(found, called);
+  const opened = await readSafetensors(found, called);
+  const inMemory = expertCacheBytes === undefined;
+  const file = await readTensors(opened, (name) => inMemory || !isOfExperts(name));
   const { config, origin } = textsOf(file, refuse);
   const data = await dataOf(file, config, origin, refuse);
-  const model = createModel(specOf(config, data), createInit(backend, random(config.seed).split("init")));
+  const whole = specOf(config, data);
+  const onDisk = inMemory ? null : leaveOnDisk(whole, opened, expertCacheBytes, refuse);
+  const init = createInit(backend, random(config.seed).split("init"));
+  const model = createModel(onDisk?.spec ?? whole, init);
   try {
     const expected = new Set([...Object.keys(model.params), ...Object.keys(routerStates(model.routers))]);
-    const strange = Object.keys(file.tensors).find((name) => !expected.has(name) && !isOfTask(name));
+    const strange = [...opened.tensors.keys()].find((name) =>
+      !expected.has(name) && !onDisk?.names.has(name) && !isOfTask(name)
+    );
     if (strange !== undefined) refuse(`it has a tensor "${strange}", and the model of its config has none`);
-    assignParameters(model.params, file.tensors, refuse);
+    // What all experts of a bank share is in memory.
+    const ofAll = await readTensors(opened, (name) => !inMemory && isOfExperts(name) && expected.has(name));
+    assignParameters(model.params, { ...file.tensors, ...ofAll.tensors }, refuse);
     restoreStates(model.routers, file.tensors, refuse);
   } catch (error) {
     model.free();
@@ -87,6 +111,7 @@ export async function loadModel(
     model,
     config,
     vocabulary: data.vocabulary ?? null,
+    expertCache: () => onDisk?.statistics() ?? null,
     look: (tokenId) => look(model, fork(backend), tokenId, sequencesOf([tokenId.length]), origin.step),
     close,
     [Symbol.dispose]: close,

@@ -73,7 +73,8 @@ export { mutualInformation } from "./specialisation.ts";
 export { type Checkpoint, type CheckpointTensor, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 export { openRunStore, type RunStore, type SavedRun } from "./run_store.ts";
 export { withTensorBoard } from "./tensorboard.ts";
-export { type LoadedModel, loadModel, readModelConfig } from "./load_model.ts";
+export { type LoadedModel, loadModel, type LoadOptions, readModelConfig } from "./load_model.ts";
+export type { ExpertCacheStatistics } from "./expert_cache.ts";
 export type { KeptStep, ModelOrigin } from "./saved_model.ts";
 export { train, type Trained, type TrainOptions } from "./train.ts";
 export type {
