@@ -197,27 +197,12 @@ function assemble(
 ): Model {
   const { D, input } = spec;
   const params: Record<string, Parameter> = {};
-  const enter = (path: string, part: Readonly<Record<string, Parameter>>) => {
-    for (const [name, value] of Object.entries(part)) params[`${path}${name}`] = value;
-  };
   const table_VD = input.kind === "tokens"
     ? params.embedding = init.parameter("embedding", [input.V, D], normal(1 / Math.sqrt(D)))
     : null;
   const output = createOutput(spec, table_VD, params, held, init);
   const read = createInput(spec, table_VD, held, init);
-  const residualScale = 1 / Math.sqrt(2 * spec.layers.length);
-  const routers: Record<string, PlacedRouter> = {};
-  const blocks = spec.layers.map((layer, at): Block => {
-    const block = createBlock(layer, spec, residualScale, init.part(`block ${at}`));
-    enter(`blocks.${at}.`, block.params);
-    if (block.moe) {
-      const { layer: { params, router }, spec: { router: { name } } } = block.moe;
-      enter(`blocks.${at}.`, params);
-      const paths = Object.keys(router.params).map((own) => `blocks.${at}.router.${own}`);
-      routers[`blocks.${at}.router`] = { layer: at, router, called: `router "${name}"`, params: paths };
-    }
-    return block;
-  });
+  const { blocks, routers } = createBlocks(spec, params, init);
   const routerParams = Object.values(routers).flatMap((placed) => placed.params);
   const router = routerParams.reduce((sum, name) => sum + sizeOf(params[name].shape), 0);
   const matrices = routerParams.filter((name) => params[name].shape.length > 1)
@@ -271,6 +256,31 @@ function assemble(
     free,
     [Symbol.dispose]: free,
   };
+}
+
+/** All layers, and the routers among them by path; their parameters go into `params`. */
+function createBlocks(
+  spec: ModelSpec,
+  params: Record<string, Parameter>,
+  init: Init,
+): { readonly blocks: readonly Block[]; readonly routers: Record<string, PlacedRouter> } {
+  const enter = (path: string, part: Readonly<Record<string, Parameter>>) => {
+    for (const [name, value] of Object.entries(part)) params[`${path}${name}`] = value;
+  };
+  const residualScale = 1 / Math.sqrt(2 * spec.layers.length);
+  const routers: Record<string, PlacedRouter> = {};
+  const blocks = spec.layers.map((layer, at): Block => {
+    const block = createBlock(layer, spec, residualScale, init.part(`block ${at}`));
+    enter(`blocks.${at}.`, block.params);
+    if (block.moe) {
+      const { layer: { params, router }, spec: { router: { name } } } = block.moe;
+      enter(`blocks.${at}.`, params);
+      const paths = Object.keys(router.params).map((own) => `blocks.${at}.router.${own}`);
+      routers[`blocks.${at}.router`] = { layer: at, router, called: `router "${name}"`, params: paths };
+    }
+    return block;
+  });
+  return { blocks, routers };
 }
 
 /** What stays of a block: its output, what is less than half as large, and what is read when weights have changed. */

@@ -101,7 +101,7 @@ export interface TrainSettings {
   readonly recordEvery: number;
   /** Held-out batches to look at, by their place: tuning sees odd ones, and even ones judge. */
   readonly evaluationPart: "all" | "even" | "odd";
-  /** What becomes of a layer's activations until the backward pass. */
+  /** A layer's activations until the backward pass: kept, recomputed to the same bits, or kept as f16 (half). */
   readonly checkpointActivations: Checkpointing;
   /** A kept model whose weights training starts from; null = weights drawn from the seed. */
   readonly from: string | null;
