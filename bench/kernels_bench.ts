@@ -33,7 +33,10 @@ for (const [name, { kernel, params, types, inputs }] of [...largest].sort(([a], 
   const buffers = types.map(({ shape }, at) => backend.upload(values[at], shape));
   const { run, check } = createKernelSubject(backend, kernel, buffers, params);
   await check();
-  const shapes = types.map(({ shape }) => shape.join("x")).join(" ");
+  // An optimizer's step names every array of the model.
+  const shapes = types.length > 12
+    ? `${types.length} arrays`
+    : types.map(({ shape }) => shape.join("x")).join(" ");
   // No group: its summary would compare kernels that do different things.
   Deno.bench({ name: `${name} ${shapes}`.trimEnd(), fn: run });
 }

@@ -14,7 +14,8 @@ import { originOf } from "./blas/binding.ts";
 import { findBlas } from "./blas/find.ts";
 import type { Blas, NoBlas } from "./blas/measurement.ts";
 import { openTold } from "./blas/open.ts";
-import { blockBytes, createHeap, type HeapStatistics } from "./heap.ts";
+import { createHeap, type HeapStatistics } from "./heap.ts";
+import { createLaunches } from "./launches.ts";
 import { type Exports, loadModule } from "./module.ts";
 import { type OpenMemory, sizeText } from "./memory.ts";
 import { startThreads, type ThreadStart } from "./threads.ts";
@@ -68,7 +69,8 @@ interface CpuBuffer extends Buffer {
 }
 
 const DTYPES: readonly DType[] = ["f32", "i32"];
-const LIST_WORDS = 64;
+/** Words of the list that a program reads, at first: enough for an optimizer's step over some 200 arrays. */
+const LIST_WORDS = 2048;
 const CONTROL_BYTES = 512;
 /** Where programs that asked for no scratch have it: past the end of memory, so that using it is an error. */
 const NOWHERE = -64;
@@ -125,7 +127,8 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const exports = (await WebAssembly.instantiate(module, imports)).exports as unknown as Exports;
   const heap = createHeap(memory, exports.heapBase(), heapBytes);
   const control = heap.allocate(CONTROL_BYTES);
-  const list = heap.allocate(4 * LIST_WORDS);
+  let listWords = LIST_WORDS;
+  let list = heap.allocate(4 * listWords);
   exports.attach(control, 0, origin, leastProduct);
   const onThread = blas && { binding: blas, origin, leastProduct };
   const { up, why } = shared && wanted > 1
@@ -134,6 +137,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const threads = 1 + up;
 
   const programNumber = new Map(programs.map((name, at) => [name, at]));
+  const launches = createLaunches();
   let memoryBuffer = memory.buffer;
   let words = new Int32Array(memoryBuffer);
   let floats = new Float32Array(memoryBuffer);
@@ -155,9 +159,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
         }; WebGPU stores ${type.dtype} too`,
       );
     }
-    const address = heap.allocate(4 * sizeOf(type.shape));
-    refresh();
-    return { type, address };
+    return { type, address: heap.allocate(4 * sizeOf(type.shape)) };
   }
 
   /** The same memory; both are freed. */
@@ -166,9 +168,17 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     return { type: input.type, address: address(input) };
   }
 
-  function view(buffer: Buffer): HostArray {
-    const at = address(buffer) >>> 2;
-    return (buffer.type.dtype === "f32" ? floats : words).subarray(at, at + sizeOf(buffer.type.shape));
+  /** A longer list of what a program reads: an optimizer's names every array of a model. */
+  function growList(least: number): void {
+    heap.release(list);
+    listWords = 2 * least;
+    list = heap.allocate(4 * listWords);
+  }
+
+  /** The array's values in memory, until it grows. */
+  function arrayOf({ type: { dtype } }: Buffer): HostArray {
+    refresh();
+    return dtype === "f32" ? floats : words;
   }
 
   function close(): void {
@@ -186,14 +196,15 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     dtypes: DTYPES,
     upload(values, shape) {
       if (!open) throw new TypeError("Cannot upload: the CPU backend is closed");
-      if (shape.some((dimension) => !Number.isInteger(dimension) || dimension < 0)) {
+      for (const dimension of shape) {
+        if (Number.isInteger(dimension) && dimension >= 0) continue;
         throw new RangeError(`Cannot upload shape ${shapeText(shape)}: dimensions are whole numbers from 0`);
       }
       if (values.length !== sizeOf(shape)) {
         throw new RangeError(`Cannot upload ${values.length} values as shape ${shapeText(shape)}`);
       }
       const buffer = allocate({ dtype: values instanceof Float32Array ? "f32" : "i32", shape: [...shape] });
-      view(buffer).set(values);
+      arrayOf(buffer).set(values, buffer.address >>> 2);
       return buffer;
     },
     run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P, over = false): Buffer[] {
@@ -207,26 +218,41 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
       if (program === undefined) {
         throw new TypeError(`Cannot run ${kernel.name}: no program named "${kernel.wasm}"`);
       }
-      const types = inputs.map((input) => input.type);
-      const outputs = kernel.outputs(types, params).map((type, at) =>
-        over && kernel.replaces ? inPlaceOf(inputs[kernel.replaces[at]]) : allocate(type)
-      );
-      const { units, grain, integers = [], floats: reals = [], scratchBytes = 0 } = kernel.cpu(types, params);
-      const chunkUnits = chunk(units, grain);
-      const each = blockBytes(scratchBytes);
-      const scratch = scratchBytes > 0 ? heap.allocate(units > chunkUnits ? threads * each : each) : NOWHERE;
+      let launch = launches.find(kernel, inputs, params);
+      if (!launch) {
+        const types = inputs.map(({ type }) => type);
+        launch = launches.keep(
+          kernel,
+          types,
+          params,
+          kernel.outputs(types, params),
+          kernel.cpu(types, params),
+        );
+      }
+      const { outputs: types, units, chunkUnits, scratchBytes, eachScratch } = launch;
+      const replaces = over ? launch.replaces : undefined;
+      const outputs: CpuBuffer[] = [];
+      for (let at = 0; at < types.length; at++) {
+        outputs.push(replaces ? inPlaceOf(inputs[replaces[at]]) : allocate(types[at]));
+      }
+      const scratch = scratchBytes > 0
+        ? heap.allocate(units > chunkUnits ? threads * eachScratch : eachScratch)
+        : NOWHERE;
+      if (launch.words > listWords) growList(launch.words);
       refresh();
       let at = list >>> 2;
+      for (const value of launch.leading) words[at++] = value;
       for (const input of inputs) words[at++] = address(input);
       for (const output of outputs) words[at++] = output.address;
-      for (const value of integers) words[at++] = value;
-      for (const value of reals) floats[at++] = value;
-      exports.run(program, units, chunkUnits, list, threads, scratch, each);
+      for (const value of launch.integers) words[at++] = value;
+      for (const value of launch.floats) floats[at++] = value;
+      exports.run(program, units, chunkUnits, list, threads, scratch, eachScratch);
       if (scratch !== NOWHERE) heap.release(scratch);
       return outputs;
     },
     read(buffer) {
-      return Promise.resolve(view(buffer).slice());
+      const at = address(buffer) >>> 2;
+      return Promise.resolve(arrayOf(buffer).slice(at, at + sizeOf(buffer.type.shape)));
     },
     alias(buffer, shape) {
       if (sizeOf(shape) !== sizeOf(buffer.type.shape)) {
@@ -292,9 +318,4 @@ function refuse(choice: string | Blas | NoBlas, found: NoBlas): NoBlas {
 
 function nameOf(found: Blas | NoBlas): string {
   return "why" in found ? `none (${found.why})` : found.name;
-}
-
-/** Chunk size: at least `grain`, and few enough chunks that taking them costs nothing. */
-function chunk(units: number, grain: number): number {
-  return Math.max(grain, Math.ceil(units / 64));
 }

@@ -270,9 +270,13 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend
       const { scratch = [], tables = [] } = launch;
       const blocks = inputs.map(blockOf);
       // A copy that a read waits for is made later than this kernel runs, and no array is read and written in one pass.
-      const free = over && wanted.length === 0 && launch.over &&
-        kernel.replaces?.every((at) => blocks.indexOf(blocks[at]) === blocks.lastIndexOf(blocks[at]));
-      const replaces = free ? kernel.replaces : undefined;
+      const wouldReplace = over && wanted.length === 0 && launch.over
+        ? kernel.replaces?.(inputs.length)
+        : undefined;
+      const replaces =
+        wouldReplace?.every((at) => blocks.indexOf(blocks[at]) === blocks.lastIndexOf(blocks[at]))
+          ? wouldReplace
+          : undefined;
       const passes = replaces ? launch.over! : launch.passes;
       const outputs = kernel.outputs(types, params).map((type, at) =>
         replaces ? inPlaceOf(inputs[replaces[at]]) : allocate(type)

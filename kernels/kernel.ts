@@ -49,6 +49,8 @@ export interface CpuLaunch {
   readonly units: number;
   /** Least pieces a chunk holds, so that a chunk is worth a thread. */
   readonly grain: number;
+  /** Whole numbers the program reads before its addresses, where they say how many addresses there are. */
+  readonly leading?: readonly number[];
   /** Whole numbers the program reads after its input and output addresses. */
   readonly integers?: readonly number[];
   /** 32-bit floats the program reads after the whole numbers. */
@@ -136,11 +138,11 @@ export interface Kernel<P> {
   /** How its WebAssembly program is started; without it the CPU refuses the kernel. */
   cpu?(inputs: readonly ArrayType[], params: P): CpuLaunch;
   /**
-   * For each output an input of its type, in whose place it may be written. A WebAssembly program then gets one address
-   * twice: whatever it reads of that input to make an element, it reads before it writes the element. WebGPU runs the
-   * launch's `over`.
+   * For each output an input of its type, in whose place it may be written, given the number of inputs. A WebAssembly
+   * program then gets one address twice: whatever it reads of that input to make an element, it reads before it writes the
+   * element. WebGPU runs the launch's `over`.
    */
-  readonly replaces?: readonly number[];
+  replaces?(inputs: number): readonly number[];
   /**
    * Every WGSL program that `gpu` may name. A kernel without `gpu` runs on the CPU alone; WebGPU refuses it by name, and
    * `tensor/on_host.ts` takes it to the CPU where a caller says so.

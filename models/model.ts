@@ -316,9 +316,12 @@ function targetShape(target_T: Int32Array | Float32Array, { T }: Sequences): num
 
 function targetsOf(target_T: Int32Array | Float32Array, { T }: Sequences, backend: Backend): Targets {
   if (target_T instanceof Float32Array) return { count: T };
-  const has_T = Float32Array.from(target_T, (target) => target < 0 ? 0 : 1);
-  const count = has_T.reduce((sum, has) => sum + has, 0);
-  return count === T ? { count } : { count, mask_T: tensor(backend, has_T, [T]) };
+  let count = 0;
+  for (let t = 0; t < T; t++) if (target_T[t] >= 0) count++;
+  if (count === T) return { count };
+  const has_T = new Float32Array(T);
+  for (let t = 0; t < T; t++) has_T[t] = target_T[t] < 0 ? 0 : 1;
+  return { count, mask_T: tensor(backend, has_T, [T]) };
 }
 
 function checkBatch(
@@ -341,11 +344,11 @@ function checkBatch(
       `Cannot run the model: its targets are ${values ? "values, a Float32Array" : "classes, an Int32Array"}`,
     );
   }
-  const id = tokenId_T.find((id) => id < 0 || id >= rows);
+  const id = firstOutside(tokenId_T, 0, rows);
   if (id !== undefined) {
     throw new RangeError(`Cannot run the model: token id ${id} is outside the vocabulary, 0 to ${rows - 1}`);
   }
-  const outside = values ? undefined : target_T?.find((one) => one < -1 || one >= classes);
+  const outside = values || !target_T ? undefined : firstOutside(target_T, -1, classes);
   if (outside !== undefined) {
     throw new RangeError(
       `Cannot run the model: target ${outside} is outside the vocabulary, 0 to ${
@@ -353,6 +356,14 @@ function checkBatch(
       }, or -1 for none`,
     );
   }
+}
+
+/** The first of some numbers that is not from `least` to below `end`; a loop, since every step asks. */
+function firstOutside(values: Int32Array | Float32Array, least: number, end: number): number | undefined {
+  for (let at = 0; at < values.length; at++) {
+    if (values[at] < least || values[at] >= end) return values[at];
+  }
+  return undefined;
 }
 
 function sumByName(layers: readonly { readonly routing: Routing }[]): Record<string, Tensor> {

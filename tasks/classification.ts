@@ -78,7 +78,11 @@ export async function classificationData(made: Classification): Promise<TaskData
   const { name, input_ND, output_VD, class_N, topic_N, topics, D, trainingRows, firstHeldOut } = made;
   const N = class_N.length;
   const V = output_VD.length / D;
-  const targetOf = (rows: Int32Array) => rows.map((row) => class_N[row]);
+  const targetOf = (rows: Int32Array) => {
+    const target_T = new Int32Array(rows.length);
+    for (let at = 0; at < rows.length; at++) target_T[at] = class_N[rows[at]];
+    return target_T;
+  };
   return {
     name,
     digest: await digestOf(

@@ -33,7 +33,12 @@ export function drawRows(rows: number, shape: TrainingShape): (step: number) => 
   const { block, part } = partsOf(rows, shape);
   return (step) => {
     const draws = shape.random.split(step).uniform(shape.batch * shape.length);
-    return Int32Array.from(draws, (draw, at) => Math.floor(at / block) * part + Math.floor(draw * part));
+    // A loop, not Int32Array.from, which takes ten times as long.
+    const rows_T = new Int32Array(draws.length);
+    for (let at = 0; at < draws.length; at++) {
+      rows_T[at] = Math.floor(at / block) * part + Math.floor(draws[at] * part);
+    }
+    return rows_T;
   };
 }
 

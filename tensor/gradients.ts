@@ -6,7 +6,7 @@ import { giveUpRestored } from "./checkpointing.ts";
 import { contextOf, type Segment, type Storage } from "./context.ts";
 import { memory, release } from "./memory.ts";
 import { pass, stage } from "./stage.ts";
-import { carriesGradient, type Parameter, type Tensor, tensor } from "./tensor.ts";
+import { carriesGradient, type Made, type Parameter, type Tensor, tensor } from "./tensor.ts";
 
 /** Parents before children, each once. */
 function sorted(loss: Tensor): Tensor[] {
@@ -107,34 +107,58 @@ async function walkBack(loss: Tensor, params: readonly Parameter[]): Promise<(Te
     if (!holders.get(gradient.storage)) release(gradient);
   }
 
+  /** Hands a node's gradient on to its parents; a promise only where a pullback is one. */
+  function passOn(made: Made, gradient: Tensor, at = 0): Promise<void> | undefined {
+    const { from, pullbacks, versions } = made;
+    for (; at < from.length; at++) {
+      const parent = from[at], next = at + 1;
+      refuseAssigned(parent, versions[at]);
+      const found = pull(pullbacks[at], gradient);
+      if (found instanceof Promise) {
+        return found.then((later) => {
+          deliverTo(parent, later);
+          return passOn(made, gradient, next);
+        });
+      }
+      deliverTo(parent, found);
+    }
+  }
+  function deliverTo(parent: Tensor, found: Tensor): void {
+    if (!sameShape(found.shape, parent.shape)) {
+      throw new RangeError(
+        `Cannot add a gradient of shape ${shapeText(found.shape)} to a value of shape ${
+          shapeText(parent.shape)
+        }`,
+      );
+    }
+    deliver(parent, found);
+  }
+
   const one = tensor(backend, [1], loss.shape);
   hold(one);
   byNode.set(loss, one);
   const context = contextOf(backend);
   let inside: Segment | null = null;
-  for (const node of sorted(loss).reverse()) {
+  const order = sorted(loss);
+  for (let at = order.length - 1; at >= 0; at--) {
+    const node = order[at], { made } = node;
     const gradient = byNode.get(node);
-    if (gradient === undefined || node.made === undefined) continue;
-    const { from, pullbacks, versions, segment } = node.made;
-    if (segment !== inside) giveUpRestored(context);
-    inside = segment;
-    for (let at = 0; at < from.length; at++) {
-      refuseAssigned(from[at], versions[at]);
-      const found = await stage(backend, node.made.stage, () => pull(pullbacks[at], gradient));
-      if (shapeText(found.shape) !== shapeText(from[at].shape)) {
-        throw new RangeError(
-          `Cannot add a gradient of shape ${shapeText(found.shape)} to a value of shape ${
-            shapeText(from[at].shape)
-          }`,
-        );
-      }
-      stage(backend, node.made.stage, () => deliver(from[at], found));
-    }
+    if (gradient === undefined || made === undefined) continue;
+    if (made.segment !== inside) giveUpRestored(context);
+    inside = made.segment;
+    const passing = stage(backend, made.stage, () => passOn(made, gradient));
+    if (passing) await passing;
     byNode.delete(node);
     drop(gradient);
   }
   giveUpRestored(context);
   return params.map((param) => byNode.get(param) ?? null);
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
+  return true;
 }
 
 /** Its old values are gone, and the gradient at the new ones belongs to no loss that was computed. */

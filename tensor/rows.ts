@@ -100,7 +100,7 @@ export function embedding(table_RD: Tensor, index_N: Tensor): Tensor {
 }
 
 function everyRow(x_ND: Tensor): Tensor {
-  return tensor(x_ND.backend, Int32Array.from({ length: x_ND.shape[0] }, (_, at) => at), [x_ND.shape[0]]);
+  return wholeNumbers(x_ND, [x_ND.shape[0]], (at) => at);
 }
 
 /**

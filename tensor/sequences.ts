@@ -98,13 +98,6 @@ export function paddedPlaces({ B, longest, length_B, offset_B1 }: Sequences): In
   return token_P;
 }
 
-/** Which sequence each token belongs to, i32 [T]. */
-export function sequenceOfRow({ T, B, offset_B1 }: Sequences): Int32Array {
-  const sequence_T = new Int32Array(T);
-  for (let b = 0; b < B; b++) sequence_T.fill(b, offset_B1[b], offset_B1[b + 1]);
-  return sequence_T;
-}
-
 /** The offsets on a device, i32 [B + 1]. */
 export function offsetsOn(backend: Backend, { offset_B1 }: Sequences): Tensor {
   return tensor(backend, offset_B1, [offset_B1.length]);

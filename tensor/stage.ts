@@ -51,7 +51,8 @@ export function currentStage(backend: Backend): string {
  */
 export function stage<T>(backend: Backend, name: string, body: () => T): T {
   const context = contextOf(backend);
-  return within(context, { ...context.place, stage: name }, body);
+  const { place } = context;
+  return place.stage === name ? body() : within(context, { pass: place.pass, stage: name }, body);
 }
 
 /**
@@ -69,7 +70,8 @@ export function stage<T>(backend: Backend, name: string, body: () => T): T {
  */
 export function pass<T>(backend: Backend, name: string, body: () => T): T {
   const context = contextOf(backend);
-  return within(context, { ...context.place, pass: name }, body);
+  const { place } = context;
+  return place.pass === name ? body() : within(context, { pass: name, stage: place.stage }, body);
 }
 
 /**

@@ -106,28 +106,38 @@ function storageOf(backend: Backend, buffer: Buffer, parameter: string | null = 
   };
 }
 
-function wrap(backend: Backend, given: Buffer, storage: Storage, made?: Made): Tensor {
-  const { shape, dtype } = given.type;
-  let [whole, buffer] = [storage.buffer, given];
-  const tensor: Tensor = {
-    shape,
-    dtype,
-    backend,
-    get buffer() {
-      const now = valuesOf(storage);
-      if (now !== whole) [whole, buffer] = [now, backend.alias(now, shape)];
-      return buffer;
-    },
-    storage,
-    version: storage.version,
-    trainable: false,
-    async read() {
-      refuseStale("read", tensor);
-      return await backend.read(tensor.buffer);
-    },
-    ...(made ? { made } : {}),
-  };
-  return tensor;
+/** What every op makes: one shape of object, so that engines read its fields fast. */
+class Value implements Tensor {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly version: number;
+  readonly trainable = false;
+  declare readonly made?: Made;
+  /** The storage's array that `shown` is a view of: values that were given up come back in another. */
+  private whole: Buffer;
+
+  constructor(readonly backend: Backend, private shown: Buffer, readonly storage: Storage, made?: Made) {
+    this.shape = shown.type.shape;
+    this.dtype = shown.type.dtype;
+    this.version = storage.version;
+    this.whole = storage.buffer;
+    if (made) this.made = made;
+  }
+
+  get buffer(): Buffer {
+    const now = valuesOf(this.storage);
+    if (now !== this.whole) [this.whole, this.shown] = [now, this.backend.alias(now, this.shape)];
+    return this.shown;
+  }
+
+  async read(): Promise<HostArray> {
+    refuseStale("read", this);
+    return await this.backend.read(this.buffer);
+  }
+}
+
+function wrap(backend: Backend, buffer: Buffer, storage: Storage, made?: Made): Tensor {
+  return new Value(backend, buffer, storage, made);
 }
 
 /** True for a tensor whose values are no longer there. */
@@ -317,14 +327,17 @@ function run<P>(
     if (input.backend !== backend) refuseStranger(nameOf(kernel, params), backend, input);
   }
   const context = contextOf(backend);
-  const before = backend.counts?.dispatches ?? 0;
+  const { counts } = backend, { segment } = context;
+  const before = counts?.dispatches ?? 0;
   // What computes activations again reads its inputs: they are not written over.
-  const instead = over && context.segment === null;
-  const buffers = backend.run(kernel, inputs.map((input) => input.buffer), params, instead);
-  if (instead) { for (const at of kernel.replaces ?? []) uncount(inputs[at].storage); }
-  const made = buffers.map((buffer) => owned(backend, buffer));
-  if (backend.counts) bookDispatches(context, backend.counts.dispatches - before);
-  const { segment } = context;
+  const instead = over && segment === null;
+  const buffers: Buffer[] = [];
+  for (const input of inputs) buffers.push(input.buffer);
+  const outputs = backend.run(kernel, buffers, params, instead);
+  if (instead) { for (const at of kernel.replaces?.(inputs.length) ?? []) uncount(inputs[at].storage); }
+  const made: Tensor[] = [];
+  for (const buffer of outputs) made.push(owned(backend, buffer));
+  if (counts) bookDispatches(context, counts.dispatches - before);
   if (segment) noteCall({ kernel, params, inputs, outputs: made, segment });
   return made;
 }
@@ -397,17 +410,16 @@ export function differentiable(
   parents: readonly (readonly [Tensor, Pullback])[],
   activation?: FusedActivation,
 ): Tensor {
-  const live = parents.filter(([parent]) => carriesGradient(parent));
-  if (live.length === 0) return result;
-  const { place, segment } = contextOf(result.backend);
-  const made: Made = {
-    from: live.map(([parent]) => parent),
-    pullbacks: live.map(([, pullback]) => pullback),
-    versions: live.map(([{ storage }]) => storage.version),
-    stage: place.stage,
-    segment,
-    activation,
-  };
+  const from: Tensor[] = [], pullbacks: Pullback[] = [], versions: number[] = [];
+  for (const [parent, pullback] of parents) {
+    if (!carriesGradient(parent)) continue;
+    from.push(parent);
+    pullbacks.push(pullback);
+    versions.push(parent.storage.version);
+  }
+  if (from.length === 0) return result;
+  const { place: { stage }, segment } = contextOf(result.backend);
+  const made: Made = { from, pullbacks, versions, stage, segment, activation };
   return wrap(result.backend, result.buffer, result.storage, made);
 }
 
@@ -492,19 +504,19 @@ export function dims<const Names extends string, Known extends string = never>(
   names: Names,
   known?: Readonly<Record<Known, number>>,
 ): Record<Letters<Names> | Known, number> {
-  const letters = [...names];
-  if (letters.length !== x.shape.length) {
-    throw new RangeError(`Cannot read shape ${shapeText(x.shape)} as [${letters.join(", ")}]`);
+  if (names.length !== x.shape.length) {
+    throw new RangeError(`Cannot read shape ${shapeText(x.shape)} as [${[...names].join(", ")}]`);
   }
   const bound: Record<string, number> = { ...known };
-  letters.forEach((name, axis) => {
-    if (name in bound && bound[name] !== x.shape[axis]) {
+  for (let axis = 0; axis < names.length; axis++) {
+    const name = names[axis], found = bound[name];
+    if (found !== undefined && found !== x.shape[axis]) {
       throw new RangeError(
-        `Cannot read shape ${shapeText(x.shape)} as [${letters.join(", ")}]: ${name} is ${bound[name]}`,
+        `Cannot read shape ${shapeText(x.shape)} as [${[...names].join(", ")}]: ${name} is ${found}`,
       );
     }
     bound[name] = x.shape[axis];
-  });
+  }
   return bound;
 }
 

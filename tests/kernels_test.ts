@@ -286,7 +286,7 @@ async function checkReplacing(
   const made = backend.run(kernel, given, each.params, true);
   assertEquals(
     made.map((buffer) => (buffer as Addressed).address),
-    kernel.replaces!.map((at) => (given[at] as Addressed).address),
+    kernel.replaces!(given.length).map((at) => (given[at] as Addressed).address),
   );
   for (const [at, buffer] of made.entries()) {
     assertEquals(buffer.type, want[at].type);

@@ -140,11 +140,11 @@ gpuTest("reads called together share one submit and one wait", async () => {
 
 gpuTest("what an output may replace is left alone where another input is the same array", async () => {
   const backend = await shared();
-  const params = { learningRate: 0.5, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0, step: 1 };
+  const params = { learningRate: 0.5, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: [0], step: 1 };
   // The parameter is its own gradient: written in place, it would be read and written in one dispatch.
   const upload = (...values: number[]) => backend.upload(Float32Array.from(values), [values.length]);
   const [weight, first, second, scale] = [upload(1, 2, -3), upload(0, 0, 0), upload(0, 0, 0), upload(1)];
-  const outputs = backend.run(all.adamw, [weight, weight, first, second, scale], params, true);
+  const outputs = backend.run(all.adamw, [scale, weight, weight, first, second], params, true);
   const [next, mean] = await Promise.all([backend.read(outputs[0]), backend.read(outputs[1])]);
   // A first step is the learning rate long, against the gradient's sign.
   next.forEach((value, at) => assertAlmostEquals(value, [0.5, 1.5, -2.5][at], 1e-5));
@@ -269,7 +269,7 @@ gpuTest("loops of more than 65,535 trips are split: every entry of a long sum co
   const size = 6_000_000;
   const x = backend.upload(new Float32Array(size).fill(1), [size]);
   const [sum] = backend.run(all.sumLast, [x], {});
-  const [squares] = backend.run(all.sumSquares, [x], {});
+  const [squares] = backend.run(all.sumSquares, [x], { arrays: 1 });
   const columns = backend.alias(x, [size / 2, 2]);
   const [pair] = backend.run(all.sumFirst, [columns], {});
   const found = await Promise.all([sum, squares, pair].map((buffer) => backend.read(buffer)));

@@ -45,12 +45,11 @@ export function checkAssignments(read: ReadRouting): void {
 
 function checkRanges(read: ReadRouting): void {
   const { token_N, wanted_N, expert_N, T, spec: { E } } = read;
+  const refuseExpert = (what: string, value: number, n: number) =>
+    refuse(read, `${what} is ${value} for assignment ${n}; experts are 0 to ${E - 1}, or -1 for none`);
   for (let n = 0; n < expert_N.length; n++) {
-    for (const [what, value] of [["expert_N", expert_N[n]], ["wanted_N", wanted_N[n]]] as const) {
-      if (value < -1 || value >= E) {
-        refuse(read, `${what} is ${value} for assignment ${n}; experts are 0 to ${E - 1}, or -1 for none`);
-      }
-    }
+    if (expert_N[n] < -1 || expert_N[n] >= E) refuseExpert("expert_N", expert_N[n], n);
+    if (wanted_N[n] < -1 || wanted_N[n] >= E) refuseExpert("wanted_N", wanted_N[n], n);
     if (token_N[n] < 0 || token_N[n] >= T) {
       refuse(read, `token_N is ${token_N[n]} for assignment ${n}; tokens are 0 to ${T - 1}`);
     }
@@ -61,8 +60,10 @@ function checkRanges(read: ReadRouting): void {
 function checkLayout(read: ReadRouting): void {
   const { choices } = read.routing;
   if (choices === null) return;
-  const n = read.token_N.findIndex((token, at) => token !== Math.floor(at / choices));
-  if (n < 0) return;
+  const { token_N } = read;
+  let n = 0;
+  while (n < token_N.length && token_N[n] === Math.floor(n / choices)) n++;
+  if (n === token_N.length) return;
   refuse(
     read,
     `token_N is ${
@@ -81,10 +82,10 @@ function checkPerToken(read: ReadRouting): void {
   for (let n = 0; n < token_N.length; n++) {
     if (wanted_N[n] >= 0 || expert_N[n] >= 0) counts[token_N[n]]++;
   }
-  const token = counts.findIndex((count) =>
-    count > K || (perToken === "exactly K" && count !== K && count !== 0)
-  );
-  if (token < 0) return;
+  const exactly = perToken === "exactly K";
+  let token = 0;
+  while (token < T && counts[token] <= K && !(exactly && counts[token] !== K && counts[token] !== 0)) token++;
+  if (token === T) return;
   refuse(
     read,
     `token ${token} goes to ${

@@ -82,20 +82,22 @@ export function createAdamW(
     update(gradients, learningRate, step) {
       const found = names.map((name) => gradientOf(gradients, name));
       using scope = memory(found[0].backend);
-      let squares: Tensor[] = [];
-      for (const gradient of found) {
-        squares = apply(kernels.sumSquares, [gradient, ...squares], {});
-      }
+      const squares = apply(kernels.sumSquares, found, { arrays: found.length });
       const [norm, scale] = apply(kernels.clipScale, squares, { maximum: maximumNorm });
+      const inputs = [scale];
+      const weightDecays: number[] = [];
       for (const [at, name] of names.entries()) {
         const { first, second } = moments[name];
-        const decay = params[name].decays ? weightDecay : 0;
-        const inputs = [params[name], found[at], first, second, scale];
-        const constants = { learningRate, beta1, beta2, epsilon, weightDecay: decay, step: step + 1 };
-        const [next, nextFirst, nextSecond] = applyOver(kernels.adamw, inputs, constants);
-        params[name].assign(next);
-        first.assign(nextFirst);
-        second.assign(nextSecond);
+        inputs.push(params[name], found[at], first, second);
+        weightDecays.push(params[name].decays ? weightDecay : 0);
+      }
+      const constants = { learningRate, beta1, beta2, epsilon, weightDecay: weightDecays, step: step + 1 };
+      const updated = applyOver(kernels.adamw, inputs, constants);
+      for (const [at, name] of names.entries()) {
+        const { first, second } = moments[name];
+        params[name].assign(updated[3 * at]);
+        first.assign(updated[3 * at + 1]);
+        second.assign(updated[3 * at + 2]);
       }
       return scope.keep(norm);
     },

@@ -1,21 +1,51 @@
-// A unit is a block of 1024 elements.
+// A unit is a block of 1024 elements of one array; the blocks of all arrays are counted one after the other.
 import { address, float, integer } from "../parts/arguments.as";
 import { multiplyAdd } from "../parts/gemm.as";
 import { loadFirst, storeFirst } from "../parts/math.as";
 
+// Words of the list: the number of arrays, the size of each, addresses (factor; p, g, m and v of each; then p', m' and
+// v' of each), constants, and each array's decay.
+const SIZES: i32 = 1;
+
+// @ts-ignore: decorator
+@inline
+function blocksOf(size: i32): i32 {
+  return (size + 1023) >> 10;
+}
+
 export function adamw(from: i32, to: i32, list: usize): void {
-  const start = from << 10, count = min(to << 10, integer(list, 8)) - start;
+  const arrays = integer(list, 0);
+  let array = 0, first = 0;
+  for (let unit = from; unit < to;) {
+    const size = integer(list, SIZES + array), blocks = blocksOf(size);
+    if (unit >= first + blocks) {
+      first += blocks;
+      array++;
+      continue;
+    }
+    const end = min(to, first + blocks);
+    step(list, arrays, array, (unit - first) << 10, min((end - first) << 10, size));
+    unit = end;
+  }
+}
+
+/** Elements `start` to `end` of one array. */
+function step(list: usize, arrays: i32, array: i32, start: i32, end: i32): void {
+  const given = SIZES + arrays, own = given + 1 + 4 * array, made = given + 1 + 4 * arrays + 3 * array;
+  const constants = given + 1 + 7 * arrays;
   const offset = <usize>start << 2;
-  let p = address(list, 0) + offset, g = address(list, 1) + offset;
-  let m = address(list, 2) + offset, v = address(list, 3) + offset;
-  let p1 = address(list, 5) + offset, m1 = address(list, 6) + offset, v1 = address(list, 7) + offset;
-  const scale = v128.load_splat<f32>(address(list, 4));
-  const beta1 = f32x4.splat(float(list, 9)), rest1 = f32x4.splat(float(list, 10));
-  const beta2 = f32x4.splat(float(list, 11)), rest2 = f32x4.splat(float(list, 12));
-  const rate = f32x4.splat(float(list, 13)), root = f32x4.splat(float(list, 14));
-  const epsilon = f32x4.splat(float(list, 15)), decay = f32x4.splat(float(list, 16));
-  for (let i = 0; i < count; i += 4) {
-    const left = count - i, whole = left >= 4;
+  let p = address(list, own) + offset, g = address(list, own + 1) + offset;
+  let m = address(list, own + 2) + offset, v = address(list, own + 3) + offset;
+  let p1 = address(list, made) + offset, m1 = address(list, made + 1) + offset, v1 = address(list, made + 2) + offset;
+  const scale = v128.load_splat<f32>(address(list, given));
+  const beta1 = f32x4.splat(float(list, constants)), rest1 = f32x4.splat(float(list, constants + 1));
+  const beta2 = f32x4.splat(float(list, constants + 2)), rest2 = f32x4.splat(float(list, constants + 3));
+  const rate = f32x4.splat(float(list, constants + 4)), root = f32x4.splat(float(list, constants + 5));
+  const epsilon = f32x4.splat(float(list, constants + 6));
+  const decay = f32x4.splat(float(list, constants + 7 + array));
+  let left = end - start;
+  for (; left > 0; left -= 4) {
+    const whole = left >= 4;
     const weight = whole ? v128.load(p) : loadFirst(p, left, scale);
     const gradient = f32x4.mul(whole ? v128.load(g) : loadFirst(g, left, scale), scale);
     const oldMean = whole ? v128.load(m) : loadFirst(m, left, scale);

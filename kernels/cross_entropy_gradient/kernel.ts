@@ -36,7 +36,7 @@ export const crossEntropyGradient: Kernel<Record<string, never>> = {
     }
   },
   wasm: "crossEntropyGradient",
-  replaces: [0],
+  replaces: () => [0],
   cpu(inputs) {
     const { T, V } = bind(inputs);
     return { units: T, grain: grainFor(V + 20), integers: [V] };

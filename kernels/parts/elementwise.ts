@@ -1,7 +1,8 @@
 // What kernels that treat every element alike share: blocks of 1024 elements as units, and the check of equal shapes.
 import { type ArrayType, type CpuLaunch, shapeText, sizeOf } from "../kernel.ts";
 
-const BLOCK = 1024;
+/** Elements of a unit. */
+export const BLOCK = 1024;
 
 /** Units of 1024 elements; `nanoseconds` an element takes sets how many make a chunk worth a thread's while. */
 export function elementwise(

@@ -1,5 +1,5 @@
-// y[b] = sum of x[i]^2 over block b of x [size], y[0] with `before` if it goes on from that. One workgroup a block; their
-// sums are summed by sum_last's program.
+// y[b] = sum of x[i]^2 over block b of x [size], y[0] with `before`, the sum of the arrays so far, if there are any. One
+// workgroup a block; their sums are summed by sum_last's program.
 
 override GOES_ON: bool;
 

@@ -1,6 +1,6 @@
 // Where tokens come from and where experts live: what a router may know of the machine it runs on. Plain data, so that
 // one process can route as if it were many ranks.
-import { sequenceOfRow, type Sequences } from "../../tensor/sequences.ts";
+import type { Sequences } from "../../tensor/sequences.ts";
 
 /** Ranks, the nodes they sit in, the home of each token and the place of each expert. */
 export interface Topology {
@@ -47,10 +47,17 @@ export function layOut({ sequences, E, ranks, ranksPerNode }: TopologyShape): To
   }
   return {
     ranks,
-    homeRank_T: sequenceOfRow(sequences).map((b) => blockOf(b, sequences.B, ranks)),
+    homeRank_T: homesOf(sequences, ranks),
     rankOfExpert_E: Int32Array.from({ length: E }, (_, e) => blockOf(e, E, ranks)),
     nodeOfRank_R: Int32Array.from({ length: ranks }, (_, r) => Math.floor(r / ranksPerNode)),
   };
+}
+
+/** Rank of every token: that of its sequence. */
+function homesOf({ T, B, offset_B1 }: Sequences, ranks: number): Int32Array {
+  const homeRank_T = new Int32Array(T);
+  for (let b = 0; b < B; b++) homeRank_T.fill(blockOf(b, B, ranks), offset_B1[b], offset_B1[b + 1]);
+  return homeRank_T;
 }
 
 /** Block of one of `count` things cut into `blocks` blocks whose sizes differ by one at most. */
