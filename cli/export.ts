@@ -5,6 +5,8 @@ import { lookAt } from "../formats/files.ts";
 import { openOnnx } from "../formats/onnx_session.ts";
 import { writeOnnx } from "../formats/onnx_write.ts";
 import { readSafetensors } from "../formats/safetensors.ts";
+import { INDEX_ENDING, readShardedSafetensors } from "../formats/safetensors_index.ts";
+import { writeShardedSafetensors } from "../formats/safetensors_shards.ts";
 import { type TensorToMake, writeSafetensors } from "../formats/safetensors_write.ts";
 import type { Backend } from "../kernels/kernel.ts";
 import type { Model } from "../models/model.ts";
@@ -15,6 +17,7 @@ import { rowsOf } from "../models/spec.ts";
 import { random } from "../tensor/random.ts";
 import { type LoadedModel, loadModel } from "../training/load_model.ts";
 import { routerStates } from "../training/model_weights.ts";
+import { besideWeights } from "../training/saved_model.ts";
 import { changedModel } from "./changed_model.ts";
 import { keptModelOptions, namedRun, openForModel, runNote } from "./kept_model.ts";
 import { type CommandLine, runTask, valueOf, wholeNumberOf, type Words } from "./options.ts";
@@ -45,6 +48,10 @@ export const exportLine: CommandLine = {
         "tokens of the longest sequence that the ONNX model takes (default: 2048, or train.length if more)",
       value: "N",
     },
+    "shard-size": {
+      about: "several safetensors files of at most so many MiB, with an index that makes one model of them",
+      value: "MIB",
+    },
     set: {
       about: "an option of the router, like switch.capacityRule=dropless (repeatable)",
       value: "PATH=VALUE",
@@ -72,6 +79,8 @@ export interface ExportChoice {
   readonly format: typeof formats[number];
   readonly target: Target;
   readonly longest: number | null;
+  /** MiB of a file; null = one file. */
+  readonly shardSize: number | null;
   readonly set: readonly string[];
   readonly out: string | null;
 }
@@ -91,12 +100,18 @@ export function readExport(words: Words, stands: string | null): ExportChoice {
     format: chosen("format", format, formats),
     target: chosen("target", target, targets),
     longest: wholeNumberOf(words, "longest", 1, 1_000_000),
+    shardSize: wholeNumberOf(words, "shard-size", 1, 2 ** 30),
     set: words.values.set,
     out: valueOf(words, "out"),
   };
   const ofOnnx = ["target", "longest"].find((option) => valueOf(words, option) !== null);
   if (choice.format !== "onnx" && ofOnnx) {
     throw new RangeError(`Cannot use --${ofOnnx} with --format ${format}: only ONNX models have one`);
+  }
+  if (choice.format !== "safetensors" && choice.shardSize !== null) {
+    throw new RangeError(
+      `Cannot use --shard-size ${choice.shardSize} with --format ${choice.format}: choose --format safetensors`,
+    );
   }
   return choice;
 }
@@ -173,7 +188,7 @@ async function sizeOf(out: string, files: readonly string[]): Promise<string> {
   return `${(sizes.reduce((sum, { bytes }) => sum + bytes, 0) / 2 ** 20).toFixed(1)} MiB`;
 }
 
-const writeAsSafetensors: Writer = async (model, loaded, { out }) => {
+const writeAsSafetensors: Writer = async (model, loaded, { out, shardSize }) => {
   const tensors: Record<string, TensorToMake> = {};
   for (const [name, param] of Object.entries(model.params)) {
     tensors[name] = { dtype: "F32", shape: param.shape, data: () => param.read() };
@@ -181,16 +196,30 @@ const writeAsSafetensors: Writer = async (model, loaded, { out }) => {
   for (const [name, { values, shape }] of Object.entries(routerStates(model.routers))) {
     tensors[name] = { dtype: "F32", shape, data: () => values };
   }
-  await writeSafetensors(out, tensors, { format: "pt", ...textsOf(loaded) });
-  const file = await readSafetensors(out);
+  const { input, target } = model.spec;
+  const data = { input, output: target, vocabulary: loaded.vocabulary };
+  const beside = besideWeights(loaded.config, data, loaded);
+  for (const [name, { values, shape }] of Object.entries(beside.tensors)) {
+    tensors[name] = { dtype: "I32", shape, data: () => values };
+  }
+  const metadata = { format: "pt", ...beside.metadata };
+  const path = shardSize === null
+    ? out
+    : `${out.replace(/\.safetensors(\.index\.json)?$/, "")}${INDEX_ENDING}`;
+  const files = shardSize === null
+    ? []
+    : await writeShardedSafetensors(path, tensors, { shardBytes: shardSize * 2 ** 20, metadata });
+  if (shardSize === null) await writeSafetensors(path, tensors, metadata);
+  const file = shardSize === null ? await readSafetensors(path) : await readShardedSafetensors(path);
   for (const [name, { data }] of Object.entries(tensors)) {
     const [read, wanted] = [await file.bytes(name), await data()];
     const bytes = new Uint8Array(wanted.buffer, wanted.byteOffset, wanted.byteLength);
     if (read.some((byte, at) => byte !== bytes[at])) {
-      throw new Error(`Cannot vouch for ${out}: "${name}" differs`);
+      throw new Error(`Cannot vouch for ${path}: "${name}" differs`);
     }
   }
-  return [`${out}: ${Object.keys(tensors).length} tensors, read back as they are`];
+  const others = files.length === 0 ? "" : `, in ${files.join(", ")} beside it`;
+  return [`${path}: ${Object.keys(tensors).length} tensors${others}, read back as they are`];
 };
 
 /** Where a model comes from, as files keep it. */

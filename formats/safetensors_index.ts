@@ -1,4 +1,5 @@
 // A model in several safetensors files: its index, model.safetensors.index.json, says which file holds which tensor.
+import type { ByteSource } from "./byte_source.ts";
 import { isWeb, openSource, type Place } from "./open_source.ts";
 import { readSafetensors, type Safetensors } from "./safetensors.ts";
 import { HEADER_LIMIT, type TensorInfo } from "./safetensors_header.ts";
@@ -28,16 +29,7 @@ export async function readShardedSafetensors(
   index: Place,
   shard: (file: string) => Place = neighbourOf(index),
 ): Promise<Safetensors> {
-  const source = await openSource(index);
-  const refuse = (why: string): never => {
-    throw new RangeError(`Cannot read ${source.name}: ${why}`);
-  };
-  if (source.bytes > HEADER_LIMIT) {
-    refuse(`it has ${source.bytes} bytes, more than an index of ${HEADER_LIMIT}`);
-  }
-  const bytes = new Uint8Array(source.bytes);
-  await source.read(0, bytes);
-  const fileOf = weightMap(bytes, refuse);
+  const { source, fileOf, refuse } = await readIndex(index);
   const names = [...new Set(fileOf.values())];
   const opened = await Promise.all(
     names.map(async (file) => [file, await readSafetensors(shard(file))] as const),
@@ -60,6 +52,35 @@ export async function readShardedSafetensors(
     bytes: async (tensor, part) => await holder(tensor).bytes(tensor, part),
     floats: async (tensor, part) => await holder(tensor).floats(tensor, part),
   };
+}
+
+/** Files that an index names. @throws As {@linkcode readShardedSafetensors} does of a damaged index. */
+export async function shardsOfIndex(index: Place): Promise<string[]> {
+  return [...new Set((await readIndex(index)).fileOf.values())];
+}
+
+async function readIndex(
+  index: Place,
+): Promise<{ readonly source: ByteSource; readonly fileOf: ReadonlyMap<string, string>; refuse: Refuse }> {
+  const source = await openSource(index);
+  const refuse: Refuse = (why) => {
+    throw new RangeError(`Cannot read ${source.name}: ${why}`);
+  };
+  if (source.bytes > HEADER_LIMIT) {
+    refuse(`it has ${source.bytes} bytes, more than an index of ${HEADER_LIMIT}`);
+  }
+  const bytes = new Uint8Array(source.bytes);
+  await source.read(0, bytes);
+  return { source, fileOf: weightMap(bytes, refuse), refuse };
+}
+
+/** How an index is named, behind the name that its files begin with. */
+export const INDEX_ENDING = ".safetensors.index.json";
+
+/** True for what is named as an index is. */
+export function isIndex(place: Place): boolean {
+  const path = place instanceof URL ? place.pathname : place;
+  return typeof path === "string" && path.endsWith(INDEX_ENDING);
 }
 
 /** The file of each tensor, as an index says it. */

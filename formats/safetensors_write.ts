@@ -124,7 +124,7 @@ function arrange(
   let end = 0;
   for (const name of names) {
     const { dtype, shape, data } = tensors[name];
-    const bytes = typeof data === "function" ? sizeOf(dtype, shape) : data.byteLength;
+    const bytes = bytesOfTensor(tensors[name]);
     members.push(member(name, { dtype, shape, data_offsets: [end, end += bytes] }));
     entries.push({ name, bytes, data });
   }
@@ -142,7 +142,9 @@ function member(name: string, value: unknown): string {
   return `${JSON.stringify(name)}:${JSON.stringify(value)}`;
 }
 
-function sizeOf(dtype: SafetensorsDtype, shape: readonly number[]): number {
+/** Bytes that a tensor takes in a file. */
+export function bytesOfTensor({ dtype, shape, data }: TensorToWrite | TensorToMake): number {
+  if (typeof data !== "function") return data.byteLength;
   return shape.reduce((product, size) => product * size, 1) * bitsOf(dtype) / 8;
 }
 

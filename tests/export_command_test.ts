@@ -103,8 +103,23 @@ Deno.test("safetensors hold what the model has, and what its router carries", as
     [path, router.state!().bias] as const
   );
   for (const [path, bias] of states) assertEquals(await file.floats(`state.${path}.bias`), bias);
-  const count = Object.keys(loaded.model.params).length + states.length;
+  // And how often each token occurs.
+  const count = Object.keys(loaded.model.params).length + states.length + 1;
   assertEquals(out, `${folder}/copy.safetensors: ${count} tensors, read back as they are\n`);
+});
+
+Deno.test("safetensors of several files are one model, which is loaded by its index", async () => {
+  const { code, out, error } = await exporting(
+    ...["deepseek-seed0", "--format", "safetensors", "--shard-size", "1", "--out", "parts.safetensors"],
+  );
+  assertEquals([code, error], [0, ""]);
+  assertMatch(
+    out,
+    /parts\.safetensors\.index\.json: \d+ tensors, in parts-00001-of-0000\d\.safetensors.* beside it, read back/,
+  );
+  using loaded = await loadModel(`${folder}/parts.safetensors.index.json`, { backend });
+  using whole = await loadModel(`${folder}/deepseek-seed0`, { backend });
+  assertEquals(await loaded.look(Int32Array.of(1, 2, 3)), await whole.look(Int32Array.of(1, 2, 3)));
 });
 
 const page = await Deno.readTextFile(new URL("docs/onnx.md", root));
@@ -165,6 +180,7 @@ Deno.test("mistakes are said in one sentence", async () => {
     [["a", "--format", "onxn"], "Cannot use --format onxn: there are onnx, safetensors"],
     [["a", "--target", "gpu"], "Cannot use --target gpu: there are fused, portable, dense"],
     [["a", "--longest", "0"], "Cannot use --longest 0"],
+    [["a", "--shard-size", "9"], "Cannot use --shard-size 9 with --format onnx: choose --format safetensors"],
     [["a", "--format", "safetensors", "--longest", "9"], "Cannot use --longest with --format safetensors"],
   ];
   for (const [words, why] of refusals) assertThrows(() => read(...words), RangeError, why);

@@ -5,23 +5,8 @@ import { cpu } from "../cpu/backend.ts";
 import { recordRows, recordText } from "../training/record_text.ts";
 import { openRunStore } from "../training/run_store.ts";
 import { train } from "../training/train.ts";
+import { fillDiskAfter } from "./full_disk.ts";
 import { least, madeUpData, tinyConfig } from "./run_configs.ts";
-
-/** Lets `writes` writes to files through, then half of one; all after that fail as on a full disk. Undone by the result. */
-function fillDiskAfter(writes: number): { readonly undo: () => void; readonly left: () => number } {
-  const whole = Deno.FsFile.prototype.write;
-  let left = writes;
-  Deno.FsFile.prototype.write = async function (this: Deno.FsFile, bytes: Uint8Array): Promise<number> {
-    if (left > 0) {
-      left--;
-      return await whole.call(this, bytes);
-    }
-    if (left === 0) await whole.call(this, bytes.subarray(0, bytes.length >> 1));
-    left = -1;
-    throw Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" });
-  };
-  return { undo: () => void (Deno.FsFile.prototype.write = whole), left: () => left };
-}
 
 Deno.test("a disk that fills up at any write loses nothing that was saved, and is named", async () => {
   const backend = await cpu({ threads: 1 });

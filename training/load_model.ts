@@ -2,7 +2,8 @@
 import type { Vocabulary } from "../data/vocabulary.ts";
 import { filesUnder, isMissing } from "../formats/files.ts";
 import { isWeb, type Place } from "../formats/open_source.ts";
-import { readSafetensors } from "../formats/safetensors.ts";
+import { readSafetensors, type Safetensors } from "../formats/safetensors.ts";
+import { isIndex, readShardedSafetensors } from "../formats/safetensors_index.ts";
 import type { Backend } from "../kernels/kernel.ts";
 import { createModel, type Model } from "../models/model.ts";
 import { fork } from "../tensor/context.ts";
@@ -48,7 +49,8 @@ export interface LoadOptions {
 
 /**
  * Loads a model that a run kept (`--save`), or that {@linkcode Trainer.saveModel} wrote.
- * @param place The file, its path without the ending, an address, a Blob, bytes; or a folder of results that holds one.
+ * @param place The file, its path without the ending, an address, a Blob, bytes; the index of several files
+ * (`NAME.safetensors.index.json`); or a folder of results that holds one.
  * @throws {RangeError} when the file is damaged, was saved without its config, or does not fit it, or a folder holds no
  * model or several; {Error} when it cannot be read, saying why.
  * @example
@@ -78,7 +80,7 @@ export async function loadModel(
   { backend, expertCacheBytes }: LoadOptions,
 ): Promise<LoadedModel> {
   const { found, called, refuse } = await foundAt(place);
-  const opened = await readSafetensors(found, called);
+  const opened = await openTensors(found, called);
   const inMemory = expertCacheBytes === undefined;
   const file = await readTensors(opened, (name) => inMemory || !isOfExperts(name));
   const { config, origin } = textsOf(file, refuse);
@@ -133,7 +135,12 @@ export async function loadModel(
  */
 export async function readModelConfig(place: Place): Promise<RunConfig> {
   const { found, called, refuse } = await foundAt(place);
-  return textsOf(await readSafetensors(found, called), refuse).config;
+  return textsOf(await openTensors(found, called), refuse).config;
+}
+
+/** One file, or those of an index. */
+function openTensors(found: Place, called: string): Promise<Safetensors> {
+  return isIndex(found) ? readShardedSafetensors(found) : readSafetensors(found, called);
 }
 
 /** The file that a place means, what errors call it, and how it is refused. */

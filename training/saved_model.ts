@@ -37,18 +37,35 @@ const COUNTS = "task.tokenCount";
 export async function modelToSave(
   model: Model,
   config: RunConfig,
-  { input, output, vocabulary }: ModelData,
+  data: ModelData,
   origin: ModelOrigin,
 ): Promise<Checkpoint> {
+  const { tensors, metadata } = besideWeights(config, data, origin);
+  return {
+    tensors: { ...await readParameters(model.params), ...routerStates(model.routers), ...tensors },
+    metadata,
+  };
+}
+
+/** What a model's file holds besides the model itself. */
+export function besideWeights(
+  config: RunConfig,
+  { input, output, vocabulary }: {
+    readonly input: ModelData["input"];
+    readonly output: { readonly kind: string };
+    readonly vocabulary?: Vocabulary | null | undefined;
+  },
+  { run, step, loss, kept, task, version }: ModelOrigin,
+): Checkpoint {
   // Of everything else the task is asked again: its vectors are far larger than what was learned.
   const counts =
     input.kind === "tokens" && output.kind === "tokens" && config.control !== "best known routing"
       ? { [COUNTS]: { values: input.tokenCount_V, shape: [input.V] } }
       : {};
   return {
-    tensors: { ...await readParameters(model.params), ...routerStates(model.routers), ...counts },
+    tensors: counts,
     metadata: {
-      switchyard: JSON.stringify(origin),
+      switchyard: JSON.stringify({ run, step, loss, ...(kept ? { kept } : {}), task, version }),
       config: JSON.stringify(config),
       ...(vocabulary ? { vocabulary: JSON.stringify(numberingOf(vocabulary)) } : {}),
     },
