@@ -1,6 +1,7 @@
 // One MoE block, forward and backward, under a load that is given: gradients reach tokens, weights and experts, as they
 // do in training, and no router's own work is in it.
 import { feedForward } from "../experts/feed_forward.ts";
+import type { Precision } from "../experts/parts/precision.ts";
 import { type Backend, sizeOf } from "../kernels/kernel.ts";
 import { createMoeLayer } from "../moe/layer.ts";
 import type { Router } from "../routers/router.ts";
@@ -9,7 +10,7 @@ import { gradients } from "../tensor/gradients.ts";
 import type { Init } from "../tensor/init.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
-import { meanAll } from "../tensor/reduce.ts";
+import { meanAll, scalar } from "../tensor/reduce.ts";
 import { equalSequences } from "../tensor/sequences.ts";
 import { parameter, type Tensor, tensor } from "../tensor/tensor.ts";
 import { expertsOf, type Load } from "./loads.ts";
@@ -49,6 +50,8 @@ export interface LayerSubject extends Disposable {
   readonly flop: number;
   /** One forward and backward pass; everything made is freed. */
   run(): Promise<void>;
+  /** The mean square of what the block gives, which `run` differentiates. */
+  loss(): Promise<number>;
 }
 
 /** Values that look random and cost next to nothing to draw: a short list again and again. */
@@ -75,6 +78,7 @@ export function createLayerSubject(
   backend: Backend,
   size: LayerSize,
   load: Pick<Load, "skew" | "emptyExpert">,
+  precision: Precision = "full",
 ): LayerSubject {
   const { T, D, F, E, K } = size;
   const N = T * K;
@@ -95,7 +99,7 @@ export function createLayerSubject(
   };
   const bank = feedForward.create(
     { D, F, E },
-    feedForward.options.parse({}),
+    feedForward.options.parse({ precision }),
     quickInit(backend),
   );
   const layer = createMoeLayer({ D, E, router, experts: bank });
@@ -108,6 +112,10 @@ export function createLayerSubject(
       using _scope = memory(backend);
       const { y_TD } = await layer.apply(x_TD, step);
       await gradients(meanAll(square(y_TD)), params);
+    },
+    async loss() {
+      using _scope = memory(backend);
+      return await scalar(meanAll(square((await layer.apply(x_TD, step)).y_TD)));
     },
     [Symbol.dispose]() {
       for (const { buffer } of held) backend.free(buffer);

@@ -8,9 +8,9 @@ import { hasRelaxedSimd } from "../cpu/module.ts";
 import { programs } from "../cpu/wasm.ts";
 import { type ArrayType, type Buffer, f32, type HostArray, sizeOf } from "../kernels/kernel.ts";
 import { referenceOf } from "../kernels/agreement.ts";
+import { fill } from "../kernels/fill.ts";
 import { toHalf } from "../kernels/mod.ts";
 import { blas } from "./blas.ts";
-import { fill } from "./fill.ts";
 import { gpuTest, openGpu } from "./gpu.ts";
 import { agrees, type AnyCase, type AnyKernel, checkOnGpu, kernels, sameBits } from "./kernel_cases.ts";
 

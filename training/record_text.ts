@@ -107,7 +107,8 @@ function parseRows(text: string, name: string): RecordRow[] {
   });
 }
 
-function recordOf(rows: readonly RecordRow[], name: string): RunRecord {
+/** Rows of one run by their kinds. @throws {SyntaxError} when none is its first. */
+export function recordOf(rows: readonly RecordRow[], name: string): RunRecord {
   const header = rows.find((row) => row.kind === "run");
   if (!header) throw new SyntaxError(`Cannot read record ${name}: it has no "run" row`);
   return {

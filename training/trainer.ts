@@ -27,7 +27,7 @@ import type {
   StepTiming,
   TimingRecord,
 } from "./record.ts";
-import { recordRows } from "./record_text.ts";
+import { recordOf, recordRows } from "./record_text.ts";
 import { checkSameRun, endOf, headerOf, isOrdered, type RunNames } from "./run_rows.ts";
 import { routerState } from "./router_state.ts";
 import type { RunStore } from "./run_store.ts";
@@ -37,6 +37,7 @@ import { specOf } from "./spec_of.ts";
 import { startModel } from "./start.ts";
 import { openTeacher, type Teacher } from "./teacher.ts";
 import { watchQueue } from "./step_queue.ts";
+import { placesOf } from "./timing_place.ts";
 import { createProgressState, restoreProgress } from "./train_state.ts";
 import { trainStep } from "./train_step.ts";
 
@@ -274,7 +275,7 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
       await keeper?.see(last[0], true);
       if (store) await store.finish(rows, timing());
     },
-    record: () => recordOf(header, rows),
+    record: () => recordOf(rows, header.run),
     timing,
     async save() {
       if (!store) throw new TypeError(`Cannot save ${header.run}: it has no store`);
@@ -291,29 +292,8 @@ export async function createTrainer(config: RunConfig, options: RunOptions): Pro
   return trainer;
 }
 
-/** Where a run went on is kept beside where it began, when that is another place. */
-function placesOf(
-  { threads, machine, blas, resumed = [] }: TimingRecord,
-  now: Machine,
-  step: number,
-): Omit<TimingRecord, "run" | "steps"> {
-  const last = resumed.at(-1) ?? { threads, machine };
-  if (last.threads === now.threads && last.machine === now.machine) resumed = [...resumed];
-  else resumed = [...resumed, { step, ...now }];
-  return resumed.length === 0 ? { threads, machine, blas } : { threads, machine, blas, resumed };
-}
-
 /** A model whose loss is no number has nothing to be compared by. */
 function checkFinite(run: string, steps: number, loss: number): void {
   if (Number.isFinite(loss)) return;
   throw new RangeError(`Cannot go on with ${run}: after ${steps} steps the validation loss is ${loss}`);
-}
-
-function recordOf(header: RunHeader, rows: readonly RecordRow[]): RunRecord {
-  return {
-    header,
-    steps: rows.filter((row) => row.kind === "step"),
-    evaluations: rows.filter((row) => row.kind === "evaluation"),
-    end: rows.find((row) => row.kind === "end") ?? null,
-  };
 }

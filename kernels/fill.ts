@@ -1,5 +1,5 @@
 // Fills the inputs of kernel cases from a seed made of words, so that every run and every machine sees the same values.
-import { type CaseInput, type HostArray, sizeOf } from "../kernels/kernel.ts";
+import { type CaseInput, type HostArray, sizeOf } from "./kernel.ts";
 
 /** A number in [0, 1) at each call (mulberry32 started from a hash of `words`). */
 export function randomFrom(words: string): () => number {
