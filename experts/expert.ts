@@ -46,6 +46,8 @@ export interface ExpertPlugin<Options> {
   readonly options: OptionsSchema<Options>;
   /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */
   readonly renamed?: Readonly<Record<string, string>>;
+  /** Old names of options' values, by option, each with its name now; they are refused and told the new one. */
+  readonly renamedValues?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Numbers in one expert's parameters; their mean, where experts differ. */
   parameters(dims: ExpertDims, options: Options): number;
   /** Numbers in parameters that all experts of a bank share; none where it is left out. */

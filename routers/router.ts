@@ -65,6 +65,8 @@ export interface RouterPlugin<Options> {
   readonly options: OptionsSchema<Options>;
   /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */
   readonly renamed?: Readonly<Record<string, string>>;
+  /** Old names of options' values, by option, each with its name now; they are refused and told the new one. */
+  readonly renamedValues?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** K: experts a token is sent to, before anything is dropped. */
   expertsPerToken(options: Options): number;
   /** Makes a router with fresh parameters for one layer. */

@@ -70,6 +70,10 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
   // Not causal: a later token's first choice takes the slot that an earlier token's second choice would have had.
   traits: { causal: false, balancedBy: "loss", perToken: "up to K", gradient: "through weight" },
   renamed: { threshold: "secondThreshold" },
+  renamedValues: {
+    second: { all: "always", none: "never" },
+    evaluationSecond: { all: "always", none: "never" },
+  },
   options: z.strictObject({
     ...capacityOptions({ rule: "mesh", factor: 1.25, evaluationFactor: 2 }),
     groups: z.number().int().min(1).default(1).describe("groups with a capacity of their own; they divide T"),

@@ -34,6 +34,8 @@ export interface Plugin<Options> {
   readonly options: OptionsSchema<Options>;
   /** Old names of options, each with its name now; settings of an old name are refused and told the new one. */
   readonly renamed?: Readonly<Record<string, string>>;
+  /** Old names of options' values, by option, each with its name now; they are refused and told the new one. */
+  readonly renamedValues?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 /** A plugin of any options. */
@@ -143,8 +145,13 @@ function refusal(plugin: string, of: AnyPlugin, error: z.ZodError, given: unknow
     return `Cannot set ${unknown.join(", ")} of ${plugin}: ${choices}`;
   }
   const at = issue.path.join(".");
-  const value = at ? `${at} = ${JSON.stringify(valueAt(issue.path))}: ` : "";
-  return `Cannot use options of ${plugin}: ${value}${issue.message}`;
+  const found = valueAt(issue.path);
+  const value = at ? `${at} = ${JSON.stringify(found)}: ` : "";
+  const renamed = of.renamedValues?.[at];
+  const why = typeof found === "string" && renamed && Object.hasOwn(renamed, found)
+    ? `${JSON.stringify(found)} is called ${JSON.stringify(renamed[found])} now`
+    : issue.message;
+  return `Cannot use options of ${plugin}: ${value}${why}`;
 }
 
 function checkPlugin<P extends AnyPlugin>({ word, one, example, parts }: PluginKind<P>, plugin: P): void {

@@ -29,6 +29,27 @@ for (const { router, old, name } of renamed) {
   });
 }
 
+const renamedValues = routers().flatMap((router) =>
+  Object.entries(router.renamedValues ?? {}).flatMap(([option, values]) =>
+    Object.entries(values).map(([old, value]) => ({ router, option, old, value }))
+  )
+);
+
+Deno.test("old names of values lead to values there are, and are told them", () => {
+  assert(renamedValues.length >= 4);
+  for (const { router, option, old, value } of renamedValues) {
+    assertEquals((parseOptions(router, { [option]: value }) as Record<string, unknown>)[option], value);
+    const message = `Cannot use options of router "${router.name}": ${option} = "${old}": ` +
+      `"${old}" is called "${value}" now`;
+    assertThrows(() => parseOptions(router, { [option]: old }), RangeError, message);
+    assertThrows(
+      () => configOf({}, { "router.name": router.name, [`router.${option}`]: old }),
+      RangeError,
+      message,
+    );
+  }
+});
+
 Deno.test("every name of the vocabulary is in use, and none of those it forbids", () => {
   const used = new Set([...routers(), ...experts()].flatMap((plugin) => optionNames(plugin) ?? []));
   assertEquals(Object.keys(optionVocabulary).filter((name) => !used.has(name)), []);

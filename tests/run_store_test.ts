@@ -1,13 +1,13 @@
 // What a save costs, and what the files of a stopped run hold: the same after any number of steps.
-import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { renderReport } from "../report/report.ts";
 import type { RecordRow, TimingRecord } from "../training/record.ts";
 import { parseRecord, recordRows, recordText } from "../training/record_text.ts";
-import { random } from "../tensor/random.ts";
 import { openRunStore } from "../training/run_store.ts";
 import { train } from "../training/train.ts";
 import { createTrainer } from "../training/trainer.ts";
 import { cpu } from "../cpu/backend.ts";
+import { testDamagedRuns } from "./damaged_runs.ts";
 import { recordOf, routers, runsOf } from "./made_up_runs.ts";
 import { inOwnFolder } from "./own_folder.ts";
 import { least, madeUpData, tinyConfig } from "./run_configs.ts";
@@ -121,41 +121,7 @@ Deno.test("rows that are not what was saved are refused by name", () =>
     assertEquals((await open().saved())!.record.steps.length, 3);
   }));
 
-Deno.test("a finished run's files cut anywhere, or with any bit flipped, are refused in one sentence or read as they were", () =>
-  inOwnFolder(async (folder) => {
-    const { rows, timing } = soFar(2);
-    const end = { ...made.end!, specialisation: [] };
-    const open = () => openRunStore(folder, made.header.run);
-    await open().finish([...rows, end], timing);
-    const paths = ["jsonl", "timing.json"].map((ending) => `${folder}/${made.header.run}.${ending}`);
-    const wanted = (await open().finished())!;
-    const draws = random(4).uniform(4000);
-    let refused = 0;
-    for (const path of paths) {
-      const whole = await Deno.readFile(path);
-      const cuts = Array.from({ length: whole.length }, (_, length) => whole.subarray(0, length));
-      const flips = Array.from({ length: 2000 }, (_, at) => {
-        const flipped = whole.slice();
-        flipped[Math.floor(draws[2 * at] * whole.length)] ^= 1 << Math.floor(8 * draws[2 * at + 1]);
-        return flipped;
-      });
-      for (const damaged of [...cuts, ...flips]) {
-        await Deno.writeFile(path, damaged);
-        try {
-          const found = await open().finished();
-          // A record is what was written; of its timings, a figure may have changed.
-          if (found) assertEquals(found.record, wanted.record);
-          else assert(!damaged.includes(10), "an unfinished record passed for none");
-        } catch (error) {
-          assert(error instanceof RangeError || error instanceof SyntaxError || error instanceof Error);
-          assertMatch(error.message, /^Cannot read (record|timings|\/)[^\n]+$/);
-          refused++;
-        }
-      }
-      await Deno.writeFile(path, whole);
-    }
-    assert(refused > 2000, `${refused} refused`);
-  }));
+testDamagedRuns({ flips: 400, cutEvery: 9 });
 
 Deno.test("train.recordEvery thins the record of a long run and leaves the run as it is", async () => {
   const folder = await Deno.makeTempDir();
