@@ -78,6 +78,8 @@ export * from "./tensor/piecewise.ts";
 export * from "./tensor/power.ts";
 export * from "./tensor/reduce.ts";
 export * from "./tensor/products.ts";
+export * from "./tensor/quantised.ts";
+export { type WeightFormatInfo, weightFormats } from "./kernels/parts/weight_formats.ts";
 export * from "./tensor/rows.ts";
 export * from "./tensor/row_blocks.ts";
 export * from "./tensor/columns.ts";
@@ -108,6 +110,7 @@ export { nestedExperts, type NestedOptions } from "./experts/nested.ts";
 export { mixedExperts, type MixedOptions, type MixedPart } from "./experts/mixed.ts";
 export * from "./experts/parts/init.ts";
 export { dropoutOption, dropUnits } from "./experts/parts/dropout.ts";
+export * from "./experts/parts/matrices.ts";
 export * from "./experts/parts/precision.ts";
 export { createMoeLayer, type LayerStep, type MoeLayer, type MoeOutput } from "./moe/layer.ts";
 export { type Load, loadOf, type RoutingValues } from "./moe/load.ts";
@@ -118,7 +121,14 @@ export type { Decided, RoutedPast } from "./moe/past.ts";
 export type { GrowingRows } from "./tensor/growing_rows.ts";
 export { type Drawing, type DrawnToken, drawToken } from "./models/draw.ts";
 export * from "./models/generate.ts";
-export { activeFlop, type FlopCounts, flopOf, type WeightCounts, weightsOf } from "./models/cost.ts";
+export {
+  activeFlop,
+  type FlopCounts,
+  flopOf,
+  weightBytesOf,
+  type WeightCounts,
+  weightsOf,
+} from "./models/cost.ts";
 export * from "./models/equal_cost.ts";
 export * from "./models/controls.ts";
 export * from "./models/sizes.ts";

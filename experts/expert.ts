@@ -52,6 +52,8 @@ export interface ExpertPlugin<Options> {
   parameters(dims: ExpertDims, options: Options): number;
   /** Numbers in parameters that all experts of a bank share; none where it is left out. */
   sharedParameters?(dims: ExpertDims, options: Options): number;
+  /** Bytes of a bank as its products read it, where a format may make them fewer than 4 a number. */
+  keptBytes?(dims: ExpertDims, options: Options): number;
   /** Floating-point operations of one token in one expert, forward: its multiply-adds, times two; or their mean. */
   flopPerToken(dims: ExpertDims, options: Options): number;
   /** The same of one expert, 0 to E - 1, where experts differ. */

@@ -7,6 +7,7 @@ import type { Parameter } from "../tensor/tensor.ts";
 import type { ExpertPlugin } from "./expert.ts";
 import { dropoutOption, dropUnits, keptByDropout } from "./parts/dropout.ts";
 import { outDeviationOption, unitsIn, unitsOut } from "./parts/init.ts";
+import { bankMatrices, matrixBytes, type WeightsKept, weightsOption } from "./parts/matrices.ts";
 import { checkPrecision, operandsIn, type Precision, precisionOption } from "./parts/precision.ts";
 
 /** Options of {@linkcode feedForward}. */
@@ -21,6 +22,8 @@ export interface FeedForwardOptions {
   readonly dropout: number;
   /** `half` stores what products read as f16 and adds up in f32 (WebGPU only). */
   readonly precision: Precision;
+  /** Format that products read weights in, rounded from f32 every pass; gradients go straight through. */
+  readonly weights: WeightsKept;
 }
 
 /**
@@ -30,7 +33,8 @@ export interface FeedForwardOptions {
  * import { feedForward } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const options = feedForward.options.parse({ activation: "gelu" });
- * assertEquals(options, { activation: "gelu", bias: false, outDeviation: null, dropout: 0, precision: "full" });
+ * const rest = { dropout: 0, precision: "full", weights: "f32" };
+ * assertEquals(options, { activation: "gelu", bias: false, outDeviation: null, ...rest });
  * const dims = { D: 4, F: 8, E: 2 };
  * assertEquals([feedForward.parameters(dims, options), feedForward.flopPerToken(dims, options)], [64, 128]);
  * ```
@@ -46,8 +50,11 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
     outDeviation: outDeviationOption,
     dropout: dropoutOption,
     precision: precisionOption,
+    weights: weightsOption,
   }),
   parameters: ({ D, F }, { bias }) => 2 * D * F + (bias ? F + D : 0),
+  keptBytes: ({ D, F, E }, { bias, weights }) =>
+    matrixBytes(weights, E, D, F) + matrixBytes(weights, E, F, D) + (bias ? 4 * E * (F + D) : 0),
   flopPerToken: ({ D, F }) => 4 * D * F,
   activationsPerToken({ D, F }, { activation, dropout, precision }) {
     // ReLU's derivative is read off its result; the others keep it, and squared ReLU keeps what it squares.
@@ -61,8 +68,9 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
     checkPrecision(options.precision, init.backend);
     const operand = operandsIn(options.precision);
     const squares = options.activation === "relu-squared";
-    const in_EDF = unitsIn("in", dims, init);
-    const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(F), init);
+    const into = bankMatrices("in", [E, D, F], () => unitsIn("in", dims, init), options, init);
+    const deviation = options.outDeviation ?? 1 / Math.sqrt(F);
+    const out = bankMatrices("out", [E, F, D], () => unitsOut("out", dims, deviation, init), options, init);
     const biases: Record<string, Parameter> = options.bias
       ? {
         inBias: init.parameter("inBias", [E, F], constant(0), { decays: false }),
@@ -70,18 +78,22 @@ export const feedForward: ExpertPlugin<FeedForwardOptions> = {
       }
       : {};
     return {
-      params: { in: in_EDF, out: out_EFD, ...biases },
+      params: { ...into.params, ...out.params, ...biases },
       apply({ rows, offset_O, random }) {
         const x_ND = { ...rows, x_TD: operand(rows.x_TD) };
         const drops = options.dropout > 0 && random !== undefined;
-        const hidden_NF = groupedMatmul(x_ND, operand(in_EDF, rows.x_TD), offset_O, {
+        const hidden_NF = groupedMatmul(x_ND, into.operand(rows.x_TD), offset_O, {
           bias_EM: biases.inBias,
           activation: squares ? "relu" : options.activation,
           half: options.precision === "half" && !squares && !drops,
         });
         const units_NF = squares ? square(hidden_NF) : hidden_NF;
         const kept_NF = operand(dropUnits(units_NF, options.dropout, random));
-        return groupedMatmul(kept_NF, operand(out_EFD, rows.x_TD), offset_O, { bias_EM: biases.outBias });
+        return groupedMatmul(kept_NF, out.operand(rows.x_TD), offset_O, { bias_EM: biases.outBias });
+      },
+      free() {
+        into.free();
+        out.free();
       },
     };
   },

@@ -6,6 +6,7 @@ import { spending } from "../tensor/memory.ts";
 import { groupBy, regroupRows, sortRows, take } from "../tensor/rows.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { AnyExpertPlugin, ExpertBank, ExpertDims, ExpertPlugin, ExpertRows } from "./expert.ts";
+import { bankBytes } from "./parts/bank_bytes.ts";
 import { completedKind, kindOf, type KnownKinds, type NamedKind, standIn } from "./parts/kind.ts";
 
 /** One kind of a mixed bank, its options beside its name. */
@@ -66,6 +67,11 @@ export function mixedExperts(known: KnownKinds): ExpertPlugin<MixedOptions> {
     parameters: (dims, options) => mean(options, (part) => part.plugin.parameters(dims, part.options)),
     sharedParameters: (dims, options) =>
       sum(options, (part) => part.plugin.sharedParameters?.(dims, part.options) ?? 0),
+    keptBytes: (dims, options) =>
+      sum(options, (part) => {
+        const E = dims.E * part.places.length / roundOf(partsOf(options));
+        return bankBytes(part.plugin, { ...dims, E }, part.options);
+      }),
     flopPerToken: (dims, options) => mean(options, (part) => part.plugin.flopPerToken(dims, part.options)),
     flopOfExpert(dims, options, expert) {
       const parts = partsOf(options);

@@ -20,6 +20,7 @@ import {
 } from "../tensor/rows.ts";
 import { reshape, stopGradient, type Tensor } from "../tensor/tensor.ts";
 import type { ExpertBank, ExpertDims, ExpertPlugin } from "./expert.ts";
+import { bankBytes } from "./parts/bank_bytes.ts";
 import { completedKind, kindOf, type KnownKinds, type NamedKind, standIn } from "./parts/kind.ts";
 
 /** Options of {@linkcode nestedExperts}. */
@@ -83,6 +84,10 @@ export function nestedExperts(known: KnownKinds): ExpertPlugin<NestedOptions> {
     sharedParameters(dims, options) {
       const { plugin, options: own } = innerOf(options);
       return plugin.sharedParameters?.(innerDims(dims, options), own) ?? 0;
+    },
+    keptBytes(dims, options) {
+      const { plugin, options: own } = innerOf(options);
+      return 4 * dims.E * options.count * dims.D + bankBytes(plugin, innerDims(dims, options), own);
     },
     flopPerToken(dims, options) {
       const { plugin, options: own } = innerOf(options);

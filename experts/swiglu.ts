@@ -8,6 +8,13 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { ExpertDims, ExpertPlugin, ExpertRows } from "./expert.ts";
 import { dropoutOption, dropUnits, keptByDropout } from "./parts/dropout.ts";
 import { outDeviationOption, pairedUnitsIn, unitsIn, unitsOut } from "./parts/init.ts";
+import {
+  type BankMatrices,
+  bankMatrices,
+  matrixBytes,
+  type WeightsKept,
+  weightsOption,
+} from "./parts/matrices.ts";
 import { checkPrecision, operandsIn, type Precision, precisionOption } from "./parts/precision.ts";
 
 /** Options of {@linkcode swiglu}. */
@@ -28,6 +35,8 @@ export interface SwigluOptions {
   readonly dropout: number;
   /** `half` stores what products read as f16 and adds up in f32 (WebGPU only). */
   readonly precision: Precision;
+  /** Format that products read weights in, rounded from f32 every pass; gradients go straight through. */
+  readonly weights: WeightsKept;
 }
 
 /**
@@ -65,8 +74,12 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
     outDeviation: outDeviationOption,
     dropout: dropoutOption,
     precision: precisionOption,
+    weights: weightsOption,
   }),
   parameters: ({ D, F }, { bias }) => 3 * D * F + (bias ? 2 * F + D : 0),
+  keptBytes: ({ D, F, E }, { bias, interleaved, weights }) =>
+    (interleaved ? matrixBytes(weights, E, D, 2 * F) : 2 * matrixBytes(weights, E, D, F)) +
+    matrixBytes(weights, E, F, D) + (bias ? 4 * E * (2 * F + D) : 0),
   flopPerToken: ({ D, F }) => 6 * D * F,
   activationsPerToken: ({ D, F }, { dropout, precision }) =>
     D + F * (3 + keptByDropout(dropout) + (precision === "half" ? 0.5 : 0)),
@@ -75,14 +88,18 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
     checkPrecision(options.precision, init.backend);
     const operand = operandsIn(options.precision);
     const hidden = (options.interleaved ? pairedUnits : separateUnits)(dims, options, init);
-    const out_EFD = unitsOut("out", dims, options.outDeviation ?? 1 / Math.sqrt(F), init);
+    const deviation = options.outDeviation ?? 1 / Math.sqrt(F);
+    const out = bankMatrices("out", [E, F, D], () => unitsOut("out", dims, deviation, init), options, init);
     const biases = options.bias ? { outBias: zeros("outBias", [E, D], init) } : {};
     return {
-      params: { ...hidden.params, out: out_EFD, ...biases },
+      params: { ...hidden.params, ...out.params, ...biases },
       apply({ rows, offset_O, random }) {
-        const hidden_NF = hidden.apply({ rows: { ...rows, x_TD: operand(rows.x_TD) }, offset_O }, operand);
+        const hidden_NF = hidden.apply({ rows: { ...rows, x_TD: operand(rows.x_TD) }, offset_O }, rows.x_TD);
         const kept_NF = operand(dropUnits(hidden_NF, options.dropout, random));
-        return groupedMatmul(kept_NF, operand(out_EFD, rows.x_TD), offset_O, { bias_EM: biases.outBias });
+        return groupedMatmul(kept_NF, out.operand(rows.x_TD), offset_O, { bias_EM: biases.outBias });
+      },
+      free() {
+        for (const each of [...hidden.matrices, out]) each.free();
       },
     };
   },
@@ -91,7 +108,9 @@ export const swiglu: ExpertPlugin<SwigluOptions> = {
 /** Weights of the hidden units, and the units [N, F] of rows. */
 interface HiddenUnits {
   readonly params: Params;
-  apply(rows: ExpertRows, operand: ReturnType<typeof operandsIn>): Tensor;
+  readonly matrices: readonly BankMatrices[];
+  /** Copies of weights belong with the tokens `beside` them. */
+  apply(rows: ExpertRows, beside: Tensor): Tensor;
 }
 
 const formOf = ({ limit, steepness, shift }: SwigluOptions): GatedParams => ({
@@ -104,30 +123,36 @@ const zeros = (name: string, shape: readonly number[], init: Init) =>
   init.parameter(name, shape, constant(0), { decays: false });
 
 function separateUnits(dims: ExpertDims, options: SwigluOptions, init: Init): HiddenUnits {
-  const { F, E } = dims;
-  const [gate_EDF, in_EDF] = [unitsIn("gate", dims, init), unitsIn("in", dims, init)];
+  const { D, F, E } = dims;
+  const [gate, into] = ["gate", "in"].map((name) =>
+    bankMatrices(name, [E, D, F], () => unitsIn(name, dims, init), options, init)
+  );
   const biases = options.bias
     ? { gateBias: zeros("gateBias", [E, F], init), inBias: zeros("inBias", [E, F], init) }
     : {};
   return {
-    params: { gate: gate_EDF, in: in_EDF, ...biases },
-    apply: ({ rows, offset_O }, operand) =>
+    params: { ...gate.params, ...into.params, ...biases },
+    matrices: [gate, into],
+    apply: ({ rows, offset_O }, beside) =>
       gated(
-        groupedMatmul(rows, operand(gate_EDF, rows.x_TD), offset_O, { bias_EM: biases.gateBias }),
-        groupedMatmul(rows, operand(in_EDF, rows.x_TD), offset_O, { bias_EM: biases.inBias }),
+        groupedMatmul(rows, gate.operand(beside), offset_O, { bias_EM: biases.gateBias }),
+        groupedMatmul(rows, into.operand(beside), offset_O, { bias_EM: biases.inBias }),
         formOf(options),
       ),
   };
 }
 
 function pairedUnits(dims: ExpertDims, options: SwigluOptions, init: Init): HiddenUnits {
-  const gateIn_EDP = pairedUnitsIn("gateIn", ["gate", "in"], dims, init);
-  const biases = options.bias ? { gateInBias: zeros("gateInBias", [dims.E, 2 * dims.F], init) } : {};
+  const { D, F, E } = dims;
+  const make = () => pairedUnitsIn("gateIn", ["gate", "in"], dims, init);
+  const gateIn = bankMatrices("gateIn", [E, D, 2 * F], make, options, init);
+  const biases = options.bias ? { gateInBias: zeros("gateInBias", [E, 2 * F], init) } : {};
   return {
-    params: { gateIn: gateIn_EDP, ...biases },
-    apply: ({ rows, offset_O }, operand) =>
+    params: { ...gateIn.params, ...biases },
+    matrices: [gateIn],
+    apply: ({ rows, offset_O }, beside) =>
       gatedPairs(
-        groupedMatmul(rows, operand(gateIn_EDP, rows.x_TD), offset_O, { bias_EM: biases.gateInBias }),
+        groupedMatmul(rows, gateIn.operand(beside), offset_O, { bias_EM: biases.gateInBias }),
         formOf(options),
       ),
   };

@@ -35,6 +35,8 @@ export { normal } from "./normal/kernel.ts";
 export { packHalf } from "./pack_half/kernel.ts";
 export { pairedSwiglu } from "./paired_swiglu/kernel.ts";
 export { pairedSwigluGradient } from "./paired_swiglu_gradient/kernel.ts";
+export { quantise } from "./quantise/kernel.ts";
+export { quantisedMatmul } from "./quantised_matmul/kernel.ts";
 export { rankInGroup } from "./rank_in_group/kernel.ts";
 export { rmsNorm } from "./rms_norm/kernel.ts";
 export { rmsNormGainGradient } from "./rms_norm_gain_gradient/kernel.ts";

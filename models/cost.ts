@@ -1,5 +1,6 @@
 // What a model costs, counted from its description and nowhere else: weights, weights one token passes through, forward
 // FLOPs by part, and what a training step holds. One multiply-add is two FLOPs.
+import { bankBytes, fullBytes } from "../experts/parts/bank_bytes.ts";
 import { choicesOf, type LayerSpec, type ModelSpec, type MoeSpec, projectedColumns, rowsOf } from "./spec.ts";
 
 /** Weights by part. */
@@ -154,6 +155,46 @@ function sharedExpertCost(
   };
 }
 
+/**
+ * Bytes of all weights as products read them: those of experts in the format that their kind keeps them in, all others 4 each;
+ * without the routers'.
+ * @example
+ * ```ts
+ * import { weightBytesOf, weightsOf } from "@switchyard/moe";
+ * import { configOf, specOf } from "@switchyard/moe/training";
+ * import { assertEquals } from "@std/assert";
+ * const words = { input: { kind: "tokens", V: 64, tokenCount_V: new Int32Array(64).fill(1) } } as const;
+ * const data = { ...words, output: { kind: "tokens" }, bestRouting: null } as const;
+ * const spec = specOf(configOf({ "model.width": 64, "experts.weights": "mxfp4" }), data);
+ * const { total, experts } = weightsOf(spec);
+ * assertEquals(weightBytesOf(spec), 4 * (total - experts) + 4.25 / 8 * experts);
+ * ```
+ */
+export function weightBytesOf(spec: ModelSpec): number {
+  return 4 * weightsOf(spec).total + banksOf(spec).reduce((sum, { kept, full }) => sum + kept - full, 0);
+}
+
+/** Bytes that a pass in training adds for rounded copies: parameters themselves stay in 32 bits. */
+function roundedBytes(spec: ModelSpec): number {
+  return banksOf(spec).reduce((sum, { kept, full }) => sum + (kept === full ? 0 : kept), 0);
+}
+
+/** What each bank takes as products read it, and in 32 bits. */
+function banksOf({ D, layers }: ModelSpec): { readonly kept: number; readonly full: number }[] {
+  return layers.flatMap(({ feedForward }) => {
+    if (feedForward.kind !== "moe") return [];
+    const { E, F, experts, expertOptions, sharedExpert: shared } = feedForward;
+    const banks = [{ plugin: experts, dims: { D, F, E }, options: expertOptions }];
+    if (shared) {
+      banks.push({ plugin: shared.experts, dims: { D, F: shared.F, E: 1 }, options: shared.expertOptions });
+    }
+    return banks.map(({ plugin, dims, options }) => ({
+      kept: bankBytes(plugin, dims, options),
+      full: fullBytes(plugin, dims, options),
+    }));
+  });
+}
+
 /** What a training step of T tokens holds at least, in bytes, and its largest array. */
 export function stepBytes(spec: ModelSpec, T: number): { readonly least: number; readonly largest: number } {
   const { D } = spec;
@@ -178,8 +219,10 @@ export function stepBytes(spec: ModelSpec, T: number): { readonly least: number;
       largest = Math.max(largest, assignments * Math.min(F, kept), matrices);
     }
   }
-  // Weights and two moments; then logits and the embedding's gradient, or all gradients.
-  const least = 4 * (3 * weights + activations + Math.max(T * rows + rowsOf(spec.input) * D, weights));
+  // Weights and two moments, and what is rounded of them; then logits and the embedding's gradient, or all gradients.
+  const rounded = roundedBytes(spec);
+  const least = rounded +
+    4 * (3 * weights + activations + Math.max(T * rows + rowsOf(spec.input) * D, weights));
   return { least, largest: 4 * largest };
 }
 

@@ -1,6 +1,7 @@
 // Where initial values come from: each parameter draws from the stream of its own name, so adding one parameter
 // changes no other.
 import type { Backend } from "../kernels/kernel.ts";
+import type { QuantisedMatrices, WeightFormat } from "./quantised.ts";
 import type { Random } from "./random.ts";
 import { sizeOf } from "../kernels/kernel.ts";
 import { type Parameter, parameter, type ParameterOptions } from "./tensor.ts";
@@ -26,6 +27,15 @@ export interface Init {
   ): Parameter;
   /** The same for a named part, with streams of its own. */
   part(name: string): Init;
+  /**
+   * Matrices that are there already, in the format and without values in f32: those of a saved model. Absent, or null: make
+   * a parameter. They belong to no memory scope; whoever asked for them frees them.
+   */
+  quantised?(
+    name: string,
+    shape: readonly [E: number, K: number, M: number],
+    format: WeightFormat,
+  ): QuantisedMatrices | null;
 }
 
 /**

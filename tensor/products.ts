@@ -1,6 +1,8 @@
 // Matrix products with gradients: dense, and grouped over ragged blocks of rows.
 import type { Activation } from "../kernels/parts/activation.ts";
+import type { GroupedMatmulParams } from "../kernels/grouped_matmul/kernel.ts";
 import * as kernels from "../kernels/mod.ts";
+import type { QuantisedMatrices } from "./quantised.ts";
 import { type SortedRows, unsortGradient, wholeNumbers } from "./rows.ts";
 import { apply, differentiable, dims, reshape, type Tensor, tensor } from "./tensor.ts";
 
@@ -51,7 +53,8 @@ export interface GroupedMatmulOptions {
 
 /**
  * Rows of group e times matrix e: [N, K] [E, K, M] -> [N, M], plus the group's bias and through an activation if wanted.
- * Rows and matrices are f32 or f16; sums and gradients are f32.
+ * Rows and matrices are f32 or f16; sums and gradients are f32. Matrices in a format of weights ({@linkcode quantise}) are
+ * decoded as the product reads them.
  * @param x Rows one after the other, or sorted but not copied ({@linkcode sortRows}).
  * @param offset_O E + 1 whole numbers: group e holds rows offset[e] to offset[e + 1] - 1; rows past the last give 0.
  * @throws {RangeError} when the shapes do not fit; {TypeError} when element types do not.
@@ -72,40 +75,38 @@ export interface GroupedMatmulOptions {
  */
 export function groupedMatmul(
   x: Tensor | SortedRows,
-  weight_EKM: Tensor,
+  weight_EKM: Tensor | QuantisedMatrices,
   offset_O: Tensor,
   { bias_EM, activation, half }: GroupedMatmulOptions = {},
 ): Tensor {
+  const product = productWith(weight_EKM);
+  const weights = "words" in weight_EKM ? weight_EKM.of : weight_EKM;
   const sorted = "x_TD" in x ? x : null;
   const source = "x_TD" in x ? x.x_TD : x;
   const index = sorted ? [sorted.index_N] : [];
   const each = sorted ? { each: sorted.each } : {};
-  const [y, slope] = apply(
-    kernels.groupedMatmul,
-    [source, weight_EKM, offset_O, ...index, ...(bias_EM ? [bias_EM] : [])],
-    {
-      transposeB: false,
-      ...each,
-      biased: bias_EM !== undefined,
-      half: half === true,
-      ...(activation ? { activation } : {}),
-    },
-  );
+  const [y, slope] = product(source, [offset_O, ...index, ...(bias_EM ? [bias_EM] : [])], {
+    transposeB: false,
+    ...each,
+    biased: bias_EM !== undefined,
+    half: half === true,
+    ...(activation ? { activation } : {}),
+  });
   // A product of an activation's result multiplies its gradient by the derivative itself.
   const before = sorted ? undefined : source.made?.activation;
   const backwards = (g: Tensor) => {
-    const inputs = [g, weight_EKM, offset_O];
     if (before) {
-      const params = { transposeB: true, factor: before.factor };
-      return apply(kernels.groupedMatmul, [...inputs, before.factors], params)[0];
+      return product(g, [offset_O, before.factors], { transposeB: true, factor: before.factor })[0];
     }
-    const [gradient_NK] = apply(kernels.groupedMatmul, inputs, { transposeB: true });
+    const [gradient_NK] = product(g, [offset_O], { transposeB: true });
     return sorted ? unsortGradient(gradient_NK, sorted) : gradient_NK;
   };
+  const weightGradient = (g: Tensor) =>
+    apply(kernels.groupedWeightGradient, [source, g, offset_O, ...index], each)[0];
   // With a fused activation this node is the pre-activation; its values are never stored.
   const sum = differentiable(slope ?? y, [
     [before?.sum ?? source, backwards],
-    [weight_EKM, (g) => apply(kernels.groupedWeightGradient, [source, g, offset_O, ...index], each)[0]],
+    ...(weights ? [[weights, weightGradient] as const] : []),
     ...(bias_EM ? [[bias_EM, (g: Tensor) => sumByGroup(g, offset_O)] as const] : []),
   ]);
   if (!activation) return sum;
@@ -118,6 +119,16 @@ export function groupedMatmul(
     factors: slope ?? y,
     factor: slope ? "value" : "positive",
   });
+}
+
+/** Products of rows with matrices, whichever way those are kept; `rest` is what follows them among a kernel's inputs. */
+function productWith(matrices: Tensor | QuantisedMatrices) {
+  return (rows: Tensor, rest: readonly Tensor[], params: GroupedMatmulParams): Tensor[] => {
+    if (!("words" in matrices)) return apply(kernels.groupedMatmul, [rows, matrices, ...rest], params);
+    const { words, format, shape: [, inputs, outputs] } = matrices;
+    if (params.half) throw new TypeError(`Cannot store a product as f16: its matrices are kept as ${format}`);
+    return apply(kernels.quantisedMatmul, [rows, words, ...rest], { ...params, format, inputs, outputs });
+  };
 }
 
 /** Sums of each group's rows, [N, M] -> [E, M]. */

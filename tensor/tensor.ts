@@ -188,6 +188,33 @@ function owned(backend: Backend, buffer: Buffer): Tensor {
 }
 
 /**
+ * Values that belong to no memory scope and that training never changes, for what a model keeps besides parameters. They may
+ * be used from every handle of their device ({@linkcode seenFrom}); {@linkcode release} frees them.
+ * @param name What errors call them.
+ * @throws {RangeError} when the product of `shape` is not the number of values.
+ * @example
+ * ```ts
+ * import { cpu, lasting, memory, release } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * using backend = await cpu({ threads: 1 });
+ * const scope = memory(backend);
+ * const table = lasting(backend, Int32Array.of(1, 2), [2], "table");
+ * scope[Symbol.dispose]();
+ * assertEquals(await table.read(), Int32Array.of(1, 2));
+ * release(table);
+ * ```
+ */
+export function lasting(
+  backend: Backend,
+  values: HostArray,
+  shape: readonly number[],
+  name: string,
+): Tensor {
+  const buffer = backend.upload(values, shape);
+  return wrap(backend, buffer, storageOf(backend, buffer, name));
+}
+
+/**
  * A parameter with the given initial values; free it with `using`, or {@linkcode release} it when done with it.
  * @param shape Row-major; its product must be the number of values.
  * @throws {RangeError} when it is not, or when other values of another shape are assigned.

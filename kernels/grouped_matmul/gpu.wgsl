@@ -12,6 +12,12 @@ struct Given {
   // Of A when its rows are gathered.
   sources: u32,
   each: u32,
+  // From a row of B to the next, and from a matrix to the next.
+  bStride: u32,
+  matrix: u32,
+  // Of a matrix in a format of weights: where its scales begin, and how many lie side by side.
+  scalesAt: u32,
+  scaleColumns: u32,
 }
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(3) var<storage, read> offset: array<i32>;
@@ -44,16 +50,14 @@ fn main(
     e++;
   }
   let depth = select(0u, given.depth, e < given.groups);
-  let bStride = select(given.columns, given.depth, TRANSPOSE_B);
-  let bBegin = e * given.depth * given.columns;
   let own = Product(
     rows,
     given.columns,
     depth,
     begin,
     given.depth,
-    bBegin,
-    bStride,
+    e * given.matrix,
+    given.bStride,
     begin * given.columns,
     e,
   );

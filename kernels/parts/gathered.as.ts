@@ -2,7 +2,7 @@
 // multiplied, from where it is in cache. Where a stretch ends depends on the shape alone, and up to one stretch sums are
 // those of rows that lie side by side.
 import { scratch } from "./arguments.as";
-import { gemm, KC } from "./gemm.as";
+import { gemm, gemmOfStored, KC } from "./gemm.as";
 
 /** Longest stretch of the depth: `STRETCH` in tiling.ts. */
 const STRETCH: i32 = 4 * KC;
@@ -38,6 +38,20 @@ export function gemmOfRows(
     const depth = min(STRETCH, K - k);
     const copied = gather(a, R, K, index, each, rows, k, depth, own);
     gemm(rows, columns, depth, copied, depth, 1, b + ((<usize>k * <usize>brk) << 2), brk, brj, c, ldc, k > 0);
+    k += depth;
+  } while (k < K);
+}
+
+/** The same with B from column `firstJ` of the stored matrix that is open. */
+export function gemmOfRowsStored(
+  rows: i32, columns: i32, K: i32, a: usize, R: i32, index: usize, each: i32, firstJ: i32,
+  c: usize, ldc: i32, own: usize,
+): void {
+  let k = 0;
+  do {
+    const depth = min(STRETCH, K - k);
+    const copied = gather(a, R, K, index, each, rows, k, depth, own);
+    gemmOfStored(rows, columns, depth, copied, depth, 1, k, firstJ, c, ldc, k > 0);
     k += depth;
   } while (k < K);
 }

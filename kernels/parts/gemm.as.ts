@@ -6,6 +6,8 @@
 // whatever the tile it falls into, so results do not depend on how work is split.
 import { scratch } from "./arguments.as";
 import { blas } from "./blas.as";
+import { packStored } from "./stored_matrix.as";
+import { transpose4 } from "./transpose4.as";
 
 /** Longest stretch of K that is packed at once. */
 export const KC: i32 = 384;
@@ -107,23 +109,6 @@ export function packB(b: usize, brk: i32, brj: i32, kc: i32, nc: i32, to: usize)
       target += 32;
     }
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function transpose4(source: usize, stride: usize, target: usize, targetStride: usize): void {
-  const r0 = v128.load(source);
-  const r1 = v128.load(source + stride);
-  const r2 = v128.load(source + 2 * stride);
-  const r3 = v128.load(source + 3 * stride);
-  const a = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
-  const b = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
-  const c = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
-  const d = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
-  v128.store(target, v128.shuffle<f32>(a, c, 0, 1, 4, 5));
-  v128.store(target + targetStride, v128.shuffle<f32>(a, c, 2, 3, 6, 7));
-  v128.store(target + 2 * targetStride, v128.shuffle<f32>(b, d, 0, 1, 4, 5));
-  v128.store(target + 3 * targetStride, v128.shuffle<f32>(b, d, 2, 3, 6, 7));
 }
 
 /** How many of the `left` rows a strip takes: up to 6, but two strips of up to 4 rather than one of 6 and one of 2. */
@@ -337,6 +322,22 @@ export function gemm(
   c: usize, ldc: i32, accumulate: bool,
 ): void {
   if (blas(M, N, K, a, ari, ark, b, brk, brj, c, ldc, accumulate)) return;
+  multiply(M, N, K, a, ari, ark, false, b, brk, brj, c, ldc, accumulate);
+}
+
+/** The same with B from row `firstK` and column `firstJ` of the stored matrix that is open; no BLAS reads one. */
+export function gemmOfStored(
+  M: i32, N: i32, K: i32, a: usize, ari: i32, ark: i32, firstK: i32, firstJ: i32,
+  c: usize, ldc: i32, accumulate: bool,
+): void {
+  multiply(M, N, K, a, ari, ark, true, 0, firstK, firstJ, c, ldc, accumulate);
+}
+
+/** B lies in memory, with `brk` and `brj` between its elements; or it is stored, and they say where it begins. */
+function multiply(
+  M: i32, N: i32, K: i32, a: usize, ari: i32, ark: i32, stored: bool, b: usize, brk: i32, brj: i32,
+  c: usize, ldc: i32, accumulate: bool,
+): void {
   const strideC = <usize>ldc << 2;
   if (K == 0) {
     if (accumulate) return;
@@ -348,7 +349,8 @@ export function gemm(
     const nc = min(NC, N - j0);
     for (let k0 = 0; k0 < K; k0 += KC) {
       const kc = min(KC, K - k0);
-      packB(b + ((<usize>k0 * <usize>brk + <usize>j0 * <usize>brj) << 2), brk, brj, kc, nc, packedB);
+      if (stored) packStored(brk + k0, brj + j0, kc, nc, packedB);
+      else packB(b + ((<usize>k0 * <usize>brk + <usize>j0 * <usize>brj) << 2), brk, brj, kc, nc, packedB);
       for (let i0 = 0; i0 < M; i0 += MC) {
         const mc = min(MC, M - i0);
         packA(a + ((<usize>i0 * <usize>ari + <usize>k0 * <usize>ark) << 2), ari, ark, mc, kc, packedA);

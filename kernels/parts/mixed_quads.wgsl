@@ -26,7 +26,9 @@ fn fourOfA(at: u32) -> vec4f {
   return bitcast<vec4f>(vec4u(a[at / 2u], a[at / 2u + 1u]));
 }
 
-fn fourOfB(at: u32) -> vec4f {
+// Four numbers from (row, column) on, as B is stored.
+fn fourOfB(p: Product, row: u32, column: u32) -> vec4f {
+  let at = p.bBegin + row * p.bStride + column;
   if (HALF_B) {
     return widened(b[at / 4u]);
   }

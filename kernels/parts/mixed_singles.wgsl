@@ -34,7 +34,9 @@ fn oneOfB(at: u32) -> f32 {
   return bitcast<f32>(b[at]);
 }
 
-fn fourOfB(at: u32) -> vec4f {
+// Four numbers from (row, column) on, as B is stored.
+fn fourOfB(p: Product, row: u32, column: u32) -> vec4f {
+  let at = p.bBegin + row * p.bStride + column;
   return vec4f(oneOfB(at), oneOfB(at + 1u), oneOfB(at + 2u), oneOfB(at + 3u));
 }
 

@@ -1,5 +1,5 @@
 // Which WGSL computes a matrix product on a GPU: the one place where tile shapes are chosen. Two tiles, for hardware and
-// for adapters that compute on the CPU, and two ways to load (two more where some arrays are f16), each a file; a program
+// for adapters that compute on the CPU, and two ways to load (two more where some arrays are f16, or B is in a format of weights), each a file; a program
 // is one of each, the kernel's own, and what else it does (`plain.wgsl`: nothing).
 import { checkTrips } from "./grid.ts";
 import type { GpuFacts } from "../kernel.ts";
@@ -9,8 +9,11 @@ import mixedQuads from "./mixed_quads.wgsl" with { type: "text" };
 import mixedSingles from "./mixed_singles.wgsl" with { type: "text" };
 import plain from "./plain.wgsl" with { type: "text" };
 import quads from "./quads.wgsl" with { type: "text" };
+import quadsOfB from "./quads_of_b.wgsl" with { type: "text" };
 import singleResults from "./single_results.wgsl" with { type: "text" };
 import singles from "./singles.wgsl" with { type: "text" };
+import singlesOfB from "./singles_of_b.wgsl" with { type: "text" };
+import storedB from "./stored_b.wgsl" with { type: "text" };
 import strip from "./strip.wgsl" with { type: "text" };
 import tile from "./tile.wgsl" with { type: "text" };
 
@@ -42,9 +45,10 @@ export interface ProductChoice {
 /** Terms strip.wgsl adds in one trip of its loop. */
 const TERMS_A_TRIP = 4;
 
-/** How arrays are read and written: all f32, or some f16 as the programs' constants say. */
+/** How arrays are read and written: all f32, some f16 as the programs' constants say, or B in a format of weights. */
 const loads = {
-  full: { quads, singles: singleResults + singles },
+  full: { quads: quads + quadsOfB, singles: singleResults + singles + singlesOfB },
+  stored: { quads: quads + storedB, singles: singleResults + singles + storedB },
   mixed: { quads: half + mixedQuads, singles: singleResults + mixedSingles },
 };
 

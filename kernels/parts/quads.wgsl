@@ -2,8 +2,7 @@
 // does every row of the result. What lies past an array's end may be read (WebGPU keeps that harmless), not used.
 
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
-// Binding 3 holds offsets, 4 an index, in kernels that have them.
+// Binding 2 holds B (quads_of_b.wgsl, stored_b.wgsl), 3 offsets, 4 an index, in kernels that have them.
 @group(0) @binding(5) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(6) var<storage, read> factors: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> c: array<vec4f>;
@@ -11,10 +10,6 @@
 
 fn fourOfA(at: u32) -> vec4f {
   return a[at / 4u];
-}
-
-fn fourOfB(at: u32) -> vec4f {
-  return b[at / 4u];
 }
 
 fn fourOfBias(at: u32) -> vec4f {

@@ -35,20 +35,18 @@ fn blockOfA(p: Product, rows: vec4u, i: u32, k: u32, count: u32) -> mat4x4f {
 
 fn blockOfB(p: Product, k: u32, j: u32, count: u32) -> mat4x4f {
   if (TRANSPOSE_B) {
-    let at = p.bBegin + j * p.bStride + k;
     return transpose(mat4x4f(
-      first(count, fourOfB(at)),
-      first(count, fourOfB(at + p.bStride)),
-      first(count, fourOfB(at + 2u * p.bStride)),
-      first(count, fourOfB(at + 3u * p.bStride)),
+      first(count, fourOfB(p, j, k)),
+      first(count, fourOfB(p, j + 1u, k)),
+      first(count, fourOfB(p, j + 2u, k)),
+      first(count, fourOfB(p, j + 3u, k)),
     ));
   }
-  let at = p.bBegin + k * p.bStride + j;
   return mat4x4f(
-    fourOfB(at),
-    first(select(0u, 4u, count > 1u), fourOfB(at + p.bStride)),
-    first(select(0u, 4u, count > 2u), fourOfB(at + 2u * p.bStride)),
-    first(select(0u, 4u, count > 3u), fourOfB(at + 3u * p.bStride)),
+    fourOfB(p, k, j),
+    first(select(0u, 4u, count > 1u), fourOfB(p, k + 1u, j)),
+    first(select(0u, 4u, count > 2u), fourOfB(p, k + 2u, j)),
+    first(select(0u, 4u, count > 3u), fourOfB(p, k + 3u, j)),
   );
 }
 

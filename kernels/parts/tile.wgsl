@@ -34,13 +34,13 @@ fn loadSlices(p: Product, rows: vec4u, row: u32, column: u32, depth: u32, lane: 
       sliceA[turned + 48u][own % 4u] = four.w;
     }
     if (TRANSPOSE_B) {
-      let four = first(upToFour(along, p.depth), fourOfB(p.bBegin + (column + own) * p.bStride + along));
+      let four = first(upToFour(along, p.depth), fourOfB(p, column + own, along));
       sliceB[turned][own % 4u] = four.x;
       sliceB[turned + 16u][own % 4u] = four.y;
       sliceB[turned + 32u][own % 4u] = four.z;
       sliceB[turned + 48u][own % 4u] = four.w;
     } else {
-      let four = fourOfB(p.bBegin + across * p.bStride + column + 4u * (i % 16u));
+      let four = fourOfB(p, across, column + 4u * (i % 16u));
       sliceB[i] = first(select(0u, 4u, across < p.depth), four);
     }
   }
