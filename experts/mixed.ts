@@ -114,7 +114,7 @@ function optionsOf(known: KnownKinds): ExpertPlugin<MixedOptions>["options"] {
     count: z.number().int().min(1).default(1),
   }).transform(({ count, ...kind }, context): MixedPart => ({
     count,
-    ...completedKind(known, kind, context),
+    ...completedKind(known, kind, context, ["count"]),
   }));
   return z.strictObject({
     parts: z.array(part).min(1).prefault([{ name: "feed-forward", count: 3 }, { name: "copy" }]).describe(

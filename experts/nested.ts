@@ -1,4 +1,4 @@
-// Nested experts: each is a layer of its own, a gate and `count` inner experts of any kind, of which a token takes the best k.
+// Nested experts: each is a layer of its own, a gate and `innerCount` inner experts of any kind, of which a token takes the best k.
 // The inner experts of all layers are one bank, and their gates one grouped product.
 import * as z from "zod";
 import { affine, where } from "../tensor/arithmetic.ts";
@@ -26,8 +26,8 @@ import { completedKind, kindOf, type KnownKinds, type NamedKind, standIn } from 
 /** Options of {@linkcode nestedExperts}. */
 export interface NestedOptions {
   /** Inner experts of each expert, F wide each. */
-  readonly count: number;
-  /** Inner experts a token goes to, at most count. */
+  readonly innerCount: number;
+  /** Inner experts a token goes to, at most innerCount. */
   readonly k: number;
   /** Kind of the inner experts, its own options beside its name. */
   readonly inner: NamedKind;
@@ -46,7 +46,7 @@ const CHOICES = 6;
  * import { findExperts, parseExpertOptions } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const nested = findExperts("nested");
- * const options = parseExpertOptions(nested, { count: 3, inner: { name: "swiglu" } });
+ * const options = parseExpertOptions(nested, { innerCount: 3, inner: { name: "swiglu" } });
  * // Three inner experts of three matrices and a gate; a token passes through one of them and the gate.
  * const dims = { D: 4, F: 8, E: 2 };
  * assertEquals(nested.parameters(dims, options), 3 * 96 + 4 * 3);
@@ -56,7 +56,7 @@ const CHOICES = 6;
 export function nestedExperts(known: KnownKinds): ExpertPlugin<NestedOptions> {
   const innerOf = ({ inner, k, outDeviation }: NestedOptions) =>
     kindOf(known, inner, outDeviation && outDeviation / Math.sqrt(k));
-  const innerDims = ({ D, F, E }: ExpertDims, { count }: NestedOptions) => ({ D, F, E: E * count });
+  const innerDims = ({ D, F, E }: ExpertDims, { innerCount }: NestedOptions) => ({ D, F, E: E * innerCount });
   return {
     name: "nested",
     about:
@@ -66,8 +66,8 @@ export function nestedExperts(known: KnownKinds): ExpertPlugin<NestedOptions> {
       "balance loss, since a bank has no way to give a router's losses to the model.",
     ],
     options: z.strictObject({
-      count: z.number().int().min(1).default(4).describe("inner experts of each expert, F wide each"),
-      k: z.number().int().min(1).default(1).describe("inner experts a token goes to, at most count"),
+      innerCount: z.number().int().min(1).default(4).describe("inner experts of each expert, F wide each"),
+      k: z.number().int().min(1).default(1).describe("inner experts a token goes to, at most innerCount"),
       inner: z.looseObject({ name: z.string() }).transform((kind, context) =>
         completedKind(known, kind, context)
       ).prefault({ name: "feed-forward" }).describe(
@@ -76,10 +76,11 @@ export function nestedExperts(known: KnownKinds): ExpertPlugin<NestedOptions> {
       outDeviation: z.number().positive().nullable().default(null).describe(
         "standard deviation of inner experts' W_out, times sqrt(k), where they leave it null",
       ),
-    }).refine(({ k, count }) => k <= count, { error: "k is more than count", path: ["k"] }),
+    }).refine(({ k, innerCount }) => k <= innerCount, { error: "k is more than innerCount", path: ["k"] }),
+    renamed: { count: "innerCount" },
     parameters(dims, options) {
       const { plugin, options: own } = innerOf(options);
-      return options.count * (plugin.parameters(innerDims(dims, options), own) + dims.D);
+      return options.innerCount * (plugin.parameters(innerDims(dims, options), own) + dims.D);
     },
     sharedParameters(dims, options) {
       const { plugin, options: own } = innerOf(options);
@@ -91,12 +92,12 @@ export function nestedExperts(known: KnownKinds): ExpertPlugin<NestedOptions> {
     },
     flopPerToken(dims, options) {
       const { plugin, options: own } = innerOf(options);
-      return options.k * plugin.flopPerToken(innerDims(dims, options), own) + 2 * dims.D * options.count;
+      return options.k * plugin.flopPerToken(innerDims(dims, options), own) + 2 * dims.D * options.innerCount;
     },
     activationsPerToken(dims, options) {
       const { plugin, options: own } = innerOf(options);
       const inner = plugin.activationsPerToken(innerDims(dims, options), own);
-      return 2 * dims.D + 2 * options.count + options.k * (CHOICES + inner);
+      return 2 * dims.D + 2 * options.innerCount + options.k * (CHOICES + inner);
     },
     dense(options) {
       const { plugin, options: own } = innerOf(options);
@@ -104,7 +105,11 @@ export function nestedExperts(known: KnownKinds): ExpertPlugin<NestedOptions> {
     },
     create(dims, options, init) {
       const { plugin, options: own } = innerOf(options);
-      const gate_EDC = init.parameter("gate", [dims.E, dims.D, options.count], normal(1 / Math.sqrt(dims.D)));
+      const gate_EDC = init.parameter(
+        "gate",
+        [dims.E, dims.D, options.innerCount],
+        normal(1 / Math.sqrt(dims.D)),
+      );
       const bank = plugin.create(innerDims(dims, options), own, init.part("inner"));
       return layers(gate_EDC, bank, dims, options);
     },
@@ -115,7 +120,7 @@ function layers(
   gate_EDC: ExpertBank["params"][string],
   bank: ExpertBank,
   { E }: ExpertDims,
-  { count, k }: NestedOptions,
+  { innerCount: count, k }: NestedOptions,
 ): ExpertBank {
   const named = <Value>(of: Readonly<Record<string, Value>> = {}) =>
     Object.fromEntries(Object.entries(of).map(([name, value]) => [`inner.${name}`, value]));

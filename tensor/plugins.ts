@@ -167,4 +167,11 @@ function checkPlugin<P extends AnyPlugin>({ word, one, example, parts }: PluginK
   if (!("_zod" in plugin.options)) {
     throw new TypeError(`Cannot register ${word} "${plugin.name}": its options are no schema of zod 4`);
   }
+  // A config writes options beside the plugin's own name.
+  if (optionNames(plugin)?.includes("name")) {
+    throw new RangeError(
+      `Cannot register ${word} "${plugin.name}": it has an option called name, which in a config chooses the plugin; ` +
+        "choose another",
+    );
+  }
 }

@@ -161,7 +161,7 @@ Deno.test("mixed experts are of the kinds listed, in turn, each with weights and
 
 Deno.test("a nested expert is a softmax gate and the best k of its own inner experts, by loops", async () => {
   const chosen = new Set<string>();
-  const options = { count: 3, k: 2, inner: { name: "feed-forward", activation: "silu" } };
+  const options = { innerCount: 3, k: 2, inner: { name: "feed-forward", activation: "silu" } };
   await assertFormula(findExperts("nested"), options, (x, weights, expert) => {
     const odds = times(x, weights("gate")).map(Math.exp);
     const total = odds.reduce((sum, each) => sum + each);

@@ -43,10 +43,21 @@ const variants: Readonly<Record<string, readonly Variant[]>> = {
   ],
   nested: [
     { options: {} },
-    { options: { count: 3, k: 2, inner: { name: "swiglu", outDeviation: 0.3 } } },
-    { options: { count: 2, inner: { name: "feed-forward", dropout: 0.4 } }, noisy: true },
-    { options: { count: 2, k: 2, inner: { name: "mixed", parts: [{ name: "linear" }, { name: "copy" }] } } },
-    { options: { count: 2, inner: { name: "nested", count: 2, inner: { name: "low-rank", rank: 1 } } } },
+    { options: { innerCount: 3, k: 2, inner: { name: "swiglu", outDeviation: 0.3 } } },
+    { options: { innerCount: 2, inner: { name: "feed-forward", dropout: 0.4 } }, noisy: true },
+    {
+      options: {
+        innerCount: 2,
+        k: 2,
+        inner: { name: "mixed", parts: [{ name: "linear" }, { name: "copy" }] },
+      },
+    },
+    {
+      options: {
+        innerCount: 2,
+        inner: { name: "nested", innerCount: 2, inner: { name: "low-rank", rank: 1 } },
+      },
+    },
   ],
   mixed: [
     { options: {}, round: 4 },

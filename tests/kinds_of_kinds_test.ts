@@ -1,6 +1,9 @@
 // Kinds made of other kinds, mixed and nested: what they refuse, how a run names them, and what their parameters are called.
 import { assertEquals, assertThrows } from "@std/assert";
-import { findExperts, parseExpertOptions } from "../experts/registry.ts";
+import * as z from "zod";
+import { mixedExperts } from "../experts/mixed.ts";
+import { experts, findExperts, parseExpertOptions, registerExperts } from "../experts/registry.ts";
+import { optionNames } from "../tensor/plugins.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { configOf, parseConfig } from "../training/config.ts";
@@ -62,7 +65,7 @@ Deno.test("inner experts that cannot be are refused in the words of their own ki
     assertThrows(() => parseExpertOptions(nested, options), RangeError, message);
   refuse({ inner: { name: "sero" } }, 'Cannot find experts "sero": there are "');
   refuse({ inner: { name: "linear", bais: true } }, 'Cannot set bais = true of experts "linear"');
-  refuse({ count: 2, k: 3 }, "k = 3: k is more than count");
+  refuse({ innerCount: 2, k: 3 }, "k = 3: k is more than innerCount");
 });
 
 Deno.test("inner experts are set by path, and another inner kind drops the options of the one before", () => {
@@ -80,11 +83,54 @@ Deno.test("inner experts are set by path, and another inner kind drops the optio
 });
 
 Deno.test("a nested bank's parameters are its gates and its inner experts, each owned by the expert they are in", () => {
-  const options = parseExpertOptions(nested, { count: 2, inner: { name: "low-rank", rank: 1 } });
+  const options = parseExpertOptions(nested, { innerCount: 2, inner: { name: "low-rank", rank: 1 } });
   const dims = { D: 2, F: 3, E: 3 };
   const { params, owners, shared } = nested.create(dims, options, createInit(exactBackend(), random(0)));
   assertEquals(params.gate.shape, [3, 2, 2]);
   assertEquals(params["inner.inA"].shape, [6, 2, 1]);
   assertEquals(owners!["inner.inA"], [0, 0, 1, 1, 2, 2]);
   assertEquals(Object.keys(shared!), ["inner.in", "inner.out"]);
+});
+
+Deno.test("every kind is a part of a mixed bank, and its options are its own", () => {
+  for (const { name } of experts()) {
+    if (name === "onnx") continue; // has no default network
+    const options = parseExpertOptions(mixed, { parts: [{ name, count: 2 }] });
+    const { parts: [{ count, name: kept, ...own }] } = options as { parts: Record<string, unknown>[] };
+    assertEquals([kept, count, own], [name, 2, parseExpertOptions(findExperts(name))]);
+  }
+  const parts = [{ name: "nested", count: 1, innerCount: 2, k: 2, inner: { name: "linear" } }, {
+    name: "copy",
+  }];
+  const options = parseExpertOptions(mixed, { parts });
+  const { params } = mixed.create({ D: 4, F: 8, E: 4 }, options, createInit(exactBackend(), random(0)));
+  assertEquals(params["parts.0.gate"].shape, [2, 4, 2]);
+  assertEquals(params["parts.0.inner.out"].shape, [4, 4, 4]);
+});
+
+Deno.test("options that share a name with what stands beside them are refused", () => {
+  const plain = findExperts("linear");
+  const withOption = (name: string, option: string) => ({
+    ...plain,
+    name,
+    options: z.strictObject({ [option]: z.number().default(4) }),
+  });
+  const counting = withOption("counting", "count");
+  const found = mixedExperts({ find: () => counting, parse: parseExpertOptions });
+  assertThrows(
+    () => found.options.parse({ parts: [{ name: "counting" }] }),
+    z.ZodError,
+    'Cannot use experts \\"counting\\" as a part: count is an option of theirs and of the part; rename theirs',
+  );
+  assertThrows(
+    () => registerExperts(withOption("named", "name")),
+    RangeError,
+    'Cannot register experts "named": it has an option called name, which in a config chooses the plugin',
+  );
+  assertEquals(experts().filter((kind) => optionNames(kind)?.includes("count")).map(({ name }) => name), []);
+  assertThrows(
+    () => parseExpertOptions(nested, { count: 2 }),
+    RangeError,
+    'Cannot set count = 2 of experts "nested": count is called innerCount now',
+  );
 });

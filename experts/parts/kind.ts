@@ -1,6 +1,7 @@
 // A kind of experts as an option of another: its name, with its own options beside it, checked and filled in as they would be
 // alone.
 import * as z from "zod";
+import { optionNames } from "../../tensor/plugins.ts";
 import type { AnyExpertPlugin, ExpertPlugin } from "../expert.ts";
 
 /** Where kinds are looked up: the registry, which a kind it holds cannot import. */
@@ -25,14 +26,26 @@ interface Issues {
   addIssue(issue: { readonly code: "custom"; readonly message: string }): void;
 }
 
-/** The same with every option; an issue in the words of the registry where that cannot be. */
+/**
+ * The same with every option; an issue in the words of the registry where that cannot be.
+ * @param taken Names that stand beside the kind's own options and belong to what it is part of. A kind with an option of such
+ * a name is refused, because one value cannot be both.
+ */
 export function completedKind(
   known: KnownKinds,
   { name, ...given }: NamedKind,
   context: Issues,
+  taken: readonly string[] = [],
 ): NamedKind {
   try {
-    return { name, ...known.parse(known.find(name), given) as Record<string, unknown> };
+    const plugin = known.find(name);
+    const shared = optionNames(plugin)?.find((option) => taken.includes(option));
+    if (shared !== undefined) {
+      throw new RangeError(
+        `Cannot use experts "${name}" as a part: ${shared} is an option of theirs and of the part; rename theirs`,
+      );
+    }
+    return { name, ...known.parse(plugin, given) as Record<string, unknown> };
   } catch (error) {
     context.addIssue({ code: "custom", message: (error as Error).message });
     return z.NEVER;
