@@ -1,6 +1,7 @@
 // Run records in, one self-contained HTML page out. The page is a function of what it is given: the same records, the
 // same bytes.
 import type { RunRecord, TimingRecord } from "../training/record.ts";
+import { answerRows, answerTable } from "./answers.ts";
 import { type Claims, claims, judgings, type Reading, ruleOf } from "./claims.ts";
 import { choiceMaps } from "./choice_maps.ts";
 import { choiceFigures, choiceLines, hasChoices } from "./choice_plots.ts";
@@ -89,6 +90,7 @@ function results(judging: Judging, tasks: number): Section[] {
     control === null && runs.every(({ steps }) => steps[0].layers.length > 0)
   );
   const specialised = routers.filter(({ runs }) => runs.some(({ end }) => end.specialisation.length > 0));
+  const answers = answerRows(judging);
   const none = markup`<p>These runs recorded nothing to show here.</p>`;
   const shown = (some: readonly Series[], of: (some: readonly Series[]) => Content): Content =>
     some.length > 0 ? of(some) : none;
@@ -100,6 +102,9 @@ function results(judging: Judging, tasks: number): Section[] {
       title: "Loss",
       content: [shown(stepped, (some) => lossCurves(some, baseline)), finalLosses(series, baseline)],
     },
+    ...(answers.length > 0
+      ? [{ id: "answers", title: "Right answers", content: answerTable(answers, comparison.baselineName) }]
+      : []),
     { id: "training", title: "Training", content: shown(stepped, signals) },
     { id: "load", title: "Load of experts", content: shown(routed, (some) => loadHeatmaps(some, tasks)) },
     { id: "dropped", title: "Dropped assignments", content: shown(routed, droppedShares) },

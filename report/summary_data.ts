@@ -1,5 +1,6 @@
 // The summary as plain data, for scripts: the numbers that tables show, unrounded, and the sentences.
 import type { RunRecord, TimingRecord } from "../training/record.ts";
+import { answerRows } from "./answers.ts";
 import { type Claims, claims, judgings, type Reading } from "./claims.ts";
 import type { Estimate, Interval } from "./statistics.ts";
 import { type SummaryRow, summaryRows } from "./summary.ts";
@@ -22,6 +23,8 @@ export interface SummaryDatum {
   readonly perplexity: number;
   /** Loss minus the baseline's in the same seed. */
   readonly difference: Number95 | null;
+  /** Share of held-out tokens answered right, where targets are classes. */
+  readonly rightShare: Number95 | null;
   /** 0 = random routing, 1 = the best known. */
   readonly score: Number95 | null;
   /** Against the baseline, widened for all comparisons; null for the baseline, controls and what is not judged. */
@@ -53,7 +56,7 @@ function number(estimate: Estimate | null): Number95 | null {
   return estimate && { mean: estimate.mean, interval: estimate.interval };
 }
 
-function datumOf(row: SummaryRow, verdict: Verdict | null): SummaryDatum {
+function datumOf(row: SummaryRow, verdict: Verdict | null, rightShare: Estimate | null): SummaryDatum {
   const { series, loss, score, cost } = row;
   return {
     name: series.name,
@@ -62,6 +65,7 @@ function datumOf(row: SummaryRow, verdict: Verdict | null): SummaryDatum {
     loss: number(loss)!,
     perplexity: row.perplexity,
     difference: number(row.difference),
+    rightShare: number(rightShare),
     score: score && { mean: score.value, interval: score.interval },
     verdict,
     droppedShare: row.droppedShare,
@@ -87,11 +91,14 @@ export function summaryData(
     comparisons: all.map((judging) => {
       const { comparison, worth } = judging;
       const verdicts = new Map(judge(judging, count).map(({ series, verdict }) => [series, verdict]));
+      const shares = new Map(answerRows(judging).map(({ series, share }) => [series, share]));
       return {
         task: comparison.task?.name ?? null,
         baseline: comparison.baselineName,
         canTell: worth.canTell,
-        rows: summaryRows(comparison, worth).map((row) => datumOf(row, verdicts.get(row.series) ?? null)),
+        rows: summaryRows(comparison, worth).map((row) =>
+          datumOf(row, verdicts.get(row.series) ?? null, shares.get(row.series) ?? null)
+        ),
       };
     }),
     claims: claims(all, reading),

@@ -288,7 +288,9 @@ Deno.test("evaluation is the same every time, and leaves nothing behind", async 
     const held = backend.statistics().usedBytes;
     const first = await evaluate(model, setting);
     assertEquals(await evaluate(model, setting), first);
-    const { specialisation, residualShare, ...rest } = await evaluateInDetail(model, setting);
+    const { specialisation, residualShare, answers, ...rest } = await evaluateInDetail(model, setting);
+    assertEquals(answers!.of, first.tokens);
+    assert(answers!.right > 0 && answers!.right < answers!.of);
     assertEquals(rest, first);
     assertEquals(residualShare.map((share) => share > 0), [true]);
     assertEquals(first.tokens, plan.reduce((sum, { tokenId }) => sum + tokenId.length, 0));

@@ -5,13 +5,15 @@ import type { Batch, LayerOutput, Model, ModelOutput } from "../models/model.ts"
 import { loadOf } from "../moe/load.ts";
 import type { EvaluationExamples, Examples, TaskData } from "../tasks/task.ts";
 import { square, subtract } from "../tensor/arithmetic.ts";
+import { topK } from "../tensor/rows.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { meanAll, scalar } from "../tensor/reduce.ts";
 import { pass } from "../tensor/stage.ts";
 import { sequencesOf } from "../tensor/sequences.ts";
 import type { RunConfig } from "./config.ts";
-import type { LayerLoad, Specialisation } from "./record.ts";
+import { countAnswers } from "./answers.ts";
+import type { Answers, LayerLoad, Specialisation } from "./record.ts";
 import { countSpecialisation, type SpecialisationCounter } from "./specialisation.ts";
 
 /** Result of a pass over held-out examples. */
@@ -32,6 +34,8 @@ export interface DetailedEvaluation extends Evaluation {
   readonly specialisation: readonly Specialisation[];
   /** Root mean square of a mixture's output over that of the sum with what it reads, by mixture. */
   readonly residualShare: readonly number[];
+  /** Which tokens were answered right, where targets are classes. */
+  readonly answers?: Answers;
 }
 
 /** What to evaluate on. */
@@ -79,7 +83,7 @@ export function evaluate(model: Model, setting: EvaluationSetting): Promise<Eval
   return evaluateWith(model, setting, () => Promise.resolve());
 }
 
-/** The same, counting experts by word and by label, and measuring what mixtures add. */
+/** The same, counting right answers and experts by word and by label, and measuring what mixtures add. */
 export async function evaluateInDetail(
   model: Model,
   setting: EvaluationSetting,
@@ -87,7 +91,12 @@ export async function evaluateInDetail(
   const { data } = setting;
   const counters = new Map<number, SpecialisationCounter>();
   const squares = new Map<number, { part: number; whole: number }>();
-  const found = await evaluateWith(model, setting, async (batch, { layers }) => {
+  const answers = countAnswers();
+  const found = await evaluateWith(model, setting, async (batch, { layers, logits_TV }) => {
+    const { target } = batch;
+    if (target instanceof Int32Array) {
+      answers.add(target, await topK(logits_TV!, 1).index_TK.read() as Int32Array);
+    }
     for (const layer of layers) {
       const counter = counters.get(layer.layer) ?? countSpecialisation(layer.layer, layer.E, data);
       counters.set(layer.layer, counter);
@@ -105,9 +114,11 @@ export async function evaluateInDetail(
       const sums = squares.get(layer.layer) ?? { part: 0, whole: 0 };
       squares.set(layer.layer, { part: sums.part + part, whole: sums.whole + whole });
     }
-  });
+  }, { scores: true });
+  const counted = answers.finish();
   return {
     ...found,
+    ...(counted ? { answers: counted } : {}),
     specialisation: [...counters.values()].map((counter) => counter.finish()),
     residualShare: [...squares.values()].map(({ part, whole }) => whole === 0 ? 0 : Math.sqrt(part / whole)),
   };
@@ -159,14 +170,14 @@ function joined(parts: readonly Int32Array[]): Int32Array {
  * other, a router trains for something else than it is judged by.
  */
 export async function evaluateAsInTraining(model: Model, setting: EvaluationSetting): Promise<number> {
-  return (await evaluateWith(model, setting, () => Promise.resolve(), true)).loss;
+  return (await evaluateWith(model, setting, () => Promise.resolve(), { training: true })).loss;
 }
 
 async function evaluateWith(
   model: Model,
   { backend, plan, step, watch: seen }: EvaluationSetting,
   watch: (batch: EvaluationExamples, output: ModelOutput) => Promise<void>,
-  training = false,
+  { training = false, scores = false } = {},
 ): Promise<Evaluation> {
   const counters = new Map<number, ReturnType<typeof loadCounter>>();
   let total = 0;
@@ -179,6 +190,7 @@ async function evaluateWith(
       step,
       random: training ? stream : random(0),
       backend,
+      scores,
     });
     const { count } = output.targets!;
     const [loss, read] = await pass(backend, "reading", () =>

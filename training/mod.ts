@@ -78,6 +78,7 @@ export type { ExpertCacheStatistics } from "./expert_cache.ts";
 export type { KeptStep, ModelOrigin } from "./saved_model.ts";
 export { train, type Trained, type TrainOptions } from "./train.ts";
 export type {
+  Answers,
   ChoiceFlow,
   Control,
   EndRow,

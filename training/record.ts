@@ -168,6 +168,16 @@ export interface LabelCounts {
   readonly information: number;
 }
 
+/** Which held-out tokens a model answers right: those whose class has the highest score. */
+export interface Answers {
+  /** How many are right. */
+  readonly right: number;
+  /** Tokens with a target, those of `loss`. */
+  readonly of: number;
+  /** A bit a token with a target, 1 = right, in order of evaluation, from each byte's highest; base64. */
+  readonly bits: string;
+}
+
 /** Last line of a finished run. */
 export interface EndRow {
   /** Tells it from other rows. */
@@ -190,6 +200,8 @@ export interface EndRow {
   readonly residualShare?: readonly number[];
   /** Whether later tokens were seen to change what earlier ones get; not tested where tokens have no order. */
   readonly causal?: { readonly tested: boolean; readonly holds: boolean };
+  /** Right answers, where targets are classes. */
+  readonly answers?: Answers;
   /** Loss with the assignment of training, for routers that evaluate with another. */
   readonly trainingAssignmentLoss?: number;
   /** What experts took on, by mixture. */

@@ -195,7 +195,7 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
   const { steps } = config.train;
   const choices = watchChoices();
   const found = await evaluateInDetail(model, { backend, data, plan, step: steps, watch: choices.add });
-  const { loss, perplexity, tokens, layers, specialisation, residualShare } = found;
+  const { loss, perplexity, tokens, layers, specialisation, residualShare, answers } = found;
   const gradient = state.leastRouterGradient();
   const norms = Object.entries(state.routerGradients);
   // What is left of terms that cancel is rounding, not a gradient.
@@ -238,6 +238,7 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
       keptShare: 1 - sum(dropped) / Math.max(1, sum(wanted)),
       layers,
       residualShare,
+      ...(answers ? { answers } : {}),
       ...(config.control ? {} : {
         trainingAssignmentLoss: await evaluateAsInTraining(model, { backend, data, plan, step: steps }),
       }),
