@@ -115,10 +115,10 @@ export const experimentsLine: CommandLine = {
     },
     tune: {
       about:
-        "settings to search for every variant with one budget, like train.learningRate,router.balance=0.001..0.1",
+        "settings to search for every variant and control with one budget, like train.learningRate,router.balance=0.001..0.1",
       value: "PATHS",
     },
-    budget: { about: "trials of each variant with --tune (default 8)", value: "N" },
+    budget: { about: "trials of each variant and control with --tune (default 8)", value: "N" },
     baseline: {
       about: "variant that others are compared with (default switch, where it takes part)",
       value: "NAME",

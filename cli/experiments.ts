@@ -209,7 +209,7 @@ async function trainAndTell(
       onBegin,
       onEnd: results.soFar,
     });
-    const remarks = tuningSentences(tuned);
+    const remarks = tuningSentences(tuned, planned.plans);
     await results.end(finished, remarks);
     return { finished, remarks };
   } catch (error) {
@@ -228,7 +228,11 @@ async function tune(
 ): Promise<Tuned[]> {
   const trials = planTrials(planned.plans, tuning);
   const tried = { plans: trials.map(({ plan }) => plan), data: planned.data };
-  console.log(`${trials.length} trials of ${stepsOf(tried)} steps in all first, ${tuning.budget} a variant`);
+  console.log(
+    `${trials.length} trials of ${
+      stepsOf(tried)
+    } steps in all first, ${tuning.budget} for each variant and control`,
+  );
   const trialFolder = `${folder}/tuning`;
   await prepareFolder(trialFolder, neededBytes(tried, false));
   const tensorBoard = setting.tensorBoard && `${setting.tensorBoard}/tuning`;

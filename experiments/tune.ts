@@ -1,5 +1,6 @@
-// The same tuning budget for every variant: random search over the named settings, on seeds and held-out batches that do
-// not judge. All trials are kept; the default and the tuned variant then stand side by side.
+// The same tuning budget for every variant and control: random search over the named settings, on seeds and held-out batches
+// that do not judge. All trials are kept. The default and the tuned variant then stand side by side; a control runs at its best
+// settings alone, since it is the end of a scale, and a badly set one would flatter routers.
 import type { RunRecord } from "../training/record.ts";
 import { parseConfig, type RunConfig, withSetting } from "../training/config.ts";
 import { random } from "../tensor/random.ts";
@@ -15,7 +16,7 @@ export interface TunedSetting {
 /** What to search, and how often. */
 export interface Tuning {
   readonly settings: readonly TunedSetting[];
-  /** Trials of each variant, its own settings the first of them. */
+  /** Trials of each variant and control, its own settings the first of them. */
   readonly budget: number;
 }
 
@@ -44,9 +45,9 @@ export function readTuning(text: string, budget: number): Tuning {
   return { settings, budget };
 }
 
-/** A trial of one variant, on one task. */
+/** A trial of one variant or control, on one task. */
 export interface Trial {
-  /** The variant's plan of its first seed. */
+  /** The plan of its first seed. */
   readonly of: RunPlan;
   readonly plan: RunPlan;
   /** Values by path; empty for the variant's own settings. */
@@ -54,14 +55,18 @@ export interface Trial {
 }
 
 /**
- * Trials of every variant. The k-th trial of each draws the same places in its ranges, so that luck is shared too.
+ * Trials of every variant, and of every control that has one of the settings: all but a router's. The k-th trial of each
+ * draws the same places in its ranges, so that luck is shared too.
  * @throws {RangeError} when a variant has none of the settings, or a value that no default range can be made from.
  */
 export function planTrials(plans: readonly RunPlan[], { settings, budget }: Tuning): Trial[] {
   const first = Math.min(...plans.map(({ config }) => config.seed));
-  const studied = plans.filter(({ config }) => config.control === null && config.seed === first);
-  return studied.flatMap((of) => {
-    const own = settings.filter(({ path }) => valueAt(of.config, path) !== undefined);
+  return plans.filter(({ config }) => config.seed === first).flatMap((of) => {
+    const { control } = of.config;
+    const own = settings.filter(({ path }) =>
+      valueAt(of.config, path) !== undefined && !(control !== null && path.startsWith("router."))
+    );
+    if (own.length === 0 && control !== null) return [];
     if (own.length === 0) {
       throw new RangeError(
         `Cannot tune ${of.names.label}: it has none of ${settings.map(({ path }) => path).join(", ")}`,
@@ -117,7 +122,7 @@ function trialPlan({ config, names, dataKey }: RunPlan, values: Trial["values"],
   };
 }
 
-/** What tuning found of one variant. */
+/** What tuning found of one variant or control. */
 export interface Tuned {
   readonly of: RunPlan;
   readonly best: Trial;
@@ -126,7 +131,7 @@ export interface Tuned {
 }
 
 /**
- * The best trial of each variant; one that failed has no loss.
+ * The best trial of each variant and control; one that failed has no loss.
  * @param failed Why runs failed, by their names.
  * @throws {RangeError} when all of one's trials failed.
  */
@@ -156,17 +161,22 @@ export function chooseBest(
   });
 }
 
-/** Runs to judge: every plan as it was, and beside each variant the tuned one; trials have seen none of what judges. */
+/**
+ * Runs to judge: every variant as it was and beside it the tuned one, and every control at its best settings. Trials have
+ * seen none of what judges.
+ */
 export function withTuned(plans: readonly RunPlan[], tuned: readonly Tuned[]): RunPlan[] {
   return plans.flatMap((plan): RunPlan[] => {
     const judged = { ...plan, config: onPart(plan.config, "even") };
     const found = tuned.find(({ of }) =>
       of.names.label === plan.names.label && of.names.task === plan.names.task
     );
-    if (plan.config.control !== null || !found) return [judged];
+    if (!found) return [judged];
     const { names, dataKey } = plan;
+    const config = changed(judged.config, found.best.values);
+    if (config.control !== null) return [{ ...judged, config }];
     return [judged, {
-      config: changed(judged.config, found.best.values),
+      config,
       names: {
         ...names,
         label: `${names.label}, tuned`,
@@ -177,12 +187,18 @@ export function withTuned(plans: readonly RunPlan[], tuned: readonly Tuned[]): R
   });
 }
 
-/** A sentence a variant: what the report and the terminal say of tuning. */
-export function tuningSentences(tuned: readonly Tuned[]): string[] {
-  return tuned.map(({ of: { names }, best, trials }) => {
+/** What the report and the terminal say of tuning: a sentence each, and which controls had nothing to tune. */
+export function tuningSentences(tuned: readonly Tuned[], plans: readonly RunPlan[]): string[] {
+  if (tuned.length === 0) return [];
+  const told = tuned.map(({ of: { names, config }, best, trials }) => {
     const values = Object.entries(best.values).map(([path, value]) => `${path} ${value}`);
     return `${names.label} on ${names.task}: ${
       values.length > 0 ? `tuned to ${values.join(", ")}` : "its own settings were the best"
-    } of ${trials.length} trials (seed ${TUNING_SEED}, held-out batches that do not judge).`;
+    } of ${trials.length} trials (seed ${TUNING_SEED}, held-out batches that do not judge)${
+      config.control !== null && values.length > 0 ? "; as a control it runs at these alone" : ""
+    }.`;
   });
+  const isControl = ({ config }: RunPlan) => config.control !== null;
+  const left = plans.some(isControl) && !tuned.some(({ of }) => isControl(of));
+  return left ? [...told, "Controls keep their own settings: what was tuned are routers' options."] : told;
 }
