@@ -18,6 +18,7 @@ import { checkKeptModels } from "./kept_model.ts";
 import { listingFor } from "./list.ts";
 import { checkMemory, checkpointBytes } from "./memory_check.ts";
 import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folder.ts";
+import { Stopped, stopSignal, untilStopped } from "./stop.ts";
 import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
 import { outlineRuns, type PlannedRuns, planRuns } from "./plan_runs.ts";
 import { type Brought, loadPlugins } from "./plugin.ts";
@@ -55,6 +56,16 @@ async function main(given: Words): Promise<void> {
   using _asked = asked === null ? null : await claimFor(asked, taskCommand(words));
   const plugins = await pluginDigests(split.values.plugin);
   const start = performance.now();
+  let goOn: (() => string) | null = null;
+  const signal = stopSignal({
+    hasBegun: () => goOn !== null,
+    leave: (status) => {
+      showCursor();
+      const begin = `Stopped before any run began. To begin: ${taskCommand(words)}`;
+      console.log(`\n${goOn === null ? begin : goOn()}`);
+      Deno.exit(status);
+    },
+  });
   console.log(`${experiment}: ${command.experiment.about}`);
   console.log(`Loading ${command.tasks.map(({ label }) => label).join("; ")} ...`);
   const planned = await planRuns(command, outlines);
@@ -87,25 +98,20 @@ async function main(given: Words): Promise<void> {
     } steps in all on ${device.about}${side}; results in ${folder}/`,
   );
 
-  const goOn = taskCommand(continueWords(words, folder));
+  const again = taskCommand(continueWords(words, folder));
   const results = resultsWriter(folder, {
     ...readingOf(command),
     name: experiment,
     about: command.experiment.about,
     command: taskCommand(words),
     date: new Date().toISOString().slice(0, 10),
-    goOn,
+    goOn: again,
     runs: namesOfRuns(command, planned),
     failed: [],
   });
   await using served = split.flags.open ? servePage(`${folder}/report.html`) : null;
   if (served) console.log(`Open ${served.url} in a browser: the report, shown anew as runs end.`);
-  const signal = stopSignal((status) => {
-    showCursor();
-    console.log(`\nReport so far: ${folder}/report.html`);
-    console.log(`Stopped. To go on: ${goOn}`);
-    Deno.exit(status);
-  });
+  goOn = () => `Report so far: ${folder}/report.html\nStopped. To go on: ${again}`;
   const setting = {
     ...settingOf(command, device, split),
     folder: runFolder,
@@ -117,7 +123,7 @@ async function main(given: Words): Promise<void> {
   device.backend.close();
   tell(folder, command, finished, { ...readingOf(command), remarks, notes: notesOf(failedOf(finished)) });
   console.log(`${duration((performance.now() - start) / 1000)} in all.`);
-  if (served) await stopOf(signal);
+  if (served) await untilStopped(signal);
   if (finished.failed.length > 0) Deno.exit(1);
 }
 
@@ -159,36 +165,6 @@ function placesOf({ tensorBoard, save }: Command, folder: string): string {
     ...(tensorBoard ? [`Curves: tensorboard --logdir ${folder}/tensorboard`] : []),
     ...(save ? [`Models: ${folder}/runs/*${MODEL_ENDING}.`] : []),
   ].join("\n");
-}
-
-/**
- * Aborted by Ctrl-C, by being told to end, or by a terminal that closes: a run then saves what it has and throws
- * {@linkcode Stopped}. A second time nothing is waited for.
- */
-function stopSignal(atOnce: (status: number) => never): AbortSignal {
-  const controller = new AbortController();
-  const usual = { SIGINT: 130, ...(Deno.build.os === "windows" ? {} : { SIGTERM: 143, SIGHUP: 129 }) };
-  for (const [name, status] of Object.entries(usual)) {
-    Deno.addSignalListener(name as Deno.Signal, () => {
-      if (controller.signal.aborted) atOnce(status);
-      controller.abort(new Stopped(() => atOnce(status)));
-    });
-  }
-  return controller.signal;
-}
-
-/** Waits for Ctrl-C, for whoever looks at a page that is served. */
-async function stopOf(signal: AbortSignal): Promise<void> {
-  console.log("The report is served until Ctrl-C.");
-  if (signal.aborted) return;
-  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-}
-
-/** Why runs ended early, and how to leave. */
-class Stopped extends Error {
-  constructor(readonly leave: () => never) {
-    super("stopped");
-  }
 }
 
 /** Tunes where asked, trains, and keeps the results; after a stop or a failure there is a report as well. */

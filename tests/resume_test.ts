@@ -200,6 +200,23 @@ for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 12
     }));
 }
 
+Deno.test("a command stopped while it loads says that nothing began, and what to type to begin", () =>
+  inFolder(async (folder) => {
+    const child = startExperiments(words(folder, "out", 1));
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let shown = "";
+    while (!shown.includes("Loading ")) shown += (await reader.read()).value ?? "";
+    child.kill("SIGTERM");
+    for (let part = await reader.read(); !part.done; part = await reader.read()) shown += part.value;
+    const { code } = await child.status;
+    await child.stderr.cancel();
+    assertEquals(code, 143);
+    assertMatch(
+      shown,
+      /\nStopped before any run began\. To begin: deno task experiments .+ --out '[^']+\/out'\n$/,
+    );
+  }));
+
 const data = await madeUpData();
 
 function smallConfig(router: AnyRouterPlugin | string, settings: Settings = {}): RunConfig {
