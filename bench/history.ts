@@ -79,7 +79,8 @@ async function commit(): Promise<string> {
   return await git("rev-parse", "--short=12", "HEAD") + (changed === "" ? "" : "+");
 }
 
-const line: CommandLine = {
+/** Its command line. */
+export const line: CommandLine = {
   task: "bench:history",
   about: `Measures a few ratios, prints how they changed, and adds them to ${FILE}.`,
   options: {

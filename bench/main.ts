@@ -34,7 +34,8 @@ interface Output {
   readonly report: boolean;
 }
 
-const line: CommandLine = {
+/** Its command line. */
+export const line: CommandLine = {
   task: "bench",
   about: "How fast, here, now: limits of the machine, products, MoE block, training steps, kernels.",
   options: {

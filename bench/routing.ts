@@ -161,7 +161,8 @@ interface Choice extends Sizes {
   readonly plugins: readonly AnyRouterPlugin[];
 }
 
-const line: CommandLine = {
+/** Its command line. */
+export const line: CommandLine = {
   task: "bench:routing",
   about: "What routing costs of a layer's forward and backward pass, router by router.",
   options: {

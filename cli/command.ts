@@ -7,6 +7,7 @@ import { findRouter, routers } from "../routers/registry.ts";
 import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { findTask } from "../tasks/registry.ts";
 import { flatten, parseConfig, type RunConfig, type Settings } from "../training/config.ts";
+import { hintOf } from "../tensor/nearest.ts";
 import { usual } from "../training/run_schema.ts";
 import type { KeptStep } from "../training/saved_model.ts";
 import { type Arm, armsOf, type Assignment, readAssignment } from "../experiments/arms.ts";
@@ -124,11 +125,9 @@ export function findExperiment(name: string): Experiment {
   const all: Experiment[] = Object.values(experiments);
   const found = all.find((experiment) => experiment.name === name);
   if (found) return found;
-  throw new RangeError(
-    `Cannot find experiment "${name}": there are ${
-      all.map((experiment) => `"${experiment.name}"`).join(", ")
-    }`,
-  );
+  const names = all.map((experiment) => experiment.name);
+  const list = names.map((each) => `"${each}"`).join(", ");
+  throw new RangeError(`Cannot find experiment "${name}": ${hintOf(name, names)}there are ${list}`);
 }
 
 /** Short options stand for paths: `--steps 60` is `--set train.steps=60`. */
@@ -199,11 +198,9 @@ function sizeOf(words: Words): Size | null {
     of(task) {
       const { sizes } = findTask(task);
       if (Object.hasOwn(sizes, name)) return sizes[name];
-      throw new RangeError(
-        `Cannot find size "${name}": task "${task}" has ${
-          Object.keys(sizes).map((size) => `"${size}"`).join(", ")
-        }`,
-      );
+      const names = Object.keys(sizes);
+      const list = names.map((size) => `"${size}"`).join(", ");
+      throw new RangeError(`Cannot find size "${name}": ${hintOf(name, names)}task "${task}" has ${list}`);
     },
   };
 }

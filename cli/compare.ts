@@ -8,7 +8,8 @@ import { elsewhere, operandsFromWhereTheUserStands } from "./paths.ts";
 import { readResults } from "./read_results.ts";
 import { readingOf } from "./report.ts";
 
-const line: CommandLine = {
+/** Its command line. */
+export const line: CommandLine = {
   task: "compare",
   about: "Prints the tables and verdicts of results, from their records; several are merged.",
   operands: "RUN...",

@@ -1,8 +1,8 @@
 // The one reader of command lines: a task declares its options, and from the declaration follow what it accepts, what it
 // refuses, and what --help prints.
 import { parseArgs } from "@std/cli/parse-args";
-import leven from "leven";
 import config from "../deno.json" with { type: "json" };
+import { hintOf } from "../tensor/nearest.ts";
 
 /** An option: one that takes a value names it as `value`, the others are flags. */
 export interface Option {
@@ -95,18 +95,9 @@ function withNegatives(words: readonly string[], strings: readonly string[]): st
 function refuseWord(word: string, { task, options, operands }: CommandLine): never {
   const known = Object.keys({ ...options, ...common }).map((name) => `--${name}`);
   const written = word.split("=")[0];
-  const meant = nearest(written, known);
-  const hint = meant === null ? "" : `did you mean ${meant}? `;
+  const hint = hintOf(written, known, (name) => name);
   const whole = `deno task ${task}${operands === undefined ? "" : ` ${operands}`}`;
   throw new RangeError(`Cannot use "${word}": ${hint}${whole} has ${known.join(", ")}`);
-}
-
-/** The known word that a mistyped one is nearest to, or null where none is near. */
-export function nearest(word: string, known: readonly string[]): string | null {
-  const distances = known.map((each) => ({ each, distance: leven(word, each) }));
-  const [best] = distances.sort((a, b) => a.distance - b.distance);
-  const letters = word.replace(/^-+/, "").length;
-  return best && best.distance <= Math.min(2, Math.floor(letters / 2)) ? best.each : null;
 }
 
 /** The value of an option, or null. */

@@ -13,7 +13,8 @@ import { recordFilesOf, reportedOf } from "./report_files.ts";
 import { writeIndex } from "./runs_index.ts";
 import { servePage } from "./serve.ts";
 
-const line: CommandLine = {
+/** Its command line. */
+export const line: CommandLine = {
   task: "report",
   about:
     "Makes a report again from its records, or one report of several; without RUN, writes results/index.html, which lists all results.",

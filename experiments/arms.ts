@@ -3,6 +3,7 @@
 import { findRouter, optionNames, routers } from "../routers/registry.ts";
 import { insteadOf } from "../tensor/plugins.ts";
 import { settingList, type Settings } from "../training/config.ts";
+import { hintOf } from "../tensor/nearest.ts";
 
 /** One combination of what is varied. */
 export interface Arm {
@@ -55,10 +56,11 @@ export function readAssignment(option: string, word: string): Assignment {
     checkPath(path, head);
     return { path, router: null, values, source };
   }
-  const known = routers().some(({ name }) => name === head);
-  if (!known) {
+  const known = routers().map(({ name }) => name);
+  if (!known.includes(head)) {
+    const hint = hintOf(head, [...sections, ...known]);
     throw new RangeError(
-      `Cannot set ${path}: there is no router "${head}"; a path begins with ${
+      `Cannot set ${path}: ${hint}there is no router "${head}"; a path begins with ${
         sections.join(", ")
       } or a router's name`,
     );
@@ -76,9 +78,9 @@ function checkPath(path: string, section: string): void {
   if (["task", "experts", "router"].includes(section)) return;
   const known = settingList().filter((each) => each.path.startsWith(`${section}.`)).map((each) => each.path);
   if (known.includes(path)) return;
-  throw new RangeError(
-    `Cannot set ${path}: ${section} has ${known.map((each) => each.slice(section.length + 1)).join(", ")}`,
-  );
+  const names = known.map((each) => each.slice(section.length + 1));
+  const hint = hintOf(path.slice(section.length + 1), names, (name) => name);
+  throw new RangeError(`Cannot set ${path}: ${hint}${section} has ${names.join(", ")}`);
 }
 
 function checkRouterOption(router: string, option: string): void {

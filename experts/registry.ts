@@ -53,7 +53,7 @@ export function registerExperts(plugin: AnyExpertPlugin): void {
  * import { findExperts, swiglu } from "@switchyard/moe";
  * import { assertEquals, assertThrows } from "@std/assert";
  * assertEquals(findExperts("swiglu"), swiglu);
- * assertThrows(() => findExperts("swigloo"), RangeError, 'Cannot find experts "swigloo": there are "');
+ * assertThrows(() => findExperts("swigloo"), RangeError, 'Cannot find experts "swigloo": did you mean "swiglu"?');
  * ```
  */
 export function findExperts(name: string): AnyExpertPlugin {

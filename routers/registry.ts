@@ -52,7 +52,7 @@ export function registerRouter(plugin: AnyRouterPlugin): void {
  * import { findRouter, switchRouter } from "@switchyard/moe";
  * import { assertEquals, assertThrows } from "@std/assert";
  * assertEquals(findRouter("switch"), switchRouter);
- * assertThrows(() => findRouter("swich"), RangeError, 'Cannot find router "swich": there are "');
+ * assertThrows(() => findRouter("swich"), RangeError, 'Cannot find router "swich": did you mean "switch"?');
  * ```
  */
 export function findRouter(name: string): AnyRouterPlugin {

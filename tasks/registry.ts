@@ -50,7 +50,7 @@ export function registerTask(plugin: AnyTaskPlugin): void {
  * import { findTask, recall } from "@switchyard/moe";
  * import { assertEquals, assertThrows } from "@std/assert";
  * assertEquals(findTask("recall"), recall);
- * assertThrows(() => findTask("recal"), RangeError, 'Cannot find task "recal": there are "');
+ * assertThrows(() => findTask("recal"), RangeError, 'Cannot find task "recal": did you mean "recall"?');
  * ```
  */
 export function findTask(name: string): AnyTaskPlugin {

@@ -1,6 +1,7 @@
 // Lists of plugins by name: routers, kinds of experts, tasks. What they share is here once: names are kebab-case and
 // taken only once, options are a zod object, and whatever is refused is refused by name and with the choices.
 import * as z from "zod";
+import { hintOf } from "./nearest.ts";
 
 /** Options of a plugin as zod 4 declares them, `z.strictObject({ ... })`, by the parts of it that others use. */
 export interface OptionsSchema<Options> {
@@ -92,8 +93,9 @@ export function listPlugins<P extends AnyPlugin>(
     find(name) {
       const plugin = known.get(name);
       if (plugin) return plugin;
-      const names = all().map((each) => `"${each.name}"`).join(", ");
-      throw new RangeError(`Cannot find ${word} "${name}": there are ${names}`);
+      const names = all().map((each) => each.name);
+      const list = names.map((each) => `"${each}"`).join(", ");
+      throw new RangeError(`Cannot find ${word} "${name}": ${hintOf(name, names)}there are ${list}`);
     },
     parse(plugin, given = {}) {
       const parsed = plugin.options.safeParse(given);
@@ -126,7 +128,8 @@ export function jsonSchemaOf(options: OptionsSchema<unknown>): z.core.JSONSchema
 export function insteadOf(plugin: AnyPlugin, unknown: readonly string[]): string {
   const { renamed = {} } = plugin;
   const moved = unknown.filter((name) => Object.hasOwn(renamed, name));
-  if (moved.length === 0) return listOf(optionNames(plugin));
+  const names = optionNames(plugin);
+  if (moved.length === 0) return hintOf(unknown[0], names ?? [], (name) => name) + listOf(names);
   return moved.map((name) => `${name} is called ${renamed[name]} now`).join(", ");
 }
 

@@ -81,8 +81,14 @@ Deno.test("options of a layer's own plugins are filled in and checked like those
 
 Deno.test("a refusal names path, value and choices", () => {
   const refusals: readonly (readonly [unknown, string])[] = [
-    [{ train: { stpes: 5 } }, "Cannot set train.stpes = 5: train has steps, batch, length,"],
-    [{ trian: {} }, "Cannot set trian = {}: a run has task, model, experts, router, control, train,"],
+    [
+      { train: { stpes: 5 } },
+      "Cannot set train.stpes = 5: did you mean steps? train has steps, batch, length,",
+    ],
+    [
+      { trian: {} },
+      "Cannot set trian = {}: did you mean train? a run has task, model, experts, router, control, train,",
+    ],
     [
       { model: { perLayer: [{ width: 3 }] } },
       "Cannot set model.perLayer.0.width = 3: model.perLayer.0 has attention,",
@@ -94,9 +100,12 @@ Deno.test("a refusal names path, value and choices", () => {
       'Cannot use control = "nothing": Invalid option: expected one of "no experts"|"random',
     ],
     [5, "Cannot use as a run 5: Invalid input: expected object"],
-    [{ router: { name: "swich" } }, 'Cannot find router "swich": there are "base", '],
+    [{ router: { name: "swich" } }, 'Cannot find router "swich": did you mean "switch"? there are "base", '],
     [{ router: { k: 2 } }, 'Cannot set k = 2 of router "switch": there are '],
-    [{ experts: { name: "feedforward" } }, 'Cannot find experts "feedforward": there are '],
+    [
+      { experts: { name: "feedforward" } },
+      'Cannot find experts "feedforward": did you mean "feed-forward"? there are ',
+    ],
     [{ task: { name: "recall", facts: 0 } }, "facts = 0"],
     [
       { model: { width: 30, heads: 4 } },

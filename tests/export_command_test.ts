@@ -133,11 +133,11 @@ Deno.test("the commands that the page shows are commands, and its programs run",
   assertEquals([train[2], write[2]], [experimentsLine.task, exportLine.task]);
   splitWords(train.slice(3), experimentsLine);
   const { run, set } = readExport(splitWords(write.slice(3), exportLine), null);
-  assertEquals([run, set], ["results/compare/runs/languages-switch-seed0", ["switch.capacityRule=dropless"]]);
+  assertEquals([run, set], ["results/compare/runs/switch-seed0", ["switch.capacityRule=dropless"]]);
   const home = `${folder}/page`;
   await Deno.mkdir(`${home}/results/compare/runs`, { recursive: true });
   const kept = "deepseek-seed0.model.safetensors";
-  await Deno.copyFile(`${folder}/${kept}`, `${home}/results/compare/runs/hash-seed0.model.safetensors`);
+  await Deno.copyFile(`${folder}/${kept}`, `${home}/results/compare/runs/switch-seed0.model.safetensors`);
   const weights = {
     a: { values: new Float32Array(8), shape: [2, 4] },
     b: { values: new Float32Array(8), shape: [4, 2] },

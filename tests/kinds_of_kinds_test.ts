@@ -16,8 +16,14 @@ Deno.test("a part that cannot be is refused by its place, with the words of its 
   const refuse = (parts: unknown, message: string) =>
     assertThrows(() => parseExpertOptions(mixed, { parts }), RangeError, message);
   refuse([], 'Cannot use options of experts "mixed": parts = []');
-  refuse([{ name: "copy" }, { name: "sero" }], 'Cannot find experts "sero": there are "');
-  refuse([{ name: "linear", bais: true }], 'Cannot set bais = true of experts "linear": there are bias,');
+  refuse(
+    [{ name: "copy" }, { name: "sero" }],
+    'Cannot find experts "sero": did you mean "zero"? there are "',
+  );
+  refuse(
+    [{ name: "linear", bais: true }],
+    'Cannot set bais = true of experts "linear": did you mean bias? there are bias,',
+  );
   refuse([{ name: "linear", count: 0 }], "parts.0.count = 0");
   refuse([{ count: 2 }], "parts.0.name = undefined");
 });
@@ -63,7 +69,7 @@ Deno.test("parameters are named by part, and whose they are is said; a bank of b
 Deno.test("inner experts that cannot be are refused in the words of their own kind, and so is a k above their number", () => {
   const refuse = (options: unknown, message: string) =>
     assertThrows(() => parseExpertOptions(nested, options), RangeError, message);
-  refuse({ inner: { name: "sero" } }, 'Cannot find experts "sero": there are "');
+  refuse({ inner: { name: "sero" } }, 'Cannot find experts "sero": did you mean "zero"? there are "');
   refuse({ inner: { name: "linear", bais: true } }, 'Cannot set bais = true of experts "linear"');
   refuse({ innerCount: 2, k: 3 }, "k = 3: k is more than innerCount");
 });

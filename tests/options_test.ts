@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import { experimentsLine } from "../cli/experiment_options.ts";
-import { type CommandLine, helpText, nearest, splitWords, valueOf, wholeNumberOf } from "../cli/options.ts";
+import { type CommandLine, helpText, splitWords, valueOf, wholeNumberOf } from "../cli/options.ts";
+import { nearest } from "../tensor/nearest.ts";
 
 const line: CommandLine = {
   task: "try",

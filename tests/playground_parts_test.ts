@@ -38,9 +38,9 @@ Deno.test("an address that cannot be used is refused by name", () => {
     const [address, message] of [
       ["task=chess", 'Cannot find task "chess" in the playground: there are "regimes"'],
       ["size=huge", 'Cannot find size "huge": task "regimes" has "tiny"'],
-      ["router=swich", 'Cannot find router "swich": there are "'],
+      ["router=swich", 'Cannot find router "swich": did you mean "switch"? there are "'],
       ["beside.k=2&beside=gshard", 'Cannot set k = 2 of router "gshard"'],
-      ["train.stpes=2", "Cannot set train.stpes = 2: train has steps"],
+      ["train.stpes=2", "Cannot set train.stpes = 2: did you mean steps? train has steps"],
       ["device=tpu", 'Cannot use device "tpu": there are "cpu", "webgpu"'],
       ["colour=red", 'Cannot use "colour" of this address: there are task, size'],
     ]

@@ -233,7 +233,7 @@ Deno.test("what cannot be meant is refused in one sentence that names the value 
 
 Deno.test("a config file is held to the same", () => {
   const files: readonly (readonly [Record<string, unknown>, string])[] = [
-    [{ train: { stpes: 5 } }, "Cannot set train.stpes = 5: train has steps"],
+    [{ train: { stpes: 5 } }, "Cannot set train.stpes = 5: did you mean steps? train has steps"],
     [{ train: { steps: "many" } }, 'Cannot use train.steps = "many"'],
     [{ nope: 1 }, "Cannot set nope = 1: a run has task"],
     [{ seed: -1 }, "Cannot use seed = -1"],

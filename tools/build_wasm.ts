@@ -2,7 +2,7 @@
 // needs file or network permission, and each loads the one module that its engine runs. Four modules: with relaxed multiply-add or plain SIMD, on shared memory or not.
 import asc from "assemblyscript/asc";
 import { gzipSync } from "node:zlib";
-import { runTask } from "../cli/options.ts";
+import { type CommandLine, runTask } from "../cli/options.ts";
 
 const HEADER = "// Written by `deno task build:wasm` from kernels/*/cpu.as.ts. Do not edit.\n";
 
@@ -105,10 +105,11 @@ async function main(): Promise<void> {
   Deno.writeTextFileSync(new URL("cpu/wasm.ts", root), text + "};\n");
 }
 
-if (import.meta.main) {
-  await runTask({
-    task: "build:wasm",
-    about: "Compiles the kernels into cpu/wasm.ts and cpu/wasm/.",
-    options: {},
-  }, main);
-}
+/** Its command line. */
+export const line: CommandLine = {
+  task: "build:wasm",
+  about: "Compiles the kernels into cpu/wasm.ts and cpu/wasm/.",
+  options: {},
+};
+
+if (import.meta.main) await runTask(line, main);

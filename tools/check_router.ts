@@ -9,7 +9,8 @@ import { adapter } from "../tests/gpu.ts";
 import { onCpu, onGpu, type Place } from "../tests/place.ts";
 import { type Check, routerChecks, type Subject, subjectOf, type Variant } from "../tests/router_contract.ts";
 
-const line = {
+/** Its command line. */
+export const line = {
   task: "check:router",
   about:
     "Holds the routers of a file to the contract that every router keeps, and says what is broken and what to do.",

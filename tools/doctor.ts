@@ -5,7 +5,8 @@ import { ratesText, type Survey } from "../cpu/blas/measurement.ts";
 import { advise } from "./doctor/advice.ts";
 import { examine, type Findings } from "./doctor/findings.ts";
 
-const line: CommandLine = {
+/** Its command line. */
+export const line: CommandLine = {
   task: "doctor",
   about: "Looks at this machine and says what to make of it.",
   options: {

@@ -1,5 +1,5 @@
 // Writes a kind of experts that works, to be changed: `deno task new:expert NAME`. It is the plainest one with hidden units.
-import { createFromCommandLine, type PluginFiles } from "./new_plugin.ts";
+import { createFromCommandLine, newPluginLine, type PluginFiles } from "./new_plugin.ts";
 
 /** Files of kinds of experts. */
 export const expertFiles: PluginFiles = {
@@ -47,4 +47,7 @@ export const ${constant}: ExpertPlugin<${type}> = {
 `,
 };
 
-if (import.meta.main) await createFromCommandLine(expertFiles, "new:expert");
+/** Its command line. */
+export const line = newPluginLine(expertFiles, "new:expert");
+
+if (import.meta.main) await createFromCommandLine(expertFiles, line);

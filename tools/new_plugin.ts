@@ -1,6 +1,6 @@
 // What writing the file of a new plugin takes, whatever it is a plugin of: a name that nothing else in the file has, a file
 // that is not there yet, and one sentence for what cannot be done.
-import { runTask } from "../cli/options.ts";
+import { type CommandLine, runTask } from "../cli/options.ts";
 import { reasonOf } from "../formats/files.ts";
 import { exportedNames } from "./exported_names.ts";
 import { kebabCase } from "../tensor/plugins.ts";
@@ -73,13 +73,17 @@ export function createPlugin(root: URL, files: PluginFiles, name: string): strin
   return path;
 }
 
+/** The command line of `deno task new:... NAME`. */
+export function newPluginLine({ one, folder }: PluginFiles, task: string): CommandLine {
+  return { task, about: `Writes the skeleton of ${one} into ${folder}/.`, operands: "NAME", options: {} };
+}
+
 /** What `deno task new:... NAME` does. */
-export async function createFromCommandLine(files: PluginFiles, task: string): Promise<void> {
-  const about = `Writes the skeleton of ${files.one} into ${files.folder}/.`;
-  await runTask({ task, about, operands: "NAME", options: {} }, ({ names: [name, ...more] }) => {
+export async function createFromCommandLine(files: PluginFiles, line: CommandLine): Promise<void> {
+  await runTask(line, ({ names: [name, ...more] }) => {
     if (name === undefined || more.length > 0) {
       throw new RangeError(
-        `Cannot make ${files.one}: give one name, like "deno task ${task} ${files.example}"`,
+        `Cannot make ${files.one}: give one name, like "deno task ${line.task} ${files.example}"`,
       );
     }
     const path = createPlugin(new URL("../", import.meta.url), files, name);

@@ -1,6 +1,6 @@
 // Writes a router that works, to be changed: `deno task new:router NAME`. It is the plainest one, a linear gate whose
 // most probable expert takes the token, since what a new router keeps of an older one is not for a tool to guess.
-import { createFromCommandLine, type PluginFiles } from "./new_plugin.ts";
+import { createFromCommandLine, newPluginLine, type PluginFiles } from "./new_plugin.ts";
 
 /** Files of routers; a router says in which year it was published. */
 export function routerFiles(year: number): PluginFiles {
@@ -62,4 +62,9 @@ export const ${constant}: RouterPlugin<${type}> = {
   };
 }
 
-if (import.meta.main) await createFromCommandLine(routerFiles(new Date().getFullYear()), "new:router");
+const files = routerFiles(new Date().getFullYear());
+
+/** Its command line. */
+export const line = newPluginLine(files, "new:router");
+
+if (import.meta.main) await createFromCommandLine(files, line);

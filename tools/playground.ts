@@ -4,7 +4,8 @@ import { type CommandLine, runTask, wholeNumberOf } from "../cli/options.ts";
 import { buildPage, buildSingleFile } from "./playground/build.ts";
 import { servePage } from "./playground/serve.ts";
 
-const line: CommandLine = {
+/** Its command line. */
+export const line: CommandLine = {
   task: "playground",
   about:
     "Builds the playground, a page that trains mixtures of experts, and serves it on 127.0.0.1 until stopped.",

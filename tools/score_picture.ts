@@ -1,7 +1,9 @@
 // `deno task picture`: the first picture of a report as one SVG file, for README: the panels of its chart of routing scores
 // side by side, with the report's own colours.
 import { parseHTML } from "linkedom";
-import { runTask } from "../cli/options.ts";
+import { type CommandLine, runTask, type Words } from "../cli/options.ts";
+import { elsewhere, operandsFromWhereTheUserStands } from "../cli/paths.ts";
+import { reasonOf } from "../formats/files.ts";
 
 const COLUMNS = 3;
 const [WIDTH, GAP, TITLE] = [380, 16, 24];
@@ -67,23 +69,29 @@ export function scorePicture(page: string): string {
     `<style>${colours(page)}</style>${placed.join("")}</svg>\n`;
 }
 
-if (import.meta.main) {
-  const line = {
-    task: "picture",
-    about: "Takes the chart of routing scores out of a report, as a picture for the README.",
-    operands: "[FOLDER [FILE]]",
-    options: {},
-    notes: [
-      "FOLDER holds the report (default results/compare); FILE is written (default docs/pictures/routing_score.svg).",
-    ],
-  };
-  await runTask(
-    line,
-    async ({ names: [folder = "results/compare", to = "docs/pictures/routing_score.svg"] }) => {
-      const report = await Deno.readTextFile(`${folder}/report.html`);
-      await Deno.mkdir(to.slice(0, to.lastIndexOf("/")), { recursive: true });
-      await Deno.writeTextFile(to, scorePicture(report));
-      console.log(`wrote ${to}`);
-    },
-  );
+/** Its command line. */
+export const line: CommandLine = {
+  task: "picture",
+  about: "Takes the chart of routing scores out of a report, as a picture for the README.",
+  operands: "[FOLDER [FILE]]",
+  options: {},
+  notes: [
+    "FOLDER holds the report (default results/compare); FILE is written (default docs/pictures/routing_score.svg).",
+  ],
+};
+
+async function main(given: Words): Promise<void> {
+  const stands = elsewhere(Deno.env.get("INIT_CWD"), Deno.cwd());
+  const { names } = operandsFromWhereTheUserStands(given, line, stands);
+  const [folder = "results/compare", to = "docs/pictures/routing_score.svg", ...more] = names;
+  if (more.length > 0) throw new RangeError(`Cannot use "${more[0]}": give a folder and a file, or neither`);
+  const path = `${folder}/report.html`;
+  const report = await Deno.readTextFile(path).catch((cause) => {
+    throw new RangeError(`Cannot read ${path}: ${reasonOf(cause)}`, { cause });
+  });
+  await Deno.mkdir(to.slice(0, to.lastIndexOf("/")), { recursive: true });
+  await Deno.writeTextFile(to, scorePicture(report));
+  console.log(`wrote ${to}`);
 }
+
+if (import.meta.main) await runTask(line, main);

@@ -6,7 +6,7 @@ import type { TaskPlugin } from "../tasks/task.ts";
 import { isMissing, readText, writeAtomic } from "../formats/files.ts";
 import { exportedNames } from "./exported_names.ts";
 import { formula } from "./formula.ts";
-import { runTask } from "../cli/options.ts";
+import { type CommandLine, runTask } from "../cli/options.ts";
 import { jsonSchemaOf, type OptionsSchema } from "../tensor/plugins.ts";
 
 const WRITTEN = "Written by `deno task index`. Do not edit.";
@@ -302,10 +302,11 @@ async function main(): Promise<void> {
   await write(root, await pageFiles(root));
 }
 
-if (import.meta.main) {
-  await runTask({
-    task: "index",
-    about: "Writes mod.ts, the lists of plugins, and the tables of their pages.",
-    options: {},
-  }, main);
-}
+/** Its command line. */
+export const line: CommandLine = {
+  task: "index",
+  about: "Writes mod.ts, the lists of plugins, and the tables of their pages.",
+  options: {},
+};
+
+if (import.meta.main) await runTask(line, main);

@@ -13,6 +13,7 @@ import {
   runSchema,
   usual,
 } from "./run_schema.ts";
+import { hintOf } from "../tensor/nearest.ts";
 
 export type * from "./run_schema.ts";
 
@@ -119,7 +120,9 @@ function refusal(error: z.ZodError, given: unknown): string {
     const [key] = issue.keys;
     const place = path.length > 0 ? path.join(".") : "a run";
     const value = JSON.stringify(valueAt(given, [...path, key]));
-    return `Cannot set ${[...path, key].join(".")} = ${value}: ${place} has ${childrenOf(path).join(", ")}`;
+    const names = childrenOf(path);
+    const hint = hintOf(key, names, (name) => name);
+    return `Cannot set ${[...path, key].join(".")} = ${value}: ${hint}${place} has ${names.join(", ")}`;
   }
   const place = path.length > 0 ? `${path.join(".")} =` : "as a run";
   return `Cannot use ${place} ${JSON.stringify(valueAt(given, path))}: ${issue.message}`;

@@ -29,7 +29,8 @@ const holding: Readonly<Record<string, string>> = {
   MKL_NUM_THREADS: "MKL's threads",
 };
 
-const line: CommandLine = {
+/** Its command line. */
+export const line: CommandLine = {
   task: "bench:peers",
   about: "Us side by side with onnxruntime, TensorFlow.js, jax-js and PyTorch.",
   options: {

@@ -67,7 +67,8 @@ async function measure(
   return { curves, grouped, groupedSize, layers, layerSize, memory };
 }
 
-const line: CommandLine = {
+/** Its command line. */
+export const line: CommandLine = {
   task: "bench:scaling",
   about:
     "How time and memory of an MoE block grow with each of its sizes, and whether what should cost nothing does.",
