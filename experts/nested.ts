@@ -88,7 +88,7 @@ export function nestedExperts(known: KnownKinds): ExpertPlugin<NestedOptions> {
     },
     keptBytes(dims, options) {
       const { plugin, options: own } = innerOf(options);
-      return 4 * dims.E * options.count * dims.D + bankBytes(plugin, innerDims(dims, options), own);
+      return 4 * dims.E * options.innerCount * dims.D + bankBytes(plugin, innerDims(dims, options), own);
     },
     flopPerToken(dims, options) {
       const { plugin, options: own } = innerOf(options);
