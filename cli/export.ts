@@ -69,7 +69,7 @@ export const exportLine: CommandLine = {
     "",
     "Example",
     "  deno task experiments --task languages --routers switch --seeds 1 --save",
-    "  deno task export results/compare/runs/languages-switch-seed0 --set switch.capacityRule=dropless",
+    "  deno task export results/compare/runs/switch-seed0",
   ],
 };
 

@@ -131,6 +131,7 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
           capacity: capacityFor(options, bound, { T, E, training, real_T }),
+          capacityAt: (tokens) => capacityFor(options, bound, { T: tokens, E, training }),
           scope: T,
           dropOrder: options.dropOrder,
           training,
@@ -155,11 +156,24 @@ export const locmoe: RouterPlugin<LocmoeOptions> = {
   },
 };
 
+/** What {@linkcode capacityFor} counts over. */
+interface CapacityOver {
+  readonly T: number;
+  readonly E: number;
+  readonly training: boolean;
+}
+
+function capacityFor(options: LocmoeOptions, bound: number, over: CapacityOver): number;
+function capacityFor(
+  options: LocmoeOptions,
+  bound: number,
+  over: CapacityOver & { readonly real_T: Tensor | undefined },
+): number | Tensor;
 /** Assignments an expert may keep: section 3.2's rule, equation 9's bound, or the larger, from `minimumCapacity` to T. */
 function capacityFor(
   options: LocmoeOptions,
   bound: number,
-  { T, E, training, real_T }: { T: number; E: number; training: boolean; real_T: Tensor | undefined },
+  { T, E, training, real_T }: CapacityOver & { readonly real_T?: Tensor | undefined },
 ): number | Tensor {
   const byFactor = capacityOf(options, { T, E, K: 1 }, training, real_T);
   if (options.capacityFrom === "factor") return byFactor;

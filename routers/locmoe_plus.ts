@@ -249,6 +249,8 @@ function byTokens(
     ? keepWithinCapacity(wanted_TK, {
       E,
       capacity: most,
+      capacityAt: (tokens) =>
+        capacityOf({ ...options, dropOrder: "position" }, { T: tokens, E, K }, step.training),
       scope,
       dropOrder: "position",
       training: step.training,

@@ -79,6 +79,7 @@ export const sinkhorn: RouterPlugin<SinkhornOptions> = {
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
           capacity: capacityOf(options, { T, E, K }, training, real_T),
+          capacityAt: (tokens) => capacityOf(options, { T: tokens, E, K }, training),
           scope: T,
           dropOrder: options.dropOrder,
           training,

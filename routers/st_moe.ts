@@ -122,6 +122,7 @@ export const stMoe: RouterPlugin<StMoeOptions> = {
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
           capacity: capacityOf(options, { T: scope, E, K: 2 }, training, real_T),
+          capacityAt: (tokens) => capacityOf(options, { T: tokens, E, K: 2 }, training),
           scope,
           dropOrder: options.dropOrder,
           probability_TK: value_TK,

@@ -103,6 +103,7 @@ export const switchRouter: RouterPlugin<SwitchOptions> = {
         const scope = {
           E,
           capacity: capacityOf(options, { T, E, K: 1 }, training, real_T),
+          capacityAt: (tokens: number) => capacityOf(options, { T: tokens, E, K: 1 }, training),
           scope: T,
           dropOrder: options.dropOrder,
           training,

@@ -134,6 +134,7 @@ export const topAny: RouterPlugin<TopAnyOptions> = {
         const expert_TK = keepWithinCapacity(wanted_TK, {
           E,
           capacity: capacityFor(setting, { T, E, K }, options, real_T),
+          capacityAt: (tokens) => capacityFor(setting, { T: tokens, E, K }, options),
           scope: T,
           dropOrder: options.dropOrder,
           probability_TK: value_TK,
@@ -203,12 +204,23 @@ function cosineGate(D: number, E: number, options: TopAnyOptions, init: Init): G
   };
 }
 
+function capacityFor(
+  setting: number,
+  terms: { readonly T: number; readonly E: number; readonly K: number },
+  options: TopAnyOptions,
+): number;
+function capacityFor(
+  setting: number,
+  terms: { readonly T: number; readonly E: number; readonly K: number },
+  options: TopAnyOptions,
+  real_T: Tensor | undefined,
+): number | Tensor;
 /** Section 4.1. With ragged rows a capacity as large as the largest load is none at all. */
 function capacityFor(
   setting: number,
   { T, E, K }: { readonly T: number; readonly E: number; readonly K: number },
   { capacityRule, dropOrder }: TopAnyOptions,
-  real_T: Tensor | undefined,
+  real_T?: Tensor,
 ): number | Tensor {
   const factor = Math.abs(setting);
   const options = {

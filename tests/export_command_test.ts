@@ -69,11 +69,14 @@ Deno.test("a model is written as ONNX and agrees, the router's state included", 
   assertEquals(JSON.parse(metadata.config).router.name, "deepseek");
 });
 
-Deno.test("a router with a limit is exported without it where that is asked for, and says so", async () => {
+Deno.test("a router with a limit is exported with it, or without where that is asked for, and says so", async () => {
+  const limited = await exporting("switch-seed0", "--set", "switch.evaluationCapacityFactor=0.5");
+  assertEquals([limited.code, limited.error], [0, ""]);
+  assertMatch(limited.out, /of \d+ choices none differs\.\nIt decides with switch\.evaluation/);
   assertRefused(
-    await exporting("switch-seed0"),
-    ['Cannot export router "switch" of layer', 'capacityRule "dropless"'],
-    "with its limit",
+    await exporting("switch-seed0", "--set", "switch.dropOrder=probability"),
+    ['Cannot export router "switch" of layer', 'choose dropOrder "position"'],
+    "in another order",
   );
   const { code, out, error } = await exporting("switch-seed0", "--set", "switch.capacityRule=dropless");
   assertEquals([code, error], [0, ""]);
@@ -133,7 +136,7 @@ Deno.test("the commands that the page shows are commands, and its programs run",
   assertEquals([train[2], write[2]], [experimentsLine.task, exportLine.task]);
   splitWords(train.slice(3), experimentsLine);
   const { run, set } = readExport(splitWords(write.slice(3), exportLine), null);
-  assertEquals([run, set], ["results/compare/runs/switch-seed0", ["switch.capacityRule=dropless"]]);
+  assertEquals([run, set], ["results/compare/runs/switch-seed0", []]);
   const home = `${folder}/page`;
   await Deno.mkdir(`${home}/results/compare/runs`, { recursive: true });
   const kept = "deepseek-seed0.model.safetensors";

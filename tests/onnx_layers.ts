@@ -56,6 +56,8 @@ export interface LayerAgreement {
   readonly weights: number;
   /** Choices that differ. */
   readonly different: number;
+  /** Choices that had no room. */
+  readonly dropped: number;
 }
 
 /** Exports a layer, runs it, and compares. */
@@ -74,11 +76,12 @@ export async function agreement(layer: MoeLayer, target: Target): Promise<LayerA
   const apart = (ours: ArrayLike<number>, theirs: ArrayLike<number | bigint>) =>
     Array.from(ours, (value, at) => Math.abs(value - Number(theirs[at])));
   const y = await y_TD.read();
-  const expert_N = await routing.expert_N.read();
+  const [expert_N, wanted_N] = await Promise.all([routing.expert_N.read(), routing.wanted_N.read()]);
   const difference = Math.max(...apart(y, found.y.values));
   return {
     outputs: difference === 0 ? 0 : difference / Math.max(...y.map(Math.abs)),
     weights: Math.max(...apart(await routing.weight_N.read(), found.weights.values)),
     different: apart(expert_N, found.experts.values).filter((difference) => difference !== 0).length,
+    dropped: expert_N.filter((expert, at) => expert !== wanted_N[at]).length,
   };
 }

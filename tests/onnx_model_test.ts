@@ -70,6 +70,13 @@ const cases: Readonly<Record<string, Settings>> = {
     "experts.bias": true,
   },
   "an expert beside the mixture, added": { "router.name": "skip", "model.sharedExpertWidth": 16 },
+  "room for some of the tokens": {
+    "router.name": "gshard",
+    "router.evaluationCapacityFactor": 0.6,
+    "router.minimumCapacity": 1,
+    "model.moeEvery": 1,
+    "model.layers": 2,
+  },
   "a hash of ids, biases": { "router.name": "hash", "experts.bias": true },
   "one sort of experts a layer, no attention": {
     "model.heads": 0,
@@ -195,13 +202,13 @@ Deno.test("a choice that differs with equal weights is a tie, and what sees it i
 });
 
 Deno.test("what cannot be exported is named with its layer, and leaves the model as it was", async () => {
-  const model = modelOf({ "router.name": "switch", "model.layers": 2 });
+  const model = modelOf({ "router.name": "switch", "router.dropOrder": "probability", "model.layers": 2 });
   const used = () => backend.statistics().usedBytes;
   const before = used();
   await assertRejects(
     () => exportModel(model, backend),
     RangeError,
-    'Cannot export router "switch" of layer 1: experts have room for some',
+    'Cannot export router "switch" of layer 1: it keeps assignments in another order than that of places',
   );
   assertEquals(used(), before);
   const free = modelOf({

@@ -17,6 +17,8 @@ import program from "./gpu.wgsl" with { type: "text" };
 export interface KeepRankedParams {
   /** At most this many of a group; absent = input 2 says so for each scope, f32 [S]. */
   readonly most?: number;
+  /** `most` of a scope of other sizes: what a model that takes any number of tokens looks up; programs do not ask it. */
+  readonly mostOf?: (tokens: number) => number;
   /** Tokens of a scope. */
   readonly scope: number;
   /**

@@ -119,7 +119,8 @@ export async function exportLayer(
  *   createModel(specOf(configOf(settings as never), data), createInit(backend, random(0)));
  * const exported = await exportModel(make({ "router.name": "noisy-top-k" }), backend);
  * assertEquals(exported.inputs[0].shape, ["batch", "length"]);
- * await assertRejects(() => exportModel(make({ "router.name": "switch" }), backend), RangeError, "have room for");
+ * const chosen = make({ "router.name": "expert-choice" });
+ * await assertRejects(() => exportModel(chosen, backend), RangeError, "decides for each token alone");
  * backend.close();
  * ```
  */

@@ -3,6 +3,7 @@
 import { openShape, patternOf, signs } from "./facts.ts";
 import { createGraph, type Graph, type Name } from "./graph.ts";
 import type { Lowering, Rule, Stored, Target } from "./lowering.ts";
+import { keepRanked, rankInGroup } from "./capacity.ts";
 import { combineRows } from "./combine.ts";
 import { gatherRows, groupedMatmul } from "./one_group.ts";
 import { operators } from "./operators.ts";
@@ -14,6 +15,8 @@ const rules: Readonly<Record<string, Rule>> = {
   gather_rows: gatherRows,
   grouped_matmul: groupedMatmul,
   combine_rows: combineRows,
+  rank_in_group: rankInGroup,
+  keep_ranked: keepRanked,
   rope,
   attention,
 };
@@ -31,8 +34,6 @@ const reasons: Readonly<Record<string, string>> = {
   normal: DRAWS,
   gumbel: DRAWS,
   jitter: DRAWS,
-  rank_in_group: CAPACITY,
-  keep_ranked: CAPACITY,
   count_to_share: CAPACITY,
   count: CAPACITY,
   group_by: MATCHES,

@@ -218,6 +218,11 @@ export interface CapacityScope {
   readonly E: number;
   /** Of every scope, or of each: f32 [scopes]. */
   readonly capacity: number | Tensor;
+  /**
+   * Capacity of a scope of any size in evaluation, where a router tells: a model that it is exported with has a scope as long
+   * as its input.
+   */
+  readonly capacityAt?: (tokens: number) => number;
   /** Tokens that share a capacity: T for the whole batch, less for groups. */
   readonly scope: number;
   /** Who is kept when an expert is full. */
@@ -255,12 +260,16 @@ export interface CapacityScope {
  * ```
  */
 export function keepWithinCapacity(wanted_TK: Tensor, options: CapacityScope): Tensor {
-  const { capacity, scope } = options;
+  const { capacity, capacityAt, scope, training } = options;
   const K = wanted_TK.shape[1];
   if (typeof capacity === "number" && capacity >= scope * K) return wanted_TK;
   const rank_TK = rankInGroup(wanted_TK, options);
   return typeof capacity === "number"
-    ? apply(kernels.keepRanked, [wanted_TK, rank_TK], { scope, most: capacity })[0]
+    ? apply(kernels.keepRanked, [wanted_TK, rank_TK], {
+      scope,
+      most: capacity,
+      ...(capacityAt && !training ? { mostOf: capacityAt } : {}),
+    })[0]
     : apply(kernels.keepRanked, [wanted_TK, rank_TK, capacity], { scope })[0];
 }
 
