@@ -212,6 +212,9 @@ export function capacityOf(
   );
 }
 
+/** Longer than any scope: where all have room there, all have room. */
+const LONGEST = 2 ** 24;
+
 /** What {@linkcode keepWithinCapacity} is given besides the choices. */
 export interface CapacityScope {
   /** Number of experts. */
@@ -262,7 +265,9 @@ export interface CapacityScope {
 export function keepWithinCapacity(wanted_TK: Tensor, options: CapacityScope): Tensor {
   const { capacity, capacityAt, scope, training } = options;
   const K = wanted_TK.shape[1];
-  if (typeof capacity === "number" && capacity >= scope * K) return wanted_TK;
+  // Whoever traces a router for scopes of any size is shown a limit that only longer ones have.
+  const isFree = training || !capacityAt || capacityAt(LONGEST) >= LONGEST * K;
+  if (typeof capacity === "number" && capacity >= scope * K && isFree) return wanted_TK;
   const rank_TK = rankInGroup(wanted_TK, options);
   return typeof capacity === "number"
     ? apply(kernels.keepRanked, [wanted_TK, rank_TK], {
