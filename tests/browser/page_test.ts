@@ -2,6 +2,7 @@
 // wider than the page, no names lie over each other, no type is too small, and axe-core finds nothing.
 import { assert, assertEquals } from "@std/assert";
 import type { Page } from "playwright-core";
+import { renderGpuCheck } from "../../bench/gpu_check/page.ts";
 import { inspectionPage } from "../../cli/inspect_page.ts";
 import { cpu } from "../../cpu/backend.ts";
 import { indexPage } from "../../report/index_page.ts";
@@ -9,6 +10,7 @@ import { equalSequences } from "../../tensor/sequences.ts";
 import { inspectRouting } from "../../training/inspection.ts";
 import { createTrainer } from "../../training/trainer.ts";
 import { browserTest, wrongByAxe } from "../browser_test_case.ts";
+import { madeUpCheck } from "../made_up_gpu_check.ts";
 import { finalLossOf, routers } from "../made_up_runs.ts";
 import { least, madeUpData, tinyConfig } from "../run_configs.ts";
 import { wideReport } from "../wide_report.ts";
@@ -105,6 +107,7 @@ async function routing(): Promise<string> {
 const pages: Readonly<Record<string, () => string | Promise<string>>> = {
   "a page of routing": routing,
   "a list of runs": listOfRuns,
+  "a check of a GPU": () => renderGpuCheck(madeUpCheck),
   "a report of 18 variants": () => wideReport(18),
   "a report of 3 variants on two tasks": () => wideReport(3, ["recall", "regimes"]),
 };
