@@ -6,3 +6,4 @@ export { locality } from "./locality.ts";
 export { localityPrice } from "./locality_price.ts";
 export { outputScale } from "./output_scale.ts";
 export { topOneOrTwo } from "./top_one_or_two.ts";
+export { upcycling } from "./upcycling.ts";

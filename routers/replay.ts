@@ -1,6 +1,7 @@
 // Recorded decisions: what a router decided in one run, decided again in another, whatever the tokens are now. For finding
 // out whether two machines, backends or versions differ in routing or in arithmetic. Weights come back as constants.
 import * as z from "zod";
+import { inPlaceOf } from "../tensor/plugins.ts";
 import { tensor } from "../tensor/tensor.ts";
 import type { AnyRouterPlugin } from "./registry.ts";
 import type { RouterPlugin } from "./router.ts";
@@ -83,17 +84,6 @@ export function recordDecisions(
       },
     }),
   };
-}
-
-/** An object with some members of its own; all others act on the first, wherever its class keeps them. */
-function inPlaceOf<T extends object>(of: T, members: Partial<T>): T {
-  return new Proxy(of, {
-    get(target, name) {
-      if (Object.hasOwn(members, name)) return members[name as keyof T];
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
 }
 
 /**

@@ -178,3 +178,14 @@ function checkPlugin<P extends AnyPlugin>({ word, one, example, parts }: PluginK
     );
   }
 }
+
+/** An object with some members of its own; all others act on the first, wherever its class keeps them. */
+export function inPlaceOf<T extends object>(of: T, members: Partial<T>): T {
+  return new Proxy(of, {
+    get(target, name) {
+      if (Object.hasOwn(members, name)) return members[name as keyof T];
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}

@@ -137,12 +137,20 @@ async function checkResults(
   return records;
 }
 
+/** A dense model that a command kept, for the experiment that starts from one. */
+async function denseModel(words: readonly string[]): Promise<string> {
+  const dense = ["--routers", "switch", "--set", "model.moeEvery=0", "--save", "--out", `${place}/dense`];
+  await succeed("compare", ...words, ...dense);
+  return `${place}/dense`;
+}
+
 for (const { name, about, tasks } of all) {
   Deno.test(`${name} runs from words to report with the permissions of its task`, async () => {
     const known = tasks.map(({ settings }) => settings["task.name"]);
     const task = known.includes("recall") ? ["recall"] : ["language", "--text", text];
     const words = ["--size", "tiny", "--steps", "3", "--seeds", "1", "--no-controls", "--task", ...task];
-    const out = await succeed(name, ...words, "--out", `${place}/${name}`);
+    const from = name === "upcycling" ? ["--set", `train.from=${await denseModel(words)}`] : [];
+    const out = await succeed(name, ...words, ...from, "--out", `${place}/${name}`);
     const records = await checkResults(`${place}/${name}`, { steps: 3, seeds: 1 });
     assert(records.length > 1, "it compares nothing");
     assertStringIncludes(out, about);

@@ -75,6 +75,9 @@ export { openRunStore, type RunStore, type SavedRun } from "./run_store.ts";
 export { withTensorBoard } from "./tensorboard.ts";
 export { type LoadedModel, loadModel, type LoadOptions, readModelConfig } from "./load_model.ts";
 export type { ExpertCacheStatistics } from "./expert_cache.ts";
+export type { ConvertedModel } from "./converted_model.ts";
+export { upcycleModel, type UpcyclingChoice } from "./upcycled_model.ts";
+export { type Calibration, mergeExperts, pruneExperts, type ResizedModel } from "./fewer_experts.ts";
 export type { KeptStep, ModelOrigin } from "./saved_model.ts";
 export { train, type Trained, type TrainOptions } from "./train.ts";
 export type {

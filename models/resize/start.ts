@@ -7,6 +7,7 @@ import { type Parameter, tensor } from "../../tensor/tensor.ts";
 import type { Model } from "../model.ts";
 import { choicesOf, type DenseSpec, type FeedForwardSpec, type MoeSpec } from "../spec.ts";
 import type { NamedWeights, Weights } from "./axes.ts";
+import { readWeights } from "./read_weights.ts";
 import { groupRouter } from "./group_router.ts";
 import { type UnitAxes, unitAxes } from "./unit_axes.ts";
 import { unitsOf, upcycle, type Upcycling, upcyclings } from "./upcycle.ts";
@@ -70,7 +71,7 @@ export async function startFrom(model: Model, source: Model, options: StartOptio
   if (mine.length !== theirs.length) {
     refuse(`it has ${theirs.length} layers, and the model to train has ${mine.length}`);
   }
-  const given = await weightsOf(source.params);
+  const given = await readWeights(source.params);
   const ways = mine.map(({ feedForward }, at) =>
     wayOf(feedForward, theirs[at].feedForward, options.conversion, (why) => refuse(`layer ${at}: ${why}`))
   );
@@ -246,17 +247,4 @@ export function scaleOutputs(model: Model, at: number, factor: number): void {
 
 function assign(param: Parameter, { values, shape }: Weights): void {
   param.assign(tensor(param.backend, values, shape));
-}
-
-/** Values of parameters as they are now. */
-export async function weightsOf(
-  params: Readonly<Record<string, Parameter>>,
-): Promise<Record<string, Weights>> {
-  const values = await Promise.all(Object.values(params).map((param) => param.read()));
-  return Object.fromEntries(
-    Object.entries(params).map(([name, { shape }], at) => [
-      name,
-      { values: values[at] as Float32Array, shape },
-    ]),
-  );
 }

@@ -1,7 +1,7 @@
 // From one network to a bank of experts: sparse upcycling by copies (Komatsuzaki et al. 2022), copies with noise, copies with
 // some hidden units drawn anew (Drop-Upcycling), each cut into narrower experts where the bank has those (Nvidia).
 import type { Random } from "../../tensor/random.ts";
-import { type CountedAxis, mixAlong, type NamedWeights, taken, type Weights } from "./axes.ts";
+import { type CountedAxis, joined, mixAlong, type NamedWeights, taken, type Weights } from "./axes.ts";
 import type { UnitAxes } from "./unit_axes.ts";
 
 /**
@@ -128,14 +128,4 @@ function statisticsOf(values: readonly number[]): { readonly mean: number; reado
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { mean, deviation: Math.sqrt(squares / Math.max(1, values.length - 1)) };
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
