@@ -9,15 +9,19 @@ import { INDEX_ENDING, readShardedSafetensors } from "../formats/safetensors_ind
 import { writeShardedSafetensors } from "../formats/safetensors_shards.ts";
 import { type TensorToMake, writeSafetensors } from "../formats/safetensors_write.ts";
 import type { Backend } from "../kernels/kernel.ts";
+import { type WeightFormat, weightFormatNames } from "../kernels/parts/weight_formats.ts";
 import type { Model } from "../models/model.ts";
 import { type Agreement, agreementOf } from "../models/onnx/agreement.ts";
 import { exportModel } from "../models/onnx/export.ts";
 import { type Target, targets } from "../models/onnx/lowering.ts";
 import { rowsOf } from "../models/spec.ts";
 import { random } from "../tensor/random.ts";
+import { parseConfig, type RunConfig } from "../training/config.ts";
 import { type LoadedModel, loadModel } from "../training/load_model.ts";
 import { routerStates } from "../training/model_weights.ts";
+import { packedTensorsOf } from "../training/packed_experts.ts";
 import { besideWeights } from "../training/saved_model.ts";
+import { specOf } from "../training/spec_of.ts";
 import { changedModel } from "./changed_model.ts";
 import { keptModelOptions, namedRun, openForModel, runNote } from "./kept_model.ts";
 import { type CommandLine, runTask, valueOf, wholeNumberOf, type Words } from "./options.ts";
@@ -52,6 +56,11 @@ export const exportLine: CommandLine = {
       about: "several safetensors files of at most so many MiB, with an index that makes one model of them",
       value: "MIB",
     },
+    weights: {
+      about:
+        "experts' matrices of a safetensors file in fewer bits, as training with experts.weights rounds them",
+      value: weightFormatNames.join("|"),
+    },
     set: {
       about: "an option of the router, like switch.capacityRule=dropless (repeatable)",
       value: "PATH=VALUE",
@@ -78,6 +87,7 @@ export interface ExportChoice {
   readonly run: string;
   readonly format: typeof formats[number];
   readonly target: Target;
+  readonly weights: WeightFormat | null;
   readonly longest: number | null;
   /** MiB of a file; null = one file. */
   readonly shardSize: number | null;
@@ -95,10 +105,12 @@ export function readExport(words: Words, stands: string | null): ExportChoice {
   const format = valueOf(words, "format") ?? "onnx";
   if (format === "gguf") throw new RangeError(`Cannot use --format gguf: ${GGUF}`);
   const target = valueOf(words, "target") ?? "fused";
+  const weights = valueOf(words, "weights");
   const choice = {
     run,
     format: chosen("format", format, formats),
     target: chosen("target", target, targets),
+    weights: weights === null ? null : chosen("weights", weights, weightFormatNames),
     longest: wholeNumberOf(words, "longest", 1, 1_000_000),
     shardSize: wholeNumberOf(words, "shard-size", 1, 2 ** 30),
     set: words.values.set,
@@ -111,6 +123,11 @@ export function readExport(words: Words, stands: string | null): ExportChoice {
   if (choice.format !== "safetensors" && choice.shardSize !== null) {
     throw new RangeError(
       `Cannot use --shard-size ${choice.shardSize} with --format ${choice.format}: choose --format safetensors`,
+    );
+  }
+  if (choice.format !== "safetensors" && choice.weights !== null) {
+    throw new RangeError(
+      `Cannot use --weights ${choice.weights} with --format ${choice.format}: choose --format safetensors`,
     );
   }
   return choice;
@@ -188,17 +205,22 @@ async function sizeOf(out: string, files: readonly string[]): Promise<string> {
   return `${(sizes.reduce((sum, { bytes }) => sum + bytes, 0) / 2 ** 20).toFixed(1)} MiB`;
 }
 
-const writeAsSafetensors: Writer = async (model, loaded, { out, shardSize }) => {
-  const tensors: Record<string, TensorToMake> = {};
+const writeAsSafetensors: Writer = async (model, loaded, { out, shardSize, weights }) => {
+  const { input, target } = model.spec;
+  const data = { input, output: target, vocabulary: loaded.vocabulary };
+  const config = weights ? withWeights(loaded.config, weights) : loaded.config;
+  const packed = weights
+    ? packedTensorsOf(model, specOf(config, { input, output: target, bestRouting: null }))
+    : null;
+  const tensors: Record<string, TensorToMake> = { ...packed?.tensors };
   for (const [name, param] of Object.entries(model.params)) {
+    if (packed?.instead.has(name)) continue;
     tensors[name] = { dtype: "F32", shape: param.shape, data: () => param.read() };
   }
   for (const [name, { values, shape }] of Object.entries(routerStates(model.routers))) {
     tensors[name] = { dtype: "F32", shape, data: () => values };
   }
-  const { input, target } = model.spec;
-  const data = { input, output: target, vocabulary: loaded.vocabulary };
-  const beside = besideWeights(loaded.config, data, loaded);
+  const beside = besideWeights(config, data, loaded);
   for (const [name, { values, shape }] of Object.entries(beside.tensors)) {
     tensors[name] = { dtype: "I32", shape, data: () => values };
   }
@@ -221,6 +243,11 @@ const writeAsSafetensors: Writer = async (model, loaded, { out, shardSize }) => 
   const others = files.length === 0 ? "" : `, in ${files.join(", ")} beside it`;
   return [`${path}: ${Object.keys(tensors).length} tensors${others}, read back as they are`];
 };
+
+/** A config whose experts' matrices are kept in a format. @throws {RangeError} where its kind of experts has none. */
+function withWeights(config: RunConfig, weights: WeightFormat): RunConfig {
+  return parseConfig({ ...config, experts: { ...config.experts, weights } });
+}
 
 /** Where a model comes from, as files keep it. */
 function textsOf({ run, step, config, version }: LoadedModel): Record<string, string> {

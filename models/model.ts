@@ -168,16 +168,18 @@ export interface ModelOptions {
  */
 export function createModel(spec: ModelSpec, init: Init, options: ModelOptions = {}): Model {
   const held: Parameter[] = [];
+  // Experts free these with their banks, which there are none of when making them fails.
+  const words: Tensor[] = [];
   try {
-    return assemble(spec, noting(init, held), held, options);
+    return assemble(spec, noting(init, held, words), held, options);
   } catch (error) {
-    releaseHeld(held);
+    releaseHeld([...held, ...words]);
     throw error;
   }
 }
 
-/** An init that enters in `held` what it makes. */
-function noting(init: Init, held: Parameter[]): Init {
+/** An init that enters in `held` what it makes, and in `words` the matrices in fewer bits that it brings. */
+function noting(init: Init, held: Parameter[], words: Tensor[]): Init {
   return {
     ...init,
     parameter(...given) {
@@ -185,7 +187,12 @@ function noting(init: Init, held: Parameter[]): Init {
       held.push(made);
       return made;
     },
-    part: (name) => noting(init.part(name), held),
+    quantised(...asked) {
+      const found = init.quantised?.(...asked) ?? null;
+      if (found) words.push(found.words);
+      return found;
+    },
+    part: (name) => noting(init.part(name), held, words),
   };
 }
 

@@ -197,3 +197,29 @@ Deno.test("mistakes are said in one sentence", async () => {
     "other weights",
   );
 });
+
+Deno.test("--weights writes experts' matrices in fewer bits, and what is loaded computes with them", async () => {
+  const words = [
+    "switch-seed0",
+    "--format",
+    "safetensors",
+    "--weights",
+    "int8",
+    "--out",
+    "packed.safetensors",
+  ];
+  const { code, error } = await exporting(...words);
+  assertEquals([code, error], [0, ""]);
+  const file = await readSafetensors(`${folder}/packed.safetensors`);
+  const codes = [...file.tensors].filter(([, { dtype }]) => dtype === "I8").map(([name]) => name);
+  assert(codes.length > 0);
+  using whole = await loadModel(`${folder}/switch-seed0`, { backend });
+  using loaded = await loadModel(`${folder}/packed.safetensors`, { backend });
+  assertEquals(loaded.config.experts, { ...whole.config.experts, weights: "int8" });
+  for (const name of codes) assert(name in whole.model.params && !(name in loaded.model.params), name);
+  assertRefused(
+    await exporting("switch-seed0", "--weights", "int8"),
+    ["Cannot use --weights int8 with --format onnx: choose --format safetensors"],
+    "another file format",
+  );
+});

@@ -16,6 +16,7 @@ import type { ExpertCacheStatistics } from "./expert_cache.ts";
 import { isOfExperts, leaveOnDisk } from "./experts_on_disk.ts";
 import { look, type TokenLook } from "./look.ts";
 import { assignParameters, restoreStates, routerStates } from "./model_weights.ts";
+import { mayBePacked, readPacked } from "./packed_experts.ts";
 import { MODEL_ENDING } from "./run_store.ts";
 import { dataOf, isOfTask, type ModelOrigin } from "./saved_model.ts";
 import { specOf } from "./spec_of.ts";
@@ -82,17 +83,24 @@ export async function loadModel(
   const { found, called, refuse } = await foundAt(place);
   const opened = await openTensors(found, called);
   const inMemory = expertCacheBytes === undefined;
-  const file = await readTensors(opened, (name) => inMemory || !isOfExperts(name));
+  const file = await readTensors(
+    opened,
+    (name) => !mayBePacked(opened, name) && (inMemory || !isOfExperts(name)),
+  );
   const { config, origin } = textsOf(file, refuse);
   const data = await dataOf(file, config, origin, refuse);
   const whole = specOf(config, data);
+  if (!inMemory && [...opened.tensors.keys()].some((name) => mayBePacked(opened, name))) {
+    refuse("its experts are kept in fewer bits; load it without expertCacheBytes");
+  }
+  const packed = await readPacked(opened, refuse);
   const onDisk = inMemory ? null : leaveOnDisk(whole, opened, expertCacheBytes, refuse);
   const init = createInit(backend, random(config.seed).split("init"));
-  const model = createModel(onDisk?.spec ?? whole, init);
+  const model = createModel(onDisk?.spec ?? whole, packed.init(init));
   try {
     const expected = new Set([...Object.keys(model.params), ...Object.keys(routerStates(model.routers))]);
     const strange = [...opened.tensors.keys()].find((name) =>
-      !expected.has(name) && !onDisk?.names.has(name) && !isOfTask(name)
+      !expected.has(name) && !onDisk?.names.has(name) && !packed.taken.has(name) && !isOfTask(name)
     );
     if (strange !== undefined) refuse(`it has a tensor "${strange}", and the model of its config has none`);
     // What all experts of a bank share is in memory.
