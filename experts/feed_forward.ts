@@ -33,7 +33,7 @@ export interface FeedForwardOptions {
  * import { feedForward } from "@switchyard/moe";
  * import { assertEquals } from "@std/assert";
  * const options = feedForward.options.parse({ activation: "gelu" });
- * const rest = { dropout: 0, precision: "full", weights: "f32" };
+ * const rest = { dropout: 0, precision: "full", weights: "f32" } as const;
  * assertEquals(options, { activation: "gelu", bias: false, outDeviation: null, ...rest });
  * const dims = { D: 4, F: 8, E: 2 };
  * assertEquals([feedForward.parameters(dims, options), feedForward.flopPerToken(dims, options)], [64, 128]);
