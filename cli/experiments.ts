@@ -56,16 +56,7 @@ async function main(given: Words): Promise<void> {
   using _asked = asked === null ? null : await claimFor(asked, taskCommand(words));
   const plugins = await pluginDigests(split.values.plugin);
   const start = performance.now();
-  let goOn: (() => string) | null = null;
-  const signal = stopSignal({
-    hasBegun: () => goOn !== null,
-    leave: (status) => {
-      showCursor();
-      const begin = `Stopped before any run began. To begin: ${taskCommand(words)}`;
-      console.log(`\n${goOn === null ? begin : goOn()}`);
-      Deno.exit(status);
-    },
-  });
+  const stops = createStops(`Stopped before any run began. To begin: ${taskCommand(words)}`);
   console.log(`${experiment}: ${command.experiment.about}`);
   console.log(`Loading ${command.tasks.map(({ label }) => label).join("; ")} ...`);
   const planned = await planRuns(command, outlines);
@@ -111,20 +102,34 @@ async function main(given: Words): Promise<void> {
   });
   await using served = split.flags.open ? servePage(`${folder}/report.html`) : null;
   if (served) console.log(`Open ${served.url} in a browser: the report, shown anew as runs end.`);
-  goOn = () => `Report so far: ${folder}/report.html\nStopped. To go on: ${again}`;
+  stops.begun(`Report so far: ${folder}/report.html\nStopped. To go on: ${again}`);
   const setting = {
     ...settingOf(command, device, split),
     folder: runFolder,
     tensorBoard: command.tensorBoard ? `${folder}/tensorboard` : null,
     jobs,
-    signal,
+    signal: stops.signal,
   };
   const { finished, remarks } = await trainAndTell(planned, command, setting, results);
   device.backend.close();
   tell(folder, command, finished, { ...readingOf(command), remarks, notes: notesOf(failedOf(finished)) });
   console.log(`${duration((performance.now() - start) / 1000)} in all.`);
-  if (served) await untilStopped(signal);
+  if (served) await untilStopped(stops.signal);
   if (finished.failed.length > 0) Deno.exit(1);
+}
+
+/** What a stop says: `early` until runs have begun, then how to go on. */
+function createStops(early: string) {
+  let goOn: string | null = null;
+  const signal = stopSignal({
+    hasBegun: () => goOn !== null,
+    leave(status) {
+      showCursor();
+      console.log(`\n${goOn ?? early}`);
+      Deno.exit(status);
+    },
+  });
+  return { signal, begun: (text: string) => void (goOn = text) };
 }
 
 /** What all runs of a command share but for their folder. */
