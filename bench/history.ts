@@ -23,7 +23,7 @@ import { benchData, bestStep, trainSteps } from "./step.ts";
 import { verified } from "./verify.ts";
 
 const FILE = "bench/history.jsonl";
-/** Windows of a figure, of which the best counts. */
+/** Windows of a figure; the best one counts. */
 const WINDOWS = 5;
 const WINDOW_SECONDS = 0.05;
 const STEPS = 10;

@@ -149,7 +149,7 @@ async function verifyTokens(
       );
       if (wrong < 0) continue;
       throw new Error(
-        `Cannot time ${subject.name}: token ${t} got ${y[t * D + wrong]} and is owed ${sum[wrong]}`,
+        `Cannot time ${subject.name}: token ${t} got ${y[t * D + wrong]}; expected is ${sum[wrong]}`,
       );
     }
   });

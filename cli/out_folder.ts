@@ -51,7 +51,7 @@ export async function askedFolder(
   throw new RangeError(`Cannot resume: there are no results of "${experiment}" in results/`);
 }
 
-/** Makes the first of results/NAME, results/NAME-2, ... that nobody has taken. */
+/** Makes the first of results/NAME, results/NAME-2, ... that is not taken. */
 export async function nextFolder(experiment: string): Promise<string> {
   let number = 1;
   while (!await claimFolder(numbered(experiment, number))) number++;

@@ -63,7 +63,7 @@ function heldOut(documents: readonly CorpusDocument[], share: number): boolean[]
 export function perplexityOf(counts: Int32Array, tokens: Int32Array): number {
   const total = counts.reduce((sum, count) => sum + count, 0) + counts.length;
   let loss = 0;
-  // The first token is nobody's target.
+  // The first token is the target of no other.
   for (let at = 1; at < tokens.length; at++) loss -= Math.log((counts[tokens[at]] + 1) / total);
   return Math.exp(loss / (tokens.length - 1));
 }

@@ -29,7 +29,7 @@ export interface Tokenizer {
   /** Id of a token as the file writes it, or null. */
   idOf(token: string): number | null;
   /**
-   * Ids of a text. BPE without a token for the unknown leaves out what it does not know, as everywhere.
+   * Ids of a text. BPE without a token for the unknown leaves out what it does not know, as in every implementation of it.
    * @throws {RangeError} when other kinds have no token for a part of the text.
    */
   encode(text: string, options?: SpecialOption): Int32Array;

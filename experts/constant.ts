@@ -1,4 +1,4 @@
-// Constant experts: a learned vector in the place of the token, by a learned share (MoE++). Of use beside other kinds, in a
+// Constant experts: a learned vector takes a learned share of the token's place (MoE++). Of use beside other kinds, in a
 // mixed bank.
 import * as z from "zod";
 import { add, multiply } from "../tensor/arithmetic.ts";

@@ -82,6 +82,6 @@ export interface ExpertBank {
   readonly shared?: Params;
   /** f32 [N, D] from {@linkcode ExpertRows}. */
   apply(rows: ExpertRows): Tensor | Promise<Tensor>;
-  /** Gives up what the bank holds besides parameters. */
+  /** Frees memory that the bank holds in addition to its parameters. */
   free?(): void;
 }

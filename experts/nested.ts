@@ -1,4 +1,4 @@
-// Nested experts: each is a layer of its own, a gate and `innerCount` inner experts of any kind, of which a token takes the best k.
+// Nested experts: each is a layer of its own, a gate and `innerCount` inner experts of any kind. A token takes the best k.
 // The inner experts of all layers are one bank, and their gates one grouped product.
 import * as z from "zod";
 import { affine, where } from "../tensor/arithmetic.ts";
@@ -60,7 +60,7 @@ export function nestedExperts(known: KnownKinds): ExpertPlugin<NestedOptions> {
   return {
     name: "nested",
     about:
-      "A layer of its own for each expert: a softmax gate and inner experts, of which a token takes the best k.",
+      "A layer of its own for each expert: a softmax gate and inner experts; a token takes the best k.",
     readings: [
       "The inner gate is the plainest there is: weights are softmax probabilities as they are, without capacity, noise or a " +
       "balance loss, since a bank has no way to give a router's losses to the model.",

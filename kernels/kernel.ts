@@ -99,7 +99,7 @@ export interface GpuTable {
 export interface GpuLaunch {
   /** Dispatches, in order. */
   readonly passes: readonly GpuPass[];
-  /** In their stead, where outputs lie in the place of what they replace: no pass may bind one of these twice. */
+  /** The same where outputs are written over the inputs that they replace: no pass may bind one of these twice. */
   readonly over?: readonly GpuPass[];
   /** Types of arrays that one pass leaves for the next; they arrive with any content. */
   readonly scratch?: readonly ArrayType[];
@@ -201,7 +201,7 @@ export interface Backend {
   /**
    * Queues a kernel's programs; {@linkcode Backend.read} waits for what they make.
    * @param over Gives up what the kernel's outputs may replace: those inputs hold nothing afterwards, whether a backend
-   * makes use of it or not. They are freed as ever.
+   * makes use of it or not. They are freed as usual.
    */
   run<P>(kernel: Kernel<P>, inputs: readonly Buffer[], params: P, over?: boolean): Buffer[];
   /** Waits for an array and copies it to the host. */

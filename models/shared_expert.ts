@@ -25,7 +25,7 @@ export interface SharedExpert {
     residual_TD: Tensor | null,
     mixture: (base_TD?: Tensor) => Promise<MoeOutput>,
   ): Promise<MoeOutput>;
-  /** Gives up what the expert holds besides parameters. */
+  /** Frees memory that the expert holds in addition to its parameters. */
   free(): void;
 }
 

@@ -1,5 +1,5 @@
 // The MoE layer, where the parts meet: the router decides, rows are sorted by expert, experts compute on ragged
-// blocks, and each token sums what it is owed. It never asks which router or which experts it holds.
+// blocks, and the weighted outputs of each token are added up. It never asks which router or which experts it holds.
 import type { ExpertBank } from "../experts/expert.ts";
 import { zeroPadding } from "../routers/parts/padding.ts";
 import type { Router, RouteStep, Routing } from "../routers/router.ts";
@@ -142,7 +142,7 @@ export function createMoeLayer(
   return layer;
 }
 
-/** Sorts rows by expert, lets experts compute, and gives each token what it is owed. */
+/** Sorts rows by expert, lets experts compute, and adds up the weighted outputs of each token. */
 async function throughExperts(
   { E, experts }: Pick<MoeLayer, "E" | "experts">,
   x_TD: Tensor,

@@ -46,7 +46,7 @@ export interface Load {
   readonly coefficientOfVariation: number;
   /** Largest wanted load over the mean. */
   readonly maxOverMean: number;
-  /** Experts that nobody wanted. */
+  /** Experts that no token wanted. */
   readonly deadExperts: number;
   /**
    * Share of wanted assignments on the token's own node; null on one rank or with nothing wanted. Not of kept ones: drops by

@@ -38,7 +38,7 @@ function showResults(): void {
 
 function openPage(): void {
   let state = initialState;
-  /** An address with a router's program, which nobody has asked to run yet. */
+  /** An address with a router's program that the user has not asked to run yet. */
   let pending: string | null = null;
   let asked = false;
   /** The run that the pane has told of: what it said goes with the next change of the text. */

@@ -18,7 +18,7 @@ export interface Marks {
   start(): void;
 }
 
-/** A run that is watched by nobody. */
+/** A run that no page watches. */
 const alone = {
   names: {},
   device: "cpu",

@@ -20,7 +20,7 @@ export interface PageTask {
   readonly bestKnown: boolean;
   /** Options that one looks for first. */
   readonly first?: readonly string[];
-  /** Options of which a page has only some values. */
+  /** Options for which a page has only some values. */
   readonly choices?: Readonly<Record<string, readonly string[]>>;
 }
 

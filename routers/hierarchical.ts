@@ -1,5 +1,5 @@
 // Two levels of noisy top-k: a first gate picks groups of experts, a gate of each group picks experts inside, and the
-// weights multiply. A token goes to k1 k2 experts; nobody is dropped.
+// weights multiply. A token goes to k1 k2 experts; none is dropped.
 import * as z from "zod";
 import { add, affine, divide, multiply } from "../tensor/arithmetic.ts";
 import { maximum } from "../tensor/piecewise.ts";
@@ -48,7 +48,7 @@ export const hierarchical: RouterPlugin<HierarchicalOptions> = {
     "unless given.",
     "Every group gates every token, and only picked groups count; the result is the same, the " +
     "cost T E scores.",
-    "A group that nobody was sent to has a load of 0.",
+    "A group that no token was sent to has a load of 0.",
   ],
   pitfalls: [
     "With k2 = 1 the inner gates get gradient from the losses alone, and with k1 = 1 the " +

@@ -1,5 +1,5 @@
 // Noisy top-k: noise is added to a linear gate, all but the k largest scores are left out, and softmax runs over what is
-// left. Two losses even out how much and how many tokens experts get. Nobody is dropped. Strictly balanced gating, the
+// left. Two losses even out how much and how many tokens experts get. No token is dropped. Strictly balanced gating, the
 // same paper's other gate, is an option.
 import * as z from "zod";
 import { affine } from "../tensor/arithmetic.ts";

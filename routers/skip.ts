@@ -45,7 +45,7 @@ export const skip: RouterPlugin<SkipOptions> = {
     "Who is kept must be random: keeping the first c makes the chance depend on position, and no weight corrects that.",
     "Dividing by the number kept instead of weighing by n / c is biased.",
     "Outputs weigh 1: multiplying by p as well would count the router's gradient twice.",
-    "Evaluation takes the most probable expert and skips nobody.",
+    "Evaluation takes the most probable expert and skips no token.",
   ],
   traits: { causal: false, balancedBy: "nothing", perToken: "up to K", gradient: "score function" },
   options: z.strictObject({ capacityRule, capacityFactor, minimumCapacity, ...sampledOptions }),

@@ -290,7 +290,7 @@ export interface CombineOptions {
  * const backend = await cpu({ threads: 1 });
  * const token_N = tensor(backend, Int32Array.of(0, 0, 1), [3]);
  * const expert_N = tensor(backend, Int32Array.of(1, 0, -1), [3]); // token 1 is dropped
- * const rows_ND = tensor(backend, [10, 20, 0], [3, 1]); // of expert 0, of expert 1, of nobody
+ * const rows_ND = tensor(backend, [10, 20, 0], [3, 1]); // of expert 0, of expert 1, of no expert
  * const weight_N = tensor(backend, [0.5, 2, 1], [3]);
  * const y_TD = combineRows(rows_ND, weight_N, assignmentsOf(token_N, 2, null), groupBy(expert_N, 2));
  * assertEquals(await y_TD.read(), Float32Array.of(30, 0));

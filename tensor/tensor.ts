@@ -320,7 +320,7 @@ export function apply<P>(kernel: Kernel<P>, inputs: readonly Tensor[], params: P
 
 /**
  * Runs a kernel as {@linkcode apply} does, where the caller gives up what the kernel says its outputs may replace
- * (`replaces`): those inputs hold nothing afterwards, and are freed as ever.
+ * (`replaces`): those inputs hold nothing afterwards, and are freed as usual.
  * @example
  * ```ts
  * import { applyOver, cpu, kernels, tensor } from "@switchyard/moe";

@@ -1,5 +1,5 @@
-// A language model's last product and its loss as one op. The scores of all words are the largest array of a step; nobody
-// but their own gradient reads them, so it may take their place.
+// A language model's last product and its loss as one op. The scores of all words are the largest array of a step; only
+// their own gradient reads them, so it may take their place.
 import * as kernels from "../kernels/mod.ts";
 import { release } from "./memory.ts";
 import { apply, applyOver, differentiable, type Tensor } from "./tensor.ts";

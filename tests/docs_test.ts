@@ -36,7 +36,7 @@ async function namesOf(module: URL): Promise<Map<string, readonly Declaration[]>
   );
 }
 
-/** What a module's names lack. Functions that only their type is exported of need no example: nobody can call them. */
+/** What a module's names lack. Functions that only their type is exported of need no example: they cannot be called. */
 async function missing(module: URL): Promise<string[]> {
   const values = Object.keys(await import(module.href));
   const names = await namesOf(module);

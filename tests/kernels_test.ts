@@ -213,7 +213,7 @@ async function readSlack(backend: CpuBackend, buffer: Buffer): Promise<HostArray
 
 const GUARD = new Float32Array(64).fill(7);
 
-/** Free blocks of these sizes, holding NaN, each with a guard behind it that nobody may write to. */
+/** Free blocks of these sizes, holding NaN, each with a guard behind it that no program may write to. */
 function guardedGaps(backend: CpuBackend, sizes: readonly number[]): { gaps: Buffer[]; guards: Buffer[] } {
   const gaps: Buffer[] = [];
   const guards: Buffer[] = [];
@@ -274,7 +274,7 @@ async function compute(
   return results;
 }
 
-/** Outputs in the place of inputs have the same bits. */
+/** Outputs that are written over inputs have the same bits. */
 async function checkReplacing(
   backend: CpuBackend,
   kernel: AnyKernel,

@@ -37,7 +37,7 @@ for (const [name, options] of settings) {
       });
       assert(expert.length > 0 && expert.length === weight.length && expert.length === wanted.length);
       assert(expert.every((one) => one >= -1 && one < E));
-      assert(expert.some((one) => one >= 0), "nobody is sent anywhere");
+      assert(expert.some((one) => one >= 0), "no token is sent to an expert");
       assert(weight.every(Number.isFinite));
     }
     backend.close();

@@ -25,7 +25,7 @@ export interface SigmoidGateOptions {
 /** A gate whose experts are judged one by one. */
 export const sigmoidGate: RouterPlugin<SigmoidGateOptions> = {
   name: "sigmoid-gate",
-  about: "Top-1 of independent sigmoid scores, weight = the score; nobody is dropped.",
+  about: "Top-1 of independent sigmoid scores, weight = the score; no token is dropped.",
   paper: {
     title: "Sigmoid gate",
     year: 2025,

@@ -1,4 +1,4 @@
-// Puts stand-ins in the place of what an engine offers, for tests of engines that offer less. Disposal puts all back.
+// Replaces what an engine offers by stand-ins, for tests of engines that offer less. Disposal puts all back.
 
 /** Sets properties of objects until disposed of; `undefined` stands for a property that is not there. */
 export function standIn(...changes: readonly (readonly [object, string, unknown])[]): Disposable {

@@ -11,7 +11,7 @@ export function routerFiles(year: number): PluginFiles {
     folder: "routers",
     ending: "Router",
     skeleton: ({ name, constant, type, title }) =>
-      `// ${title}: each token goes to its most probable expert, weighted by that probability; nobody is dropped.
+      `// ${title}: each token goes to its most probable expert, weighted by that probability; no token is dropped.
 import * as z from "zod";
 import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";

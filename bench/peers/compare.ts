@@ -154,7 +154,7 @@ async function compareOne(
   }
   for (let round = 0; round < rounds; round++) {
     say(`${workload.name}: round ${round + 1} of ${rounds} ...`);
-    // Nobody is always the first after the same neighbour.
+    // No contender always follows the same neighbour.
     for (const at of entrants.keys()) {
       const entrant = entrants[(at + round) % entrants.length];
       if (entrant.cannot !== null) continue;

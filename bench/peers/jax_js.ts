@@ -115,7 +115,7 @@ async function prepare(jax: Jax, task: Task): Promise<Prepared> {
         return found;
       },
       async run(count) {
-        // Arrays are lazy: what nobody waits for may never be computed.
+        // Arrays are lazy: what is never waited for may never be computed.
         const found = Array.from({ length: count }, once);
         await jax.blockUntilReady(found);
         jax.tree.dispose(found);

@@ -118,7 +118,7 @@ function gradientsOf(backend: Backend, task: Task, activation: "relu" | "swiglu"
 function training(backend: Backend, task: Task): Prepared {
   const { params, loss } = moe(backend, task, "gelu");
   const { learningRate, ...settings } = task.sizes;
-  // A norm nobody reaches: the peers do not clip. (The norm is computed all the same.)
+  // A norm that is never reached: the peers do not clip. (The norm is computed all the same.)
   const optimizer = createAdamW(params, { ...settings, maximumNorm: 1e30 });
   kept.push(...Object.values(optimizer.moments).flatMap(({ first, second }) => [first, second]));
   let taken = 0;

@@ -39,7 +39,7 @@ export function isPermitted(library: string): boolean {
   return Deno.permissions.querySync({ name: "ffi", path: library }).state === "granted";
 }
 
-/** Runs what loads OpenBLAS; afterwards the variable is what it was, so that nobody takes it for the user's word. */
+/** Runs `load`, which loads OpenBLAS, with the core type in its variable, and then restores the variable's own value. */
 function withCore<T>(core: string | null, load: () => T): T {
   if (core === null) return load();
   const own = Deno.env.get(CORE_TYPE);

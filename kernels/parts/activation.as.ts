@@ -49,7 +49,7 @@ function geluSlope(x: v128, bell: v128, cdf: v128): v128 {
   return multiplyAdd(f32x4.mul(bounded(x), bell), f32x4.splat(0.3989422804), cdf);
 }
 
-/** Puts `count` values in the place of what they are of, and derivatives at `slope`. */
+/** Overwrites `count` inputs with their values, and puts derivatives at `slope`. */
 // @ts-ignore: decorator
 @inline
 export function activateAndKeep(op: i32, x: usize, slope: usize, count: i32): void {

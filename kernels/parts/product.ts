@@ -52,7 +52,7 @@ const loads = {
   mixed: { quads: half + mixedQuads, singles: singleResults + mixedSingles },
 };
 
-/** The programs of the kernel `name` whose own file is `own`; `besides` stands in the place of plain.wgsl. */
+/** The programs of the kernel `name` whose own file is `own`; `besides` replaces plain.wgsl. */
 export function productPrograms(
   name: string,
   own: string,

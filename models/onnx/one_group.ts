@@ -1,4 +1,4 @@
-// Banks of one expert that every token goes to, beside a mixture or in the place of one: sorting the rows of one group leaves them
+// Banks of one expert that every token goes to, beside a mixture or instead of one: sorting the rows of one group leaves them
 // as they are.
 import { makerOf, type Rule, withoutViews } from "./lowering.ts";
 import { activated, operators } from "./operators.ts";

@@ -19,7 +19,7 @@ export interface RunStart {
   readonly device: DeviceName;
   /** Threads to compute on, where they are to be had. */
   readonly threads: number;
-  /** What to look at while training; null where nobody watches. */
+  /** What to look at while training; null where no page watches. */
   readonly scene: SceneKind | null;
   /** A sentence of the user's, where the scene is one; null for a held-out one. */
   readonly sentence: string | null;

@@ -1,4 +1,4 @@
-// Charts of which there is one a run, side by side.
+// Charts side by side, one for each run.
 /// <reference lib="dom" />
 import { createHeatChart, type HeatPlot } from "../charts/heat_chart.ts";
 import { element, setText } from "../dom.ts";

@@ -8,7 +8,7 @@ import type { Routing } from "../router.ts";
 export interface Slots {
   /** i32 [E, C]. */
   readonly token_EC: Tensor;
-  /** f32 [E, C]: 1 = taken; 0 = nobody is left, or there is no room. */
+  /** f32 [E, C]: 1 = taken; 0 = no token is left, or there is no room. */
   readonly taken_EC: Tensor;
 }
 

@@ -85,7 +85,7 @@ export function batchwiseLoss(
     : affine(sum, 1 / Math.max(1, T), 0);
 }
 
-/** Equation 16; all 0 for a token that nobody takes. */
+/** Equation 16; all 0 for a token that no expert takes. */
 function overTaken(softmax_TE: Tensor, mask_TE: Tensor): Tensor {
   const [T] = softmax_TE.shape;
   const taken_TE = multiply(softmax_TE, mask_TE);
