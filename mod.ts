@@ -134,3 +134,5 @@ export * from "./models/controls.ts";
 export * from "./models/sizes.ts";
 export * from "./tasks/mod.ts";
 export * from "./tasks/registry.ts";
+export { digestOf, type DigestPart } from "./tasks/digest.ts";
+export { drawRows, rowsInOrder, sequenceLengths, walkRows } from "./tasks/rows.ts";

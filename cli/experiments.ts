@@ -83,9 +83,10 @@ async function main(given: Words): Promise<void> {
     plugins,
   });
   const side = jobs > 1 ? `, ${jobs} side by side` : "";
+  const judged = command.tuning ? twiceStudied(planned) : planned;
   console.log(
-    `${planned.plans.length} runs of ${
-      stepsOf(planned)
+    `${judged.plans.length} runs of ${
+      stepsOf(judged)
     } steps in all on ${device.about}${side}; results in ${folder}/`,
   );
 
@@ -255,6 +256,11 @@ function progressOf(planned: PlannedRuns): Progress {
 function namesOfRuns({ tuning }: Command, { plans }: PlannedRuns): string[] {
   const own = plans.map(({ names }) => names.run);
   return tuning ? [...own, ...own.map((run) => run.replace(/-seed(\d+)$/, "-tuned-seed$1"))] : own;
+}
+
+/** After tuning, every variant runs a second time with what was found. */
+function twiceStudied({ plans, data }: PlannedRuns): PlannedRuns {
+  return { plans: [...plans, ...plans.filter(({ config }) => config.control === null)], data };
 }
 
 function stepsOf({ plans }: PlannedRuns): number {

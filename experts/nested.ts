@@ -59,8 +59,7 @@ export function nestedExperts(known: KnownKinds): ExpertPlugin<NestedOptions> {
   const innerDims = ({ D, F, E }: ExpertDims, { innerCount }: NestedOptions) => ({ D, F, E: E * innerCount });
   return {
     name: "nested",
-    about:
-      "A layer of its own for each expert: a softmax gate and inner experts; a token takes the best k.",
+    about: "A layer of its own for each expert: a softmax gate and inner experts; a token takes the best k.",
     readings: [
       "The inner gate is the plainest there is: weights are softmax probabilities as they are, without capacity, noise or a " +
       "balance loss, since a bank has no way to give a router's losses to the model.",

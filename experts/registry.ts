@@ -32,7 +32,7 @@ export function experts(): readonly AnyExpertPlugin[] {
 
 /**
  * Adds a kind of experts of your own.
- * @throws {TypeError} when it lacks a part of a plugin; {RangeError} when the name is taken or not in kebab-case.
+ * @throws {TypeError} when it lacks a part of a plugin; {RangeError} when another has its name, or the name is not in kebab-case.
  * @example
  * ```ts
  * import { feedForward, findExperts, registerExperts } from "@switchyard/moe";

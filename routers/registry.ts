@@ -31,7 +31,7 @@ export function routers(): readonly AnyRouterPlugin[] {
 
 /**
  * Adds a router of your own; from then on every experiment, report and contract check knows it.
- * @throws {TypeError} when it lacks a part of a plugin; {RangeError} when the name is taken or not in kebab-case.
+ * @throws {TypeError} when it lacks a part of a plugin; {RangeError} when another has its name, or the name is not in kebab-case.
  * @example
  * ```ts
  * import { findRouter, registerRouter, switchRouter } from "@switchyard/moe";

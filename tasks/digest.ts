@@ -18,7 +18,17 @@ function kindOf(part: DigestPart): string {
   return typeof part === "string" ? "text" : part.constructor.name;
 }
 
-/** SHA-256 of parts in order, in hexadecimal; each part goes in with its kind and length. */
+/**
+ * SHA-256 of parts in order, in hexadecimal; each part goes in with its kind and length, so that none runs into the next.
+ * @example
+ * ```ts
+ * import { digestOf } from "@switchyard/moe";
+ * import { assert, assertEquals } from "@std/assert";
+ * const digest = await digestOf("squares", Float32Array.of(0, 1, 4));
+ * assertEquals(digest.length, 64);
+ * assert(digest !== await digestOf("squares", Float32Array.of(0, 1), Float32Array.of(4)));
+ * ```
+ */
 export async function digestOf(...parts: readonly DigestPart[]): Promise<string> {
   const pieces = parts.flatMap((part) => {
     const bytes = bytesOf(part);

@@ -29,7 +29,7 @@ export function tasks(): readonly AnyTaskPlugin[] {
 
 /**
  * Adds a task of your own.
- * @throws {TypeError} when it lacks a part of a plugin; {RangeError} when the name is taken or not in kebab-case.
+ * @throws {TypeError} when it lacks a part of a plugin; {RangeError} when another has its name, or the name is not in kebab-case.
  * @example
  * ```ts
  * import { findTask, recall, registerTask } from "@switchyard/moe";

@@ -28,7 +28,18 @@ function checkShape(shape: BatchShape): BatchShape {
   return shape;
 }
 
-/** Rows below `rows` by step, drawn with replacement. */
+/**
+ * Rows below `rows` by step, drawn with replacement: [batch x length] each.
+ * @throws {RangeError} when the shape is none, or has more parts than fit.
+ * @example
+ * ```ts
+ * import { drawRows, random } from "@switchyard/moe";
+ * import { assert, assertEquals } from "@std/assert";
+ * const rowsAt = drawRows(10, { batch: 2, length: 3, random: random(0) });
+ * assertEquals(rowsAt(5), rowsAt(5)); // a function of the step alone
+ * assert(rowsAt(5).length === 6 && rowsAt(5).every((row) => row < 10));
+ * ```
+ */
 export function drawRows(rows: number, shape: TrainingShape): (step: number) => Int32Array {
   const { block, part } = partsOf(rows, shape);
   return (step) => {
@@ -42,7 +53,17 @@ export function drawRows(rows: number, shape: TrainingShape): (step: number) => 
   };
 }
 
-/** Rows below `rows` by step, each once an epoch, in an order that every epoch draws anew; a batch may span epochs. */
+/**
+ * Rows below `rows` by step, each once an epoch, in an order that every epoch draws anew; a batch may span epochs.
+ * @throws {RangeError} when the shape is none, or has more parts than fit.
+ * @example
+ * ```ts
+ * import { random, walkRows } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * const rowsAt = walkRows(6, { batch: 1, length: 3, random: random(0) });
+ * assertEquals([...rowsAt(0), ...rowsAt(1)].sort(), [0, 1, 2, 3, 4, 5]);
+ * ```
+ */
 export function walkRows(rows: number, shape: TrainingShape): (step: number) => Int32Array {
   const { block, part } = partsOf(rows, shape);
   let latest: { readonly epoch: number; readonly order: Int32Array } | undefined;
@@ -59,7 +80,16 @@ export function walkRows(rows: number, shape: TrainingShape): (step: number) => 
     });
 }
 
-/** Rows from `first` up to `end` in order, cut into batches; the last may be smaller. */
+/**
+ * Rows from `first` up to `end` in order, cut into batches of batch x length; the last may be smaller.
+ * @throws {RangeError} when the shape is none.
+ * @example
+ * ```ts
+ * import { rowsInOrder } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(rowsInOrder(4, 9, { batch: 1, length: 3 }), [Int32Array.of(4, 5, 6), Int32Array.of(7, 8)]);
+ * ```
+ */
 export function rowsInOrder(first: number, end: number, shape: BatchShape): Int32Array[] {
   const { batch, length } = checkShape(shape);
   const size = batch * length;
@@ -69,7 +99,15 @@ export function rowsInOrder(first: number, end: number, shape: BatchShape): Int3
   });
 }
 
-/** Lengths of the sequences that T tokens make, the last one shorter where they do not come out even. */
+/**
+ * Lengths of the sequences that T tokens make, the last one shorter where they do not come out even.
+ * @example
+ * ```ts
+ * import { sequenceLengths } from "@switchyard/moe";
+ * import { assertEquals } from "@std/assert";
+ * assertEquals(sequenceLengths(8, 3), [3, 3, 2]);
+ * ```
+ */
 export function sequenceLengths(T: number, length: number): number[] {
   return Array.from({ length: Math.ceil(T / length) }, (_, at) => Math.min(length, T - at * length));
 }

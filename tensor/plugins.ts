@@ -85,7 +85,8 @@ export function listPlugins<P extends AnyPlugin>(
     all,
     register(plugin) {
       checkPlugin(kind, plugin);
-      if (known.has(plugin.name)) {
+      // A module that registers its own plugin may be named with --plugin as well.
+      if (known.has(plugin.name) && known.get(plugin.name) !== plugin) {
         throw new RangeError(`Cannot register ${word} "${plugin.name}": the name is taken`);
       }
       known.set(plugin.name, plugin);

@@ -81,7 +81,7 @@ const shown = (await Promise.all(
 /** Plugins that pages write: their names are known to a command once `--plugin` has brought them. */
 const brought = {
   routers: [{ ...switchRouter, name: "my-router" }],
-  experts: [{ ...swiglu, name: "my-experts" }],
+  experts: [{ ...swiglu, name: "bilinear" }],
   tasks: [{ ...recall, name: "sectors" }],
 };
 brought.routers.forEach(registerRouter);
@@ -99,7 +99,7 @@ Deno.test("every command of a page is a task, and takes the options that it is s
         const brings = (file: string) => split.values.plugin.some((path) => path.endsWith(file));
         outlineRuns(readCommand(split, {
           routers: brings("my_router.ts") ? brought.routers : [],
-          experts: brings("my_experts.ts") ? brought.experts : [],
+          experts: brings("bilinear.ts") ? brought.experts : [],
           tasks: brings("sectors.ts") ? brought.tasks : [],
         }, null));
       }

@@ -115,7 +115,8 @@ Deno.test("a kind of experts is found by its name, taken once, and must be whole
   assert(experts().includes(mine));
   const refuse = (plugin: unknown, kind: typeof TypeError | typeof RangeError, message: string) =>
     assertThrows(() => registerExperts(plugin as AnyExpertPlugin), kind, message);
-  refuse(mine, RangeError, 'Cannot register experts "mine": the name is taken');
+  registerExperts(mine); // once more is no mistake
+  refuse({ ...mine }, RangeError, 'Cannot register experts "mine": the name is taken');
   refuse({ ...mine, name: "My" }, RangeError, "a name is kebab-case");
   refuse({ name: "half" }, TypeError, "Cannot register a kind of experts: it has no about, no options");
   refuse({ ...mine, name: "other", options: {} }, TypeError, "its options are no schema of zod 4");
