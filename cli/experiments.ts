@@ -8,7 +8,6 @@ import type { Reading } from "../report/claims.ts";
 import { summaryTable } from "../report/table.ts";
 import type { Machine } from "../training/record.ts";
 import { MODEL_ENDING } from "../training/run_store.ts";
-import { evaluationPlan } from "../training/evaluate.ts";
 import { specOf } from "../training/spec_of.ts";
 import { claimFor } from "./claim.ts";
 import { type Command, readCommand } from "./command.ts";
@@ -16,11 +15,12 @@ import { givenConfig } from "./config_file.ts";
 import { type Device, openDevice } from "./device.ts";
 import { checkKeptModels } from "./kept_model.ts";
 import { listingFor } from "./list.ts";
-import { checkMemory, checkpointBytes } from "./memory_check.ts";
+import { checkMemory } from "./memory_check.ts";
 import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folder.ts";
 import { Stopped, stopSignal, untilStopped } from "./stop.ts";
 import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
 import { outlineRuns, type PlannedRuns, planRuns } from "./plan_runs.ts";
+import { checkTrials, neededBytes, stepsOf, twiceStudied } from "./planned.ts";
 import { type Brought, loadPlugins } from "./plugin.ts";
 import { mistakeIn } from "./plugin_check.ts";
 import { pluginDigests } from "./plugin_digest.ts";
@@ -258,15 +258,6 @@ function namesOfRuns({ tuning }: Command, { plans }: PlannedRuns): string[] {
   return tuning ? [...own, ...own.map((run) => run.replace(/-seed(\d+)$/, "-tuned-seed$1"))] : own;
 }
 
-/** After tuning, every variant runs a second time with what was found. */
-function twiceStudied({ plans, data }: PlannedRuns): PlannedRuns {
-  return { plans: [...plans, ...plans.filter(({ config }) => config.control === null)], data };
-}
-
-function stepsOf({ plans }: PlannedRuns): number {
-  return plans.reduce((sum, { config }) => sum + config.train.steps, 0);
-}
-
 function cores(): number {
   return navigator.hardwareConcurrency;
 }
@@ -284,27 +275,6 @@ function checkPlans({ plans, data }: PlannedRuns, device: Device): void {
     if (precision === "full" || precision === "half") checkPrecision(precision, device.backend);
     checkMemory(specOf(config, data.get(dataKey)!), config.train.batch * config.train.length, device);
   }
-}
-
-/** Trials, and runs that are judged after them, each have held-out batches of their own. */
-function checkTrials({ plans, data }: PlannedRuns, tuning: Tuning): void {
-  for (const { of, plan, values } of planTrials(plans, tuning)) {
-    if (Object.keys(values).length > 0) continue; // of one variant, all trials have batches of one size
-    const [judged] = withTuned([of], []);
-    for (const { config, dataKey } of [plan, judged]) evaluationPlan(config, data.get(dataKey)!);
-  }
-}
-
-/** Room for a checkpoint beside the one it replaces, about 4 KiB a row of records, the report, and models that stay. */
-function neededBytes({ plans, data }: PlannedRuns, keepsModels: boolean): number {
-  const checkpoints = plans.map(({ config, dataKey }) => checkpointBytes(specOf(config, data.get(dataKey)!)));
-  const records = plans.reduce(
-    (sum, { config }) => sum + 4096 * config.train.steps / config.train.recordEvery,
-    0,
-  );
-  // A model is a third of its checkpoint, which has two moments more.
-  const models = keepsModels ? checkpoints.reduce((sum, bytes) => sum + bytes / 3, 0) : 0;
-  return 2 * Math.max(...checkpoints) + records + models + 2 ** 20;
 }
 
 /** How a report is to be read, as far as the command says. */

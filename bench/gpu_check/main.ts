@@ -12,7 +12,8 @@ import { renderGpuCheck } from "./page.ts";
 import { type GpuCheck, type Part, parts } from "./schema.ts";
 import { claims, slowLines, tablesOf, wrongLines } from "./words.ts";
 
-const line: CommandLine = {
+/** Its command line. */
+export const line: CommandLine = {
   task: "gpu:check",
   about:
     "What the best WebGPU adapter does with every kernel: values against f64 references, losses against the CPU's, times against limits measured here.",
