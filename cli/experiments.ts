@@ -20,7 +20,7 @@ import { askedFolder, checkNoOthers, nextFolder, settleFacts } from "./out_folde
 import { Stopped, stopSignal, untilStopped } from "./stop.ts";
 import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
 import { outlineRuns, type PlannedRuns, planRuns } from "./plan_runs.ts";
-import { checkTrials, neededBytes, stepsOf, twiceStudied } from "./planned.ts";
+import { checkTrials, neededBytes, stepsOf, twiceStudied, workOf } from "./planned.ts";
 import { type Brought, loadPlugins } from "./plugin.ts";
 import { mistakeIn } from "./plugin_check.ts";
 import { pluginDigests } from "./plugin_digest.ts";
@@ -83,12 +83,8 @@ async function main(given: Words): Promise<void> {
     plugins,
   });
   const side = jobs > 1 ? `, ${jobs} side by side` : "";
-  const judged = command.tuning ? twiceStudied(planned) : planned;
-  console.log(
-    `${judged.plans.length} runs of ${
-      stepsOf(judged)
-    } steps in all on ${device.about}${side}; results in ${folder}/`,
-  );
+  const judged = workOf(command.tuning ? twiceStudied(planned) : planned);
+  console.log(`${judged} in all on ${device.about}${side}; results in ${folder}/`);
 
   const again = taskCommand(continueWords(words, folder));
   const results = resultsWriter(folder, {

@@ -10,6 +10,11 @@ export function stepsOf({ plans }: PlannedRuns): number {
   return plans.reduce((sum, { config }) => sum + config.train.steps, 0);
 }
 
+/** `24 runs of 3600 steps`. */
+export function workOf(planned: PlannedRuns): string {
+  return `${planned.plans.length} runs of ${stepsOf(planned)} steps`;
+}
+
 /** After tuning, every variant runs a second time with what was found. */
 export function twiceStudied({ plans, data }: PlannedRuns): PlannedRuns {
   return { plans: [...plans, ...plans.filter(({ config }) => config.control === null)], data };

@@ -72,7 +72,7 @@ const questions: readonly Question[] = [
   },
   {
     about: "how experts store numbers",
-    row: "Can experts compute in bf16?",
+    row: "Can experts' weights have fewer bits?",
     made: /\["full", "half"\]/,
     files: ["experts/parts/precision.ts"],
   },
