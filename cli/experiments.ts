@@ -60,14 +60,12 @@ async function main(given: Words): Promise<void> {
   console.log(`${experiment}: ${command.experiment.about}`);
   console.log(`Loading ${command.tasks.map(({ label }) => label).join("; ")} ...`);
   const planned = await planRuns(command, outlines);
-  if (command.tuning) checkTrials(planned, command.tuning);
   const jobs = jobsOf(command, planned);
   const device = await openDevice(command.device, {
     ...command,
     threads: command.threads ?? (jobs > 1 ? Math.max(1, Math.floor(cores() / jobs)) : null),
   });
-  checkPlans(planned, device);
-  await checkKeptModels(planned);
+  await checkPlans(planned, device, command);
   if (command.resume && asked !== null) await checkNoOthers(asked, namesOfRuns(command, planned));
   const own = asked ?? await nextFolder(experiment);
   using _own = asked === null ? await claimFor(own, taskCommand(words)) : null;
@@ -265,12 +263,15 @@ function jobsOf({ jobs, device, threads }: Command, { plans }: PlannedRuns): num
 }
 
 /** Everything that can be refused before training is. */
-function checkPlans({ plans, data }: PlannedRuns, device: Device): void {
+async function checkPlans(planned: PlannedRuns, device: Device, { tuning }: Command): Promise<void> {
+  if (tuning) checkTrials(planned, tuning);
+  const { plans, data } = planned;
   for (const { config, dataKey } of plans) {
     const { precision } = config.experts;
     if (precision === "full" || precision === "half") checkPrecision(precision, device.backend);
     checkMemory(specOf(config, data.get(dataKey)!), config.train.batch * config.train.length, device);
   }
+  await checkKeptModels(planned);
 }
 
 /** How a report is to be read, as far as the command says. */

@@ -20,7 +20,10 @@ const root = new URL("../", import.meta.url);
 const denos: readonly string[] = ["packages", "test", "test:long", "test:browser", "test:slowest"];
 
 /** Where a task's command line is declared, where that is not the file that runs. */
-const declaredIn: Readonly<Record<string, string>> = { experiments: "cli/experiment_options.ts" };
+const declaredIn: Readonly<Record<string, string>> = {
+  convert: "cli/convert_options.ts",
+  experiments: "cli/experiment_options.ts",
+};
 
 async function lineOf(task: string): Promise<CommandLine> {
   const path = declaredIn[task] ?? taskWords(task as Task).findLast((word) => word.endsWith(".ts"))!;
