@@ -92,10 +92,10 @@ function speedRows(speeds: readonly Speed[], who: string): string[][] {
   ]);
 }
 
-function roofTable({ roof }: GpuCheck): TextTable[] {
+function roofTable({ adapter, roof }: GpuCheck): TextTable[] {
   return [{
     title: "Limits measured here",
-    caption: "The best of two readings",
+    caption: adapter.software ? "One reading" : "The best of two readings",
     about:
       "Multiply-adds in registers alone; bytes of adding two arrays, by the three arrays' size together.",
     columns: ["Limit", "Measured"],
