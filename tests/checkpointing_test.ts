@@ -60,6 +60,13 @@ for (const { name, frozen } of experts()) {
   });
 }
 
+Deno.test("recomputed activations change no bit of a run whose experts' weights are rounded to 8 bits", async () => {
+  using backend = await cpu({ threads: 1 });
+  const settings = { ...deep, "experts.weights": "int8", "train.steps": 2 };
+  const kept = await trained(backend, "none", "switch", settings);
+  assertEquals((await trained(backend, "recompute", "switch", settings)).rows, kept.rows);
+});
+
 Deno.test("activations as f16 begin with the same loss, train nearly alike, and take less memory", async () => {
   using backend = await cpu({ threads: 1 });
   const before = backend.statistics().usedBytes;

@@ -47,6 +47,7 @@ const cases: readonly (readonly [about: string, router: string, settings: Settin
   ...kinds.map(({ name }) =>
     [`${name} experts`, "gshard", { "experts.name": name, "model.sharedExpertWidth": 8 }] as const
   ),
+  ["weights in 8 bits", "switch", { "experts.weights": "int8" }],
 ];
 
 for (const [about, router, settings] of cases) {
