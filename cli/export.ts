@@ -2,6 +2,8 @@
 // against the model at once: ONNX in onnxruntime-web, safetensors tensor by tensor.
 import { resolve } from "node:path";
 import { lookAt } from "../formats/files.ts";
+import { writeGguf } from "../formats/gguf_write.ts";
+import { openSource } from "../formats/open_source.ts";
 import { openOnnx } from "../formats/onnx_session.ts";
 import { writeOnnx } from "../formats/onnx_write.ts";
 import { readSafetensors } from "../formats/safetensors.ts";
@@ -27,12 +29,10 @@ import { keptModelOptions, namedRun, openForModel, runNote } from "./kept_model.
 import { type CommandLine, runTask, valueOf, wholeNumberOf, type Words } from "./options.ts";
 import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
 
-const formats = ["onnx", "safetensors"] as const;
+const formats = ["onnx", "safetensors", "gguf"] as const;
 
-/** Why one format that people ask for is not among them. */
-const GGUF =
-  "programs that read GGUF know models by their architecture, and few of ours would be one of theirs; " +
-  "choose onnx or safetensors";
+/** What programs that run GGUF know models by: none has one of ours. */
+const ARCHITECTURE = "switchyard";
 
 /** What `deno task export` takes. */
 export const exportLine: CommandLine = {
@@ -41,7 +41,12 @@ export const exportLine: CommandLine = {
     "Writes a model that `deno task experiments --save` kept for other programs, and checks what it wrote.",
   operands: "RUN",
   options: {
-    format: { about: "onnx, run in onnxruntime-web at once, or safetensors", value: "NAME", default: "onnx" },
+    format: {
+      about:
+        "onnx, run in onnxruntime-web at once, safetensors, or gguf: tensors and texts, which nothing runs",
+      value: "NAME",
+      default: "onnx",
+    },
     target: {
       about: "experts as onnxruntime's own operator, in standard operators, or all of them on every token",
       value: targets.join("|"),
@@ -103,7 +108,6 @@ export interface ExportChoice {
 export function readExport(words: Words, stands: string | null): ExportChoice {
   const run = namedRun(words, stands, "export");
   const format = valueOf(words, "format") ?? "onnx";
-  if (format === "gguf") throw new RangeError(`Cannot use --format gguf: ${GGUF}`);
   const target = valueOf(words, "target") ?? "fused";
   const weights = valueOf(words, "weights");
   const choice = {
@@ -148,8 +152,10 @@ async function main(given: Words): Promise<void> {
     using loaded = await loadModel(choice.run, { backend });
     const model = changedModel(loaded, choice.set, backend);
     const out = choice.out ?? resolve(stands ?? ".", `${loaded.run}.${choice.format}`);
-    const write = choice.format === "onnx" ? writeAsOnnx : writeAsSafetensors;
-    for (const line of await write(model, loaded, { ...choice, out }, backend)) console.log(line);
+    const write = { onnx: writeAsOnnx, safetensors: writeAsSafetensors, gguf: writeAsGguf };
+    for (const line of await write[choice.format](model, loaded, { ...choice, out }, backend)) {
+      console.log(line);
+    }
     if (choice.set.length > 0) console.log(`It decides with ${choice.set.join(" ")}, unlike in its run.`);
   } finally {
     backend.close();
@@ -205,7 +211,15 @@ async function sizeOf(out: string, files: readonly string[]): Promise<string> {
   return `${(sizes.reduce((sum, { bytes }) => sum + bytes, 0) / 2 ** 20).toFixed(1)} MiB`;
 }
 
-const writeAsSafetensors: Writer = async (model, loaded, { out, shardSize, weights }) => {
+/**
+ * Everything that a kept model's file holds: tensors that are made when they are written, and texts.
+ * @param weights A format that experts' matrices are packed in.
+ */
+function contentOf(
+  model: Model,
+  loaded: LoadedModel,
+  weights: WeightFormat | null,
+): { readonly tensors: Record<string, TensorToMake>; readonly texts: Readonly<Record<string, string>> } {
   const { input, target } = model.spec;
   const data = { input, output: target, vocabulary: loaded.vocabulary };
   const config = weights ? withWeights(loaded.config, weights) : loaded.config;
@@ -224,7 +238,12 @@ const writeAsSafetensors: Writer = async (model, loaded, { out, shardSize, weigh
   for (const [name, { values, shape }] of Object.entries(beside.tensors)) {
     tensors[name] = { dtype: "I32", shape, data: () => values };
   }
-  const metadata = { format: "pt", ...beside.metadata };
+  return { tensors, texts: beside.metadata };
+}
+
+const writeAsSafetensors: Writer = async (model, loaded, { out, shardSize, weights }) => {
+  const { tensors, texts } = contentOf(model, loaded, weights);
+  const metadata = { format: "pt", ...texts };
   const path = shardSize === null
     ? out
     : `${out.replace(/\.safetensors(\.index\.json)?$/, "")}${INDEX_ENDING}`;
@@ -233,16 +252,42 @@ const writeAsSafetensors: Writer = async (model, loaded, { out, shardSize, weigh
     : await writeShardedSafetensors(path, tensors, { shardBytes: shardSize * 2 ** 20, metadata });
   if (shardSize === null) await writeSafetensors(path, tensors, metadata);
   const file = shardSize === null ? await readSafetensors(path) : await readShardedSafetensors(path);
-  for (const [name, { data }] of Object.entries(tensors)) {
-    const [read, wanted] = [await file.bytes(name), await data()];
-    const bytes = new Uint8Array(wanted.buffer, wanted.byteOffset, wanted.byteLength);
-    if (read.some((byte, at) => byte !== bytes[at])) {
-      throw new Error(`Cannot vouch for ${path}: "${name}" differs`);
-    }
-  }
+  await checkWritten(path, tensors, (name) => file.bytes(name));
   const others = files.length === 0 ? "" : `, in ${files.join(", ")} beside it`;
   return [`${path}: ${Object.keys(tensors).length} tensors${others}, read back as they are`];
 };
+
+const writeAsGguf: Writer = async (model, loaded, { out }) => {
+  const { tensors, texts } = contentOf(model, loaded, null);
+  const own = Object.entries(texts).map(([key, text]) => [`${ARCHITECTURE}.${key}`, text]);
+  const general = { "general.architecture": ARCHITECTURE, "general.name": loaded.run };
+  const places = await writeGguf(out, tensors, { ...general, ...Object.fromEntries(own) });
+  const file = await openSource(out);
+  await checkWritten(out, tensors, async (name, bytes) => {
+    const into = new Uint8Array(bytes);
+    await file.read(places[name], into);
+    return into;
+  });
+  return [
+    `${out}: ${Object.keys(tensors).length} tensors, read back as they are`,
+    "No program runs it as a model: those that read GGUF know models by their architecture, and none has this one.",
+  ];
+};
+
+/** @throws {Error} when a tensor that was written is not read as it is. */
+async function checkWritten(
+  path: string,
+  tensors: Readonly<Record<string, TensorToMake>>,
+  read: (name: string, bytes: number) => Promise<Uint8Array>,
+): Promise<void> {
+  for (const [name, { data }] of Object.entries(tensors)) {
+    const { buffer, byteOffset, byteLength } = await data();
+    const wanted = new Uint8Array(buffer, byteOffset, byteLength);
+    const found = await read(name, byteLength);
+    if (found.length === byteLength && wanted.every((byte, at) => byte === found[at])) continue;
+    throw new Error(`Cannot vouch for ${path}: "${name}" differs`);
+  }
+}
 
 /** A config whose experts' matrices are kept in a format. @throws {RangeError} where its kind of experts has none. */
 function withWeights(config: RunConfig, weights: WeightFormat): RunConfig {

@@ -14,6 +14,7 @@ export { type ElementRange, readSafetensors, type Safetensors } from "./safetens
 export type { TensorInfo } from "./safetensors_header.ts";
 export { readShardedSafetensors } from "./safetensors_index.ts";
 export { type ShardOptions, writeShardedSafetensors } from "./safetensors_shards.ts";
+export { writeGguf } from "./gguf_write.ts";
 export { encodeOnnx, type OnnxLayout, writeOnnx } from "./onnx_write.ts";
 export { decodeOnnx, readOnnx } from "./onnx_read.ts";
 export { type OnnxArray, type OnnxSession, openOnnx } from "./onnx_session.ts";

@@ -15,6 +15,7 @@ import { configOf, type Settings } from "../training/config.ts";
 import { loadModel } from "../training/load_model.ts";
 import { createTrainer } from "../training/trainer.ts";
 import { assertRefused } from "./experiments_command.ts";
+import { decodeGguf } from "./gguf_file.ts";
 import { onnxModel } from "./onnx_file.ts";
 import { runTask } from "./task_command.ts";
 
@@ -125,6 +126,19 @@ Deno.test("safetensors of several files are one model, which is loaded by its in
   assertEquals(await loaded.look(Int32Array.of(1, 2, 3)), await whole.look(Int32Array.of(1, 2, 3)));
 });
 
+Deno.test("GGUF holds what the model has, and says that nothing runs it", async () => {
+  const { code, out, error } = await exporting("deepseek-seed0", "--format", "gguf", "--out", "model.gguf");
+  assertEquals([code, error], [0, ""]);
+  assertMatch(out, /model\.gguf: \d+ tensors, read back as they are\nNo program runs it as a model: /);
+  const { texts, tensors } = decodeGguf(await Deno.readFile(`${folder}/model.gguf`));
+  using loaded = await loadModel(`${folder}/deepseek-seed0`, { backend });
+  assertEquals(texts["general.architecture"], "switchyard");
+  assertEquals(JSON.parse(texts["switchyard.config"]), JSON.parse(JSON.stringify(loaded.config)));
+  for (const [name, param] of Object.entries(loaded.model.params)) {
+    assertEquals(tensors[name], { kind: 0, shape: [...param.shape], values: await param.read() }, name);
+  }
+});
+
 const page = await Deno.readTextFile(new URL("docs/onnx.md", root));
 const blocks = (language: string) =>
   [...page.matchAll(new RegExp(`\`\`\`${language}(?: ignore)?\\n([^]*?)\`\`\``, "g"))].map(([, block]) =>
@@ -176,11 +190,7 @@ Deno.test("mistakes are said in one sentence", async () => {
   const refusals: readonly (readonly [words: string[], why: string])[] = [
     [[], "Cannot export nothing: name one run"],
     [["a", "b"], 'Cannot export "a", "b": name one run'],
-    [
-      ["a", "--format", "gguf"],
-      "Cannot use --format gguf: programs that read GGUF know models by their architecture",
-    ],
-    [["a", "--format", "onxn"], "Cannot use --format onxn: there are onnx, safetensors"],
+    [["a", "--format", "onxn"], "Cannot use --format onxn: there are onnx, safetensors, gguf"],
     [["a", "--target", "gpu"], "Cannot use --target gpu: there are fused, portable, dense"],
     [["a", "--longest", "0"], "Cannot use --longest 0"],
     [["a", "--shard-size", "9"], "Cannot use --shard-size 9 with --format onnx: choose --format safetensors"],

@@ -133,6 +133,7 @@ const reasons: Readonly<Record<string, string>> = {
   "cli/plugin.ts": "adds the plugin's path to the sentence that the plugin's registration threw",
   "cli/run.ts": "adds what becomes of the other runs to the sentence of the run that failed",
   "formats/files.ts": "quoted after the name of the file",
+  "formats/gguf_write.ts": "quoted after the name of the file",
   "formats/safetensors_write.ts": "quoted after the name of the file",
   "tools/with_adapter.ts": "quoted after the name of the adapter",
 };
