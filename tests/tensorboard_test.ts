@@ -68,7 +68,13 @@ function expected({ steps, evaluations }: RunRecord): Map<string, number[][]> {
   const found = new Map<string, number[][]>();
   const add = (tag: string, step: number, value: number) =>
     found.set(tag, [...found.get(tag) ?? [], [step, Math.fround(value)]]);
-  for (const row of evaluations) add("loss/validation", row.step, row.loss);
+  for (const { step, loss, choices } of evaluations) {
+    add("loss/validation", step, loss);
+    for (const { layer, nearTies, changed } of choices!) {
+      if (nearTies !== null) add(`near_ties/layer_${layer}`, step, nearTies);
+      if (changed !== undefined) add(`changed_experts/layer_${layer}`, step, changed);
+    }
+  }
   for (const row of steps) {
     add("loss/training", row.step, row.loss);
     add("optimizer/learning_rate", row.step, row.learningRate);
@@ -138,7 +144,14 @@ Deno.test("a run's file holds every scalar of its record at its step", () =>
     const record = await runIn(folder);
     checkFile(`${folder}/${FILE}`, record);
     const tags = [...expected(record).keys()];
-    for (const tag of ["router/temperature/layer_1", "router_loss/balance", "load_cv/layer_0"]) {
+    for (
+      const tag of [
+        "router/temperature/layer_1",
+        "router_loss/balance",
+        "load_cv/layer_0",
+        "changed_experts/layer_1",
+      ]
+    ) {
       assert(tags.includes(tag), tag);
     }
   }));

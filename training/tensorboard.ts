@@ -11,8 +11,8 @@ const FILE = "events.out.tfevents.switchyard";
 
 /**
  * A store that also writes the run's scalars as TensorBoard reads them, with every save: losses, learning rate, gradient
- * norm, dropped share, load and entropy by layer, and what routers log. A finished run that is looked up gets the file it
- * lacks.
+ * norm, dropped share, load, entropy, near ties and tokens that changed expert by layer, and what routers log. A finished
+ * run that is looked up gets the file it lacks.
  * @param folder Where `events.out.tfevents.switchyard` goes; it must exist. TensorBoard names a run after its folder.
  * @example
  * ```ts
