@@ -72,7 +72,7 @@ const questions: readonly Question[] = [
   },
   {
     about: "how experts store numbers",
-    row: "Can experts' weights have fewer bits?",
+    row: "Can experts compute in bf16?",
     made: /\["full", "half"\]/,
     files: ["experts/parts/precision.ts"],
   },
