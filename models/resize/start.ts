@@ -169,12 +169,12 @@ function networkOf(part: FeedForwardSpec, at: number, given: NamedWeights): Netw
       return [name, { values, shape: [1, ...shape] }];
     })),
     kind: feedForward.name,
-    options: { activation: "relu", bias },
+    options: { ...feedForward.options.parse({ activation: "relu", bias }) },
   };
 }
 
-/** Options that change no arithmetic of evaluation. */
-const beside = ["outDeviation", "dropout", "precision"];
+/** Options that do not change which function a network is: initial values, dropout, and how numbers are stored. */
+const beside = ["outDeviation", "dropout", "precision", "weights"];
 
 async function upcycleLayer(
   model: Model,
