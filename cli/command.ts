@@ -220,12 +220,12 @@ function tasksOf(
   const tasks: readonly ExperimentTask[] =
     named?.map((name) => ({ label: name, settings: { "task.name": name } })) ??
       experiment.tasks;
-  return tasks.map(({ label, settings }) => {
+  return tasks.map(({ label, settings, unsized }) => {
     const plugin = findTask(String(settings["task.name"]));
     const sized = size?.of(plugin.name) ?? {};
     return {
       label,
-      settings: { ...plugin.defaults, ...sized, ...experiment.settings, ...settings, ...ofFile },
+      settings: { ...plugin.defaults, ...unsized, ...sized, ...experiment.settings, ...settings, ...ofFile },
     };
   });
 }

@@ -17,6 +17,8 @@ export interface ExperimentTask {
   readonly label: string;
   /** Settings by path; `task.name` is one of them. */
   readonly settings: Settings;
+  /** Settings over the task's own that give way to those of a size. */
+  readonly unsized?: Settings;
 }
 
 /** What a user chose about variants. */

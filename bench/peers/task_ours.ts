@@ -1,11 +1,12 @@
 // Our side of a task beside its PyTorch twin (task_twin.py): the same arms through the trainer, from the task's own
 // settings. Prints JSON lines as the twin does.
-// Usage: deno run --allow-env bench/peers/task_ours.ts TASK [SEEDS]
+// Usage: deno run --allow-read --allow-env bench/peers/task_ours.ts TASK [SEEDS] [OPTION=VALUE ...]
 import { cpu } from "../../cpu/backend.ts";
 import { findTask, parseTaskOptions } from "../../tasks/registry.ts";
 import type { TaskData } from "../../tasks/task.ts";
-import { configOf } from "../../training/config.ts";
+import { configOf, flatten } from "../../training/config.ts";
 import { train } from "../../training/train.ts";
+import { readOptions, twinConfig } from "./task_data.ts";
 
 /** Settings of each of the twin's arms, by path. */
 export const arms: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
@@ -31,14 +32,18 @@ export async function lossOf(data: TaskData, settings: Readonly<Record<string, u
 }
 
 if (import.meta.main) {
-  const [name, seeds = "4"] = Deno.args;
+  const [name, seeds = "4", ...words] = Deno.args;
   const plugin = findTask(name);
-  const data = await plugin.load(parseTaskOptions(plugin)) as TaskData;
+  const options = readOptions(words);
+  const data = await plugin.load(parseTaskOptions(plugin, options)) as TaskData;
   console.log(JSON.stringify({ task: data.name, digest: data.digest }));
+  const { router: _, ...rest } = twinConfig(name, options);
+  const base = flatten(rest);
   for (const [arm, settings] of Object.entries(arms)) {
+    if (arm === "best" && !data.bestRouting) continue;
     const losses: number[] = [];
     for (let seed = 0; seed < Number(seeds); seed++) {
-      losses.push(await lossOf(data, { "task.name": name, ...plugin.defaults, ...settings, seed }));
+      losses.push(await lossOf(data, { ...base, ...settings, seed }));
     }
     console.log(JSON.stringify({ arm, losses: losses.map((loss) => Number(loss.toFixed(4))) }));
   }

@@ -1,4 +1,4 @@
-"""An independent twin of a classification task's layer in PyTorch, to check rankings before they are believed.
+"""An independent twin of a task's model in PyTorch, to check rankings before they are believed.
 
 Every expert computes on every token and routing is a matrix of weights [T, E], so nothing here sorts, gathers or drops
 rows as our layer does. The task's data come from task_data.ts; weights, noise and their order are PyTorch's own.
@@ -24,8 +24,11 @@ def read(name, kind):
     return torch.from_numpy(np.fromfile(f"{FOLDER}/{name}", dtype=kind))
 
 
-keys_ND, classes_VD = read("input.f32", "<f4").view(-1, D), read("output.f32", "<f4").view(-1, D)
-group_N = read("group.i32", "<i4").long()
+# Frozen vectors, or tokens that a model learns to read; groups of the best known routing, where there is one.
+VECTORS = TASK["input"] == "vectors"
+if VECTORS:
+    keys_ND, classes_VD = read("input.f32", "<f4").view(-1, D), read("output.f32", "<f4").view(-1, D)
+    group_N = read("group.i32", "<i4").long()
 
 # Experts' number and width are in units of the task's: `dense` has one of the same width, `wide` one of all widths together.
 ARMS = {
@@ -33,24 +36,33 @@ ARMS = {
     "random": dict(route="random"),
     "dense": dict(route="all", E=1),
     "wide": dict(route="all", E=1, F=TASK["F"] * TASK["E"]),
-    "best": dict(route="group"),
+    **({"best": dict(route="group")} if VECTORS else {}),
     "switch": dict(route="gate", capacity=CAPACITY),
     "switch dropless": dict(route="gate"),
     "top-2": dict(route="gate", k=2, E=2 * TASK["E"], F=TASK["F"] // 2),
 }
 
 
-class Layer(torch.nn.Module):
-    """One MoE layer with its residual, a normalisation with learned gain, and scores against frozen vectors."""
+def parameter(values):
+    return torch.nn.Parameter(values)
+
+
+def normed(x, gain):
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * gain
+
+
+class Mixture(torch.nn.Module):
+    """Experts and what sends tokens to them."""
 
     def __init__(self, route, E=TASK["E"], F=TASK["F"], k=1, capacity=None):
         super().__init__()
         self.route, self.E, self.k, self.capacity = route, E, k, capacity
-        new = torch.nn.Parameter
-        self.gate = new(torch.nn.init.trunc_normal_(torch.empty(D, E), std=math.sqrt(0.1 / D)))
-        self.w_in, self.b_in = new(torch.randn(E, D, F) / math.sqrt(D)), new(torch.zeros(E, F))
-        self.w_out, self.b_out = new(torch.randn(E, F, D) / math.sqrt(F)), new(torch.zeros(E, D))
-        self.gain = new(torch.ones(D))
+        self.gate = parameter(torch.nn.init.trunc_normal_(torch.empty(D, E), std=math.sqrt(0.1 / D)))
+        self.w_in = parameter(torch.randn(E, D, F) / math.sqrt(D))
+        self.w_out = parameter(torch.randn(E, F, D) * TASK["residualScale"] / math.sqrt(k * F))
+        self.b_in, self.b_out = (torch.zeros(E, each) for each in (F, D))
+        if TASK["bias"]:
+            self.b_in, self.b_out = parameter(self.b_in), parameter(self.b_out)
 
     def weights(self, x, ids, training):
         """Weight of each expert for each token, and the balance loss."""
@@ -75,34 +87,92 @@ class Layer(torch.nn.Module):
             value = value * ((first.cumsum(0) * first).sum(-1, keepdim=True) <= room)
         return torch.zeros(n, self.E).scatter(1, index, value), balance
 
-    def forward(self, ids, target, training):
-        x = keys_ND[ids]
+    def forward(self, x, ids, training):
         weight, balance = self.weights(x, ids, training)
         hidden = torch.relu(torch.einsum("td,edf->tef", x, self.w_in) + self.b_in)
         each = torch.einsum("tef,efd->ted", hidden, self.w_out) + self.b_out
-        y = x + (weight[:, :, None] * each).sum(1)
-        y = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + 1e-6) * self.gain
-        return F.cross_entropy(y @ classes_VD.T, target), balance
+        return (weight[:, :, None] * each).sum(1), balance
+
+
+class OfVectors(torch.nn.Module):
+    """One mixture with its residual, a normalisation with learned gain, and scores against frozen vectors."""
+
+    def __init__(self, **arm):
+        super().__init__()
+        self.mixture, self.gain = Mixture(**arm), parameter(torch.ones(D))
+
+    def forward(self, ids, target, training):
+        x = keys_ND[ids]
+        y, balance = self.mixture(x, ids, training)
+        return F.cross_entropy(normed(x + y, self.gain) @ classes_VD.T, target), balance
+
+
+class OfTokens(torch.nn.Module):
+    """Layers of causal attention with rotary positions and a mixture each; the embedding reads and scores."""
+
+    def __init__(self, **arm):
+        super().__init__()
+        self.embedding = parameter(torch.randn(TASK["V"], D) / math.sqrt(D))
+        layers = range(TASK["layers"])
+        self.mixtures = torch.nn.ModuleList([Mixture(**arm) for _ in layers])
+        self.qkv = torch.nn.ParameterList([torch.randn(D, 3 * D) / math.sqrt(D) for _ in layers])
+        scale = TASK["residualScale"] / math.sqrt(D)
+        self.back = torch.nn.ParameterList([torch.randn(D, D) * scale for _ in layers])
+        self.gains = torch.nn.ParameterList([torch.ones(2, D) for _ in layers])
+        self.gain = parameter(torch.ones(D))
+
+    def attention(self, x, qkv):
+        L, heads = TASK["length"], TASK["heads"]
+        width = D // heads
+        place = torch.arange(width // 2, dtype=torch.float64)
+        angle = torch.arange(L, dtype=torch.float64)[:, None] * 10000.0 ** (-place / (width // 2))
+        cos, sin = (torch.cat([of(angle)] * 2, 1).float() for of in (torch.cos, torch.sin))
+
+        def turned(y):
+            near, far = y.chunk(2, -1)
+            return y * cos + torch.cat([-far, near], -1) * sin
+
+        q, k, v = (x @ qkv).view(-1, L, 3, heads, width).permute(2, 0, 3, 1, 4)
+        score = turned(q) @ turned(k).transpose(-1, -2) / math.sqrt(width)
+        later = torch.full((L, L), -math.inf).triu(1)
+        return ((score + later).softmax(-1) @ v).transpose(1, 2).reshape(len(x), D)
+
+    def forward(self, ids, target, training):
+        x, balance = self.embedding[ids] * math.sqrt(D), 0
+        for mixture, qkv, back, gains in zip(self.mixtures, self.qkv, self.back, self.gains):
+            x = x + self.attention(normed(x, gains[0]), qkv) @ back
+            y, own = mixture(normed(x, gains[1]), ids, training)
+            x, balance = x + y, balance + own
+        return F.cross_entropy(normed(x, self.gain) @ self.embedding.T, target), balance
 
 
 def loss_of(arm, seed):
     torch.manual_seed(seed)
-    layer = Layer(**ARMS[arm])
-    optimizer = torch.optim.AdamW(layer.parameters(), lr=1, betas=(0.9, 0.95), weight_decay=0)
+    model = (OfVectors if VECTORS else OfTokens)(**ARMS[arm])
+    # Matrices decay; gains and biases do not.
+    groups = {True: [], False: []}
+    for name, each in model.named_parameters():
+        groups[each.dim() > 1 and "gain" not in name and ".b_" not in name].append(each)
+    optimizer = torch.optim.AdamW(
+        [dict(params=own, weight_decay=TASK["weightDecay"] if decays else 0) for decays, own in groups.items()],
+        lr=1,
+        betas=(0.9, 0.95),
+    )
     batches = read(f"train_{seed}.i32", "<i4").long().view(STEPS, 2, T)
     for step, (ids, target) in enumerate(batches):
-        loss, balance = layer(ids, target, True)
+        loss, balance = model(ids, target, True)
         optimizer.zero_grad()
         (loss + balance).backward()
-        torch.nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
-        optimizer.param_groups[0]["lr"] = TASK["learningRates"][step]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = TASK["learningRates"][step]
         optimizer.step()
     judged = read("judged.i32", "<i4").long().view(-1, 2, T)
     with torch.no_grad():
-        return sum(float(layer(ids, target, False)[0]) for ids, target in judged) / len(judged)
+        return sum(float(model(ids, target, False)[0]) for ids, target in judged) / len(judged)
 
 
-print(json.dumps({"task": TASK["task"], "digest": TASK["digest"], "torch": torch.__version__}))
+print(json.dumps({"task": TASK["task"], "digest": TASK["digest"], "torch": torch.__version__}), flush=True)
 for arm in CHOSEN or ARMS:
     losses = [round(loss_of(arm, seed), 4) for seed in range(TASK["seeds"])]
     print(json.dumps({"arm": arm, "losses": losses}), flush=True)
