@@ -39,7 +39,9 @@ export const combineRows: Rule = (step, find, on) => {
     base,
     D: rows.type.shape[1],
   };
-  if (holdsMixture(rows)) return [byAssignment(mixture, on, (...inner) => combineRows(...inner)[0])];
+  if (holdsMixture(rows, mixture.grouping, mixture.E)) {
+    return [byAssignment(mixture, on, (...inner) => combineRows(...inner)[0])];
+  }
   return [targets[on.target](mixture, on)];
 };
 

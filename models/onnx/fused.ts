@@ -6,17 +6,27 @@ import { type Lowering, makerOf, type Stored } from "./lowering.ts";
 import type { Mixture } from "./mixture.ts";
 import { spread } from "./operators.ts";
 import type { Step, Traced } from "./trace.ts";
+import { checkBlocks, codesAndScales, isOperatorFormat, quantisedAttributes } from "./quantised.ts";
 import { reordered, turned } from "./weights.ts";
 
 const OTHERS = 'choose target "portable" or "dense"';
 /** The logarithm of no weight: e to this is 0. */
 const NOTHING = -1e4;
 
+/** A product's matrices as the operator takes them, before they are written. */
+interface Matrices {
+  /** [E, K, M]. */
+  readonly weight: Stored;
+  /** What errors and names say of their order. */
+  readonly suffix: string;
+  readonly format: string | null;
+}
+
 /** What the operator knows of an expert. */
 interface Experts {
-  readonly first: Name;
+  readonly first: Matrices;
   readonly firstBias: Name;
-  readonly second: Name;
+  readonly second: Matrices;
   readonly secondBias: Name;
   readonly attributes: Attributes;
   /** What the experts read, [T, D]. */
@@ -34,11 +44,24 @@ export function fused(mixture: Mixture, on: Lowering): Name {
   const weight_TE = spread(graph, expert_TK, weight_TK, E);
   const score_TE = graph.node("Max", [graph.node("Log", [weight_TE]), graph.floats([NOTHING], [1])]);
   const { first, firstBias, second, secondBias, attributes } = experts;
-  const mean_TD = graph.contributed(
-    "MoE",
-    [on.value(experts.x), score_TE, first, firstBias, second, ...(secondBias === "" ? [] : [secondBias])],
-    { k: { int: Math.min(K, E) }, normalize_routing_weights: { int: 1 }, ...attributes },
-  );
+  const choice = { k: { int: Math.min(K, E) }, normalize_routing_weights: { int: 1 }, ...attributes };
+  const { format } = first;
+  if (second.format !== format) refuseForm(on);
+  const last = secondBias === "" ? [] : [secondBias];
+  const rows = [on.value(experts.x), score_TE];
+  let mean_TD: Name;
+  if (format === null) {
+    const matrices = [turnedWeight(first, on), firstBias, turnedWeight(second, on)];
+    mean_TD = graph.contributed("MoE", [...rows, ...matrices, ...last], choice);
+  } else {
+    if (!isOperatorFormat(format)) {
+      return on.refuse(`its experts' weights are kept as ${format}; onnxruntime's QMoE takes int4 and int8`);
+    }
+    checkBlocks(first.weight.shape[1], second.weight.shape[1], on);
+    const [one, other] = [first, second].map(({ weight }) => codesAndScales(weight, format, on));
+    const attributes = { ...choice, ...quantisedAttributes(format) };
+    mean_TD = graph.contributed("QMoE", [...rows, ...one, firstBias, ...other, ...last], attributes);
+  }
   const total_T1 = graph.node("ReduceSum", [weight_TE, graph.wholes([1])]);
   const y_TD = graph.node("Mul", [mean_TD, total_T1]);
   return base ? graph.node("Add", [base, y_TD]) : y_TD;
@@ -51,7 +74,7 @@ function expertsOf({ rows, grouping, E }: Mixture, on: Lowering): Experts {
   if (second.activation !== null) refuseForm(on);
   const hidden = makerOf(second.x)?.step ?? refuseForm(on);
   const after = {
-    second: turnedWeight(second.weight, on),
+    second: matricesOf(second, on),
     secondBias: second.bias ? on.value(second.bias) : "",
   };
   const ofTokens = (product: Product) => keys.isOfRows(product.x) ? refuseForm(on) : product;
@@ -80,8 +103,8 @@ function expertsOf({ rows, grouping, E }: Mixture, on: Lowering): Experts {
   return { ...after, ...firstOf(first, on), attributes, x: first.x };
 }
 
-function firstOf({ weight, bias }: Product, on: Lowering): Pick<Experts, "first" | "firstBias"> {
-  return { first: turnedWeight(weight, on), firstBias: bias ? on.value(bias) : "" };
+function firstOf(product: Product, on: Lowering): Pick<Experts, "first" | "firstBias"> {
+  return { first: matricesOf(product, on), firstBias: product.bias ? on.value(product.bias) : "" };
 }
 
 function refuseForm(on: Lowering): never {
@@ -94,21 +117,38 @@ interface Product {
   readonly weight: Traced;
   readonly bias: Traced | null;
   readonly activation: string | null;
+  /** The format that its matrices are rounded to. */
+  readonly format: string | null;
 }
 
 function productOf(value: Traced, keys: Keys, on: Lowering): Product {
   const { origin } = value;
-  if (origin.kind !== "made" || origin.step.kernel !== "grouped_matmul") return refuseForm(on);
-  const { inputs, params } = origin.step;
+  if (origin.kind !== "made" || !/^(grouped|quantised)_matmul$/.test(origin.step.kernel)) {
+    return refuseForm(on);
+  }
+  const { kernel, inputs, params } = origin.step;
   if (params.half) return on.refuse(`its experts compute in half precision; ${OTHERS}`);
   const own = keys.ownOfOffset(inputs[2]);
   if (!own?.every((one, e) => one === e)) refuseForm(on);
   return {
     x: inputs[0],
-    weight: inputs[1],
+    weight: kernel === "grouped_matmul" ? inputs[1] : roundedFrom(inputs[1], on),
+    format: kernel === "grouped_matmul" ? null : String(params.format),
     bias: params.biased ? inputs[params.each === undefined ? 3 : 4] : null,
     activation: params.activation === undefined ? null : String(params.activation),
   };
+}
+
+/** What matrices in a format were rounded from. */
+function roundedFrom(words: Traced, on: Lowering): Traced {
+  const maker = makerOf(words)?.step;
+  return maker?.kernel === "quantise"
+    ? maker.inputs[0]
+    : on.refuse("its experts are kept as codes alone, without weights in f32; export the run they come from");
+}
+
+function matricesOf({ weight, format }: Product, on: Lowering): Matrices {
+  return { weight: storedOf(weight, on), suffix: "turned", format };
 }
 
 function storedOf(weight: Traced, on: Lowering): Stored {
@@ -116,9 +156,9 @@ function storedOf(weight: Traced, on: Lowering): Stored {
 }
 
 /** [E, K, M] as [E, M, K]. */
-function turnedWeight(weight: Traced, on: Lowering): Name {
-  const [E, K, M] = weight.type.shape;
-  return reordered(on, storedOf(weight, on), "turned", [E, M, K], (values) => turned(values, E, K, M));
+function turnedWeight({ weight, suffix }: Matrices, on: Lowering): Name {
+  const [E, K, M] = weight.shape;
+  return reordered(on, weight, suffix, [E, M, K], (values) => turned(values, E, K, M));
 }
 
 /** Gates and units take turns in rows of one matrix. */
@@ -130,7 +170,8 @@ function gatedUnits(gate: Product, unit: Product, on: Lowering): Pick<Experts, "
     shape: [E, D, 2 * F],
     read: async () => pairs(await gates.read(), await units.read()),
   };
-  const first = reordered(on, both, "gate-unit", [E, 2 * F, D], (values) => turned(values, E, D, 2 * F));
+  if (gate.format !== unit.format) refuseForm(on);
+  const first = { weight: both, suffix: "gate-unit", format: gate.format };
   return { first, firstBias: biasPairs(gate.bias, unit.bias, on) };
 }
 

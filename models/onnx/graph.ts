@@ -33,7 +33,7 @@ export interface Graph {
   /** Whole numbers, of 64 bits as ONNX's operators take them. */
   wholes(values: ArrayLike<number>, shape?: readonly number[]): Name;
   /** Weights under a name; a second call of the name gives the first one's. */
-  weight(name: Name, shape: readonly number[], data: BytesToMake): Name;
+  weight(name: Name, shape: readonly number[], data: BytesToMake, dtype?: OnnxDtype): Name;
   /** Gives a value a name that users see. */
   rename(value: Name, name: Name): void;
   finish(
@@ -87,8 +87,8 @@ export function createGraph(): Graph {
     floats: (values, shape) => constant("F32", Float32Array.from(values), shape),
     wholes: (values, shape = [values.length]) =>
       constant("I64", BigInt64Array.from(Array.from(values, BigInt)), shape),
-    weight(name, shape, data) {
-      if (!weights.has(name)) weights.set(name, { name, dtype: "F32", shape, data });
+    weight(name, shape, data, dtype = "F32") {
+      if (!weights.has(name)) weights.set(name, { name, dtype, shape, data });
       return name;
     },
     rename: (value, name) =>

@@ -8,6 +8,7 @@ import { combineRows } from "./combine.ts";
 import { gatherRows, groupedMatmul } from "./one_group.ts";
 import { operators } from "./operators.ts";
 import { attention, rope } from "./positions.ts";
+import { ONLY_FUSED } from "./quantised.ts";
 import type { Step, Traced } from "./trace.ts";
 
 const rules: Readonly<Record<string, Rule>> = {
@@ -39,6 +40,7 @@ const reasons: Readonly<Record<string, string>> = {
   group_by: MATCHES,
   balanced_assignment: MATCHES,
   exchange_gain: MATCHES,
+  quantised_matmul: ONLY_FUSED,
   hash_pairs: "it hashes pairs of tokens with a function that ONNX has no operator for",
 };
 

@@ -6,6 +6,7 @@ import type { Name } from "./graph.ts";
 import { keysOf, type Own } from "./keys.ts";
 import { type Find, type Lowering, makerOf, withoutViews } from "./lowering.ts";
 import { activated, operators } from "./operators.ts";
+import { ONLY_FUSED } from "./quantised.ts";
 import type { Step, Traced } from "./trace.ts";
 
 /** What rows are. */
@@ -51,7 +52,9 @@ export function findRows(grouping: Step, E: number, space: RowSpace, on: Lowerin
         if (space.combine) return [space.combine(step, find)];
     }
     const known = operators[step.kernel];
-    return known ? known(step, find, on) : on.refuse(`its experts use the kernel ${step.kernel}`);
+    return known ? known(step, find, on) : on.refuse(
+      step.kernel === "quantised_matmul" ? ONLY_FUSED : `its experts use the kernel ${step.kernel}`,
+    );
   };
   const product = ({ inputs, params }: Step): Name => {
     const [x, weight, offset] = inputs;
@@ -93,12 +96,13 @@ function ofNoRow(value: Traced, on: Lowering): Name {
   return constant(pattern.first, [1, ...shape.slice(1)]);
 }
 
-/** The step that sums rows inside what experts compute, if there is one: they hold a mixture of their own. */
-export function holdsMixture(rows: Traced): boolean {
+/** True where a step sums rows inside what experts compute: they hold a mixture of their own, unlike the tokens they read. */
+export function holdsMixture(rows: Traced, grouping: Step, E: number): boolean {
+  const { isOfRows } = keysOf(grouping, E);
   const seen = new Set<Step>();
   const look = (value: Traced): boolean => {
     const made = makerOf(value);
-    if (!made || made.step.kernel === "group_by" || seen.has(made.step)) return false;
+    if (!made || !isOfRows(value) || made.step.kernel === "group_by" || seen.has(made.step)) return false;
     seen.add(made.step);
     return made.step.kernel === "combine_rows" || made.step.inputs.some(look);
   };
