@@ -1,10 +1,12 @@
 // What tests ask of the package inside a page of a browser. Bundled into one script; results are plain data.
+import { kernels, wrongCases } from "../bench/kernel_cases.ts";
 import { cpu, type CpuOptions } from "../cpu/backend.ts";
 import { startThread } from "../cpu/threads.ts";
 import { adapterFacts } from "../gpu/adapter.ts";
 import { webgpu } from "../gpu/backend.ts";
 import { findTask, parseTaskOptions } from "../tasks/registry.ts";
 import { openRunStore } from "../training/run_store.ts";
+import { goldenRun } from "./golden.ts";
 import { openedByWorker } from "./opened_by_worker.ts";
 import { recordOf } from "./small_run.ts";
 import { tried } from "./tried_backend.ts";
@@ -50,6 +52,24 @@ const page = {
     const together = await Promise.all([run(0), run(1)]);
     for (const backend of backends) backend.close();
     return { alone, together };
+  },
+  /** What is wrong with some kernels on WebGPU, a sentence each, and how many cases they have. */
+  async kernels(names: readonly string[]): Promise<{ readonly wrong: string[]; readonly cases: number }> {
+    const backend = await webgpu();
+    const wrong: string[] = [];
+    const wanted = kernels.flatMap(([, kernel]) => names.includes(kernel.name) ? [kernel] : []);
+    for (const kernel of wanted) wrong.push(...await wrongCases(backend, kernel));
+    backend.close();
+    return { wrong, cases: wanted.reduce((sum, kernel) => sum + kernel.cases.length, 0) };
+  },
+  /** Ten losses of some routers. */
+  async goldenLosses(names: readonly string[], device: "cpu" | "webgpu"): Promise<Record<string, number[]>> {
+    const { lossesOf } = await goldenRun();
+    const backend = device === "cpu" ? await cpu({ threads: 1 }) : await webgpu();
+    const losses: Record<string, number[]> = {};
+    for (const name of names) losses[name] = await lossesOf(name, backend);
+    backend.close();
+    return losses;
   },
   async openedByWorker(times: number) {
     const all = await openedByWorker("/worker.js", times);

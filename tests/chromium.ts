@@ -1,7 +1,9 @@
 // A real Chromium with the package in its pages: they are bundled and served from this process, call what their address
 // asks for (browser_page.ts) and send back what came of it.
+import { assert } from "@std/assert";
 import { threadProgram } from "../cpu/threads.ts";
 import type { Answer, Page } from "./browser_page.ts";
+import { programOf } from "./programs.ts";
 
 const isolated = {
   "cross-origin-opener-policy": "same-origin",
@@ -22,24 +24,10 @@ const WORDS = ["--headless", "--no-sandbox", "--no-first-run", "--disable-backgr
 export const softwareGpu: readonly string[] = [
   ...["--enable-unsafe-webgpu", "--use-angle=swiftshader", "--use-webgpu-adapter=swiftshader"],
 ];
-const MOST_MILLISECONDS = 300_000;
-
-/** Where Chromium is, or null. */
-function findChromium(): string | null {
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":").filter((each) => each !== "")) {
-    for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
-      try {
-        if (Deno.statSync(`${folder}/${name}`).isFile) return `${folder}/${name}`;
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
-    }
-  }
-  return null;
-}
+const MOST_MILLISECONDS = 600_000;
 
 /** Where it is; null on a machine without it, whose tests in a browser are skipped. */
-export const chromium = findChromium();
+export const chromium = programOf("chromium", "chromium-browser", "google-chrome");
 
 // .ci/run installs it, and says so here where it cannot.
 export const skipsBrowsers: boolean = chromium === null &&
@@ -68,8 +56,23 @@ export interface Pages extends AsyncDisposable {
   ): ReturnType<Page[N]>;
 }
 
+/** A test with pages of a browser of its own. */
+export function pagesTest(name: string, body: (pages: Pages) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: skipsBrowsers,
+    fn: async () => {
+      assert(chromium !== null, "there is no Chromium (Debian: chromium)");
+      await using pages = await openPages(chromium);
+      await body(pages);
+    },
+    sanitizeResources: false,
+    sanitizeOps: false,
+  });
+}
+
 /** Serves pages to browsers that are started as `program`; one call at a time. */
-export async function openPages(program: string): Promise<Pages> {
+async function openPages(program: string): Promise<Pages> {
   const scripts = new Map([
     ["/page.js", await bundled("browser_page.ts")],
     ["/worker.js", await bundled("cpu_in_worker.ts")],

@@ -31,6 +31,7 @@ for (
   const address of [
     "size=tiny&train.steps=30&beside=gshard",
     "task=recall&size=tiny&train.steps=30&router=sinkhorn&seed=3",
+    "size=tiny&train.steps=6&router=locmoe&beside=locmoe&beside.bound=erfc",
     "size=tiny&train.steps=25&beside=switch&beside.capacityFactor=2&beside.outputScale=times+experts",
   ]
 ) {

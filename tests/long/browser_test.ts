@@ -4,25 +4,10 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertStringInclude
 import { cpu } from "../../cpu/backend.ts";
 import { routers } from "../../routers/registry.ts";
 import { parseRecord } from "../../training/record_text.ts";
-import { chromium, openPages, type Pages, skipsBrowsers } from "../chromium.ts";
+import { pagesTest } from "../chromium.ts";
 import { apart, counting } from "../roundings.ts";
 import { recordOf } from "../small_run.ts";
 import { tried } from "../tried_backend.ts";
-
-/** A test with a browser of its own. */
-function browserTest(name: string, body: (pages: Pages) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore: skipsBrowsers,
-    fn: async () => {
-      assert(chromium !== null, "there is no Chromium (Debian: chromium)");
-      await using pages = await openPages(chromium);
-      await body(pages);
-    },
-    sanitizeResources: false,
-    sanitizeOps: false,
-  });
-}
 
 /** Deno's record of a router on the CPU, and how far another's loss may lie apart after each step. */
 async function onCpu(name: string, seed: number): Promise<{ record: string; tolerances: number[] }> {
@@ -35,7 +20,7 @@ async function onCpu(name: string, seed: number): Promise<{ record: string; tole
   return { record, tolerances };
 }
 
-browserTest("every router's record is Deno's, byte for byte, on one thread and on two", async (pages) => {
+pagesTest("every router's record is Deno's, byte for byte, on one thread and on two", async (pages) => {
   const names = routers().map(({ name }) => name);
   using backend = await cpu({ threads: 2 });
   const wanted: Record<string, string> = {};
@@ -46,7 +31,7 @@ browserTest("every router's record is Deno's, byte for byte, on one thread and o
 });
 
 for (const name of ["base", "gumbel-matching", "switch"]) {
-  browserTest(
+  pagesTest(
     `${name}: two runs at once on WebGPU are those alone, and the CPU's within rounding`,
     async (pages) => {
       const { alone, together } = await pages.call("isolated", "atOnce", name);
@@ -70,7 +55,7 @@ for (const name of ["base", "gumbel-matching", "switch"]) {
   );
 }
 
-browserTest(
+pagesTest(
   "the adapter has a name of its own, and a page without one is told so in a browser's words",
   async (pages) => {
     const adapter = await pages.call("isolated", "adapter");
@@ -83,7 +68,7 @@ browserTest(
   },
 );
 
-browserTest(
+pagesTest(
   "threads come up in an isolated page, and in its worker if the page starts them",
   async (pages) => {
     const { product } = await tried({ threads: 1 });
@@ -94,7 +79,7 @@ browserTest(
   },
 );
 
-browserTest(
+pagesTest(
   "a page that forbids workers from a Blob has one thread and a reason, or serves their program",
   async (pages) => {
     const { threads, notes: [note] } = await pages.call("forbidding", "opened", { threads: 2 });
@@ -105,7 +90,7 @@ browserTest(
   },
 );
 
-browserTest("a page that is not isolated has one thread and a reason", async (pages) => {
+pagesTest("a page that is not isolated has one thread and a reason", async (pages) => {
   const { threads, notes: [note] } = await pages.call("plain", "opened", { threads: 4 });
   assertEquals(threads, 1);
   assertMatch(
@@ -119,7 +104,7 @@ browserTest("a page that is not isolated has one thread and a reason", async (pa
   );
 });
 
-browserTest("what needs files says that a browser has none", async (pages) => {
+pagesTest("what needs files says that a browser has none", async (pages) => {
   const [text, store] = await pages.call("plain", "withoutFiles");
   assertMatch(text, /^Error: Cannot .*texts\/mine\.txt: only Deno has files/);
   assertMatch(store, /^Error: Cannot .*, which stores of runs and texts on disk need$/);
