@@ -1,9 +1,11 @@
 // The page: state in the address, the form, the buttons, and views that are drawn anew when runs have something new.
 /// <reference lib="dom" />
+import "./jitless.ts";
 import { addressOf, ownSourceOf, stateOf } from "./address.ts";
 import { createButtons } from "./buttons.ts";
 import { createChoices } from "./choices/choices.ts";
 import { byId, setText } from "./dom.ts";
+import { isolatePage } from "./isolation.ts";
 import type { OwnRouter } from "./own/own_router.ts";
 import { createPane } from "./own/pane.ts";
 import type { Run } from "./run/run.ts";
@@ -129,6 +131,7 @@ function openPage(): void {
   const buttons = createButtons(session, { train: () => void train(), show });
   addEventListener("hashchange", readAddress);
   readAddress();
+  void isolatePage(() => session.runs.length === 0);
 }
 
 openPage();

@@ -1,5 +1,6 @@
 // The worker of one run. It takes the page's messages, the first of which starts the run; a worker that holds a program of
 // the user's may be asked what that is instead.
+import "./jitless.ts";
 import { createLoopGuard } from "./run/loop_guard.ts";
 import type { FromRun, ToRun } from "./run/messages.ts";
 import { describe, lineOf, type OwnProgram, registerOwn } from "./run/own_program.ts";

@@ -4,12 +4,12 @@ import { gzipSync } from "node:zlib";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { buildPage } from "../tools/playground/build.ts";
 import { servePage } from "../tools/playground/serve.ts";
-import { browserTest } from "./browser_test_case.ts";
+import { browserTest, MOST_MILLISECONDS } from "./browser_test_case.ts";
 
 /** A page of it, with what went wrong there. */
 export interface OpenPage extends AsyncDisposable {
   readonly page: Page;
-  /** Errors that nothing in the page caught, and messages of the console. */
+  /** Errors that nothing in the page caught, what its policy forbade, and messages of the console. */
   readonly complaints: readonly string[];
   /** Weight of the files that have been loaded so far, gzipped, in bytes. */
   loadedBytes(): number;
@@ -71,7 +71,7 @@ export function fileTest(
 let built: Promise<URL> | undefined;
 
 /** Where the page is built, once. */
-function builtPage(): Promise<URL> {
+export function builtPage(): Promise<URL> {
   return built ??= (async () => {
     const folder = new URL(`file://${await Deno.makeTempDir()}/dist/`);
     addEventListener("unload", () => Deno.removeSync(new URL("../", folder), { recursive: true }));
@@ -80,13 +80,21 @@ function builtPage(): Promise<URL> {
   })();
 }
 
-async function openPage(
+/** Opens an address of a built page in a context of its own. */
+export async function openPage(
   browser: Browser,
   folder: URL,
   url: string,
   { first = {}, ...options }: OpenOptions,
 ): Promise<OpenPage> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  await context.addInitScript(() =>
+    addEventListener(
+      "securitypolicyviolation",
+      ({ violatedDirective, sample, sourceFile }) =>
+        console.error(`The page's policy forbids: ${violatedDirective} ${sample} in ${sourceFile}`),
+    )
+  );
   if (first.page !== undefined) await context.addInitScript(first.page);
   if (first.worker !== undefined) {
     await context.route("**/worker.js", async (route) => {
@@ -94,6 +102,7 @@ async function openPage(
       await route.fulfill({ response: answer, body: `${first.worker}\n${await answer.text()}` });
     });
   }
+  context.setDefaultTimeout(MOST_MILLISECONDS);
   const page = await context.newPage();
   const complaints: string[] = [];
   const files = new Set<string>();

@@ -1,4 +1,5 @@
 // What a program of the user's may import: zod, and the package, by its name or by the path of any file of it.
+import "../jitless.ts";
 import * as z from "zod";
 import * as everything from "../../mod.ts";
 

@@ -10,7 +10,8 @@ export function offers(): string[] {
     : location.protocol === "file:"
     ? "Threads: one. A page from a disk cannot share memory between threads; deno task playground serves one that can."
     : "Threads: one. The page is not cross-origin isolated: its server does not send the headers " +
-      "Cross-Origin-Opener-Policy (COOP) and Cross-Origin-Embedder-Policy (COEP), so memory cannot be shared.";
+      "Cross-Origin-Opener-Policy (COOP) and Cross-Origin-Embedder-Policy (COEP), and no service worker adds them " +
+      "here, so memory cannot be shared.";
   const gpu = "gpu" in navigator && navigator.gpu
     ? "WebGPU: this browser has it; it is used only where you choose it."
     : globalThis.isSecureContext

@@ -21,10 +21,14 @@ playgroundTest("threads are started by the page, and change no record", async (p
 });
 
 playgroundTest(
-  "a page without the two headers computes on one thread, to the same records, and says why",
+  "a page without the two headers and without service workers computes on one thread, and says why",
   async (playground) => {
     await using isolated = await playground.open(address);
-    await using plain = await playground.open(address, { isolated: false, first: { page: cores(4) } });
+    await using plain = await playground.open(address, {
+      isolated: false,
+      serviceWorkers: "block",
+      first: { page: cores(4) },
+    });
     assertEquals(await trainedRecords(plain.page), await trainedRecords(isolated.page));
     const place = await plain.page.textContent("#place") ?? "";
     assertMatch(place, /Threads: one\. .*\(COOP\) and .*\(COEP\)/);
@@ -32,6 +36,27 @@ playgroundTest(
       place,
       /switch: CPU, 1 thread\..*1 thread instead of 3: this page is not cross-origin isolated/,
     );
+  },
+);
+
+playgroundTest(
+  "where a server sends no headers a service worker adds them, once, and threads change no record",
+  async (playground) => {
+    await using isolated = await playground.open(address);
+    const records = await trainedRecords(isolated.page);
+    await using plain = await playground.open(address, { isolated: false, first: { page: cores(4) } });
+    const { page } = plain;
+    await page.waitForFunction(() => crossOriginIsolated && document.querySelector("#router"));
+    assertEquals(await trainedRecords(page), records);
+    assertMatch(await page.textContent("#place") ?? "", /switch: CPU, 3 threads\./);
+    assertEquals(new URL(page.url()).hash.slice(1), address);
+    // Past the service worker the page is as its server sends it, and does not load again and again.
+    const session = await page.context().newCDPSession(page);
+    await session.send("Page.reload", { ignoreCache: true });
+    await page.waitForFunction(() => !crossOriginIsolated && document.querySelector("#router"));
+    await page.waitForTimeout(1000);
+    assertEquals(await page.evaluate(() => crossOriginIsolated), false);
+    assertEquals(plain.complaints, []);
   },
 );
 

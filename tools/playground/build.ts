@@ -8,7 +8,7 @@ import { skeletonOf } from "../new_plugin.ts";
 import { routerFiles } from "../new_router.ts";
 import { corpusText } from "./corpus.ts";
 import { linkPackages } from "./packages.ts";
-import { shorterShaders, withoutTranslations } from "./shorter.ts";
+import { shorterShaders, specialFunctions, withoutCompiler, withoutTranslations } from "./shorter.ts";
 import { singleFile } from "./single_file.ts";
 
 const source = new URL("../../playground/", import.meta.url);
@@ -21,7 +21,7 @@ const common = {
   minify: true,
   legalComments: "none",
   logLevel: "error",
-  plugins: [shorterShaders, withoutTranslations],
+  plugins: [shorterShaders, withoutTranslations, withoutCompiler, specialFunctions],
 } as const satisfies esbuild.BuildOptions;
 
 /** Bundles with the page's npm packages at hand. */
@@ -47,7 +47,11 @@ async function bundle(
 export async function buildPage(dist: URL): Promise<void> {
   await Deno.remove(dist, { recursive: true }).catch(() => {});
   await Deno.mkdir(dist, { recursive: true });
-  await bundle(["main.ts", "worker.ts"], { outdir: pathOf(dist), format: "esm", splitting: true });
+  await bundle(["main.ts", "worker.ts", "isolate.ts"], {
+    outdir: pathOf(dist),
+    format: "esm",
+    splitting: true,
+  });
   await Deno.writeTextFile(new URL(CORPUS_FILE, dist), await corpusText());
   await Deno.writeTextFile(new URL("style.css", dist), await styleText());
   await Deno.writeTextFile(new URL("index.html", dist), await pageText());

@@ -20,8 +20,20 @@ export function servePage(
   port: number,
   headers: Readonly<Record<string, string>> = isolation,
 ): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, async (request) => {
-    const name = new URL(request.url).pathname.slice(1) || "index.html";
+  const serve = filesOf(folder, headers);
+  return Deno.serve(
+    { hostname: "127.0.0.1", port, onListen() {} },
+    ({ url }) => serve(new URL(url).pathname),
+  );
+}
+
+/** Answers with a folder's files. */
+export function filesOf(
+  folder: URL,
+  headers: Readonly<Record<string, string>> = isolation,
+): (path: string) => Promise<Response> {
+  return async (path) => {
+    const name = path.slice(1) || "index.html";
     const type = TYPES[name.slice(name.lastIndexOf(".") + 1)];
     // Names in dist/ are plain; anything else is not ours.
     if (!type || !/^[\w.-]+$/.test(name)) return new Response("not found", { status: 404, headers });
@@ -33,5 +45,5 @@ export function servePage(
     } catch {
       return new Response("not found", { status: 404, headers });
     }
-  });
+  };
 }
