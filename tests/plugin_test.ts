@@ -7,6 +7,7 @@ import type { AnyRouterPlugin } from "../routers/registry.ts";
 import { parseRecord } from "../training/record_text.ts";
 import { assertRefused, experiments, filesIn, inFolder, succeed } from "./experiments_command.ts";
 import { madeUpParagraphs } from "./made_up_text.ts";
+import { copyRepository, deno } from "./repository_copy.ts";
 import { routerContract } from "./router_contract.ts";
 
 const root = new URL("../", import.meta.url);
@@ -60,17 +61,6 @@ await Deno.writeTextFile(file, source);
 const { sigmoidGate } = await import(pathToFileURL(file).href) as { sigmoidGate: AnyRouterPlugin };
 
 routerContract(sigmoidGate);
-
-/** Runs Deno in a folder and expects it to end well. */
-async function deno(cwd: string | URL, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args,
-    cwd,
-    env: { NO_COLOR: "1" },
-  }).output();
-  assertEquals(code, 0, new TextDecoder().decode(stderr));
-  return new TextDecoder().decode(stdout);
-}
 
 Deno.test("a plugin is one short file with two imports that checks, formatted and free of lint", async () => {
   assert(source.split("\n").length < 60);
@@ -167,21 +157,6 @@ Deno.test("a plugin whose shapes do not fit is left out in one sentence before i
     for (const shape of ["shape [256, 32]", "[256]"]) assertStringIncludes(error, shape);
     assert(!/^run \d/m.test(out), out);
   }));
-
-/** Copies the files of the repository, as they are now, to a folder. */
-async function copyRepository(to: string): Promise<void> {
-  const { stdout } = await new Deno.Command("git", {
-    args: ["ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-    cwd: root,
-  }).output();
-  for (const path of new TextDecoder().decode(stdout).split("\0").filter((path) => path !== "")) {
-    await Deno.mkdir(`${to}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
-    await Deno.copyFile(new URL(path, root), `${to}/${path}`).catch((error) => {
-      // Taken away but not yet from git.
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-  }
-}
 
 Deno.test("a router in the tree is one new file and `deno task index`", () =>
   inFolder(async (copy) => {
