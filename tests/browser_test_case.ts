@@ -4,6 +4,9 @@ import axe from "axe-core";
 import { type Browser, chromium as browsers, type Page } from "playwright-core";
 import { chromium, skipsBrowsers, softwareGpu } from "./chromium.ts";
 
+/** What a machine that is busy with other tests may take for anything: Playwright's own limit is 30 seconds. */
+export const MOST_MILLISECONDS = 120_000;
+
 /** A test with a browser, skipped where there is none. */
 export function browserTest(name: string, body: (browser: Browser) => Promise<void>): void {
   Deno.test({
@@ -12,7 +15,7 @@ export function browserTest(name: string, body: (browser: Browser) => Promise<vo
     fn: async () => {
       assert(chromium !== null, "there is no Chromium (Debian: chromium)");
       const args = ["--no-sandbox", "--disable-background-networking", ...softwareGpu];
-      const browser = await browsers.launch({ executablePath: chromium, args });
+      const browser = await browsers.launch({ executablePath: chromium, args, timeout: MOST_MILLISECONDS });
       try {
         await body(browser);
       } finally {

@@ -83,7 +83,7 @@ function tooSmall(least) {
 /** Closed details whose content is not shown. */
 function hidden() {
   return [...document.querySelectorAll("details:not([open])")].filter((each) =>
-    [...each.querySelectorAll("table, svg.plot")].some((part) => part.getBoundingClientRect().height === 0)
+    [...each.querySelectorAll("table, svg.plot")].some((part) => !part.checkVisibility())
   ).map((each) => each.querySelector("summary").textContent);
 }
 
