@@ -50,6 +50,7 @@ export type {
 /** Every kernel by name, for `apply`: what a router of your own needs beyond the ops. */
 export * as kernels from "./kernels/mod.ts";
 export { cpu, type CpuBackend, type CpuOptions } from "./cpu/backend.ts";
+export type { Tile } from "./cpu/tiles.ts";
 export {
   type BlasStart,
   type StartedThread,

@@ -20,6 +20,7 @@ import { readRoofs, type Roof, roofOf } from "./roofs/roof.ts";
 import { scaled } from "./rounds.ts";
 import { createRows, type Row, type Rows, type Subject } from "./rows.ts";
 import { benchConfig, benchData, type StepSubject, timeStep, trainSteps } from "./step.ts";
+import { flopOfStep, smallSteps, timeSmallStep } from "./small_steps.ts";
 import { verified } from "./verify.ts";
 
 /** What to measure. */
@@ -75,6 +76,7 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
       for (const router of routers) await trainSteps(watching, stepOf(router, device), 1);
     });
     for (const name of names) checked.add(name);
+    if (choice.device === "cpu") turns.push(...await smallTurns(device, choice));
     turns.push(...await productTurns(stack, device, choice, rowsOf(data.input)));
     for (const skew of skews) {
       await checkLayer(backend, layer, { skew });
@@ -103,7 +105,7 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
 
   const rows = createRows();
   say("Warming up ...");
-  for (const turn of turns) if (turn.group !== "step") await turn.time();
+  for (const turn of turns) if (turn.group !== "step" && turn.group !== "small") await turn.time();
   for (let round = 0; round < choice.rounds; round++) {
     say(`Round ${round + 1} of ${choice.rounds} ...`);
     for (const { name: on, threads, backend } of devices) {
@@ -122,6 +124,17 @@ export async function measure(choice: Choice, say: (text: string) => void): Prom
     }
   }
   return { checked: [...checked].sort(), rows: withShares(rows.all()) };
+}
+
+/** Steps of small models. A GPU queues them: its kernels' time is not the program's. */
+async function smallTurns({ backend, name: on }: Device, { steps }: Choice): Promise<Turn[]> {
+  const turns: Turn[] = [];
+  for (const subject of await smallSteps()) {
+    const flop = await flopOfStep(backend, subject);
+    const time = () => timeSmallStep(backend, subject, flop, steps);
+    turns.push({ group: "small", name: subject.name, on, time });
+  }
+  return turns;
 }
 
 /** Products of a step, and grouped ones beside the plain one of as many rows. */

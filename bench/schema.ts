@@ -7,7 +7,7 @@ const figure = z.number().min(0);
 export const spreadSchema = z.strictObject({ median: figure, least: figure, most: figure })
   .refine(({ median, least, most }) => least <= median && median <= most, "a median lies in its range");
 
-const groupSchema = z.enum(["roof", "product", "grouped", "layer", "step", "kernel"]);
+const groupSchema = z.enum(["roof", "product", "grouped", "layer", "small", "step", "kernel"]);
 
 /** Kinds of things that are timed. */
 export type Group = z.infer<typeof groupSchema>;

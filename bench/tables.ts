@@ -110,6 +110,17 @@ export function tablesOf({ rows, rounds, size, layer, profiled }: BenchResult): 
       { ...speed, ...host, ...ofPeak },
     ),
     table(
+      "Steps of small models",
+      "One layer on 512 tokens, and the language model at its small sizes, with switch. Kernels: what of a step their calls " +
+        "take. Arithmetic: what of a step the operations of all kernels take at the peak of 128-bit multiply-adds.",
+      "small",
+      {
+        ...speed,
+        kernels: ({ kernelShare }) => percent(kernelShare),
+        arithmetic: ({ ofPeak }) => percent(ofPeak),
+      },
+    ),
+    table(
       "Training step by router",
       `Size ${size}. GFLOP/s counts three passes of the active FLOPs. Of one run: allocated are all arrays made in a ` +
         "step; grown is by how much memory grew in all steps counted; peak are arrays at once; in all adds gaps between " +

@@ -7,6 +7,7 @@
 import { call } from "./dispatch.as";
 import { setScratch } from "../kernels/parts/arguments.as";
 import { setBlas } from "../kernels/parts/blas.as";
+import { setNarrow } from "../kernels/parts/gemm.as";
 
 const CHUNK_BITS: i64 = 20;
 const CHUNK_MASK: i64 = (1 << 20) - 1;
@@ -24,6 +25,7 @@ const GRAIN: usize = 328;
 const ARGUMENTS: usize = 332;
 const SCRATCH: usize = 336;
 const SCRATCH_BYTES: usize = 340;
+const NARROW: usize = 344;
 
 let control: usize = 0;
 let own: usize = 0;
@@ -45,6 +47,7 @@ function takeChunks(): void {
     const grain = load<i32>(control + GRAIN);
     const from = chunk * grain;
     const to = min(from + grain, load<i32>(control + UNITS));
+    setNarrow(load<i32>(control + NARROW) != 0);
     setScratch(<usize>load<u32>(control + SCRATCH) + own * <usize>load<u32>(control + SCRATCH_BYTES));
     call(load<i32>(control + KERNEL), from, to, <usize>load<u32>(control + ARGUMENTS));
     atomic.add<i32>(control + DONE, 1);
@@ -53,12 +56,14 @@ function takeChunks(): void {
 
 /**
  * Runs `kernel` over `units` in chunks of `grain` (at most 2^20 - 1 chunks) and returns when all are done. Each thread has
- * `scratchBytes` of its own from `scratch` on; one chunk is run by the main thread.
+ * `scratchBytes` of its own from `scratch` on; one chunk is run by the main thread. Products take the narrow tile if
+ * `narrow` is not 0.
  */
 export function run(
-  kernel: i32, units: i32, grain: i32, list: usize, threads: i32, scratch: usize, scratchBytes: usize,
+  kernel: i32, units: i32, grain: i32, list: usize, threads: i32, scratch: usize, scratchBytes: usize, narrow: i32,
 ): void {
   const chunks = (units + grain - 1) / grain;
+  setNarrow(narrow != 0);
   if (threads == 1 || chunks <= 1) {
     setScratch(scratch);
     if (units > 0) call(kernel, 0, units, list);
@@ -70,6 +75,7 @@ export function run(
   store<u32>(control + ARGUMENTS, <u32>list);
   store<u32>(control + SCRATCH, <u32>scratch);
   store<u32>(control + SCRATCH_BYTES, <u32>scratchBytes);
+  store<i32>(control + NARROW, narrow);
   atomic.store<i32>(control + DONE, 0);
   const epoch = (atomic.load<i64>(control + TICKET) >> (2 * CHUNK_BITS)) + 1;
   atomic.store<i64>(control + TICKET, (epoch << (2 * CHUNK_BITS)) | (<i64>chunks << CHUNK_BITS));

@@ -21,6 +21,7 @@ export interface Exports {
     threads: number,
     scratch: number,
     scratchBytes: number,
+    narrow: number,
   ): void;
   work(): void;
   quit(): void;

@@ -26,8 +26,13 @@ async function variant(about: string, options: CpuOptions): Promise<Variant> {
     two: await cpu({ ...options, threads: 2 }),
   };
 }
-const variants = [await variant("plain", { relaxed: false })];
-if (hasRelaxedSimd()) variants.push(await variant("relaxed", { relaxed: true }));
+// A fixed tile each: one that is still being measured would take turns.
+const variants = [await variant("plain", { relaxed: false, tile: "6x8" })];
+variants.push(await variant("plain, narrow tile", { relaxed: false, tile: "4x8" }));
+if (hasRelaxedSimd()) {
+  variants.push(await variant("relaxed", { relaxed: true, tile: "6x8" }));
+  variants.push(await variant("relaxed, narrow tile", { relaxed: true, tile: "4x8" }));
+}
 if (blas) variants.push(await variant(blas.name, { blas, leastBlasProduct: 1 }));
 /** With the programs for such an adapter; other programs and folded grids: tests/long/kernels_test.ts. */
 const onGpu = openGpu();

@@ -65,8 +65,9 @@ function page({ system, cpu, blas, libraries, adapters, quirks, speed }: Finding
     fact("one more dispatch", `${(1e6 * quirks.dispatchSeconds).toFixed(0)} us`);
   }
   if (speed.length > 0) heading("Speed, one reading");
-  for (const { about, unit, perSecond } of speed) {
-    fact(about, `${(perSecond / 1e9).toFixed(1)} ${unit === "flop" ? "GFLOP/s" : "GB/s"}`);
+  for (const { about, unit, perSecond, tile } of speed) {
+    const how = tile === undefined ? "" : `, register tile ${tile}`;
+    fact(about, `${(perSecond / 1e9).toFixed(1)} ${unit === "flop" ? "GFLOP/s" : "GB/s"}${how}`);
   }
   return lines.join("\n");
 }

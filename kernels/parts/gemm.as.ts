@@ -3,7 +3,11 @@
 // Six rows by eight columns of C stay in twelve vector registers (with two for B and one for A that is all but one of
 // the sixteen an x64 engine has). B is packed into panels of eight columns, and A into strips of six rows; a strip stays
 // in the first cache while it meets all panels. Each element of C is one chain of multiply-adds along K in blocks of KC,
-// whatever the tile it falls into, so results do not depend on how work is split.
+// whatever the tile it falls into, so results do not depend on how work is split, nor on the tile.
+//
+// Deno checks bounds at every access of memory. The narrow tile, four rows by eight columns, makes three accesses for
+// eight multiply-adds where the tall one makes eight for twelve: four values of A come in one load and are spread by
+// shuffles. Which of the two is faster is the processor's affair (cpu/tiles.ts measures).
 import { scratch } from "./arguments.as";
 import { blas } from "./blas.as";
 import { packStored } from "./stored_matrix.as";
@@ -24,7 +28,14 @@ export const PACKED_A: usize = 256;
 // @ts-ignore: decorator
 @inline
 export function packedBehind(rows: i32, depth: i32): usize {
-  return PACKED_A + ((<usize>((rows + 5) / 6) * <usize>depth * 24 + 63) & ~63);
+  return PACKED_A + ((<usize>max((rows + 5) / 6 * 24, (rows + 3) / 4 * 16) * <usize>depth + 63) & ~63);
+}
+
+/** Whether gemm's tile is the narrow one; of each thread, set for every program. */
+let narrow: bool = false;
+
+export function setNarrow(choice: bool): void {
+  narrow = choice;
 }
 
 // @ts-ignore: decorator
@@ -154,6 +165,63 @@ export function packA(a: usize, ari: i32, ark: i32, mc: i32, kc: i32, to: usize)
   }
 }
 
+/** Packs A[0..mc, 0..kc] into strips of 4 rows, column after column, for the narrow tile; a strip takes 16 kc bytes. */
+function packNarrow(a: usize, ari: i32, ark: i32, mc: i32, kc: i32, to: usize): void {
+  const strideI = <usize>ari << 2, strideK = <usize>ark << 2;
+  const strip = <usize>kc << 4;
+  let i = 0;
+  if (ark != 1) {
+    // Along A's columns, as they lie in memory.
+    const whole = mc & ~3;
+    for (let k = 0; k < kc; k += TOUCHED) {
+      const rows = min(TOUCHED, kc - k);
+      let from = a + <usize>k * strideK;
+      let into = to + (<usize>k << 4);
+      touch(from, strideK, rows, <usize>mc << 2);
+      for (i = 0; i < whole; i += 4) {
+        let target = into;
+        for (let source = from, last = from + <usize>rows * strideK; source < last; source += strideK) {
+          v128.store(target, v128.load(source));
+          target += 16;
+        }
+        from += 16;
+        into += strip;
+      }
+    }
+    to += <usize>(whole >> 2) * strip;
+    i = whole;
+  }
+  for (; i < mc; i += 4, to += strip) packNarrowStrip(a + <usize>i * strideI, strideI, strideK, min(4, mc - i), kc, to);
+}
+
+/** Packs one strip of the narrow tile; rows that it lacks repeat its last. */
+function packNarrowStrip(a: usize, strideI: usize, strideK: usize, rows: i32, kc: i32, target: usize): void {
+  const last = a + <usize>(rows - 1) * strideI;
+  const b = min(a + strideI, last), c = min(a + 2 * strideI, last);
+  const end = <usize>kc * strideK;
+  let at: usize = 0;
+  if (strideK == 4) {
+    touch(a, strideI, rows, end);
+    for (; at + 16 <= end; at += 16) {
+      const a0 = v128.load(a + at), b0 = v128.load(b + at), c0 = v128.load(c + at), d0 = v128.load(last + at);
+      const abLow = v128.shuffle<f32>(a0, b0, 0, 4, 1, 5), abHigh = v128.shuffle<f32>(a0, b0, 2, 6, 3, 7);
+      const cdLow = v128.shuffle<f32>(c0, d0, 0, 4, 1, 5), cdHigh = v128.shuffle<f32>(c0, d0, 2, 6, 3, 7);
+      v128.store(target, v128.shuffle<f32>(abLow, cdLow, 0, 1, 4, 5));
+      v128.store(target, v128.shuffle<f32>(abLow, cdLow, 2, 3, 6, 7), 16);
+      v128.store(target, v128.shuffle<f32>(abHigh, cdHigh, 0, 1, 4, 5), 32);
+      v128.store(target, v128.shuffle<f32>(abHigh, cdHigh, 2, 3, 6, 7), 48);
+      target += 64;
+    }
+  }
+  for (; at < end; at += strideK) {
+    store<f32>(target, load<f32>(a + at));
+    store<f32>(target, load<f32>(b + at), 4);
+    store<f32>(target, load<f32>(c + at), 8);
+    store<f32>(target, load<f32>(last + at), 12);
+    target += 16;
+  }
+}
+
 /** Packs one strip; rows that it lacks repeat its last. */
 function packStrip(a: usize, strideI: usize, strideK: usize, rows: i32, kc: i32, target: usize): void {
   const last = a + <usize>(rows - 1) * strideI;
@@ -279,6 +347,58 @@ function tile2(rows: i32, kc: i32, a: usize, b: usize, c: usize, strideC: usize,
   tile(2, rows, kc, a, b, c, strideC, accumulate);
 }
 
+/** One tile of R (2 or 4) rows by 8 columns from a strip of the narrow tile, of which `rows` (R or R - 1) are stored. */
+// @ts-ignore: decorator
+@inline
+function narrowTile(
+  R: i32, rows: i32, kc: i32, a: usize, b: usize, c: usize, strideC: usize, accumulate: bool,
+): void {
+  let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c10 = f32x4.splat(0), c11 = f32x4.splat(0);
+  let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c30 = f32x4.splat(0), c31 = f32x4.splat(0);
+  const end = b + (<usize>kc << 5);
+  while (b < end) {
+    let four = v128.load(a), b0 = v128.load(b), b1 = v128.load(b, 16);
+    let x = v128.shuffle<f32>(four, four, 0, 0, 0, 0);
+    c00 = multiplyAdd(x, b0, c00); c01 = multiplyAdd(x, b1, c01);
+    x = v128.shuffle<f32>(four, four, 1, 1, 1, 1);
+    c10 = multiplyAdd(x, b0, c10); c11 = multiplyAdd(x, b1, c11);
+    if (R == 4) {
+      x = v128.shuffle<f32>(four, four, 2, 2, 2, 2);
+      c20 = multiplyAdd(x, b0, c20); c21 = multiplyAdd(x, b1, c21);
+      x = v128.shuffle<f32>(four, four, 3, 3, 3, 3);
+      c30 = multiplyAdd(x, b0, c30); c31 = multiplyAdd(x, b1, c31);
+    }
+    if (b + 32 >= end) break;
+    four = v128.load(a, 16); b0 = v128.load(b, 32); b1 = v128.load(b, 48);
+    x = v128.shuffle<f32>(four, four, 0, 0, 0, 0);
+    c00 = multiplyAdd(x, b0, c00); c01 = multiplyAdd(x, b1, c01);
+    x = v128.shuffle<f32>(four, four, 1, 1, 1, 1);
+    c10 = multiplyAdd(x, b0, c10); c11 = multiplyAdd(x, b1, c11);
+    if (R == 4) {
+      x = v128.shuffle<f32>(four, four, 2, 2, 2, 2);
+      c20 = multiplyAdd(x, b0, c20); c21 = multiplyAdd(x, b1, c21);
+      x = v128.shuffle<f32>(four, four, 3, 3, 3, 3);
+      c30 = multiplyAdd(x, b0, c30); c31 = multiplyAdd(x, b1, c31);
+    }
+    a += 32;
+    b += 64;
+  }
+  put(c, c00, c01, accumulate);
+  if (R > 2 || rows == R) put(c + strideC, c10, c11, accumulate);
+  if (R == 4) {
+    put(c + 2 * strideC, c20, c21, accumulate);
+    if (rows == R) put(c + 3 * strideC, c30, c31, accumulate);
+  }
+}
+
+function narrow4(rows: i32, kc: i32, a: usize, b: usize, c: usize, strideC: usize, accumulate: bool): void {
+  narrowTile(4, rows, kc, a, b, c, strideC, accumulate);
+}
+
+function narrow2(rows: i32, kc: i32, a: usize, b: usize, c: usize, strideC: usize, accumulate: bool): void {
+  narrowTile(2, rows, kc, a, b, c, strideC, accumulate);
+}
+
 /** Copies what belongs to C from a tile that sticks out. */
 function putEdge(rows: i32, columns: i32, target: usize, strideC: usize, accumulate: bool): void {
   const tile = scratch;
@@ -288,6 +408,23 @@ function putEdge(rows: i32, columns: i32, target: usize, strideC: usize, accumul
       const at = target + r * strideC + (s << 2);
       store<f32>(at, accumulate ? load<f32>(at) + value : value);
     }
+  }
+}
+
+/** Up to four rows of C, as `multiplyStrip` does up to six, with the narrow tile and its strips. */
+function multiplyNarrow(
+  rows: i32, nc: i32, kc: i32, a: usize, b: usize, panel: usize, c: usize, strideC: usize, accumulate: bool,
+): void {
+  for (let j = 0; j < nc; j += 8) {
+    const whole = j + 8 <= nc;
+    const into = whole ? c : scratch;
+    const strideInto = whole ? strideC : 32;
+    const add = whole && accumulate;
+    if (rows > 2) narrow4(rows, kc, a, b, into, strideInto, add);
+    else narrow2(rows, kc, a, b, into, strideInto, add);
+    if (!whole) putEdge(rows, nc - j, c, strideC, accumulate);
+    b += panel;
+    c += 32;
   }
 }
 
@@ -353,12 +490,23 @@ function multiply(
       else packB(b + ((<usize>k0 * <usize>brk + <usize>j0 * <usize>brj) << 2), brk, brj, kc, nc, packedB);
       for (let i0 = 0; i0 < M; i0 += MC) {
         const mc = min(MC, M - i0);
-        packA(a + ((<usize>i0 * <usize>ari + <usize>k0 * <usize>ark) << 2), ari, ark, mc, kc, packedA);
+        const from = a + ((<usize>i0 * <usize>ari + <usize>k0 * <usize>ark) << 2);
+        const add = accumulate || k0 > 0, panel = <usize>kc << 5;
         let strip = packedA;
         let target = c + <usize>i0 * strideC + (<usize>j0 << 2);
+        if (narrow) {
+          packNarrow(from, ari, ark, mc, kc, packedA);
+          for (let i = 0; i < mc; i += 4) {
+            multiplyNarrow(min(4, mc - i), nc, kc, strip, packedB, panel, target, strideC, add);
+            strip += <usize>kc << 4;
+            target += 4 * strideC;
+          }
+          continue;
+        }
+        packA(from, ari, ark, mc, kc, packedA);
         for (let i = 0; i < mc;) {
           const rows = stripOf(mc - i);
-          multiplyStrip(rows, nc, kc, strip, packedB, <usize>kc << 5, target, strideC, accumulate || k0 > 0);
+          multiplyStrip(rows, nc, kc, strip, packedB, panel, target, strideC, add);
           strip += <usize>kc * 24;
           target += <usize>rows * strideC;
           i += rows;

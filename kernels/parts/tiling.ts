@@ -33,12 +33,13 @@ const PACKED_DEPTH = 384;
 const STRETCH = 4 * PACKED_DEPTH;
 const EDGE_BYTES = 256;
 
-/** Scratch of products of at most so many rows, columns and terms: an edge, strips of six rows, panels of eight columns. */
+/** Scratch of products of at most so many rows, columns and terms: an edge, strips of six or four rows, panels of eight columns. */
 export function packedBytes(rows: number, columns: number, terms: number): number {
   const depth = Math.min(PACKED_DEPTH, terms);
-  const strips = Math.ceil(Math.min(PACKED_ROWS, rows) / 6);
+  const packed = Math.min(PACKED_ROWS, rows);
+  const strips = Math.max(24 * Math.ceil(packed / 6), 16 * Math.ceil(packed / 4));
   const panels = Math.ceil(Math.min(PACKED_COLUMNS, columns) / 8);
-  return EDGE_BYTES + roundUp(24 * strips * depth, 64) + 32 * panels * depth;
+  return EDGE_BYTES + roundUp(strips * depth, 64) + 32 * panels * depth;
 }
 
 /** Scratch of rows (or columns) that are gathered before they are multiplied. */

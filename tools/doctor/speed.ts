@@ -1,7 +1,8 @@
 // A reading of how fast this machine is now: a matrix product and a pass over memory, on the CPU and on a GPU. Results
 // are checked; for figures to rely on there is `deno task bench`.
-import { cpu } from "../../cpu/backend.ts";
+import { cpu, type CpuBackend } from "../../cpu/backend.ts";
 import type { Blas } from "../../cpu/blas/measurement.ts";
+import type { Tile } from "../../cpu/tiles.ts";
 import { webgpu } from "../../gpu/backend.ts";
 import type { Backend, Buffer, Kernel } from "../../kernels/kernel.ts";
 import { affine, matmul } from "../../kernels/mod.ts";
@@ -11,6 +12,8 @@ export interface Reading {
   readonly about: string;
   readonly unit: "flop" | "bytes";
   readonly perSecond: number;
+  /** Register tile that products took, where it was measured. */
+  readonly tile?: Tile;
 }
 
 const SIDE = 768;
@@ -74,6 +77,18 @@ async function measure<P>(
   return rates.sort((a, b) => a - b)[rates.length >> 1];
 }
 
+/** The tile that a backend chooses, after enough small products; null where it has not chosen after a thousand. */
+async function measuredTile(backend: CpuBackend): Promise<Tile | null> {
+  const operand = backend.upload(new Float32Array(192 * 192).fill(1), [192, 192]);
+  for (let at = 0; at < 1000 && backend.tile() === null; at++) {
+    backend.free(backend.run(matmul, [operand, operand], { transposeA: false, transposeB: false })[0]);
+    // Engines optimise programs meanwhile.
+    if (at % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  backend.free(operand);
+  return backend.tile();
+}
+
 /** All readings, in about so many seconds, of what there is besides the CPU backend alone. */
 export async function readSpeed(
   seconds: number,
@@ -96,6 +111,8 @@ export async function readSpeed(
     using backend = await cpu({ threads: count });
     const on = `CPU, ${count} thread${count === 1 ? "" : "s"}`;
     await add(`product, ${on}`, "flop", backend, product(backend), share);
+    const tile = await measuredTile(backend);
+    readings.push({ ...readings.pop()!, ...(tile === null ? {} : { tile }) });
     await add(`memory, ${on}`, "bytes", backend, copy(backend), share);
   }
   if (there.blas) {
