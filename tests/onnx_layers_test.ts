@@ -62,9 +62,7 @@ const limited: Readonly<Record<string, readonly Record<string, unknown>[]>> = {
   "top-any": [{ k: 3, capacityFactor: 0.6 }],
 };
 
-const CAPACITY = /experts have room for some of a batch's tokens, .* \(capacityRule "dropless"/;
 const ORDER = /in another order than that of places; choose dropOrder "position"/;
-const GROUPS = /it counts capacity in groups of a batch's tokens/;
 const ALONE = /decides for each token alone/;
 
 /** Options with which it does not, and why. */
