@@ -74,7 +74,8 @@ async function compare(other: URL, subject: string, threads: number, rounds: num
   } | ${same ? "same" : "other"} |`;
 }
 
-const line: CommandLine = {
+/** What `deno task bench:against` takes. */
+export const line: CommandLine = {
   task: "bench:against",
   about: "Steps of small models here against another checkout, in alternation, as ratios (Linux).",
   operands: "CHECKOUT",

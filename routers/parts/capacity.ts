@@ -266,7 +266,7 @@ export function keepWithinCapacity(wanted_TK: Tensor, options: CapacityScope): T
   const { capacity, capacityAt, scope, training } = options;
   const K = wanted_TK.shape[1];
   // Whoever traces a router for scopes of any size is shown a limit that only longer ones have.
-  const isFree = training || !capacityAt || capacityAt(LONGEST) >= LONGEST * K;
+  const isFree = training || scope === 0 || !capacityAt || capacityAt(LONGEST) >= LONGEST * K;
   if (typeof capacity === "number" && capacity >= scope * K && isFree) return wanted_TK;
   const rank_TK = rankInGroup(wanted_TK, options);
   return typeof capacity === "number"
