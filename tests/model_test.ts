@@ -193,7 +193,7 @@ Deno.test("heads of keys and values are shared, part of a head turns, and such a
 /** Kinds of experts that no single one of their own kind can stand for. */
 const unlike: readonly Settings[] = [
   { "experts.name": "low-rank", "experts.rank": 2 },
-  { "experts.name": "nested", "experts.count": 3, "experts.inner.name": "feed-forward" },
+  { "experts.name": "nested", "experts.innerCount": 3, "experts.inner.name": "feed-forward" },
   { "experts.name": "mixed", "experts.parts": [{ name: "feed-forward", count: 3 }, { name: "zero" }] },
 ];
 
