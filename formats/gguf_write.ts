@@ -66,11 +66,7 @@ async function* pieces(
     const { buffer, byteOffset, byteLength } = typeof data === "function" ? await data() : data;
     const bytes = bytesOfTensor(tensor);
     if (byteLength !== bytes) {
-      throw new RangeError(
-        `Cannot write GGUF: tensor ${
-          quoted(name)
-        } was made with ${byteLength} bytes, and its shape takes ${bytes}`,
-      );
+      throw new RangeError(`tensor ${quoted(name)} was made with ${byteLength} bytes, not ${bytes}`);
     }
     yield new Uint8Array(buffer, byteOffset, byteLength);
     yield new Uint8Array(missing(byteLength));
