@@ -674,14 +674,17 @@ export function subjectOf(plugin: AnyExpertPlugin, variant: Variant, place: Plac
 export function expertContract(
   plugin: AnyExpertPlugin,
   variants: readonly Variant[] = [{ options: {} }],
+  places: readonly ("cpu" | "webgpu")[] = ["cpu", "webgpu"],
 ): void {
   for (const variant of variants) {
     const subject = subjectOf(plugin, variant);
     const about = `experts ${plugin.name} ${JSON.stringify(variant.options)}`;
     for (const check of expertChecks) {
       if (check.applies && !check.applies(subject)) continue;
-      Deno.test(`${about}: ${check.name}`, async () => await check.run(subject));
-      if (check.where === "on paper") continue;
+      if (places.includes("cpu")) {
+        Deno.test(`${about}: ${check.name}`, async () => await check.run(subject));
+      }
+      if (check.where === "on paper" || !places.includes("webgpu")) continue;
       gpuTest(`${about} on WebGPU: ${check.name}`, async () => {
         await check.run({ ...subject, place: await onGpu() });
       });

@@ -6,85 +6,19 @@ import { feedForward } from "../experts/feed_forward.ts";
 import { type AnyExpertPlugin, experts, findExperts, registerExperts } from "../experts/registry.ts";
 import { expertFiles } from "../tools/new_expert.ts";
 import { skeletonOf } from "../tools/new_plugin.ts";
-import { onnxModel } from "./onnx_file.ts";
-import { expertContract, type Variant } from "./expert_contract.ts";
+import { expertContract } from "./expert_contract.ts";
+import { expertVariants } from "./expert_variants.ts";
 
 const root = new URL("../", import.meta.url);
 
 const folder = await Deno.makeTempDir();
 globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
-// A model that takes rows of any width.
-const bent = `${folder}/bent.onnx`;
-await Deno.writeFile(bent, await onnxModel({ nodes: [{ op: "Tanh", inputs: ["x"], output: "y" }] }));
 
-/** Besides defaults, by kind. A kind without an entry is held to the contract with its defaults. */
-const variants: Readonly<Record<string, readonly Variant[]>> = {
-  "feed-forward": [
-    { options: {} },
-    { options: { bias: true, outDeviation: 0.3 } },
-    ...["gelu", "silu", "relu-squared"].map((activation) => ({ options: { activation, bias: true } })),
-    ...["relu", "gelu", "relu-squared"].map((activation) => ({
-      options: { activation, dropout: 0.4 },
-      noisy: true,
-    })),
-  ],
-  swiglu: [
-    { options: {} },
-    { options: { outDeviation: 0.3 } },
-    { options: { dropout: 0.4 }, noisy: true },
-    { options: { bias: true, limit: 0.7, steepness: 1.702, shift: 1 } },
-    { options: { bias: true, limit: 0.7, steepness: 1.702, shift: 1, interleaved: true } },
-    { options: { interleaved: true, dropout: 0.4 }, noisy: true },
-  ],
-  "low-rank": [
-    { options: {} },
-    { options: { rank: 2, outDeviation: 0.3, activation: "gelu" } },
-    { options: { rank: 1, dropout: 0.4 }, noisy: true },
-  ],
-  nested: [
-    { options: {} },
-    { options: { innerCount: 3, k: 2, inner: { name: "swiglu", outDeviation: 0.3 } } },
-    { options: { innerCount: 2, inner: { name: "feed-forward", dropout: 0.4 } }, noisy: true },
-    {
-      options: {
-        innerCount: 2,
-        k: 2,
-        inner: { name: "mixed", parts: [{ name: "linear" }, { name: "copy" }] },
-      },
-    },
-    {
-      options: {
-        innerCount: 2,
-        inner: { name: "nested", innerCount: 2, inner: { name: "low-rank", rank: 1 } },
-      },
-    },
-  ],
-  mixed: [
-    { options: {}, round: 4 },
-    { options: { parts: [{ name: "copy" }, { name: "swiglu" }, { name: "constant", count: 2 }] }, round: 4 },
-    {
-      options: {
-        parts: [{ name: "mixed", count: 2, parts: [{ name: "linear" }, { name: "copy" }] }, {
-          name: "swiglu",
-        }, {
-          name: "zero",
-        }],
-      },
-      round: 4,
-    },
-    { options: { parts: [{ name: "low-rank", rank: 2 }, { name: "linear", bias: true }] }, round: 2 },
-    { options: { parts: [{ name: "feed-forward", activation: "gelu", dropout: 0.4 }] }, noisy: true },
-    { options: { parts: [{ name: "feed-forward" }, { name: "swiglu" }], outDeviation: 0.3 }, round: 2 },
-  ],
-  onnx: [{ options: { models: [bent] } }],
-  linear: [
-    { options: {} },
-    { options: { bias: true, outDeviation: 0.3 } },
-    { options: { dropout: 0.4 }, noisy: true },
-  ],
-};
-
-for (const plugin of experts()) expertContract(plugin, variants[plugin.name]);
+for (const plugin of experts()) {
+  const [first, ...others] = expertVariants[plugin.name] ?? [{ options: {} }];
+  expertContract(plugin, [first]);
+  expertContract(plugin, others, ["cpu"]);
+}
 
 const [, shown] = Deno.readTextFileSync(new URL("docs/write_an_expert.md", root)).match(/```ts\n([^]*?)```/)!;
 // In its folder a skeleton imports its neighbours; here they are given in full.
@@ -105,7 +39,7 @@ Deno.test("what is written to be changed has sound types", async () => {
 
 Deno.test("every kind with variants is there", () => {
   const names = experts().map(({ name }) => name);
-  assertEquals(Object.keys(variants).filter((name) => !names.includes(name)), []);
+  assertEquals(Object.keys(expertVariants).filter((name) => !names.includes(name)), []);
 });
 
 Deno.test("a kind of experts is found by its name, taken once, and must be whole", () => {

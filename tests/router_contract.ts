@@ -1045,16 +1045,17 @@ export function subjectOf(plugin: AnyRouterPlugin, variant: Variant, place: Plac
 export function routerContract(
   plugin: AnyRouterPlugin,
   variants: readonly Variant[] = [{ options: {} }],
+  places: readonly ("cpu" | "webgpu")[] = ["cpu", "webgpu"],
 ): void {
   for (const variant of variants) {
     const subject = subjectOf(plugin, variant);
     const about = `router ${plugin.name} ${JSON.stringify(variant.options)}`;
     for (const check of routerChecks) {
       if (check.applies && !check.applies(subject)) continue;
-      if (check.where !== "webgpu") {
+      if (check.where !== "webgpu" && places.includes("cpu")) {
         Deno.test(`${about}: ${check.name}`, async () => await check.run(subject));
       }
-      if (check.where === "on paper") continue;
+      if (check.where === "on paper" || !places.includes("webgpu")) continue;
       gpuTest(`${about} on WebGPU: ${check.name}`, async () => {
         await check.run({ ...subject, place: await onGpu() });
       });

@@ -1,26 +1,26 @@
 // Training on WebGPU: for every router the losses of ten steps are the CPU's within what rounding explains, routers
 // decide alike, a step is read once but for scores that the host solves, and memory stays flat.
 import { assert, assertEquals } from "@std/assert";
-import { cpu } from "../cpu/backend.ts";
-import type { WebgpuBackend, WebgpuStatistics } from "../gpu/backend.ts";
-import { type Backend, shapeText } from "../kernels/kernel.ts";
-import { createModel } from "../models/model.ts";
-import { findRouter, routers } from "../routers/registry.ts";
-import type { AnyRouterPlugin } from "../routers/registry.ts";
-import { gradients } from "../tensor/gradients.ts";
-import { createInit } from "../tensor/init.ts";
-import { memory } from "../tensor/memory.ts";
-import { random } from "../tensor/random.ts";
-import { scalar } from "../tensor/reduce.ts";
-import { equalSequences } from "../tensor/sequences.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { createAdamW } from "../training/optimizer.ts";
-import type { Settings } from "../training/config.ts";
-import { specOf } from "../training/spec_of.ts";
-import { trainingLoss } from "../training/training_loss.ts";
-import { gpuTest, openGpu } from "./gpu.ts";
-import { apart, counting } from "./roundings.ts";
-import { tinyConfig, wordsAlone } from "./run_configs.ts";
+import { cpu } from "../../cpu/backend.ts";
+import type { WebgpuBackend, WebgpuStatistics } from "../../gpu/backend.ts";
+import { type Backend, shapeText } from "../../kernels/kernel.ts";
+import { createModel } from "../../models/model.ts";
+import { findRouter, routers } from "../../routers/registry.ts";
+import type { AnyRouterPlugin } from "../../routers/registry.ts";
+import { gradients } from "../../tensor/gradients.ts";
+import { createInit } from "../../tensor/init.ts";
+import { memory } from "../../tensor/memory.ts";
+import { random } from "../../tensor/random.ts";
+import { scalar } from "../../tensor/reduce.ts";
+import { equalSequences } from "../../tensor/sequences.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { createAdamW } from "../../training/optimizer.ts";
+import type { Settings } from "../../training/config.ts";
+import { specOf } from "../../training/spec_of.ts";
+import { trainingLoss } from "../../training/training_loss.ts";
+import { gpuTest, openGpu } from "../gpu.ts";
+import { apart, counting } from "../roundings.ts";
+import { tinyConfig, wordsAlone } from "../run_configs.ts";
 
 const STEPS = 10;
 const V = 64;
