@@ -1,5 +1,5 @@
 // The playground in a real Firefox: its threads are started by the page, since that browser can hang where a worker starts
-// one, and so no opening hangs. `OPENINGS=100` in the environment opens it a hundred times, as .ci/run does.
+// one, and so no opening hangs. `OPENINGS` in the environment says how often it is opened: .ci/run asks for 30.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { firefox, openings, skipsFirefox } from "../firefox.ts";
 import { builtPage } from "../playground.ts";
