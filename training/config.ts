@@ -30,7 +30,7 @@ export type Settings = Readonly<Record<string, unknown>>;
  * const config = parseConfig({ router: { name: "gshard" }, train: { steps: 60 } });
  * assertEquals([config.router.capacityFactor, config.train.steps, config.train.batch], [1, 60, 16]);
  * assertEquals(parseConfig(JSON.parse(JSON.stringify(config))), config);
- * assertThrows(() => parseConfig({ train: { stpes: 60 } }), RangeError, "Cannot set train.stpes = 60: train has steps,");
+ * assertThrows(() => parseConfig({ train: { stpes: 60 } }), RangeError, "train.stpes = 60: did you mean steps?");
  * ```
  */
 export function parseConfig(given: unknown): RunConfig {
