@@ -36,7 +36,7 @@ interface Question {
 const questions: readonly Question[] = [
   {
     about: "the schedule of the learning rate",
-    row: "How does the learning rate go",
+    row: "How does the learning rate change",
     made: /Math\.cos\(Math\.PI/,
     files: ["training/schedule.ts"],
   },
