@@ -93,7 +93,6 @@ export { pass, stage, takePassSeconds, takeStageSeconds } from "./tensor/stage.t
 export type { AnyPlugin, OptionField, OptionsSchema, Plugin } from "./tensor/plugins.ts";
 
 export * from "./routers/mod.ts";
-export { type Decisions, recordDecisions, type Recording, replay } from "./routers/replay.ts";
 export * from "./routers/registry.ts";
 export * from "./routers/parts/capacity.ts";
 export * from "./routers/parts/capacity_bound.ts";
@@ -115,6 +114,7 @@ export * from "./experts/parts/matrices.ts";
 export * from "./experts/parts/precision.ts";
 export { createMoeLayer, type LayerStep, type MoeLayer, type MoeOutput } from "./moe/layer.ts";
 export { type Load, loadOf, type RoutingValues } from "./moe/load.ts";
+export { type Decisions, recordDecisions, type Recording, replay } from "./moe/replay.ts";
 export * from "./models/spec.ts";
 export * from "./models/model.ts";
 export * from "./models/cache.ts";

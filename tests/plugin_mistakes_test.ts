@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import * as z from "zod";
 import { cpu } from "../cpu/backend.ts";
 import { findRouter, registerRouter } from "../routers/registry.ts";
-import { recordDecisions } from "../routers/replay.ts";
+import { recordDecisions } from "../moe/replay.ts";
 import type { Router, RouterLoad, RouterPlugin, RouteStep, Routing } from "../routers/router.ts";
 import { matmul } from "../tensor/products.ts";
 import { normal } from "../tensor/init.ts";

@@ -8,7 +8,7 @@ import { sizes } from "../models/sizes.ts";
 import { forcedBalance } from "../routers/forced_balance.ts";
 import { gshard } from "../routers/gshard.ts";
 import { type AnyRouterPlugin, parseOptions } from "../routers/registry.ts";
-import { recordDecisions, replay } from "../routers/replay.ts";
+import { recordDecisions, replay } from "../moe/replay.ts";
 import { soft } from "../routers/soft.ts";
 import { gradients } from "../tensor/gradients.ts";
 import { createInit } from "../tensor/init.ts";

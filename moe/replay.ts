@@ -3,8 +3,8 @@
 import * as z from "zod";
 import { inPlaceOf } from "../tensor/plugins.ts";
 import { tensor } from "../tensor/tensor.ts";
-import type { AnyRouterPlugin } from "./registry.ts";
-import type { RouterPlugin } from "./router.ts";
+import type { AnyRouterPlugin } from "../routers/registry.ts";
+import type { RouterPlugin } from "../routers/router.ts";
 
 /** What one layer decided in one call: lists of N assignments. Plain data: it survives JSON, every bit of it. */
 export interface Decisions {
