@@ -1,8 +1,9 @@
 // Text as the sub-words of a published tokenizer. Its ids are taken as they are, so that they are those of other programs
 // with the same tokenizer.json.
+import { joined } from "../tensor/joined.ts";
 import type { Texts } from "./corpus.ts";
 import type { Dataset } from "./dataset.ts";
-import { cutAtEnds, join } from "./text_ends.ts";
+import { cutAtEnds } from "./text_ends.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** UTF-16 units that are encoded at once: some tokenizers take a whole text for one word, and their time grows with it. */
@@ -19,7 +20,7 @@ export function encodeLong(tokenizer: Tokenizer, text: string): Int32Array {
     pieces.push(tokenizer.encode(text.slice(at, end)));
     at = end;
   }
-  return join(pieces);
+  return joined(Int32Array, pieces);
 }
 
 /** Where a piece from `start` ends, at `limit` at the latest; never within a character. */

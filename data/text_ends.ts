@@ -1,5 +1,6 @@
 // Texts as numbers, each cut near its end: what bytes and sub-words share. The end of each text is held out, and not whole
 // texts, so that a corpus of a few (one a language) is judged on all of them.
+import { joined } from "../tensor/joined.ts";
 import { type Dataset, perplexityOf, type Tokens } from "./dataset.ts";
 import { type Numbering, vocabularyOf } from "./vocabulary.ts";
 
@@ -54,7 +55,7 @@ export function genresOf(texts: readonly { readonly genre: string | null }[]): s
 /** A dataset of texts that have been cut. */
 export function datasetOf<Train extends Tokens>(cut: CutTexts<Train>): Dataset<Train> {
   const { name, numbering, train, counts, held, genres } = cut;
-  const validation = join(held.map(({ tokens }) => tokens));
+  const validation = joined(Int32Array, held.map(({ tokens }) => tokens));
   return {
     name,
     vocabulary: vocabularyOf(numbering, counts),
@@ -62,7 +63,8 @@ export function datasetOf<Train extends Tokens>(cut: CutTexts<Train>): Dataset<T
     validation,
     partOfSpeech: new Int32Array(validation.length).fill(-1),
     partsOfSpeech: [],
-    genre: join(
+    genre: joined(
+      Int32Array,
       held.map(({ tokens, genre }) => new Int32Array(tokens.length).fill(genres.indexOf(genre ?? ""))),
     ),
     genres,
@@ -85,20 +87,9 @@ export function cutAtEnds(
   validationShare: number,
 ): Dataset {
   const cuts = cutsOf(name, texts.map(({ tokens }) => tokens.length), validationShare, numbering.unit);
-  const train = join(texts.map(({ tokens }, at) => tokens.subarray(0, cuts[at])));
+  const train = joined(Int32Array, texts.map(({ tokens }, at) => tokens.subarray(0, cuts[at])));
   const counts = new Int32Array(numbering.words.length);
   for (const token of train) counts[token]++;
   const held = texts.map(({ genre, tokens }, at) => ({ genre, tokens: tokens.subarray(cuts[at]) }));
   return datasetOf({ name, numbering, train, counts, held, genres: genresOf(texts) });
-}
-
-/** Numbers one after another. */
-export function join(pieces: readonly (Uint8Array | Int32Array)[]): Int32Array {
-  const all = new Int32Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }

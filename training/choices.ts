@@ -2,6 +2,7 @@
 // passes from one mixture to the next, and who changed expert since the last look. Counted on the host, batch by batch,
 // from what the model's own pass returned: a token costs one look at its probabilities and at the experts that took it.
 import type { LayerOutput, ModelOutput } from "../models/model.ts";
+import { joined } from "../tensor/joined.ts";
 import {
   type ChoiceFlow,
   type LayerChoices,
@@ -50,7 +51,7 @@ export function watchChoices(): ChoiceWatch {
     async add({ layers }) {
       for (const layer of layers) await count(of(layer), layer);
     },
-    first: () => new Map([...counts].map(([layer, { first }]) => [layer, joined(first)])),
+    first: () => new Map([...counts].map(([layer, { first }]) => [layer, joined(Int32Array, first)])),
     point: (before) => [...counts.values()].map((each) => pointOf(each, before.get(each.layer))),
     end: () => {
       const all = [...counts.values()];
@@ -157,7 +158,7 @@ function pointOf(
   { layer, hasMargins, nearTies, tokens, first }: LayerCounts,
   before?: Int32Array,
 ): PointChoices {
-  const now = joined(first);
+  const now = joined(Int32Array, first);
   // Examples are the same at every point of a run.
   const isKnown = before !== undefined && before.length === now.length;
   const changed = isKnown ? now.filter((expert, t) => expert !== before[t]).length / now.length : undefined;
@@ -170,8 +171,8 @@ function pointOf(
 
 function flowOf(from: LayerCounts, to: LayerCounts): ChoiceFlow {
   const counts = table(from.E, to.E);
-  const there = joined(to.first);
-  joined(from.first).forEach((expert, t) => {
+  const there = joined(Int32Array, to.first);
+  joined(Int32Array, from.first).forEach((expert, t) => {
     if (expert >= 0 && there[t] >= 0) counts[expert][there[t]]++;
   });
   return { to: to.layer, counts, information: mutualInformation(counts) };
@@ -179,14 +180,4 @@ function flowOf(from: LayerCounts, to: LayerCounts): ChoiceFlow {
 
 function table(rows: number, columns: number): number[][] {
   return Array.from({ length: rows }, () => new Array<number>(columns).fill(0));
-}
-
-function joined(parts: readonly Int32Array[]): Int32Array {
-  const whole = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -5,6 +5,7 @@ import type { Batch, LayerOutput, Model, ModelOutput } from "../models/model.ts"
 import { loadOf } from "../moe/load.ts";
 import type { EvaluationExamples, Examples, TaskData } from "../tasks/task.ts";
 import { square, subtract } from "../tensor/arithmetic.ts";
+import { joined } from "../tensor/joined.ts";
 import { topK } from "../tensor/rows.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
@@ -150,19 +151,16 @@ function loadCounter(layer: number, E: number) {
     },
     finish: (): LayerLoad => ({
       layer,
-      ...loadOf({ E, wanted_N: joined(wanted), expert_N: joined(kept), choices, shared, gateEntropy: null }),
+      ...loadOf({
+        E,
+        wanted_N: joined(Int32Array, wanted),
+        expert_N: joined(Int32Array, kept),
+        choices,
+        shared,
+        gateEntropy: null,
+      }),
     }),
   };
-}
-
-function joined(parts: readonly Int32Array[]): Int32Array {
-  const whole = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /**

@@ -1,20 +1,13 @@
 // Experts whose hidden units are put in the order in which they are most like those of one of them: what each computes is the
 // same, and their mean is more than a mean of unlike units (weight matching, Ainsworth et al. 2022; as M-SMoE does first).
 import { assignBalanced } from "../../routers/parts/assignment.ts";
+import { joined } from "../../tensor/joined.ts";
 import { memory } from "../../tensor/memory.ts";
 import { matmul } from "../../tensor/products.ts";
 import { tensor } from "../../tensor/tensor.ts";
 import type { Model } from "../model.ts";
 import type { MoeSpec } from "../spec.ts";
-import {
-  type CountedAxis,
-  countedAxis,
-  joined,
-  mixAlong,
-  type NamedWeights,
-  taken,
-  type Weights,
-} from "./axes.ts";
+import { type CountedAxis, countedAxis, mixAlong, type NamedWeights, taken, type Weights } from "./axes.ts";
 import { readWeights } from "./read_weights.ts";
 import { type UnitAxes, unitAxes } from "./unit_axes.ts";
 
@@ -67,7 +60,7 @@ export async function alignedExperts(
   return Object.fromEntries(
     names.map((name) => {
       const all = aligned.map((expert) => expert[name].values);
-      return [`${prefix}${name}`, { values: joined(all), shape: given[name].shape }];
+      return [`${prefix}${name}`, { values: joined(Float32Array, all), shape: given[name].shape }];
     }),
   );
 }
@@ -89,7 +82,9 @@ async function orderLike(
   const [one, other] = [like, expert].map((each) => rowsOfUnits(each, units));
   const F = one.length;
   using _scope = memory(backend);
-  const [a_FW, b_FW] = [one, other].map((rows) => tensor(backend, joined(rows), [F, rows[0].length]));
+  const [a_FW, b_FW] = [one, other].map((rows) =>
+    tensor(backend, joined(Float32Array, rows), [F, rows[0].length])
+  );
   const order_F = await assignBalanced(matmul(a_FW, b_FW, { transposeB: true }), { scope: F });
   return Array.from(await order_F.read());
 }
@@ -102,6 +97,7 @@ function rowsOfUnits(expert: Expert, units: UnitAxes): Float32Array[] {
     { length: F },
     (_, f) =>
       joined(
+        Float32Array,
         Object.entries(expert).map(([name, weights]) => mixAlong(weights, units[name]!, taken([f])).values),
       ),
   );

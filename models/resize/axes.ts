@@ -106,14 +106,3 @@ export function mixAlong({ values, shape }: Weights, { axis, block }: CountedAxi
 export function taken(entries: readonly number[]): Mix {
   return entries.map((from) => [[from, 1]]);
 }
-
-/** Arrays end to end. */
-export function joined(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}

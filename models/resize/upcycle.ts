@@ -1,7 +1,8 @@
 // From one network to a bank of experts: sparse upcycling by copies (Komatsuzaki et al. 2022), copies with noise, copies with
 // some hidden units drawn anew (Drop-Upcycling), each cut into narrower experts where the bank has those (Nvidia).
+import { joined } from "../../tensor/joined.ts";
 import type { Random } from "../../tensor/random.ts";
-import { type CountedAxis, joined, mixAlong, type NamedWeights, taken, type Weights } from "./axes.ts";
+import { type CountedAxis, mixAlong, type NamedWeights, taken, type Weights } from "./axes.ts";
 import type { UnitAxes } from "./unit_axes.ts";
 
 /**
@@ -79,7 +80,7 @@ export function upcycle(
         return axis.axis < weights.shape.length - 1 ? scaled(part.values, options.scale) : part.values;
       });
       const shape = axis ? weights.shape.with(axis.axis, F * axis.block) : weights.shape;
-      return [name, { values: joined(made), shape: shape.with(0, E * weights.shape[0]) }];
+      return [name, { values: joined(Float32Array, made), shape: shape.with(0, E * weights.shape[0]) }];
     }),
   );
 }
