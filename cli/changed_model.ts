@@ -1,7 +1,8 @@
 // A loaded model with other options of its routers, such as one that drops nothing: the same weights decide by other rules.
 import { readAssignment } from "../experiments/arms.ts";
 import type { Backend } from "../kernels/kernel.ts";
-import { createModel, type Model } from "../models/model.ts";
+import type { Model } from "../models/model.ts";
+import { copyModel } from "../models/resize/copy_model.ts";
 import type { LayerSpec } from "../models/spec.ts";
 import { parseOptions } from "../routers/registry.ts";
 import { createInit } from "../tensor/init.ts";
@@ -46,22 +47,8 @@ export function changedModel(
     };
   };
   const spec = { ...model.spec, layers: model.spec.layers.map(changed) };
-  const other = createModel(spec, createInit(backend, random(config.seed).split("init")));
-  for (const [name, param] of Object.entries(other.params)) {
-    const old = model.params[name];
-    if (old && String(old.shape) === String(param.shape)) param.assign(old);
-    else {
-      other.free();
-      throw new RangeError(
-        `Cannot export ${run} with ${words.join(" ")}: it has no "${name}" of shape [${param.shape}]`,
-      );
-    }
-  }
-  for (const [path, { router }] of Object.entries(other.routers)) {
-    const state = model.routers[path].router.state?.();
-    if (state) router.restore?.(state);
-  }
-  return other;
+  const init = createInit(backend, random(config.seed).split("init"));
+  return copyModel(model, spec, { init, purpose: `export ${run} with ${words.join(" ")}` });
 }
 
 function routersOf(model: Model): string {
