@@ -103,7 +103,7 @@ function seeds(row: AnswerRow, which: "better" | "worse"): string {
   return row.against ? `${row.against[which]} of ${row.against.of}` : missing;
 }
 
-/** The rows as a table, with what its columns mean. */
+/** The rows as a table, with a legend that defines its columns. */
 export function answerTable(rows: readonly AnswerRow[], baseline: string): Markup {
   const ranked = rows.some((row) => row.against !== null);
   const half = ({ mean, interval }: Estimate) =>

@@ -34,7 +34,7 @@ interface Call {
 }
 
 /**
- * Runs a part of a forward pass and gives up what it made, but for small arrays and `stays`. It may be asynchronous, and
+ * Runs a part of a forward pass and frees the tensors it made, except small arrays and `stays`. It may be asynchronous, and
  * must run inside a memory scope; inside another such part it is a piece of that one.
  * @param least Arrays of fewer elements than this stay.
  * @throws {TypeError} without an open memory scope.

@@ -43,7 +43,7 @@ Deno.test("what is wrong, apart or failed is said, and a software adapter's time
   assertStringIncludes(claims(worse).join("\n"), "its times say nothing about a GPU");
 });
 
-Deno.test("the page has every table, a roofline and escaped names", () => {
+Deno.test("the page shows every table and the roofline, and escapes names", () => {
   const html = renderGpuCheck(found);
   const { document } = parseHTML(html) as unknown as {
     document: { querySelectorAll(text: string): Iterable<{ textContent: string }> };
@@ -56,7 +56,7 @@ Deno.test("the page has every table, a roofline and escaped names", () => {
   assert(!/NaN|undefined|Made <up>/.test(html.replaceAll(/<script[\s\S]*?<\/script>/g, "")));
 });
 
-gpuTest("a collector keeps the largest call that is wanted, with what it was made on", async () => {
+gpuTest("a collector keeps the largest matching call of each kernel, with its inputs", async () => {
   const backend = await openGpu()();
   const collector = createCollector((_, bytes) => bytes <= 64);
   for (const size of [2, 8, 4, 64]) {
