@@ -1,7 +1,6 @@
 // Fewer experts: one that never gets tokens may go and nothing changes, two that are equal may be merged and nothing changes;
 // what experts are chosen by is what is counted by hand; columns and state of routers follow; files open as any kept model.
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { cpu } from "../cpu/backend.ts";
 import { type Batch, createModel, type Model } from "../models/model.ts";
 import {
   alignedExperts,
@@ -29,13 +28,9 @@ import { loadModel } from "../training/load_model.ts";
 import { specOf } from "../training/spec_of.ts";
 import { createTrainer } from "../training/trainer.ts";
 import { least, madeUpData, tinyConfig, wordsAlone } from "./run_configs.ts";
+import { cpuAndFolder } from "./own_folder.ts";
 
-const backend = await cpu({ threads: 1 });
-const folder = await Deno.makeTempDir();
-addEventListener("unload", () => {
-  backend.close();
-  Deno.removeSync(folder, { recursive: true });
-});
+const { backend, folder } = await cpuAndFolder();
 
 const V = 32;
 const size: Settings = {

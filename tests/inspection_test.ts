@@ -3,7 +3,6 @@ import { assert, assertAlmostEquals, assertEquals, assertStringIncludes, assertT
 import { parseHTML } from "linkedom";
 import { inspectionText } from "../cli/inspect_text.ts";
 import { inspectionPage } from "../cli/inspect_page.ts";
-import { cpu } from "../cpu/backend.ts";
 import type { Model } from "../models/model.ts";
 import { partners } from "../report/expert_heat.ts";
 import { quantile } from "../report/statistics.ts";
@@ -23,13 +22,9 @@ import {
 import { createTrainer } from "../training/trainer.ts";
 import { least, madeUpData, tinyConfig } from "./run_configs.ts";
 import { runTask } from "./task_command.ts";
+import { cpuAndFolder } from "./own_folder.ts";
 
-const backend = await cpu({ threads: 1 });
-const folder = await Deno.makeTempDir();
-addEventListener("unload", () => {
-  backend.close();
-  Deno.removeSync(folder, { recursive: true });
-});
+const { backend, folder } = await cpuAndFolder();
 const text = await madeUpData();
 const few: Settings = { "train.steps": 6, "train.learningRate": 0.02, seed: 3 };
 

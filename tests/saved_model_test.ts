@@ -1,7 +1,6 @@
 // A model that stays: what is saved evaluates to the loss of the record, to the bit, whatever the task, the router and the
 // experts; the best step is the best; a run that was stopped leaves the same file; everything else is refused by name.
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { cpu } from "../cpu/backend.ts";
 import { decodeText, encodeText } from "../data/encode.ts";
 import { prepareSubwords } from "../data/subwords.ts";
 import { openTokenizer } from "../data/tokenizer.ts";
@@ -24,14 +23,10 @@ import { openRunStore } from "../training/run_store.ts";
 import { train, type TrainOptions } from "../training/train.ts";
 import { createTrainer } from "../training/trainer.ts";
 import { madeUpParagraphs } from "./made_up_text.ts";
+import { cpuAndFolder } from "./own_folder.ts";
 import { least, madeUpData, tinyConfig } from "./run_configs.ts";
 
-const backend = await cpu({ threads: 1 });
-const folder = await Deno.makeTempDir();
-addEventListener("unload", () => {
-  backend.close();
-  Deno.removeSync(folder, { recursive: true });
-});
+const { backend, folder } = await cpuAndFolder();
 const text = await madeUpData();
 
 const tokenizerPath = new URL("oracles/tokenizers/byte-bpe/tokenizer.json", import.meta.url).pathname;

@@ -1,7 +1,6 @@
 // Distillation: what is added to the loss is the divergence from the teacher's scores, as counted by hand; a stage ends when
 // it should; a student that starts as its teacher has nothing to learn from it; soft answers beat noisy ones.
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { cpu } from "../cpu/backend.ts";
 import type { Model } from "../models/model.ts";
 import { parseTaskOptions } from "../tasks/registry.ts";
 import { regimes } from "../tasks/regimes.ts";
@@ -16,13 +15,9 @@ import { openRunStore } from "../training/run_store.ts";
 import { train } from "../training/train.ts";
 import { createTrainer } from "../training/trainer.ts";
 import { least, madeUpData, tinyConfig } from "./run_configs.ts";
+import { cpuAndFolder } from "./own_folder.ts";
 
-const backend = await cpu({ threads: 1 });
-const folder = await Deno.makeTempDir();
-addEventListener("unload", () => {
-  backend.close();
-  Deno.removeSync(folder, { recursive: true });
-});
+const { backend, folder } = await cpuAndFolder();
 
 const text = await madeUpData();
 const few: Settings = { "train.steps": 6, "train.learningRate": 0.02, "train.evaluations": 1 };

@@ -1,7 +1,6 @@
 // Upcycling: a model whose experts are copies of a dense network gives the dense model's scores; what is drawn anew is as much
 // as was asked for, with the statistics of what it replaces; whatever does not fit is refused by name.
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { cpu } from "../cpu/backend.ts";
 import type { Batch, Model } from "../models/model.ts";
 import { createModel } from "../models/model.ts";
 import { startFrom, type StartOptions, upcycle, type Weights } from "../models/resize/mod.ts";
@@ -15,13 +14,9 @@ import { specOf } from "../training/spec_of.ts";
 import { train } from "../training/train.ts";
 import { createTrainer } from "../training/trainer.ts";
 import { least, madeUpData, tinyConfig, wordsAlone } from "./run_configs.ts";
+import { cpuAndFolder } from "./own_folder.ts";
 
-const backend = await cpu({ threads: 1 });
-const folder = await Deno.makeTempDir();
-addEventListener("unload", () => {
-  backend.close();
-  Deno.removeSync(folder, { recursive: true });
-});
+const { backend, folder } = await cpuAndFolder();
 
 const V = 32;
 const size: Settings = {
