@@ -184,8 +184,8 @@ function gpuTable(): string {
 
 function about(size: Settings, V: number): string {
   const { model: { width, heads, layers, moeEvery, expertWidth, experts }, train } = configOf(size);
-  return `${train.batch} x ${train.length} tokens, width ${width}, ${heads} heads, ${layers} blocks, MoE in every ` +
-    `${moeEvery}. of them with ${experts} experts of ${expertWidth} hidden units, ${V} words`;
+  return `${train.batch} x ${train.length} tokens, width ${width}, ${heads} heads, ${layers} blocks, ` +
+    `one block in ${moeEvery} has an MoE layer of ${experts} experts of ${expertWidth} hidden units, ${V} words`;
 }
 
 /** The tables, as Markdown. */
