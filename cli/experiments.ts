@@ -27,6 +27,7 @@ import { pluginDigests } from "./plugin_digest.ts";
 import { createProgress, duration, type Progress, showCursor } from "./progress.ts";
 import { notesOf } from "./report_files.ts";
 import { failedOf, type ResultsWriter, resultsWriter } from "./results.ts";
+import { continueWords, taskCommand } from "./retyped.ts";
 import { servePage } from "./serve.ts";
 import { type Finished, runAll, type RunSetting } from "./run.ts";
 import {
@@ -277,21 +278,6 @@ async function checkPlans(planned: PlannedRuns, device: Device, { tuning }: Comm
 /** How a report is to be read, as far as the command says. */
 function readingOf({ experiment: { judgement }, baseline, controls }: Command): Reading {
   return { judgement, controlsLeftOut: !controls, ...(baseline === null ? {} : { baseline }) };
-}
-
-/** What to type: words that a shell would cut or read otherwise are quoted. */
-function taskCommand(words: readonly string[]): string {
-  const quoted = words.map((word) =>
-    /^[\w.,:/=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
-  );
-  return ["deno task experiments", ...quoted].join(" ");
-}
-
-function continueWords(words: readonly string[], folder: string): string[] {
-  const kept = words.filter((word, at) =>
-    word !== "--resume" && !/^--out(=|$)/.test(word) && words[at - 1] !== "--out"
-  );
-  return [...kept, "--out", folder, "--resume"];
 }
 
 if (import.meta.main) {

@@ -7,42 +7,21 @@ import { layOut, type Topology } from "../routers/parts/topology.ts";
 import { add, affine } from "../tensor/arithmetic.ts";
 import { checkpointed, type Checkpointing } from "../tensor/checkpointing.ts";
 import { type Init, normal } from "../tensor/init.ts";
-import { releaseHeld, spending } from "../tensor/memory.ts";
+import { releaseHeld } from "../tensor/memory.ts";
 import type { Random } from "../tensor/random.ts";
 import { sumAll } from "../tensor/reduce.ts";
-import { embedding } from "../tensor/rows.ts";
-import type { Sequences } from "../tensor/sequences.ts";
 import { stage } from "../tensor/stage.ts";
 import { type Parameter, type Tensor, tensor } from "../tensor/tensor.ts";
+import { type Batch, checkBatch, type Targets, targetShape, targetsOf } from "./batch.ts";
 import { type Block, type BlockOutput, createBlock } from "./block.ts";
 import type { TokenCache } from "./cache.ts";
 import { type FlopCounts, flopOf, type WeightCounts, weightsOf } from "./cost.ts";
+import { createInput } from "./input.ts";
 import { scoreNext } from "./next_token.ts";
-import { createOutput, frozenTable } from "./output.ts";
-import { type ModelSpec, rowsOf } from "./spec.ts";
+import { createOutput } from "./output.ts";
+import type { ModelSpec } from "./spec.ts";
 
-/** Tokens for one pass, on the host. */
-export interface Batch {
-  /** Rows of the input: whole numbers from 0. */
-  readonly tokenId_T: Int32Array;
-  /**
-   * Class of each token, i32 [T], -1 to leave it out of the loss; or values, f32 [T, rows of the target] row-major. Without
-   * it the pass gives scores and no loss.
-   */
-  readonly target_T?: Int32Array | Float32Array;
-  /** Which tokens are of one sequence: T in all. */
-  readonly sequences: Sequences;
-  /** 1 = a real token, 0 = padding, which no expert takes; give it no target. Absent = all real. */
-  readonly real_T?: Float32Array;
-}
-
-/** Tokens that have a target. */
-export interface Targets {
-  /** How many there are. */
-  readonly count: number;
-  /** 1 for each of them, else 0, f32 [T]. Absent = all have one. */
-  readonly mask_T?: Tensor;
-}
+export type { Batch, Targets } from "./batch.ts";
 
 /** Where in training a pass is, and where it runs. */
 export interface PassStep {
@@ -300,78 +279,6 @@ const ofBlock = {
     return [x_TD, token_N, expert_N, wanted_N, ...ofReports, ...Object.values(scalars)];
   },
 };
-
-/** Rows of the embedding, scaled to unit variance, or of the frozen vectors. */
-function createInput(
-  { D, input }: ModelSpec,
-  table_VD: Parameter | null,
-  held: Parameter[],
-  init: Init,
-): (tokenId_T: Tensor) => Tensor {
-  if (input.kind === "tokens") {
-    return (tokenId_T) =>
-      spending(embedding(table_VD!, tokenId_T), (row_TD) => affine(row_TD, Math.sqrt(D), 0));
-  }
-  const frozen = frozenTable(init, input.vectors, held);
-  return (tokenId_T) => embedding(frozen, tokenId_T);
-}
-
-/** Classes are [T], values [T, R]. */
-function targetShape(target_T: Int32Array | Float32Array, { T }: Sequences): number[] {
-  return target_T instanceof Int32Array ? [T] : [T, T === 0 ? 1 : target_T.length / T];
-}
-
-function targetsOf(target_T: Int32Array | Float32Array, { T }: Sequences, backend: Backend): Targets {
-  if (target_T instanceof Float32Array) return { count: T };
-  let count = 0;
-  for (let t = 0; t < T; t++) if (target_T[t] >= 0) count++;
-  if (count === T) return { count };
-  const has_T = new Float32Array(T);
-  for (let t = 0; t < T; t++) has_T[t] = target_T[t] < 0 ? 0 : 1;
-  return { count, mask_T: tensor(backend, has_T, [T]) };
-}
-
-function checkBatch(
-  { tokenId_T, target_T, sequences: { T }, real_T }: Batch,
-  { input, target }: ModelSpec,
-): void {
-  const rows = rowsOf(input);
-  const classes = target.kind === "tokens" ? rows : target.vectors.rows;
-  const values = target.kind === "vectors" && target.loss === "squared-error";
-  const each = values ? classes : 1;
-  const targets = target_T?.length ?? T * each;
-  if (tokenId_T.length !== T || targets !== T * each || (real_T && real_T.length !== T)) {
-    throw new RangeError(
-      `Cannot run the model: there are ${tokenId_T.length} token ids, ${targets} targets and ` +
-        `${real_T?.length ?? T} marks of real tokens for sequences of ${T} tokens`,
-    );
-  }
-  if (target_T && values !== target_T instanceof Float32Array) {
-    throw new RangeError(
-      `Cannot run the model: its targets are ${values ? "values, a Float32Array" : "classes, an Int32Array"}`,
-    );
-  }
-  const id = firstOutside(tokenId_T, 0, rows);
-  if (id !== undefined) {
-    throw new RangeError(`Cannot run the model: token id ${id} is outside the vocabulary, 0 to ${rows - 1}`);
-  }
-  const outside = values || !target_T ? undefined : firstOutside(target_T, -1, classes);
-  if (outside !== undefined) {
-    throw new RangeError(
-      `Cannot run the model: target ${outside} is outside the vocabulary, 0 to ${
-        classes - 1
-      }, or -1 for none`,
-    );
-  }
-}
-
-/** The first of some numbers that is not from `least` to below `end`; a loop, since every step asks. */
-function firstOutside(values: Int32Array | Float32Array, least: number, end: number): number | undefined {
-  for (let at = 0; at < values.length; at++) {
-    if (values[at] < least || values[at] >= end) return values[at];
-  }
-  return undefined;
-}
 
 function sumByName(layers: readonly { readonly routing: Routing }[]): Record<string, Tensor> {
   const sums: Record<string, Tensor> = {};
