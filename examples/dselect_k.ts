@@ -76,7 +76,8 @@ export const dselectK: RouterPlugin<DselectKOptions> = {
   readings: [
     "Losses are means over real tokens; released code adds them up over the batch.",
     "Init, EPSILON and the loss for codes without an expert are those of released code (google-research/dselect_k_moe).",
-    "The weight of the entropy is ours: the paper tunes it, and released code has 1e-6 on a sum.",
+    "The weight of the entropy is ours; released code has 1e-6 on a sum.",
+    "The formulas were read in released code, not in the paper's text.",
   ],
   pitfalls: [
     "Every token goes to all E experts at the start, so early steps cost E / k times as much as later ones.",

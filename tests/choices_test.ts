@@ -161,7 +161,7 @@ Deno.test("margins add up to shares, and pairs have an evenness", () => {
   assertEquals(evenness([[0, 5, 0], [5, 0, 0], [0, 0, 0]]), 0);
   // 1/2, 1/4 and 1/4 of three pairs: 1.5 ln 2 over ln 3.
   assertAlmostEquals(evenness([[0, 2, 1], [2, 0, 1], [1, 1, 0]])!, 1.5 * Math.log(2) / Math.log(3));
-  // Two experts have one pair; so do three of which every token goes to the first.
+  // Two experts have one pair, and so have three if every token goes to the first.
   assertEquals(evenness([[0, 4], [4, 0]]), null);
   assertEquals(evenness([[0, 0, 0], [0, 0, 4], [0, 4, 0]], 1), null);
 });

@@ -1,4 +1,4 @@
-// Banks of one expert each, of which those used last stay in memory.
+// Banks of one expert each; those used most recently stay in memory.
 import type { ExpertBank } from "../experts/expert.ts";
 import { sizeOf } from "../kernels/kernel.ts";
 import { releaseHeld } from "../tensor/memory.ts";

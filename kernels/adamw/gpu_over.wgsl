@@ -1,4 +1,4 @@
-// New values in the place of old ones.
+// New values written over old ones.
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(1) var<storage, read> g: array<vec4f>;
 @group(0) @binding(2) var<storage, read> scale: array<f32>;

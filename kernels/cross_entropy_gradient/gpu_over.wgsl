@@ -1,4 +1,4 @@
-// The gradient in the place of the logits.
+// The gradient written over the logits.
 @group(0) @binding(0) var<uniform> given: Given;
 @group(0) @binding(1) var<storage, read> targets: array<i32>;
 @group(0) @binding(2) var<storage, read> normalizer: array<vec2f>;

@@ -347,7 +347,7 @@ function tile2(rows: i32, kc: i32, a: usize, b: usize, c: usize, strideC: usize,
   tile(2, rows, kc, a, b, c, strideC, accumulate);
 }
 
-/** One tile of R (2 or 4) rows by 8 columns from a strip of the narrow tile, of which `rows` (R or R - 1) are stored. */
+/** One tile of R (2 or 4) rows by 8 columns from a strip of the narrow tile; `rows` (R or R - 1) of them are stored. */
 // @ts-ignore: decorator
 @inline
 function narrowTile(
