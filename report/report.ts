@@ -154,13 +154,13 @@ random routing minus the same. Means over seeds with paired 95% intervals.</p>`,
 
 /** Tasks, or corpora where records name no task. */
 function whereOf(all: readonly Judging[]): string {
-  return list([
+  return [
     ...new Set(
       all.flatMap(({ comparison: { task, all: series } }) =>
         task ? [task.name] : series.map(({ header }) => header.data.corpus)
       ),
     ),
-  ]);
+  ].join("; "); // names of tasks may hold commas
 }
 
 /** How far a command is, while runs are left. */
