@@ -14,7 +14,7 @@ import { loadHeatmaps } from "./load_plots.ts";
 import { finalLosses, lossCurves } from "./loss_plots.ts";
 import { sample } from "./sample.ts";
 import { type Content, type Markup, markup, table } from "./markup.ts";
-import { counted, list } from "./numbers.ts";
+import { counted } from "./numbers.ts";
 import { page, type Section } from "./page.ts";
 import { scalarNames, scalars } from "./scalar_plots.ts";
 import { scoreChart } from "./score_chart.ts";
