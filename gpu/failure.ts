@@ -11,8 +11,14 @@ export interface Failure {
   close(): void;
 }
 
-/** How long the event that says why may come after what it spoils. A browser's device answers when its work is done. */
+/** How long the event that says why may come after what it spoils. */
 const PATIENCE_MILLISECONDS = 3000;
+
+/**
+ * The same for a read that was broken off (`AbortError`), which nothing but a lost device does here: a browser tells of the
+ * loss when the device has done what it was given before, and a software adapter takes its time for that.
+ */
+const PATIENCE_AFTER_ABORT_MILLISECONDS = 60_000;
 
 /** Listens to a device. */
 export function watchDevice(device: GPUDevice, name: string): Failure {
@@ -29,7 +35,8 @@ export function watchDevice(device: GPUDevice, name: string): Failure {
   });
   return {
     async explain(action, error) {
-      const until = performance.now() + PATIENCE_MILLISECONDS;
+      const aborted = error instanceof DOMException && error.name === "AbortError";
+      const until = performance.now() + (aborted ? PATIENCE_AFTER_ABORT_MILLISECONDS : PATIENCE_MILLISECONDS);
       do {
         await new Promise((resolve) => setTimeout(resolve, 0));
       } while (found === null && performance.now() < until);

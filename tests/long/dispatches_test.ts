@@ -1,20 +1,20 @@
 // Dispatches of an MoE layer on WebGPU in one training step of the default model, forward and backward together: the table
 // by router and stage, and the bound that the routers compared by default keep to.
 import { assert } from "@std/assert";
-import type { Backend } from "../kernels/kernel.ts";
-import { createModel } from "../models/model.ts";
-import { sizes } from "../models/sizes.ts";
-import { type AnyRouterPlugin, routers } from "../routers/registry.ts";
-import { gradients } from "../tensor/gradients.ts";
-import { createInit } from "../tensor/init.ts";
-import { memory } from "../tensor/memory.ts";
-import { random } from "../tensor/random.ts";
-import { equalSequences } from "../tensor/sequences.ts";
-import { currentStage } from "../tensor/stage.ts";
-import { specOf } from "../training/spec_of.ts";
-import { trainingLoss } from "../training/training_loss.ts";
-import { gpuTest, openGpu } from "./gpu.ts";
-import { tinyConfig, wordsAlone } from "./run_configs.ts";
+import type { Backend } from "../../kernels/kernel.ts";
+import { createModel } from "../../models/model.ts";
+import { sizes } from "../../models/sizes.ts";
+import { type AnyRouterPlugin, routers } from "../../routers/registry.ts";
+import { gradients } from "../../tensor/gradients.ts";
+import { createInit } from "../../tensor/init.ts";
+import { memory } from "../../tensor/memory.ts";
+import { random } from "../../tensor/random.ts";
+import { equalSequences } from "../../tensor/sequences.ts";
+import { currentStage } from "../../tensor/stage.ts";
+import { specOf } from "../../training/spec_of.ts";
+import { trainingLoss } from "../../training/training_loss.ts";
+import { gpuTest, openGpu } from "../gpu.ts";
+import { tinyConfig, wordsAlone } from "../run_configs.ts";
 
 /** Most dispatches of a layer, for the routers that are held to it. */
 const MOST = 40;
