@@ -21,6 +21,7 @@ import { scoreChart } from "./score_chart.ts";
 import type { Series } from "./series.ts";
 import { signals } from "./signal_plots.ts";
 import { setup } from "./setup.ts";
+import { promotedWords } from "./promoted_words.ts";
 import { examples, information } from "./specialisation_plots.ts";
 import { type SummaryColumn, summaryColumns, type SummaryRow, summaryRows } from "./summary.ts";
 import { timePerStep } from "./time_plots.ts";
@@ -119,7 +120,10 @@ function results(judging: Judging, tasks: number): Section[] {
     {
       id: "specialisation",
       title: "Specialisation",
-      content: shown(specialised, (some) => [information(some), examples(some)]),
+      content: [
+        shown(specialised, (some) => [information(some), examples(some)]),
+        promotedWords(routers),
+      ],
     },
     ...(hasEnd(routers) ? [{ id: "trained", title: "Trained models", content: endTable(routers) }] : []),
     ...(scalarNames(routers).length > 0

@@ -3,6 +3,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import { marginShares, pairEvenness } from "../report/choice_plots.ts";
+import { sharedWords } from "../report/promoted_words.ts";
 import { renderReport } from "../report/report.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
@@ -31,6 +32,7 @@ const twoMixtures: Settings = {
 };
 const T = 96;
 const tokenId = Int32Array.from({ length: T }, (_, t) => (t * 7 + t % 5) % 20);
+const wordsOfData = Array.from({ length: 256 }, (_, row) => data.nameOf(row));
 const given = { tokenId, sequences: equalSequences(3, T / 3), step: 4 };
 
 function trainerOf(router: string, options: Readonly<Record<string, unknown>> = {}): Promise<Trainer> {
@@ -39,7 +41,7 @@ function trainerOf(router: string, options: Readonly<Record<string, unknown>> = 
 
 /** What a watch makes of some tokens, in two batches of whole sequences. */
 async function watched({ model }: Trainer) {
-  const choices = watchChoices();
+  const choices = watchChoices({ withOutputs: true });
   for (const [from, to] of [[0, 1], [1, 3]]) {
     using _scope = memory(backend);
     const ids = tokenId.subarray(from * T / 3, to * T / 3);
@@ -61,9 +63,11 @@ for (
     for (let step = 0; step < 4; step++) await trainer.step();
     const choices = await watched(trainer);
     const { tokens, layers, flows } = await inspectRouting(trainer.model, backend, given);
-    assertEquals(choices.end().length, 2);
-    for (const [at, found] of choices.end().entries()) {
-      const { layer, shared, margins, together } = layers[at];
+    const nameOf = (row: number) => `word ${row}`;
+    const ended = await choices.end({ model: trainer.model, backend, nameOf });
+    assertEquals(ended.length, 2);
+    for (const [at, found] of ended.entries()) {
+      const { layer, shared, margins, together, promoted } = layers[at];
       assertEquals([found.layer, found.shared], [layer, shared]);
       const counts = new Array<number>(20).fill(0);
       for (const margin of margins!) counts[Math.min(19, Math.floor(margin * 20))]++;
@@ -78,6 +82,7 @@ for (
         [...choices.first().get(layer)!],
         tokens.map(({ layers }) => firstExpert(layers[at], shared) ?? -1),
       );
+      assertEquals(found.promoted, promoted!.map((rows) => rows.map(nameOf)));
       const near = margins!.filter((margin) => margin < 0.1).length / T;
       assertEquals(choices.point(new Map())[at], { layer, nearTies: near });
     }
@@ -111,6 +116,10 @@ Deno.test("a run records its choices at every point and its end; a dense control
       assertEquals(changed === undefined, at === 0);
     }
   }
+  for (const { promoted } of end!.choices!) {
+    const words = promoted!.flat();
+    assert(words.length > 0 && words.every((word) => wordsOfData.includes(word)), words.join(" "));
+  }
   const held = end!.choices!.map(({ margins }) => margins!.reduce((sum, count) => sum + count));
   assertEquals(held, [evaluations[0].tokens, evaluations[0].tokens]);
   const config = { ...tinyConfig("switch", {}, least, twoMixtures), control: "dense, equal FLOPs" as const };
@@ -131,7 +140,7 @@ Deno.test("recording choices takes less time than the mixtures they are of", asy
   const [mixtures, recording] = [[], []] as [number[], number[]];
   for (let round = 0; round < 5; round++) {
     takePassSeconds(backend);
-    const choices = watchChoices();
+    const choices = watchChoices({ withOutputs: true });
     let seconds = 0;
     const timed = async (body: () => unknown) => {
       const start = performance.now();
@@ -139,7 +148,10 @@ Deno.test("recording choices takes less time than the mixtures they are of", asy
       seconds += (performance.now() - start) / 1000;
     };
     await evaluate(model, { ...setting, watch: (output) => timed(() => choices.add(output)) });
-    await timed(() => [choices.point(choices.first()), choices.end()]);
+    await timed(async () => {
+      choices.point(choices.first());
+      await choices.end({ model, backend, nameOf: data.nameOf });
+    });
     const { forward } = takePassSeconds(backend);
     mixtures.push(mixtureStages.reduce((sum, stage) => sum + (forward[stage] ?? 0), 0));
     recording.push(seconds);
@@ -166,6 +178,19 @@ Deno.test("margins add up to shares, and pairs have an evenness", () => {
   assertEquals(evenness([[0, 0, 0], [0, 0, 4], [0, 4, 0]], 1), null);
 });
 
+Deno.test("words are shared with the most alike expert of another seed, whatever its number", () => {
+  const of = (...promoted: string[][]) => [{
+    ...{ layer: 0, shared: 0, margins: null, together: null, flow: null },
+    promoted,
+  }];
+  assertEquals(sharedWords([of(["a", "b"], ["c", "d"]), of(["d", "c"], ["a", "b"])]), [1]);
+  // Half of each side's words, but for one expert whose words nobody shares.
+  assertEquals(sharedWords([of(["a", "b"], []), of(["a", "c"], ["d", "e"])]), [(0.5 + 0.5 + 0) / 3]);
+  assertEquals(sharedWords([of(["a"]), of(["b"]), of(["a"])]), [0, 1, 0]);
+  assertEquals(sharedWords([of(["a"])]), []);
+  assertEquals(sharedWords([of([]), of([])]), []);
+});
+
 const experiment = { name: "compare", about: "Old?", command: "deno task experiments", date: "2026-11-29" };
 
 Deno.test("records of schema 2 are read as of today, without choices, and make a report without their section", () => {
@@ -181,6 +206,10 @@ Deno.test("records of schema 2 are read as of today, without choices, and make a
   assertEquals(read, { ...older, header });
   const now = renderReport(experiment, runsOf(1, [routers.gshard]).runs, []);
   const then = renderReport(experiment, [read], []);
-  assert(now.includes('id="choices"') && now.includes("Layer 1 to 3"));
-  assert(!then.includes('id="choices"') && !/undefined|NaN/.test(then));
+  assert(
+    now.includes('id="choices"') && now.includes("Layer 1 to 3") && now.includes("What experts speak for"),
+  );
+  assert(
+    !then.includes('id="choices"') && !then.includes("What experts speak for") && !/undefined|NaN/.test(then),
+  );
 });

@@ -179,6 +179,10 @@ function choicesOf(made: MadeUp, seed: number, experts: number): LayerChoices[] 
     flow: layer === 1
       ? { to: 3, counts: table(made.gate ? 3 : 0), information: made.gate ? 0.3 + 0.05 * noise(seed, 5) : 0 }
       : null,
+    promoted: Array.from(
+      { length: experts },
+      (_, e) => exampleWords.filter((_, at) => noise(seed, layer, e, at, made.choices) > 0.5).slice(0, 8),
+    ),
   }));
 }
 

@@ -32,6 +32,11 @@ export interface LayerChoices {
   readonly together: readonly (readonly number[])[] | null;
   /** What passes to the next mixture; null in the last one. */
   readonly flow: ChoiceFlow | null;
+  /**
+   * For each expert up to eight words, those whose scores its mean output raises most above the mixture's; absent where the
+   * output is no vocabulary, and in records from before 29 November 2026.
+   */
+  readonly promoted?: readonly (readonly string[])[];
 }
 
 /** From one mixture to the next. */

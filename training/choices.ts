@@ -1,7 +1,8 @@
 // How decidedly a model's mixtures choose over held-out examples: margins, near ties, which experts share tokens, what
 // passes from one mixture to the next, and who changed expert since the last look. Counted on the host, batch by batch,
 // from what the model's own pass returned: a token costs one look at its probabilities and at the experts that took it.
-import type { LayerOutput, ModelOutput } from "../models/model.ts";
+import type { Backend } from "../kernels/kernel.ts";
+import type { LayerOutput, Model, ModelOutput } from "../models/model.ts";
 import { joined } from "../tensor/joined.ts";
 import {
   type ChoiceFlow,
@@ -10,6 +11,7 @@ import {
   nearTie,
   type PointChoices,
 } from "./choice_record.ts";
+import { type OutputSums, outputSums } from "./promoted.ts";
 import { mutualInformation } from "./specialisation.ts";
 
 /** Expert that weighs most on each token, -1 = none, by layer: all examples of an evaluation, one after another. */
@@ -23,8 +25,16 @@ export interface ChoiceWatch {
   first(): FirstExperts;
   /** What a point of training keeps; `before` is that of the point before, and may lack layers. */
   point(before: FirstExperts): PointChoices[];
-  /** What the end of a run keeps. */
-  end(): LayerChoices[];
+  /** What the end of a run keeps; with `words`, what experts speak for too. */
+  end(words?: Words): Promise<LayerChoices[]>;
+}
+
+/** A model whose output is words, and what they are called. */
+export interface Words {
+  readonly model: Model;
+  readonly backend: Backend;
+  /** A row of the vocabulary in letters; null where it has no name. */
+  nameOf(row: number): string | null;
 }
 
 interface LayerCounts {
@@ -37,13 +47,15 @@ interface LayerCounts {
   nearTies: number;
   tokens: number;
   readonly together: number[][];
+  readonly outputs: OutputSums | null;
 }
 
-/** Starts counting. */
-export function watchChoices(): ChoiceWatch {
+/** Starts counting; what experts speak for needs their outputs too (`withOutputs`). */
+export function watchChoices({ withOutputs = false } = {}): ChoiceWatch {
   const counts = new Map<number, LayerCounts>();
-  const of = ({ layer, E }: LayerOutput): LayerCounts => {
-    const found = counts.get(layer) ?? countsOf(layer, E);
+  const of = ({ layer, E, y_TD }: LayerOutput): LayerCounts => {
+    const found = counts.get(layer) ??
+      countsOf(layer, E, withOutputs ? outputSums(E, y_TD.shape[1]) : null);
     counts.set(layer, found);
     return found;
   };
@@ -53,20 +65,28 @@ export function watchChoices(): ChoiceWatch {
     },
     first: () => new Map([...counts].map(([layer, { first }]) => [layer, joined(Int32Array, first)])),
     point: (before) => [...counts.values()].map((each) => pointOf(each, before.get(each.layer))),
-    end: () => {
+    end: async (words) => {
       const all = [...counts.values()];
+      const promoted: (string[][] | null)[] = [];
+      for (const { outputs } of all) promoted.push(words && outputs ? await named(outputs, words) : null);
       return all.map((each, at): LayerChoices => ({
         layer: each.layer,
         shared: each.shared,
         margins: each.hasMargins ? each.margins : null,
         together: each.together.some((row) => row.some((pairs) => pairs > 0)) ? each.together : null,
         flow: at + 1 < all.length ? flowOf(each, all[at + 1]) : null,
+        ...(promoted[at] ? { promoted: promoted[at] } : {}),
       }));
     },
   };
 }
 
-function countsOf(layer: number, E: number): LayerCounts {
+async function named(outputs: OutputSums, { model, backend, nameOf }: Words): Promise<string[][]> {
+  const rows = await outputs.promoted(model, backend);
+  return rows.map((each) => each.map((row) => nameOf(row) ?? String(row)));
+}
+
+function countsOf(layer: number, E: number, outputs: OutputSums | null): LayerCounts {
   return {
     layer,
     E,
@@ -77,10 +97,12 @@ function countsOf(layer: number, E: number): LayerCounts {
     nearTies: 0,
     tokens: 0,
     together: table(E, E),
+    outputs,
   };
 }
 
-async function count(counts: LayerCounts, { E, y_TD, routing }: LayerOutput): Promise<void> {
+async function count(counts: LayerCounts, layer: LayerOutput): Promise<void> {
+  const { E, y_TD, routing } = layer;
   const [T] = y_TD.shape;
   const [token_N, expert_N, weight_N, probability_TE] = await Promise.all([
     routing.token_N.read(),
@@ -91,7 +113,9 @@ async function count(counts: LayerCounts, { E, y_TD, routing }: LayerOutput): Pr
   counts.shared = routing.shared ?? 0;
   counts.tokens += T;
   const assigned = { T, token_N, expert_N, weight_N, shared: counts.shared };
-  counts.first.push(firstOf(assigned));
+  const first_T = firstOf(assigned);
+  counts.first.push(first_T);
+  await counts.outputs?.add(layer, first_T);
   countPairs(counts.together, assigned);
   if (!probability_TE) return;
   counts.hasMargins = true;

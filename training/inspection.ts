@@ -2,13 +2,11 @@
 // mixture to the next, which experts work together, and which words an expert's output speaks for.
 import type { Backend } from "../kernels/kernel.ts";
 import type { LayerOutput, Model } from "../models/model.ts";
-import { subtract } from "../tensor/arithmetic.ts";
 import { memory } from "../tensor/memory.ts";
-import { matmul } from "../tensor/products.ts";
 import { random } from "../tensor/random.ts";
 import type { Sequences } from "../tensor/sequences.ts";
-import { tensor } from "../tensor/tensor.ts";
 import { type TokenInLayer, type TokenLook, tokensOf } from "./look.ts";
+import { outputSums, speaksForWords } from "./promoted.ts";
 import { mutualInformation } from "./specialisation.ts";
 
 /** One mixture over all tokens. */
@@ -107,9 +105,10 @@ export async function inspectRouting(
   const pass = { training: false, step, random: random(0), backend };
   const output = await model.forward({ tokenId_T: tokenId, sequences }, pass);
   const byLayer = await Promise.all(output.layers.map((layer) => tokensOf(layer, tokenId.length)));
-  const layers = await Promise.all(
-    output.layers.map((layer, at) => inspectLayer(layer, byLayer[at], model, backend)),
-  );
+  const layers: LayerInspection[] = [];
+  for (const [at, layer] of output.layers.entries()) {
+    layers.push(await inspectLayer(layer, byLayer[at], model, backend));
+  }
   const flows = layers.slice(1).map((to, at): ExpertFlow => {
     const from = layers[at];
     const counts = table(from.E, to.E);
@@ -191,43 +190,18 @@ async function inspectLayer(
     tokens: counts,
     margins: margins.length === 0 ? null : margins,
     together,
-    promoted: await promotedBy(layer, first, counts, model, backend),
+    promoted: await promotedBy(layer, first, model, backend),
   };
 }
 
-const PROMOTED = 8;
-
-/** Rows of the vocabulary that experts' mean outputs score highest, above the mean output of all tokens. */
 async function promotedBy(
-  { y_TD, residual_TD, E }: LayerOutput,
+  layer: LayerOutput,
   first: readonly (number | null)[],
-  counts: readonly number[],
-  { spec, params }: Model,
+  model: Model,
   backend: Backend,
 ): Promise<number[][] | null> {
-  const { D } = spec;
-  if (spec.target.kind !== "tokens" || !params.embedding) return null;
-  const added = await (residual_TD ? subtract(y_TD, residual_TD) : y_TD).read();
-  const gain = params.norm ? await params.norm.read() : null;
-  const sum_ED = table(E, D);
-  const mean_D = new Array<number>(D).fill(0);
-  first.forEach((expert, t) => {
-    for (let d = 0; d < D; d++) {
-      const value = added[t * D + d];
-      mean_D[d] += value / first.length;
-      if (expert !== null) sum_ED[expert][d] += value / counts[expert];
-    }
-  });
-  const above = Float32Array.from(
-    { length: E * D },
-    (_, at) => (sum_ED[Math.floor(at / D)][at % D] - mean_D[at % D]) * (gain?.[at % D] ?? 1),
-  );
-  const score_EV = matmul(tensor(backend, above, [E, D]), params.embedding, { transposeB: true });
-  const [, V] = score_EV.shape;
-  const scores = await score_EV.read();
-  return counts.map((count, expert) =>
-    count === 0 ? [] : Array.from({ length: V }, (_, row) => row)
-      .sort((a, b) => scores[expert * V + b] - scores[expert * V + a] || a - b)
-      .slice(0, PROMOTED)
-  );
+  if (!speaksForWords(model)) return null;
+  const sums = outputSums(layer.E, model.spec.D);
+  await sums.add(layer, first.map((expert) => expert ?? -1));
+  return await sums.promoted(model, backend);
 }

@@ -8,6 +8,7 @@ import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
 import { findTask } from "../tasks/registry.ts";
 import { refuseLeak, seesLaterTokens } from "./causality.ts";
 import { watchChoices } from "./choices.ts";
+import { speaksForWords } from "./promoted.ts";
 import { configDigest, flatten, type RunConfig } from "./config.ts";
 import { evaluateAsInTraining, evaluateInDetail } from "./evaluate.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -193,7 +194,8 @@ const ROUNDING = 1e-7;
 export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
   const { config, run, data, backend, model, state, plan } = parts;
   const { steps } = config.train;
-  const choices = watchChoices();
+  const withOutputs = speaksForWords(model);
+  const choices = watchChoices({ withOutputs });
   const found = await evaluateInDetail(model, { backend, data, plan, step: steps, watch: choices.add });
   const { loss, perplexity, tokens, layers, specialisation, residualShare, answers } = found;
   const gradient = state.leastRouterGradient();
@@ -244,7 +246,9 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
       }),
       causal: { tested, holds: !leaks },
       specialisation,
-      choices: choices.end(),
+      choices: await choices.end(
+        withOutputs ? { model, backend, nameOf: (row) => data.nameOf(row) } : undefined,
+      ),
     },
   ];
 }
