@@ -3,6 +3,7 @@
 import * as kernels from "../kernels/mod.ts";
 import type { GatedParams } from "../kernels/parts/gated.ts";
 import { binary, sumTo } from "./broadcast.ts";
+import { normalCurve } from "./normal_curve.ts";
 import { apply, differentiable, type Tensor } from "./tensor.ts";
 import { together } from "./together.ts";
 
@@ -231,7 +232,7 @@ export function softplus(x: Tensor): Tensor {
 }
 
 /**
- * Phi(x), the standard normal distribution function, taken from the derivative of gelu, Phi(x) + x phi(x).
+ * Phi(x), the standard normal distribution function.
  * @example
  * ```ts
  * import { cpu, normalCdf, tensor } from "@switchyard/moe";
@@ -243,19 +244,8 @@ export function softplus(x: Tensor): Tensor {
  * ```
  */
 export function normalCdf(x: Tensor): Tensor {
-  const density = affine(
-    apply(kernels.unary, [affine(apply(kernels.unary, [x], { op: "square" })[0], -0.5, 0)], { op: "exp" })[0],
-    1 / Math.sqrt(2 * Math.PI),
-    0,
-  );
-  const ones = affine(density, 0, 1);
-  const [slope] = apply(kernels.unaryGradient, [x, ones], { op: "gelu" });
-  const [product] = apply(kernels.binary, [x, density], { op: "multiply" });
-  // At infinity x times 0 is not 0.
-  const [bell] = apply(kernels.where, [density, product, density], {});
-  return differentiable(binary("subtract", slope, bell), [
-    [x, (gradient) => binary("multiply", gradient, density)],
-  ]);
+  const { distribution, density } = normalCurve(x);
+  return differentiable(distribution, [[x, (gradient) => binary("multiply", gradient, density)]]);
 }
 
 /**

@@ -1,18 +1,8 @@
 // Noisy top-k gating, shared by the flat and the hierarchical router: noise, the k largest, softmax over those, and the
 // smooth probability of being among them. Noise is drawn on the host, so that every backend sees the same bits.
 import * as z from "zod";
-import {
-  add,
-  affine,
-  divide,
-  exp,
-  multiply,
-  negate,
-  normalCdf,
-  softplus,
-  square,
-  subtract,
-} from "../../tensor/arithmetic.ts";
+import { add, affine, divide, multiply, negate, softplus, subtract } from "../../tensor/arithmetic.ts";
+import { normalCurve } from "../../tensor/normal_curve.ts";
 import { constant, type Init } from "../../tensor/init.ts";
 import { matmul } from "../../tensor/products.ts";
 import type { Random } from "../../tensor/random.ts";
@@ -107,7 +97,11 @@ export function noisyScores(
     case "softplus":
       return {
         clean_TE,
-        deviation: affine(softplus(cut(matmul(x_TD, params.noise!))), 1, options.noiseFloor),
+        deviation: affine(
+          softplus(cut(matmul(x_TD, params.noise!))),
+          1,
+          Math.max(options.noiseFloor, LEAST_DEVIATION),
+        ),
       };
     case "fixed":
       return { clean_TE, deviation: tensor(x_TD.backend, [1 / E], [1]) };
@@ -148,7 +142,7 @@ export function noisyTopK(
   return { index_TK, weight_TK, gate_TE, selected_TE: selectionProbability(margin_TE, deviation) };
 }
 
-/** Added to a deviation, so that none is 0; what is divided by it stays within the range of f32. */
+/** What deviations are at least: what is divided by one stays within the range of f32. */
 const LEAST_DEVIATION = 1e-30;
 
 /**
@@ -156,21 +150,16 @@ const LEAST_DEVIATION = 1e-30;
  * quotient would give 0 times infinity.
  */
 function selectionProbability(margin_TE: Tensor, deviation: Tensor): Tensor {
-  const margin = stopGradient(margin_TE);
   const own = stopGradient(deviation);
-  const share_TE = divide(margin, affine(own, 1, LEAST_DEVIATION));
-  const probability_TE = normalCdf(share_TE);
-  const density_TE = affine(exp(affine(square(share_TE), -0.5, 0)), 1 / Math.sqrt(2 * Math.PI), 0);
-  // Where the density is 0, so are all slopes.
-  const near_TE = apply(kernels.where, [density_TE, share_TE, density_TE], {})[0];
-  const slope_TE = divide(density_TE, affine(own, 1, LEAST_DEVIATION));
-  const ofMargin = [margin_TE, (gradient: Tensor) => multiply(gradient, slope_TE)] as const;
+  const { distribution, density, moment } = normalCurve(divide(stopGradient(margin_TE), own));
+  // Both slopes are 0 where the density is.
+  const ofMargin = [margin_TE, (gradient: Tensor) => multiply(gradient, divide(density, own))] as const;
   const ofDeviation = [
     deviation,
-    (gradient: Tensor) => negate(multiply(gradient, multiply(slope_TE, near_TE))),
+    (gradient: Tensor) => negate(multiply(gradient, divide(moment, own))),
   ] as const;
   const varies = deviation.shape.length === margin_TE.shape.length;
-  return differentiable(probability_TE, varies ? [ofMargin, ofDeviation] : [ofMargin]);
+  return differentiable(distribution, varies ? [ofMargin, ofDeviation] : [ofMargin]);
 }
 
 /** Standard normal noise for each score, from the stream "noise". */
