@@ -13,6 +13,7 @@ import { random } from "../tensor/random.ts";
 import { sequencesOf } from "../tensor/sequences.ts";
 import { memory } from "../tensor/memory.ts";
 import { configOf } from "../training/config.ts";
+import { pruneExperts } from "../training/fewer_experts.ts";
 import { loadModel } from "../training/load_model.ts";
 import { packedTensorsOf } from "../training/packed_experts.ts";
 import { besideWeights } from "../training/saved_model.ts";
@@ -93,6 +94,18 @@ for (const weights of ["int4", "mxfp4", "fp8", "bf16"] as const) {
         .read();
     };
     assertEquals(await scores(loaded.model), await scores(model));
+    const kept = `the file of mine keeps its experts in ${weights}, from which nothing is trained or changed`;
+    const from = configOf({ "task.name": "recall", ...recall.defaults, "train.from": path });
+    await assertRejects(
+      () => createTrainer(from, { backend, data }),
+      RangeError,
+      `Cannot start from ${path}: ${kept}`,
+    );
+    await assertRejects(
+      () => pruneExperts(loaded, 2, "load", { backend, data, batches: 1 }),
+      RangeError,
+      `Cannot prune experts of mine: ${kept}`,
+    );
     loaded.close();
     assertEquals(backend.statistics().usedBytes, before);
     await assertRejects(

@@ -14,7 +14,7 @@ import { random } from "../tensor/random.ts";
 import { parseConfig, type RunConfig } from "./config.ts";
 import { type ConvertedModel, convertedModel } from "./converted_model.ts";
 import { batchOf } from "./evaluate.ts";
-import type { LoadedModel } from "./load_model.ts";
+import { type LoadedModel, refusePacked } from "./load_model.ts";
 
 /** What experts are chosen on. */
 export interface Calibration {
@@ -137,10 +137,12 @@ function rowsOf(aligned: NonNullable<FewerExperts["aligned"]>, E: number): numbe
 
 /** A count for each mixture. */
 function countsFor(
-  { model, config, run }: LoadedModel,
+  loaded: LoadedModel,
   given: number | readonly number[],
   what: string,
 ): number[] {
+  refusePacked(loaded, `${what} experts of ${loaded.run}`);
+  const { model, config, run } = loaded;
   if (config.control !== null) {
     throw new RangeError(`Cannot ${what} experts of ${run}: it is of the control "${config.control}"`);
   }

@@ -16,6 +16,7 @@ import type { ExpertCacheStatistics } from "./expert_cache.ts";
 import { isOfExperts, leaveOnDisk } from "./experts_on_disk.ts";
 import { look, type TokenLook } from "./look.ts";
 import { assignParameters, restoreStates, routerStates } from "./model_weights.ts";
+import type { WeightFormat } from "../tensor/quantised.ts";
 import { mayBePacked, readPacked } from "./packed_experts.ts";
 import { MODEL_ENDING } from "./run_store.ts";
 import { dataOf, isOfTask, type ModelOrigin } from "./saved_model.ts";
@@ -29,6 +30,8 @@ export interface LoadedModel extends ModelOrigin, Disposable {
   readonly config: RunConfig;
   /** How text becomes tokens; null for a task that is not of text. */
   readonly vocabulary: Vocabulary | null;
+  /** What experts' matrices are kept as where the file holds them in fewer bits; null = f32, which alone can be trained. */
+  readonly packedAs: WeightFormat | null;
   /** What experts that were left on disk have cost so far; null where all are in memory. */
   expertCache(): ExpertCacheStatistics | null;
   /** Experts, weights, probabilities and drops of a sequence's tokens, as in evaluation. */
@@ -121,11 +124,25 @@ export async function loadModel(
     model,
     config,
     vocabulary: data.vocabulary ?? null,
+    packedAs: packed.format(),
     expertCache: () => onDisk?.statistics() ?? null,
     look: (tokenId) => look(model, fork(backend), tokenId, sequencesOf([tokenId.length]), origin.step),
     close,
     [Symbol.dispose]: close,
   };
+}
+
+/**
+ * Refuses a model whose matrices no longer have their values in f32.
+ * @param what What is being done with the model, for the error.
+ * @throws {RangeError} when experts' matrices are kept in fewer bits.
+ */
+export function refusePacked({ run, packedAs }: LoadedModel, what: string): void {
+  if (packedAs === null) return;
+  throw new RangeError(
+    `Cannot ${what}: the file of ${run} keeps its experts in ${packedAs}, from which nothing is trained or changed; take ` +
+      "the file that the run kept (--save)",
+  );
 }
 
 /**

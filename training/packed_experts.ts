@@ -64,6 +64,8 @@ export interface PackedFile {
   init(init: Init): Init;
   /** Names of tensors that were taken. */
   readonly taken: ReadonlySet<string>;
+  /** The format of what was taken; null where nothing was. */
+  format(): WeightFormat | null;
 }
 
 /** Reads what may be codes or scales; a model is made with them through `init`. */
@@ -73,8 +75,10 @@ export async function readPacked(file: Safetensors, refuse: (why: string) => nev
     if (mayBePacked(file, name)) bytes.set(name, await file.bytes(name));
   }
   const taken = new Set<string>();
+  let takenAs: WeightFormat | null = null;
   return {
     taken,
+    format: () => takenAs,
     init: (init) =>
       asking(init, (path, shape, format) => {
         const parts = packedTensors(path, format, shape);
@@ -90,6 +94,7 @@ export async function readPacked(file: Safetensors, refuse: (why: string) => nev
             );
           }
           taken.add(name);
+          takenAs = format;
           return bytes.get(name)!;
         });
         const words = wordsOfBytes(format, shape, found);

@@ -7,7 +7,7 @@ import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { sequencesOf } from "../tensor/sequences.ts";
 import type { RunConfig } from "./config.ts";
-import { type LoadedModel, loadModel } from "./load_model.ts";
+import { type LoadedModel, loadModel, refusePacked } from "./load_model.ts";
 
 /** A run that is about to start. */
 export interface Start {
@@ -26,6 +26,7 @@ export async function startModel(model: Model, start: Start): Promise<void> {
   const { config: { train, seed }, data, backend, examplesAt } = start;
   if (train.from === null) return;
   using source = await loadModel(train.from, { backend });
+  refusePacked(source, `start from ${train.from}`);
   refuseOtherWords(source, data, `start from ${source.run}`);
   const upcycled = await startFrom(model, source.model, {
     conversion: train.conversion,
