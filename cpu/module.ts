@@ -39,14 +39,18 @@ export function hasRelaxedSimd(): boolean {
   return WebAssembly.validate(RELAXED_PROBE);
 }
 
+/** The byte of a module by which it imports memory that is shared and has a maximum (WebAssembly threads, limits). */
+export const SHARED_LIMITS = 3;
+
 /** Loads a variant; `shared` and `relaxed` default to what the engine offers. */
 export async function loadModule(
   options: { shared?: boolean; relaxed?: boolean } = {},
 ): Promise<ModuleChoice> {
   const opened = openMemory(options.shared);
   const fusedMultiplyAdd = options.relaxed ?? hasRelaxedSimd();
-  const name = `${fusedMultiplyAdd ? "relaxed" : "plain"}${opened.shared ? "Shared" : "Single"}`;
-  const bytes = await unpack((await modules[name]()).default);
+  const { default: packed, limitsAt } = await modules[fusedMultiplyAdd ? "relaxed" : "plain"]();
+  const bytes = await unpack(packed);
+  if (opened.shared) bytes[limitsAt] = SHARED_LIMITS;
   return { ...opened, module: await WebAssembly.compile(bytes), fusedMultiplyAdd };
 }
 

@@ -7,7 +7,7 @@ import { experts } from "../experts/registry.ts";
 import { sizes } from "../models/sizes.ts";
 import { routers } from "../routers/registry.ts";
 import { tasks } from "../tasks/registry.ts";
-import { compile, programNames, variants } from "../tools/build_wasm.ts";
+import { compile, limitsPlace, programNames, variants } from "../tools/build_wasm.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -257,13 +257,12 @@ Deno.test("no text names a place on somebody's machine or a registry's host", ()
 Deno.test("the WebAssembly modules are what their sources compile to", async () => {
   assertEquals(programs, programNames(root).map((program) => program.split(" ")[0]));
   for (const variant of variants) {
-    const packed = Uint8Array.from(
-      atob((await modules[variant]()).default),
-      (letter) => letter.charCodeAt(0),
-    );
-    const fresh = await compile(root, variant);
+    const { default: text, limitsAt } = await modules[variant]();
+    const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const fresh = await compile(root, variant, false);
     const held = gunzipSync(packed);
     const same = held.length === fresh.length && held.every((byte, at) => byte === fresh[at]);
     assert(same, `cpu/wasm/ (${variant}) is stale: run deno task build:wasm`);
+    assertEquals(limitsAt, limitsPlace(fresh, await compile(root, variant, true)));
   }
 });

@@ -1,12 +1,14 @@
 // Compiles every kernels/*/cpu.as.ts into WebAssembly modules and embeds them in files of cpu/wasm/, so that no consumer
-// needs file or network permission, and each loads the one module that its engine runs. Four modules: with relaxed multiply-add or plain SIMD, on shared memory or not.
+// needs file or network permission, and each loads the one module that its engine runs: with relaxed multiply-add, or with
+// plain SIMD. Either runs on shared memory or not; one byte, the kind of memory it imports, is all that differs.
 import asc from "assemblyscript/asc";
 import { gzipSync } from "node:zlib";
+import { SHARED_LIMITS } from "../cpu/module.ts";
 import { type CommandLine, runTask } from "../cli/options.ts";
 
 const HEADER = "// Written by `deno task build:wasm` from kernels/*/cpu.as.ts. Do not edit.\n";
 
-export const variants = ["relaxedShared", "plainShared", "relaxedSingle", "plainSingle"] as const;
+export const variants = ["relaxed", "plain"] as const;
 export type Variant = typeof variants[number];
 
 /** Names of exported programs, in the order of their numbers. */
@@ -37,17 +39,18 @@ function dispatchSource(programs: readonly string[]): string {
   switch (kernel) {\n${cases.join("\n")}\n    default: unreachable();\n  }\n}\n`;
 }
 
-/** Compiles one variant and returns the module's bytes. */
-export async function compile(root: URL, variant: Variant): Promise<Uint8Array> {
+/** Compiles one variant and returns the module's bytes; `shared` is about the memory that it imports. */
+export async function compile(root: URL, variant: Variant, shared: boolean): Promise<Uint8Array> {
   const virtual: Record<string, string> = {
     "cpu/entry.as.ts": `export { attach, run, work, quit } from "./fork_join.as";\n` +
       `export function heapBase(): usize { return __heap_base; }\n`,
     "cpu/dispatch.as.ts": dispatchSource(programNames(root)),
   };
-  const features = variant.startsWith("relaxed") ? "simd,relaxed-simd,threads" : "simd,threads";
-  const memory = variant.endsWith("Shared")
-    ? ["--sharedMemory", "--initialMemory", "64", "--maximumMemory", "65536"]
-    : ["--initialMemory", "64", "--maximumMemory", "65536"];
+  const features = variant === "relaxed" ? "simd,relaxed-simd,threads" : "simd,threads";
+  const memory = [
+    ...(shared ? ["--sharedMemory"] : []),
+    ...["--initialMemory", "64", "--maximumMemory", "65536"],
+  ];
   let binary: Uint8Array | undefined;
   let messages = "";
   const { error } = await asc.main(
@@ -72,6 +75,21 @@ export async function compile(root: URL, variant: Variant): Promise<Uint8Array> 
   return binary;
 }
 
+/**
+ * Where a module on memory that is not shared says so.
+ * @throws {Error} when anything else differs from the module on shared memory.
+ */
+export function limitsPlace(single: Uint8Array, shared: Uint8Array): number {
+  const at = single.findIndex((byte, place) => byte !== shared[place]);
+  const rest = (bytes: Uint8Array) => bytes.subarray(at + 1).join();
+  if (single.length !== shared.length || shared[at] !== SHARED_LIMITS || rest(single) !== rest(shared)) {
+    throw new Error(
+      "Cannot keep one module for both kinds of memory: they differ in more than the memory they import",
+    );
+  }
+  return at;
+}
+
 function readText(url: URL): string | null {
   try {
     return Deno.readTextFileSync(url);
@@ -92,15 +110,21 @@ async function main(): Promise<void> {
   const names = programNames(root).map((program) => program.split(" ")[0]);
   let text = `${HEADER}\n/** Programs of the modules; a program's number is its place here. */\n`;
   text += `export const programs: readonly string[] = ${JSON.stringify(names)};\n`;
-  text += "\n/** Loads a module, gzipped, as base64. */\n";
-  text += "export const modules: Readonly<Record<string, () => Promise<{ readonly default: string }>>> = {\n";
+  text +=
+    "\n/** A module, gzipped, as base64; and which of its bytes says that its memory is not shared. */\n";
+  text += "export interface PackedModule {\n  readonly default: string;\n  readonly limitsAt: number;\n}\n";
+  text += "\n/** Loads a module. */\n";
+  text += "export const modules: Readonly<Record<string, () => Promise<PackedModule>>> = {\n";
   for (const variant of variants) {
-    const binary = await compile(root, variant);
+    const binary = await compile(root, variant, false);
     console.log(`${variant}: ${binary.length} bytes`);
-    const file = `wasm/${variant.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`)}.ts`;
+    const limitsAt = limitsPlace(binary, await compile(root, variant, true));
     const packed = base64(gzipSync(binary, { level: 9 }));
-    Deno.writeTextFileSync(new URL(`cpu/${file}`, root), `${HEADER}export default "${packed}";\n`);
-    text += `  ${variant}: () => import("./${file}"),\n`;
+    Deno.writeTextFileSync(
+      new URL(`cpu/wasm/${variant}.ts`, root),
+      `${HEADER}export const limitsAt = ${limitsAt};\nexport default "${packed}";\n`,
+    );
+    text += `  ${variant}: () => import("./wasm/${variant}.ts"),\n`;
   }
   Deno.writeTextFileSync(new URL("cpu/wasm.ts", root), text + "};\n");
 }

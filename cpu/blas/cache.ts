@@ -23,7 +23,7 @@ export async function cachePath(processor: Processor): Promise<string | null> {
   const folder = userCache();
   if (folder === null) return null;
   // A gzip ends in a checksum and the length of what it holds.
-  const wasm = (await modules.relaxedShared()).default.slice(-12);
+  const wasm = (await modules.relaxed()).default.slice(-12);
   const cores = navigator.hardwareConcurrency;
   const key = JSON.stringify([SCHEMA, target, Deno.version.deno, wasm, cores, processor]);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key)));
