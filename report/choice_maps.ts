@@ -3,9 +3,9 @@
 import { heatFigure, panel } from "./chart.ts";
 import { expertHeat, partners } from "./expert_heat.ts";
 import { heatLegend } from "./heat_chart.ts";
-import { type Content, type Markup, markup, trusted } from "./markup.ts";
+import { folds } from "./folds.ts";
+import { type Content, type Markup, markup } from "./markup.ts";
 import { list } from "./numbers.ts";
-import { sample } from "./sample.ts";
 import type { Series } from "./series.ts";
 import { lift } from "./specialisation_plots.ts";
 
@@ -43,29 +43,26 @@ function mapsOf({ name, runs: [run] }: Series): ExpertMap[] {
   ]);
 }
 
-/** Routers whose heatmaps are open at once; of more, each is opened by itself. */
-const mostOpen = 3;
-
 /** Heatmaps of experts against experts, of the first seed. */
 export function choiceMaps(series: readonly Series[]): Content {
-  const all = series.map((each) => ({ each, maps: mapsOf(each) })).filter(({ maps }) => maps.length > 0);
-  if (all.length === 0) return null;
-  const open = all.length <= mostOpen;
-  const seeds = [...new Set(all.map(({ each }) => each.runs[0].header.seed))];
+  const all = new Map(
+    series.map((each) => [each, mapsOf(each)] as const).filter(([, maps]) => maps.length > 0),
+  );
+  if (all.size === 0) return null;
+  const seeds = [...new Set(Array.from(all.keys(), ({ runs }) => runs[0].header.seed))];
   return markup`<h3>Which expert with which</h3><p class="meta">${
     seeds.length === 1 ? `Seed ${seeds[0]}` : "The first finished seed of each"
   }. Together: rows are experts, columns how often another takes the same token, as a multiple of that one's share of all
 partners. From layer to layer: rows are the expert that weighs most in the one mixture, columns that in the next, as a multiple of
 what independent choices would give.</p>${heatLegend("as by chance")}${
-    all.map(({ each, maps }) => {
+    folds([...all.keys()], (each) => {
+      const maps = all.get(each)!;
       const drawn = maps.flatMap(({ name, drawn }) => drawn ? [panel(name, drawn)] : []);
       const even = maps.filter(({ drawn }) => !drawn).map(({ name }) => name);
       const said = even.length > 0
         ? markup`As by chance in every cell, and so not drawn: ${list(even)}.`
         : null;
-      return markup`<details${trusted(open ? " open" : "")}><summary>${sample(each)}${each.name}</summary>${
-        heatFigure(null, said, drawn, null)
-      }</details>`;
+      return heatFigure(null, said, drawn, null);
     })
   }`;
 }

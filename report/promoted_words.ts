@@ -1,14 +1,11 @@
 // Which words experts speak for: those that an expert's mean output raises most, of one seed, and over seeds how many of
 // them an expert of another seed speaks for too.
 import type { LayerChoices } from "../training/record.ts";
-import { type Content, type Markup, markup, table, trusted } from "./markup.ts";
-import { fixed, missing } from "./numbers.ts";
-import { sample } from "./sample.ts";
+import { folds, wordList } from "./folds.ts";
+import { type Content, type Markup, markup, table } from "./markup.ts";
+import { fixed } from "./numbers.ts";
 import type { Series } from "./series.ts";
 import { mean } from "./statistics.ts";
-
-/** Routers whose words are open at once; of more, each is opened by itself. */
-const mostOpen = 3;
 
 type WithWords = LayerChoices & { readonly promoted: readonly (readonly string[])[] };
 
@@ -70,12 +67,7 @@ function ofSeed({ name, runs: [run] }: Series): Markup {
       table(
         `${name}, layer ${layer}: words`,
         ["Expert", "Words that its output raises most"],
-        promoted.map((words, expert) => [
-          expert,
-          words.length === 0
-            ? missing
-            : words.map((word, at) => markup`${at > 0 ? ", " : ""}<span class="word">${word}</span>`),
-        ]).slice(shared),
+        promoted.map((words, expert) => [expert, wordList(words)]).slice(shared),
         "text",
       )
     }</div>`
@@ -87,7 +79,6 @@ function ofSeed({ name, runs: [run] }: Series): Markup {
 export function promotedWords(series: readonly Series[]): Content {
   const found = series.filter(({ runs: [run] }) => withWords(run.end.choices).length > 0);
   if (found.length === 0) return null;
-  const open = found.length <= mostOpen;
   const seeds = [...new Set(found.map(({ runs }) => runs[0].header.seed))];
   return markup`<h3>What experts speak for</h3><p class="meta">Words of the vocabulary whose scores the mean output of an expert
 (over the held-out tokens on which it weighs most) raises most above the mean output of its mixture, as if no layer came after
@@ -95,11 +86,5 @@ it. ${
     seeds.length === 1
       ? `Tables of words: seed ${seeds[0]}`
       : "Tables of words: the first finished seed of each"
-  }. A dash is an expert that weighs most on no token.</p>${overSeeds(found)}${
-    found.map((each) =>
-      markup`<details${trusted(open ? " open" : "")}><summary>${sample(each)}${each.name}</summary>${
-        ofSeed(each)
-      }</details>`
-    )
-  }`;
+  }. A dash is an expert that weighs most on no token.</p>${overSeeds(found)}${folds(found, ofSeed)}`;
 }

@@ -3,9 +3,9 @@ import type { Specialisation } from "../training/record.ts";
 import { figure, heatFigure, panel } from "./chart.ts";
 import { heatChart, heatLegend, isEven } from "./heat_chart.ts";
 import { intervalChart } from "./interval_chart.ts";
-import { type Markup, markup, table, trusted } from "./markup.ts";
+import { folds, wordList } from "./folds.ts";
+import { type Markup, markup, table } from "./markup.ts";
 import { fixed, list, missing, percent } from "./numbers.ts";
-import { sample } from "./sample.ts";
 import type { FinishedRun, Series } from "./series.ts";
 
 function layersOf(series: readonly Series[]): number[] {
@@ -92,9 +92,7 @@ function words({ name, runs: [run] }: Series, found: Specialisation): Markup | n
   const rows = found.words.map((words, expert) => [
     expert,
     total > 0 ? percent((taken[expert] ?? 0) / total) : missing,
-    words.length === 0
-      ? missing
-      : words.map((word, at) => markup`${at > 0 ? ", " : ""}<span class="word">${word}</span>`),
+    wordList(words),
   ]);
   return markup`<div>${
     table(
@@ -149,23 +147,13 @@ function taken(each: Series): Markup {
   }${tables.length > 0 ? markup`<div class="grid">${tables}</div>` : null}`;
 }
 
-/** Routers whose heatmaps and words are open at once; of more, each is opened by itself. */
-const mostOpen = 3;
-
 /** Heatmaps of expert by label, and example words, of the first seed. */
 export function examples(series: readonly Series[]): Markup {
   const seeds = [...new Set(series.map(({ runs }) => runs[0].header.seed))];
-  const open = series.length <= mostOpen;
   return markup`<h3>What experts took</h3><p class="meta">${
     seeds.length === 1 ? `Seed ${seeds[0]}` : "The first finished seed of each"
   }, kept tokens of held-out examples. Colour: the share of a label among an expert's tokens, as a multiple of its share among
 all tokens. A dash is an expert without tokens or words above their share. Experts that every token goes to are left out.</p>${
     heatLegend("as overall")
-  }${
-    series.map((each) =>
-      markup`<details${trusted(open ? " open" : "")}><summary>${sample(each)}${each.name}</summary>${
-        taken(each)
-      }</details>`
-    )
-  }`;
+  }${folds(series, taken)}`;
 }
