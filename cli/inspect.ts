@@ -19,7 +19,7 @@ import { elsewhere, fromWhereTheUserStands } from "./paths.ts";
 export const inspectLine: CommandLine = {
   task: "inspect",
   about:
-    "Shows how a model that `deno task experiments --save` kept routes: each token's expert, how near the choice was, what passes from layer to layer, which experts work together, and what they speak for.",
+    "Shows how a model that `deno task experiments --save` kept routes: each token's expert, how near the choice was, what passes from layer to layer, which experts work together, and which words they promote.",
   operands: "RUN",
   options: {
     text: { about: "text to route (default: held-out examples of the model's task)", value: "TEXT" },

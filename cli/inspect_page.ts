@@ -1,5 +1,5 @@
 // An inspection as a page: the text with each token's expert under it, margins, what passes from layer to layer, which
-// experts work together, and what each speaks for.
+// experts work together, and which words each promotes.
 import * as Plot from "@observablehq/plot";
 import { chart, figure, heatFigure, panel } from "../report/chart.ts";
 import { expertHeat, partners } from "../report/expert_heat.ts";
@@ -10,6 +10,7 @@ import { page, type Section } from "../report/page.ts";
 import { borderClasses } from "../report/palette.ts";
 import { lift } from "../report/specialisation_plots.ts";
 import { quantile } from "../report/statistics.ts";
+import { wordList } from "../report/word_list.ts";
 import { firstExpert, type Inspection, type LayerInspection, marginOf } from "../training/inspection.ts";
 import type { TokenInLayer } from "../training/look.ts";
 import { nearTie } from "../training/record.ts";
@@ -165,9 +166,7 @@ function promoted(layers: readonly LayerInspection[], { nameOf }: Names): Conten
         promoted.map((rows, expert) => [
           expert,
           String(tokens[expert]),
-          rows.length === 0
-            ? missing
-            : rows.map((row, at) => markup`${at > 0 ? ", " : ""}<span class="word">${nameOf(row)}</span>`),
+          wordList(rows.map((row) => nameOf(row))),
         ]).slice(shared),
         "text",
       )
@@ -177,7 +176,7 @@ function promoted(layers: readonly LayerInspection[], { nameOf }: Names): Conten
     ? markup`<p>The model's output is no vocabulary, so nothing can be said here.</p>`
     : [
       markup`<p class="meta">Rows of the vocabulary whose scores an expert's mean output raises most above the mean output of the layer.
-Layers behind it are passed over: this is what it would say if it had the last word.</p>`,
+Later layers are left out, as if this one fed the output directly.</p>`,
       markup`<div class="grid">${tables}</div>`,
     ];
 }
@@ -194,7 +193,7 @@ export function inspectionPage(about: About, inspection: Inspection, names: Name
     { id: "margins", title: "Margins", content: margins(layers) },
     { id: "flow", title: "From layer to layer", content: flows(inspection) },
     { id: "together", title: "Experts together", content: together(layers) },
-    { id: "promoted", title: "What experts speak for", content: promoted(layers, names) },
+    { id: "promoted", title: "Words that experts promote", content: promoted(layers, names) },
   ];
   const changes = about.changes.length === 0
     ? null

@@ -119,7 +119,7 @@ function promotedTable({ layer, shared, promoted }: LayerInspection, { nameOf }:
   if (!promoted) return null;
   return `Layer ${layer}: what the output of an expert raises most above the layer's mean\n${
     textTable(
-      ["Expert", "What it speaks for"],
+      ["Expert", "Words that it promotes"],
       promoted.map((rows, expert) => [
         String(expert),
         rows.map((row) => plain(nameOf(row))).join(" ") || missing,

@@ -11,12 +11,12 @@ export interface Failure {
   close(): void;
 }
 
-/** How long the event that says why may come after what it spoils. */
+/** How long to wait after a failed call for the event that explains it. */
 const PATIENCE_MILLISECONDS = 3000;
 
 /**
- * The same for a read that was broken off (`AbortError`), which nothing but a lost device does here: a browser tells of the
- * loss when the device has done what it was given before, and a software adapter takes its time for that.
+ * The same after a read that ends in an `AbortError`, which only a lost device causes here: a browser reports the loss once
+ * the device has finished its queued work, which takes a software adapter long.
  */
 const PATIENCE_AFTER_ABORT_MILLISECONDS = 60_000;
 

@@ -1,6 +1,5 @@
-// What a section says of one router after another, each under its name and colour, to be opened and closed.
+// One fold a router, under its name and colour: what a section says of each.
 import { type Content, type Markup, markup, trusted } from "./markup.ts";
-import { missing } from "./numbers.ts";
 import { sample } from "./sample.ts";
 import type { Series } from "./series.ts";
 
@@ -15,11 +14,4 @@ export function folds(series: readonly Series[], content: (each: Series) => Cont
       content(each)
     }</details>`
   );
-}
-
-/** Words of a vocabulary in a cell; a dash where there are none. */
-export function wordList(words: readonly string[]): Content {
-  return words.length === 0
-    ? missing
-    : words.map((word, at) => markup`${at > 0 ? ", " : ""}<span class="word">${word}</span>`);
 }

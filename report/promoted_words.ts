@@ -1,11 +1,12 @@
-// Which words experts speak for: those that an expert's mean output raises most, of one seed, and over seeds how many of
-// them an expert of another seed speaks for too.
+// Words that experts promote: those whose scores an expert's mean output raises most, in one seed, and over seeds how many
+// of them an expert of another seed promotes too.
 import type { LayerChoices } from "../training/record.ts";
-import { folds, wordList } from "./folds.ts";
+import { folds } from "./folds.ts";
 import { type Content, type Markup, markup, table } from "./markup.ts";
 import { fixed } from "./numbers.ts";
 import type { Series } from "./series.ts";
 import { mean } from "./statistics.ts";
+import { wordList } from "./word_list.ts";
 
 type WithWords = LayerChoices & { readonly promoted: readonly (readonly string[])[] };
 
@@ -21,8 +22,8 @@ function ofExperts({ promoted, shared }: WithWords): (readonly string[])[] {
 }
 
 /**
- * Share of an expert's words that the most alike expert of another seed's mixture in the same place speaks for too, mean
- * over experts: one number a pair of seeds, each seen from both sides, and a mixture.
+ * Share of an expert's words that the most similar expert of the same layer in another seed promotes too, mean over the
+ * experts of both: one number for each layer and pair of seeds.
  */
 export function sharedWords(runs: readonly (readonly LayerChoices[])[]): number[] {
   const layers = runs.map((choices) => withWords(choices));
@@ -45,20 +46,28 @@ export function sharedWords(runs: readonly (readonly LayerChoices[])[]): number[
   );
 }
 
-function overSeeds(series: readonly Series[]): Markup | null {
-  const rows = series.flatMap(({ name, runs }) => {
+function overSeeds(series: readonly Series[], random: Series | undefined): Content {
+  const rowOf = ({ name, runs }: Series) => {
     const shares = sharedWords(runs.map(({ end }) => end.choices ?? []));
-    return shares.length === 0 ? [] : [[
-      name,
-      fixed(mean(shares), 2),
-      `${fixed(Math.min(...shares), 2)} to ${fixed(Math.max(...shares), 2)}`,
-    ]];
-  });
-  return rows.length === 0 ? null : table(
-    "Of an expert's words, the share that the most alike expert of another seed speaks for too",
-    ["Router", "Mean", "Pairs of seeds and mixtures, lowest to highest"],
-    rows,
-  );
+    if (shares.length === 0) return null;
+    const [low, high] = [Math.min(...shares), Math.max(...shares)];
+    return [name, fixed(mean(shares), 2), `${fixed(low, 2)} to ${fixed(high, 2)}`];
+  };
+  const chance = random ? rowOf(random) : null;
+  const rows = [...series.map(rowOf), chance].filter((row) => row !== null);
+  if (rows.length === 0) return null;
+  return [
+    markup`<p class="meta">${
+      chance
+        ? "Under random routing experts share words by chance alone; a router's share means something only above that row."
+        : "Random routing, which would say how many words are shared by chance, was not recorded here, so these shares say little alone."
+    }</p>`,
+    table(
+      "Share of an expert's words that the most similar expert of another seed promotes too",
+      ["Router", "Mean", "Lowest to highest, by layer and pair of seeds"],
+      rows,
+    ),
+  ];
 }
 
 function ofSeed({ name, runs: [run] }: Series): Markup {
@@ -75,16 +84,19 @@ function ofSeed({ name, runs: [run] }: Series): Markup {
   return markup`<div class="grid">${tables}</div>`;
 }
 
-/** What experts speak for; null where no run recorded it, as where the output is no vocabulary. */
-export function promotedWords(series: readonly Series[]): Content {
+/**
+ * Words that experts promote; null where no run recorded any, as where the output is no vocabulary.
+ * @param random The control of random routing, if it was run.
+ */
+export function promotedWords(series: readonly Series[], random: Series | undefined): Content {
   const found = series.filter(({ runs: [run] }) => withWords(run.end.choices).length > 0);
   if (found.length === 0) return null;
   const seeds = [...new Set(found.map(({ runs }) => runs[0].header.seed))];
-  return markup`<h3>What experts speak for</h3><p class="meta">Words of the vocabulary whose scores the mean output of an expert
-(over the held-out tokens on which it weighs most) raises most above the mean output of its mixture, as if no layer came after
-it. ${
+  return markup`<h3>Words that experts promote</h3><p class="meta">Words of the vocabulary whose scores the mean output of an
+expert (over the held-out tokens on which it weighs most) raises most above the mean output of its layer, as if no layer came
+after it. ${
     seeds.length === 1
       ? `Tables of words: seed ${seeds[0]}`
       : "Tables of words: the first finished seed of each"
-  }. A dash is an expert that weighs most on no token.</p>${overSeeds(found)}${folds(found, ofSeed)}`;
+  }. A dash is an expert that weighs most on no token.</p>${overSeeds(found, random)}${folds(found, ofSeed)}`;
 }

@@ -16,12 +16,12 @@ import { sample } from "./sample.ts";
 import { type Content, type Markup, markup, table } from "./markup.ts";
 import { counted } from "./numbers.ts";
 import { page, type Section } from "./page.ts";
+import { promotedWords } from "./promoted_words.ts";
 import { scalarNames, scalars } from "./scalar_plots.ts";
 import { scoreChart } from "./score_chart.ts";
 import type { Series } from "./series.ts";
 import { signals } from "./signal_plots.ts";
 import { setup } from "./setup.ts";
-import { promotedWords } from "./promoted_words.ts";
 import { examples, information } from "./specialisation_plots.ts";
 import { type SummaryColumn, summaryColumns, type SummaryRow, summaryRows } from "./summary.ts";
 import { timePerStep } from "./time_plots.ts";
@@ -122,7 +122,7 @@ function results(judging: Judging, tasks: number): Section[] {
       title: "Specialisation",
       content: [
         shown(specialised, (some) => [information(some), examples(some)]),
-        promotedWords(routers),
+        promotedWords(routers, series.find(({ control }) => control === "random routing")),
       ],
     },
     ...(hasEnd(routers) ? [{ id: "trained", title: "Trained models", content: endTable(routers) }] : []),

@@ -3,10 +3,11 @@ import type { Specialisation } from "../training/record.ts";
 import { figure, heatFigure, panel } from "./chart.ts";
 import { heatChart, heatLegend, isEven } from "./heat_chart.ts";
 import { intervalChart } from "./interval_chart.ts";
-import { folds, wordList } from "./folds.ts";
+import { folds } from "./folds.ts";
 import { type Markup, markup, table } from "./markup.ts";
 import { fixed, list, missing, percent } from "./numbers.ts";
 import type { FinishedRun, Series } from "./series.ts";
+import { wordList } from "./word_list.ts";
 
 function layersOf(series: readonly Series[]): number[] {
   const all = series.flatMap(({ runs }) =>

@@ -16,7 +16,7 @@ import { changedExperts, firstExpert, inspectRouting } from "../training/inspect
 import { mixtureStages } from "../training/record.ts";
 import { parseRecord, recordRows, recordText } from "../training/record_text.ts";
 import { createTrainer, type Trainer } from "../training/trainer.ts";
-import { recordOf, routers, runsOf } from "./made_up_runs.ts";
+import { controls, recordOf, routers, runsOf } from "./made_up_runs.ts";
 import { least, madeUpData, tinyConfig } from "./run_configs.ts";
 
 const backend = await cpu({ threads: 1 });
@@ -39,9 +39,11 @@ function trainerOf(router: string, options: Readonly<Record<string, unknown>> = 
   return createTrainer(tinyConfig(router, options, least, twoMixtures), { backend, data });
 }
 
+const nameOf = (row: number) => `word ${row}`;
+
 /** What a watch makes of some tokens, in two batches of whole sequences. */
 async function watched({ model }: Trainer) {
-  const choices = watchChoices({ withOutputs: true });
+  const choices = watchChoices({ model, backend, nameOf });
   for (const [from, to] of [[0, 1], [1, 3]]) {
     using _scope = memory(backend);
     const ids = tokenId.subarray(from * T / 3, to * T / 3);
@@ -63,8 +65,7 @@ for (
     for (let step = 0; step < 4; step++) await trainer.step();
     const choices = await watched(trainer);
     const { tokens, layers, flows } = await inspectRouting(trainer.model, backend, given);
-    const nameOf = (row: number) => `word ${row}`;
-    const ended = await choices.end({ model: trainer.model, backend, nameOf });
+    const ended = await choices.end();
     assertEquals(ended.length, 2);
     for (const [at, found] of ended.entries()) {
       const { layer, shared, margins, together, promoted } = layers[at];
@@ -140,7 +141,7 @@ Deno.test("recording choices takes less time than the mixtures they are of", asy
   const [mixtures, recording] = [[], []] as [number[], number[]];
   for (let round = 0; round < 5; round++) {
     takePassSeconds(backend);
-    const choices = watchChoices({ withOutputs: true });
+    const choices = watchChoices({ model, backend, nameOf: data.nameOf });
     let seconds = 0;
     const timed = async (body: () => unknown) => {
       const start = performance.now();
@@ -150,7 +151,7 @@ Deno.test("recording choices takes less time than the mixtures they are of", asy
     await evaluate(model, { ...setting, watch: (output) => timed(() => choices.add(output)) });
     await timed(async () => {
       choices.point(choices.first());
-      await choices.end({ model, backend, nameOf: data.nameOf });
+      await choices.end();
     });
     const { forward } = takePassSeconds(backend);
     mixtures.push(mixtureStages.reduce((sum, stage) => sum + (forward[stage] ?? 0), 0));
@@ -184,11 +185,20 @@ Deno.test("words are shared with the most alike expert of another seed, whatever
     promoted,
   }];
   assertEquals(sharedWords([of(["a", "b"], ["c", "d"]), of(["d", "c"], ["a", "b"])]), [1]);
-  // Half of each side's words, but for one expert whose words nobody shares.
+  // Two experts share half of their words; the third shares none.
   assertEquals(sharedWords([of(["a", "b"], []), of(["a", "c"], ["d", "e"])]), [(0.5 + 0.5 + 0) / 3]);
   assertEquals(sharedWords([of(["a"]), of(["b"]), of(["a"])]), [0, 1, 0]);
   assertEquals(sharedWords([of(["a"])]), []);
   assertEquals(sharedWords([of([]), of([])]), []);
+});
+
+Deno.test("shares of promoted words stand beside random routing's, or the page says that it lacks them", () => {
+  const page = (...more: typeof controls) =>
+    renderReport(experiment, runsOf(2, [routers.gshard, ...more]).runs, []);
+  const row = /<th scope="row">random routing<\/th><td>0\.\d\d<\/td><td>0\.\d\d to 0\.\d\d</;
+  const [alone, beside] = [page(), page(...controls)];
+  assert(beside.includes("share words by chance alone") && row.test(beside), "the control's row is missing");
+  assert(alone.includes("was not recorded here") && !row.test(alone));
 });
 
 const experiment = { name: "compare", about: "Old?", command: "deno task experiments", date: "2026-11-29" };
@@ -207,9 +217,11 @@ Deno.test("records of schema 2 are read as of today, without choices, and make a
   const now = renderReport(experiment, runsOf(1, [routers.gshard]).runs, []);
   const then = renderReport(experiment, [read], []);
   assert(
-    now.includes('id="choices"') && now.includes("Layer 1 to 3") && now.includes("What experts speak for"),
+    now.includes('id="choices"') && now.includes("Layer 1 to 3") &&
+      now.includes("Words that experts promote"),
   );
   assert(
-    !then.includes('id="choices"') && !then.includes("What experts speak for") && !/undefined|NaN/.test(then),
+    !then.includes('id="choices"') && !then.includes("Words that experts promote") &&
+      !/undefined|NaN/.test(then),
   );
 });

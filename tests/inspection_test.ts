@@ -107,7 +107,7 @@ async function scoresOf(model: Model, at: number, first: readonly (number | null
   });
 }
 
-Deno.test("what an expert speaks for scores highest by its mean output above the layer's", async () => {
+Deno.test("the words that an expert promotes score highest by its mean output above the layer's", async () => {
   using found = await inspected("switch");
   const { trainer: { model }, inspection: { layers, tokens } } = found;
   for (const [at, { promoted }] of layers.entries()) {
@@ -200,7 +200,7 @@ Deno.test("text and page show every layer, and names cannot break them", async (
     "Margins",
     "From layer to layer",
     "Experts together",
-    "What experts speak for",
+    "Words that experts promote",
   ]);
   assert(!/NaN|undefined|<w\d/.test(html), "a name is no text, or a value does not exist");
 });

@@ -94,7 +94,7 @@ for (const weights of ["int4", "mxfp4", "fp8", "bf16"] as const) {
         .read();
     };
     assertEquals(await scores(loaded.model), await scores(model));
-    const kept = `the file of mine keeps its experts in ${weights}, from which nothing is trained or changed`;
+    const kept = `the file of mine keeps its experts in ${weights}, which cannot be trained or changed`;
     const from = configOf({ "task.name": "recall", ...recall.defaults, "train.from": path });
     await assertRejects(
       () => createTrainer(from, { backend, data }),

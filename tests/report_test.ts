@@ -484,7 +484,7 @@ Deno.test("eighteen routers get small charts, flat ones a sentence, and no heatm
   assert(small.includes("Experts per token over steps: router-0"), "a line that moves was not drawn");
   assert(/Flat, and so not drawn: 1\.00 in router-1, router-3,/.test(html), "flat lines are not named");
   // Of 18 routers, each one's heatmaps and words stay closed until they are asked for: experts with experts, what experts
-  // took, and what they speak for.
+  // took, and which words they promote.
   assertEquals(select(html, "#choices ~ details").length, 18);
   assertEquals(select(html, "#specialisation ~ details").length, 2 * 18);
   assertEquals(select(html, "details").length, 3 * 18);

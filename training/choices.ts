@@ -25,8 +25,8 @@ export interface ChoiceWatch {
   first(): FirstExperts;
   /** What a point of training keeps; `before` is that of the point before, and may lack layers. */
   point(before: FirstExperts): PointChoices[];
-  /** What the end of a run keeps; with `words`, what experts speak for too. */
-  end(words?: Words): Promise<LayerChoices[]>;
+  /** What the end of a run keeps. */
+  end(): Promise<LayerChoices[]>;
 }
 
 /** A model whose output is words, and what they are called. */
@@ -50,12 +50,12 @@ interface LayerCounts {
   readonly outputs: OutputSums | null;
 }
 
-/** Starts counting; what experts speak for needs their outputs too (`withOutputs`). */
-export function watchChoices({ withOutputs = false } = {}): ChoiceWatch {
+/** Starts counting; with `words`, of a model whose output is words, the end says which words each expert promotes. */
+export function watchChoices(words?: Words): ChoiceWatch {
   const counts = new Map<number, LayerCounts>();
   const of = ({ layer, E, y_TD }: LayerOutput): LayerCounts => {
     const found = counts.get(layer) ??
-      countsOf(layer, E, withOutputs ? outputSums(E, y_TD.shape[1]) : null);
+      countsOf(layer, E, words ? outputSums(E, y_TD.shape[1]) : null);
     counts.set(layer, found);
     return found;
   };
@@ -65,7 +65,7 @@ export function watchChoices({ withOutputs = false } = {}): ChoiceWatch {
     },
     first: () => new Map([...counts].map(([layer, { first }]) => [layer, joined(Int32Array, first)])),
     point: (before) => [...counts.values()].map((each) => pointOf(each, before.get(each.layer))),
-    end: async (words) => {
+    end: async () => {
       const all = [...counts.values()];
       const promoted: (string[][] | null)[] = [];
       for (const { outputs } of all) promoted.push(words && outputs ? await named(outputs, words) : null);

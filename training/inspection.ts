@@ -1,12 +1,12 @@
 // A closer look at how a trained model routes some tokens: where each went and how nearly elsewhere, what passes from one
-// mixture to the next, which experts work together, and which words an expert's output speaks for.
+// mixture to the next, which experts work together, and which words an expert promotes.
 import type { Backend } from "../kernels/kernel.ts";
 import type { LayerOutput, Model } from "../models/model.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import type { Sequences } from "../tensor/sequences.ts";
 import { type TokenInLayer, type TokenLook, tokensOf } from "./look.ts";
-import { outputSums, speaksForWords } from "./promoted.ts";
+import { outputSums, promotesWords } from "./promoted.ts";
 import { mutualInformation } from "./specialisation.ts";
 
 /** One mixture over all tokens. */
@@ -200,7 +200,7 @@ async function promotedBy(
   model: Model,
   backend: Backend,
 ): Promise<number[][] | null> {
-  if (!speaksForWords(model)) return null;
+  if (!promotesWords(model)) return null;
   const sums = outputSums(layer.E, model.spec.D);
   await sums.add(layer, first.map((expert) => expert ?? -1));
   return await sums.promoted(model, backend);

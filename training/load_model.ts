@@ -10,13 +10,13 @@ import { fork } from "../tensor/context.ts";
 import { createInit } from "../tensor/init.ts";
 import { random } from "../tensor/random.ts";
 import { sequencesOf } from "../tensor/sequences.ts";
+import type { WeightFormat } from "../tensor/quantised.ts";
 import { type Checkpoint, readTensors } from "./checkpoint.ts";
 import { parseConfig, type RunConfig } from "./config.ts";
 import type { ExpertCacheStatistics } from "./expert_cache.ts";
 import { isOfExperts, leaveOnDisk } from "./experts_on_disk.ts";
 import { look, type TokenLook } from "./look.ts";
 import { assignParameters, restoreStates, routerStates } from "./model_weights.ts";
-import type { WeightFormat } from "../tensor/quantised.ts";
 import { mayBePacked, readPacked } from "./packed_experts.ts";
 import { MODEL_ENDING } from "./run_store.ts";
 import { dataOf, isOfTask, type ModelOrigin } from "./saved_model.ts";
@@ -30,7 +30,7 @@ export interface LoadedModel extends ModelOrigin, Disposable {
   readonly config: RunConfig;
   /** How text becomes tokens; null for a task that is not of text. */
   readonly vocabulary: Vocabulary | null;
-  /** What experts' matrices are kept as where the file holds them in fewer bits; null = f32, which alone can be trained. */
+  /** Format of experts' matrices where the file keeps them in fewer bits; null = f32, the only one that can be trained. */
   readonly packedAs: WeightFormat | null;
   /** What experts that were left on disk have cost so far; null where all are in memory. */
   expertCache(): ExpertCacheStatistics | null;
@@ -114,6 +114,7 @@ export async function loadModel(
     model.free();
     throw error;
   }
+  const [packedAs = null] = packed.taken.values();
   let open = true;
   const close = () => {
     if (open) model.free();
@@ -124,7 +125,7 @@ export async function loadModel(
     model,
     config,
     vocabulary: data.vocabulary ?? null,
-    packedAs: packed.format(),
+    packedAs,
     expertCache: () => onDisk?.statistics() ?? null,
     look: (tokenId) => look(model, fork(backend), tokenId, sequencesOf([tokenId.length]), origin.step),
     close,
@@ -133,15 +134,15 @@ export async function loadModel(
 }
 
 /**
- * Refuses a model whose matrices no longer have their values in f32.
+ * Refuses a model whose experts' matrices are not in f32.
  * @param what What is being done with the model, for the error.
  * @throws {RangeError} when experts' matrices are kept in fewer bits.
  */
 export function refusePacked({ run, packedAs }: LoadedModel, what: string): void {
   if (packedAs === null) return;
   throw new RangeError(
-    `Cannot ${what}: the file of ${run} keeps its experts in ${packedAs}, from which nothing is trained or changed; take ` +
-      "the file that the run kept (--save)",
+    `Cannot ${what}: the file of ${run} keeps its experts in ${packedAs}, which cannot be trained or changed; take the ` +
+      "file that the run kept (--save)",
   );
 }
 

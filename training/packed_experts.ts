@@ -62,10 +62,8 @@ export function mayBePacked({ tensors }: Safetensors, name: string): boolean {
 export interface PackedFile {
   /** Makes a model's init bring those matrices that the file has, as codes and scales. */
   init(init: Init): Init;
-  /** Names of tensors that were taken. */
-  readonly taken: ReadonlySet<string>;
-  /** The format of what was taken; null where nothing was. */
-  format(): WeightFormat | null;
+  /** Names of the tensors that were taken, each with its format. */
+  readonly taken: ReadonlyMap<string, WeightFormat>;
 }
 
 /** Reads what may be codes or scales; a model is made with them through `init`. */
@@ -74,11 +72,9 @@ export async function readPacked(file: Safetensors, refuse: (why: string) => nev
   for (const name of file.tensors.keys()) {
     if (mayBePacked(file, name)) bytes.set(name, await file.bytes(name));
   }
-  const taken = new Set<string>();
-  let takenAs: WeightFormat | null = null;
+  const taken = new Map<string, WeightFormat>();
   return {
     taken,
-    format: () => takenAs,
     init: (init) =>
       asking(init, (path, shape, format) => {
         const parts = packedTensors(path, format, shape);
@@ -93,8 +89,7 @@ export async function readPacked(file: Safetensors, refuse: (why: string) => nev
                 `${dtype} [${wanted.join(", ")}]`,
             );
           }
-          taken.add(name);
-          takenAs = format;
+          taken.set(name, format);
           return bytes.get(name)!;
         });
         const words = wordsOfBytes(format, shape, found);

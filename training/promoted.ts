@@ -1,4 +1,4 @@
-// Which words an expert speaks for: rows of the vocabulary whose scores its mean output raises most above the mean output
+// Which words an expert promotes: rows of the vocabulary whose scores its mean output raises most above the mean output
 // of all tokens of its mixture, through the model's last norm and its embedding, as if no layer came after it (the logit
 // lens). Sums over tokens are taken on the host, batch by batch.
 import type { Backend } from "../kernels/kernel.ts";
@@ -8,7 +8,7 @@ import { memory } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";
 import { tensor } from "../tensor/tensor.ts";
 
-/** Most rows an expert has. */
+/** Most rows listed for an expert. */
 const PROMOTED = 8;
 
 /** What a mixture adds to what it reads, summed by the expert that weighs most on a token. */
@@ -19,8 +19,8 @@ export interface OutputSums {
   promoted(model: Model, backend: Backend): Promise<number[][]>;
 }
 
-/** Whether a model's output is the vocabulary of its input, so that an expert speaks for words. */
-export function speaksForWords({ spec, params }: Model): boolean {
+/** Whether a model's output is the vocabulary of its input, so that experts promote words. */
+export function promotesWords({ spec, params }: Model): boolean {
   return spec.target.kind === "tokens" && params.embedding !== undefined;
 }
 

@@ -8,10 +8,10 @@ import type { EvaluationExamples, TaskData } from "../tasks/task.ts";
 import { findTask } from "../tasks/registry.ts";
 import { refuseLeak, seesLaterTokens } from "./causality.ts";
 import { watchChoices } from "./choices.ts";
-import { speaksForWords } from "./promoted.ts";
 import { configDigest, flatten, type RunConfig } from "./config.ts";
 import { evaluateAsInTraining, evaluateInDetail } from "./evaluate.ts";
 import { fingerprint } from "./fingerprint.ts";
+import { promotesWords } from "./promoted.ts";
 import type { EndRow, EvaluationRow, RunFlop, RunHeader } from "./record.ts";
 import { specOf } from "./spec_of.ts";
 import type { ProgressState } from "./train_state.ts";
@@ -194,8 +194,9 @@ const ROUNDING = 1e-7;
 export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
   const { config, run, data, backend, model, state, plan } = parts;
   const { steps } = config.train;
-  const withOutputs = speaksForWords(model);
-  const choices = watchChoices({ withOutputs });
+  const choices = watchChoices(
+    promotesWords(model) ? { model, backend, nameOf: (row) => data.nameOf(row) } : undefined,
+  );
   const found = await evaluateInDetail(model, { backend, data, plan, step: steps, watch: choices.add });
   const { loss, perplexity, tokens, layers, specialisation, residualShare, answers } = found;
   const gradient = state.leastRouterGradient();
@@ -246,9 +247,7 @@ export async function endOf(parts: EndParts): Promise<[EvaluationRow, EndRow]> {
       }),
       causal: { tested, holds: !leaks },
       specialisation,
-      choices: await choices.end(
-        withOutputs ? { model, backend, nameOf: (row) => data.nameOf(row) } : undefined,
-      ),
+      choices: await choices.end(),
     },
   ];
 }
