@@ -74,6 +74,7 @@ export { gradients, gradientsByName } from "./tensor/gradients.ts";
 export { takeStageDispatches } from "./tensor/dispatches.ts";
 export { type Random, random } from "./tensor/random.ts";
 export * from "./tensor/init.ts";
+export * from "./tensor/activations.ts";
 export * from "./tensor/arithmetic.ts";
 export * from "./tensor/piecewise.ts";
 export * from "./tensor/power.ts";

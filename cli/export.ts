@@ -1,7 +1,7 @@
 // `deno task export`: a model that a run kept, as a file that other programs open. What was written is opened again and held
 // against the model at once: ONNX in onnxruntime-web, safetensors tensor by tensor.
 import { resolve } from "node:path";
-import { lookAt } from "../formats/files.ts";
+import { lookAt } from "../formats/file_on_disk.ts";
 import { openOnnx } from "../formats/onnx_session.ts";
 import { writeOnnx } from "../formats/onnx_write.ts";
 import type { Backend } from "../kernels/kernel.ts";

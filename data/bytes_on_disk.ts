@@ -1,6 +1,6 @@
 // Text larger than memory, as bytes: one pass counts and checks it, and training windows are read by range when they are
 // asked for. Windows, what is held out and every number are those of the same text in memory (bytes.ts).
-import { type FileOnDisk, piecesOf, readRange } from "../formats/files.ts";
+import { type FileOnDisk, piecesOf, readRange } from "../formats/file_on_disk.ts";
 import { byteNames } from "./bytes.ts";
 import type { TextFile } from "./corpora.ts";
 import type { Dataset, Tokens } from "./dataset.ts";

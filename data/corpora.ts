@@ -1,5 +1,6 @@
 // The corpora there are: a written list, so that adding one is one file and one line here. Anything else is a path.
-import { type FileOnDisk, filesUnder, isMissing, lookAt, readText } from "../formats/files.ts";
+import { type FileOnDisk, lookAt } from "../formats/file_on_disk.ts";
+import { filesUnder, isMissing, readText } from "../formats/files.ts";
 import { type BrownText, loadBrown, parseText, readBrown } from "./brown.ts";
 import { type Corpus, END, type Texts } from "./corpus.ts";
 import { wordsOfTexts } from "./plain_text.ts";

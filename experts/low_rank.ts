@@ -1,7 +1,8 @@
 // Experts that differ by matrices of low rank from one network they share: act(x (W_in + A_in B_in)) (W_out + A_out B_out).
 // The shared products run once over the rows of all experts; only the small ones are grouped.
 import * as z from "zod";
-import { add, gelu, relu, silu } from "../tensor/arithmetic.ts";
+import { gelu, relu, silu } from "../tensor/activations.ts";
+import { add } from "../tensor/arithmetic.ts";
 import { constant, normal } from "../tensor/init.ts";
 import { spending } from "../tensor/memory.ts";
 import { groupedMatmul } from "../tensor/products.ts";

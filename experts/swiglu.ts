@@ -1,7 +1,7 @@
 // Gated experts: (silu(x W_gate) * x W_in) W_out (Shazeer 2020, as in Mixtral), and the form of GPT-OSS. Interleaved, gate
 // and units are one product whose columns take turns: the layout in which GPT-OSS's weights are published.
 import * as z from "zod";
-import { gated, gatedPairs, type GatedParams } from "../tensor/arithmetic.ts";
+import { gated, gatedPairs, type GatedParams } from "../tensor/activations.ts";
 import { constant, type Init, type Params } from "../tensor/init.ts";
 import { groupedMatmul } from "../tensor/products.ts";
 import type { Tensor } from "../tensor/tensor.ts";

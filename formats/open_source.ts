@@ -1,6 +1,7 @@
 // From what a user names to bytes that are read by range.
 import { type ByteSource, inBlob, inMemory } from "./byte_source.ts";
-import { fillFrom, lookAt, pathOf } from "./files.ts";
+import { fillFrom, lookAt } from "./file_on_disk.ts";
+import { pathOf } from "./files.ts";
 import { openHttp } from "./http_source.ts";
 
 /** Where bytes are: a path, an address (file, http or https), a Blob or File, bytes in memory, or a source of your own. */

@@ -1,7 +1,7 @@
 // BASE: in training every expert gets equally many tokens, assigned so that the sum of affinities is as large as can be;
 // in evaluation each token takes its best expert. No loss, no capacity, no hyper-parameter.
 import * as z from "zod";
-import { sigmoid } from "../tensor/arithmetic.ts";
+import { sigmoid } from "../tensor/activations.ts";
 import { normal, orthogonal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { takeAlong, topK } from "../tensor/rows.ts";

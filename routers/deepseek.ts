@@ -2,17 +2,8 @@
 // nudged by the load after each step and decides the choice but not the weight. Shared experts are the first S of the
 // bank, given to every token with weight 1, so that they cost what any other choice costs.
 import * as z from "zod";
-import {
-  add,
-  affine,
-  divide,
-  greater,
-  log,
-  multiply,
-  negate,
-  sigmoid,
-  softplus,
-} from "../tensor/arithmetic.ts";
+import { sigmoid, softplus } from "../tensor/activations.ts";
+import { add, affine, divide, greater, log, multiply, negate } from "../tensor/arithmetic.ts";
 import { normal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax, sumLast } from "../tensor/reduce.ts";

@@ -1,7 +1,8 @@
 // Expert choice: each expert takes the tokens it scores highest, exactly as many as it has room for. Load is even by
 // construction; a token may get several experts or none. Selection looks at later tokens, so a decoder leaks the future.
 import * as z from "zod";
-import { add, affine, log, relu, subtract } from "../tensor/arithmetic.ts";
+import { relu } from "../tensor/activations.ts";
+import { add, affine, log, subtract } from "../tensor/arithmetic.ts";
 import { truncatedNormal } from "../tensor/init.ts";
 import { memory, release } from "../tensor/memory.ts";
 import { matmul } from "../tensor/products.ts";

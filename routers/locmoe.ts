@@ -2,7 +2,8 @@
 // least that lets an expert meet a token it is meant for. The gate has no parameters: training moves x.
 import * as z from "zod";
 import * as kernels from "../kernels/mod.ts";
-import { add, affine, greater, multiply, relu } from "../tensor/arithmetic.ts";
+import { relu } from "../tensor/activations.ts";
+import { add, affine, greater, multiply } from "../tensor/arithmetic.ts";
 import type { Params } from "../tensor/init.ts";
 import { maximum } from "../tensor/piecewise.ts";
 import { matmul } from "../tensor/products.ts";

@@ -1,7 +1,8 @@
 // LocMoE+ (later Expert-Token Resonance): tokens choose experts by cosine, then experts keep the best of the tokens that
 // chose them. What one token gets depends on the whole batch, later tokens included: not causal, but for mode "tcr".
 import * as z from "zod";
-import { affine, divide, exp, multiply, relu, square } from "../tensor/arithmetic.ts";
+import { relu } from "../tensor/activations.ts";
+import { affine, divide, exp, multiply, square } from "../tensor/arithmetic.ts";
 import { sliceColumns } from "../tensor/columns.ts";
 import type { Params } from "../tensor/init.ts";
 import { maximum } from "../tensor/piecewise.ts";

@@ -1,7 +1,7 @@
 // Sinkhorn (S-BASE): experts by the largest entries of an entropy-balanced transport plan in training, of the logits in
 // evaluation. The plan carries no gradient, and its largest entries balance loads nearly, not exactly.
 import * as z from "zod";
-import { sigmoid } from "../tensor/arithmetic.ts";
+import { sigmoid } from "../tensor/activations.ts";
 import { truncatedNormal } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { softmax } from "../tensor/reduce.ts";

@@ -1,7 +1,8 @@
 // Top-ANY: any number of choices, weights normalised over them, and a capacity that follows the load: x > 0 is the factor,
 // 0 drops nothing, x < 0 drops nothing up to the factor -x. Rows are ragged here, so x < 0 keeps what -x keeps.
 import * as z from "zod";
-import { add, affine, exp, multiply, negate, normalCdf, relu, subtract } from "../tensor/arithmetic.ts";
+import { normalCdf, relu } from "../tensor/activations.ts";
+import { add, affine, exp, multiply, negate, subtract } from "../tensor/arithmetic.ts";
 import { constant, type Init, normal, uniformWithin } from "../tensor/init.ts";
 import { matmul } from "../tensor/products.ts";
 import { shareOfRow, softmax, sumFirst } from "../tensor/reduce.ts";

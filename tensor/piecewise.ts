@@ -1,6 +1,7 @@
 // Functions with a kink, and what their gradients are there: the larger and the smaller of two values, a range, size.
 import * as kernels from "../kernels/mod.ts";
-import { add, affine, negate, relu } from "./arithmetic.ts";
+import { relu } from "./activations.ts";
+import { add, affine, negate } from "./arithmetic.ts";
 import { binary, sumTo } from "./broadcast.ts";
 import { apply, differentiable, type Tensor, tensor } from "./tensor.ts";
 

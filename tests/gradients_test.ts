@@ -2,6 +2,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { cpu } from "../cpu/backend.ts";
 import { sizeOf } from "../kernels/kernel.ts";
+import * as activations from "../tensor/activations.ts";
 import * as arithmetic from "../tensor/arithmetic.ts";
 import * as columns from "../tensor/columns.ts";
 import { gradients } from "../tensor/gradients.ts";
@@ -47,17 +48,17 @@ const key_N = () => int([2, 0, -1, 2, 1, 0]);
 const token_N = () => int([0, 0, 1, 1, 2, 2]);
 
 const cases: readonly OpCase[] = [
-  { name: "relu", shapes: [[3, 5]], apply: arithmetic.relu, domain: awayFromZero },
-  { name: "gelu", shapes: [[3, 5]], apply: arithmetic.gelu },
-  { name: "silu", shapes: [[3, 5]], apply: arithmetic.silu },
+  { name: "relu", shapes: [[3, 5]], apply: activations.relu, domain: awayFromZero },
+  { name: "gelu", shapes: [[3, 5]], apply: activations.gelu },
+  { name: "silu", shapes: [[3, 5]], apply: activations.silu },
   { name: "exp", shapes: [[3, 5]], apply: arithmetic.exp },
   { name: "log", shapes: [[3, 5]], apply: arithmetic.log, domain: positive },
   { name: "negate", shapes: [[7]], apply: arithmetic.negate },
   { name: "square", shapes: [[7]], apply: arithmetic.square },
   { name: "sqrt", shapes: [[7]], apply: arithmetic.sqrt, domain: positive },
-  { name: "sigmoid", shapes: [[7]], apply: arithmetic.sigmoid },
-  { name: "softplus", shapes: [[7]], apply: arithmetic.softplus },
-  { name: "normalCdf", shapes: [[7]], apply: arithmetic.normalCdf },
+  { name: "sigmoid", shapes: [[7]], apply: activations.sigmoid },
+  { name: "softplus", shapes: [[7]], apply: activations.softplus },
+  { name: "normalCdf", shapes: [[7]], apply: activations.normalCdf },
   { name: "affine", shapes: [[7]], apply: (x) => arithmetic.affine(x, -2.5, 3) },
   { name: "add", shapes: [[3, 4], [3, 4]], apply: arithmetic.add },
   { name: "add per column", shapes: [[3, 4], [4]], apply: arithmetic.add },
@@ -65,16 +66,20 @@ const cases: readonly OpCase[] = [
   { name: "multiply", shapes: [[3, 4], [3, 4]], apply: arithmetic.multiply },
   { name: "multiply by one value", shapes: [[3, 4], [1]], apply: arithmetic.multiply },
   { name: "multiply per row", shapes: [[3, 4], [3, 1]], apply: arithmetic.multiply },
-  { name: "gated", shapes: [[3, 5], [3, 5]], apply: (gate, x) => arithmetic.gated(gate, x) },
-  { name: "gated, GPT-OSS", shapes: [[3, 5], [3, 5]], apply: (gate, x) => arithmetic.gated(gate, x, gptOss) },
-  { name: "gatedPairs", shapes: [[3, 6]], apply: (h) => arithmetic.gatedPairs(h) },
-  { name: "gatedPairs, GPT-OSS", shapes: [[3, 6]], apply: (h) => arithmetic.gatedPairs(h, gptOss) },
+  { name: "gated", shapes: [[3, 5], [3, 5]], apply: (gate, x) => activations.gated(gate, x) },
+  {
+    name: "gated, GPT-OSS",
+    shapes: [[3, 5], [3, 5]],
+    apply: (gate, x) => activations.gated(gate, x, gptOss),
+  },
+  { name: "gatedPairs", shapes: [[3, 6]], apply: (h) => activations.gatedPairs(h) },
+  { name: "gatedPairs, GPT-OSS", shapes: [[3, 6]], apply: (h) => activations.gatedPairs(h, gptOss) },
   {
     name: "gated, one side a constant, and both sides one",
     shapes: [[3, 5]],
     apply: (x) => {
       const fixed = tensor(backend, Float32Array.from({ length: 15 }, (_, at) => at / 7 - 1), [3, 5]);
-      return arithmetic.add(arithmetic.gated(fixed, arithmetic.gated(x, x)), arithmetic.gated(x, fixed));
+      return arithmetic.add(activations.gated(fixed, activations.gated(x, x)), activations.gated(x, fixed));
     },
   },
   { name: "divide per row", shapes: [[3, 4], [3, 1]], apply: arithmetic.divide, domain: positive },
@@ -392,7 +397,7 @@ Deno.test("a thousand steps hold memory flat, and nothing is left when scopes cl
   const w = parameter(backend, random(2).normal(32 * 16), [32, 16]);
   const step = async () => {
     using _scope = memory(backend);
-    const y = reduce.softmax(arithmetic.gelu(matmul(x, w)));
+    const y = reduce.softmax(activations.gelu(matmul(x, w)));
     const [gx, gw] = await gradients(reduce.meanAll(arithmetic.square(y)), [x, w]);
     x.assign(arithmetic.subtract(x, arithmetic.affine(gx!, 0.1, 0)));
     w.assign(arithmetic.subtract(w, arithmetic.affine(gw!, 0.1, 0)));

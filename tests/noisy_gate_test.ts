@@ -8,7 +8,7 @@ import { type NoisyGateOptions, noisyTopK } from "../routers/parts/noisy_gate.ts
 import { noisyTopKRouter } from "../routers/noisy_top_k.ts";
 import { parseOptions } from "../routers/registry.ts";
 import { topAny } from "../routers/top_any.ts";
-import { normalCdf, softplus } from "../tensor/arithmetic.ts";
+import { normalCdf, softplus } from "../tensor/activations.ts";
 import { memory } from "../tensor/memory.ts";
 import { random } from "../tensor/random.ts";
 import { scalar } from "../tensor/reduce.ts";

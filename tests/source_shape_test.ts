@@ -132,7 +132,7 @@ Deno.test("files are short: the median is under 70 lines of code, nine of ten ar
 const reasons: Readonly<Record<string, string>> = {
   "cli/plugin.ts": "adds the plugin's path to the sentence that the plugin's registration threw",
   "cli/run.ts": "adds what becomes of the other runs to the sentence of the run that failed",
-  "formats/files.ts": "quoted after the name of the file",
+  "formats/file_on_disk.ts": "quoted after the name of the file",
   "formats/gguf_write.ts": "quoted after the name of the file",
   "formats/safetensors_write.ts": "quoted after the name of the file",
   "tools/with_adapter.ts": "quoted after the name of the adapter",

@@ -2,15 +2,8 @@
 // checkpoint that names how many there are, so a run stopped between the two resumes from the older step and writes the
 // same rows again; at the end the rows get the record's name.
 import { type CheckpointTensor, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import {
-  firstLine,
-  isMissing,
-  readBytes,
-  readText,
-  removeIfThere,
-  rename,
-  writeAtomic,
-} from "../formats/files.ts";
+import { firstLine } from "../formats/file_on_disk.ts";
+import { isMissing, readBytes, readText, removeIfThere, rename, writeAtomic } from "../formats/files.ts";
 import { runningDigest } from "../tasks/digest.ts";
 import type { RecordRow, RunHeader, RunRecord, TimingRecord } from "./record.ts";
 import { parseRecord, rowText } from "./record_text.ts";

@@ -1,7 +1,8 @@
 // Noisy top-k gating, shared by the flat and the hierarchical router: noise, the k largest, softmax over those, and the
 // smooth probability of being among them. Noise is drawn on the host, so that every backend sees the same bits.
 import * as z from "zod";
-import { add, affine, divide, multiply, negate, softplus, subtract } from "../../tensor/arithmetic.ts";
+import { softplus } from "../../tensor/activations.ts";
+import { add, affine, divide, multiply, negate, subtract } from "../../tensor/arithmetic.ts";
 import { normalCurve } from "../../tensor/normal_curve.ts";
 import { constant, type Init } from "../../tensor/init.ts";
 import { matmul } from "../../tensor/products.ts";
